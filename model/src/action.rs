@@ -1,0 +1,183 @@
+//! The one vocabulary: what can be done, as the API's operationIds, the API keys' scopes and the audit say it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{role::named_enum, text::text_type};
+
+named_enum! {
+    /// Something that can be asked of the fleet. `<noun>.<verb>`.
+    Action, "action" {
+        /// Make a tenant.
+        TenantCreate = "tenant.create",
+        /// Show a tenant.
+        TenantGet = "tenant.get",
+        /// List tenants.
+        TenantList = "tenant.list",
+        /// Remove an empty tenant.
+        TenantDelete = "tenant.delete",
+        /// Make a plan.
+        PlanCreate = "plan.create",
+        /// Show a plan.
+        PlanGet = "plan.get",
+        /// List plans.
+        PlanList = "plan.list",
+        /// Remove an unused plan.
+        PlanDelete = "plan.delete",
+        /// Make a hosting account, with its first domain if one is named.
+        AccountCreate = "account.create",
+        /// Show an account.
+        AccountGet = "account.get",
+        /// List accounts.
+        AccountList = "account.list",
+        /// Remove an account and all it has.
+        AccountDelete = "account.delete",
+        /// Put a domain on an account: zone, certificate, site.
+        DomainCreate = "domain.create",
+        /// Show a domain.
+        DomainGet = "domain.get",
+        /// List domains.
+        DomainList = "domain.list",
+        /// Undo a domain.
+        DomainDelete = "domain.delete",
+        /// Create a database.
+        DatabaseCreate = "database.create_database",
+        /// Show a database.
+        DatabaseGet = "database.get_database",
+        /// List databases.
+        DatabaseList = "database.list_databases",
+        /// Drop a database.
+        DatabaseDelete = "database.delete_database",
+        /// Create a database user.
+        DatabaseUserCreate = "database.create_user",
+        /// Show a database user.
+        DatabaseUserGet = "database.get_user",
+        /// List database users.
+        DatabaseUserList = "database.list_users",
+        /// Drop a database user.
+        DatabaseUserDelete = "database.delete_user",
+        /// Create a zone.
+        ZoneCreate = "dns.create_zone",
+        /// Show a zone.
+        ZoneGet = "dns.get_zone",
+        /// List zones.
+        ZoneList = "dns.list_zones",
+        /// Remove a zone.
+        ZoneDelete = "dns.delete_zone",
+        /// Add a record set to a zone.
+        RecordAdd = "dns.add_record",
+        /// Show a record set.
+        RecordGet = "dns.get_record",
+        /// List a zone's record sets.
+        RecordList = "dns.list_records",
+        /// Remove a record set.
+        RecordDelete = "dns.delete_record",
+        /// Show a node.
+        NodeGet = "node.get",
+        /// List nodes.
+        NodeList = "node.list",
+        /// Take an empty node out of the fleet for good; its identity is revoked.
+        NodeDelete = "node.delete",
+        /// Make a bootstrap token.
+        TokenCreate = "token.create",
+        /// Show a bootstrap token (never its secret).
+        TokenGet = "token.get",
+        /// List bootstrap tokens.
+        TokenList = "token.list",
+        /// Withdraw a bootstrap token.
+        TokenDelete = "token.delete",
+        /// Make an API key.
+        ApiKeyCreate = "api_key.create",
+        /// Show an API key (never its secret).
+        ApiKeyGet = "api_key.get",
+        /// List API keys.
+        ApiKeyList = "api_key.list",
+        /// Revoke an API key.
+        ApiKeyDelete = "api_key.delete",
+        /// Show an operation.
+        OperationGet = "operation.get",
+        /// List operations.
+        OperationList = "operation.list",
+        /// Show the controllers, the leader and the replication state.
+        ClusterStatus = "cluster.status",
+        /// Enrol a machine with a bootstrap token. Done by the machine, not through the API.
+        NodeEnrol = "node.enrol",
+        /// Bring another controller into the cluster. Done by the machine, not through the API.
+        ControllerJoin = "controller.join",
+    }
+}
+
+/// Which actions an API key may take: `*`, `<noun>.*` or one action.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ActionPattern(String);
+
+/// Text that matches no action.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "an action pattern is '*', '<noun>.*' or an action such as account.create, and matches at least one action (got {0:?})"
+)]
+pub struct ActionPatternError(String);
+
+impl ActionPattern {
+    /// Every action.
+    pub fn everything() -> Self {
+        Self("*".to_owned())
+    }
+
+    fn parse_text(text: &str) -> Result<Self, ActionPatternError> {
+        let pattern = Self(text.to_owned());
+        if text.len() <= 100 && Action::ALL.iter().any(|action| pattern.matches(*action)) {
+            Ok(pattern)
+        } else {
+            Err(ActionPatternError(text.chars().take(100).collect()))
+        }
+    }
+
+    /// Whether the pattern covers the action.
+    pub fn matches(&self, action: Action) -> bool {
+        let name = action.as_str();
+        match self.0.strip_suffix(".*") {
+            Some(noun) => name.split_once('.').is_some_and(|(of, _)| of == noun),
+            None => self.0 == "*" || self.0 == name,
+        }
+    }
+
+    /// Whether everything that `other` covers is covered by this pattern too.
+    pub fn covers(&self, other: &ActionPattern) -> bool {
+        Action::ALL.iter().all(|action| !other.matches(*action) || self.matches(*action))
+    }
+}
+
+text_type!(ActionPattern, ActionPatternError);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> ActionPattern {
+        text.parse().expect("a pattern")
+    }
+
+    #[test]
+    fn a_pattern_covers_its_noun_only() {
+        assert!(pattern("account.*").matches(Action::AccountCreate));
+        assert!(!pattern("account.*").matches(Action::DomainCreate));
+        assert!(pattern("*").matches(Action::TokenCreate));
+        assert!(pattern("dns.add_record").matches(Action::RecordAdd));
+        assert!(!pattern("dns.add_record").matches(Action::RecordDelete));
+    }
+
+    #[test]
+    fn a_pattern_without_an_action_is_refused() {
+        for text in ["", "**", "acc*", "account", "account.", ".*", "*.create", "nothing.*", "account.*.x"] {
+            assert!(text.parse::<ActionPattern>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn covering_is_about_actions_not_spelling() {
+        assert!(pattern("*").covers(&pattern("account.*")));
+        assert!(pattern("account.*").covers(&pattern("account.create")));
+        assert!(!pattern("account.create").covers(&pattern("account.*")));
+    }
+}

@@ -1,0 +1,46 @@
+//! The nouns of hosting as validated types. Nothing here does I/O.
+//!
+//! Outside text becomes one of these types once, at the edge; inside, the type is the proof. Every type that
+//! wraps text implements `FromStr`, `Display` and (de)serialises as that text, so a bad value is refused
+//! wherever it enters: an API body, a configuration file, a message from another machine.
+
+mod action;
+mod database;
+mod dns;
+mod email;
+mod fqdn;
+mod id;
+mod names;
+mod path;
+mod php;
+mod quantity;
+mod role;
+mod secret;
+mod text;
+mod time;
+mod uid;
+mod username;
+
+pub use action::{Action, ActionPattern, ActionPatternError};
+pub use database::{
+    DatabaseName, DatabaseNameError, DatabaseUserName, MysqlPasswordHash, MysqlPasswordHashError, Privileges,
+};
+pub use dns::{
+    RecordData, RecordName, RecordNameError, RecordSetError, RecordType, RecordTypeError, Ttl, TtlError,
+    ZoneProvider, validate_record_set,
+};
+pub use email::{EmailAddress, EmailAddressError};
+pub use fqdn::{Fqdn, FqdnError};
+pub use id::{
+    AccountId, ApiKeyId, AssignmentId, ControllerId, DatabaseId, DatabaseUserId, DomainId, IdError, NodeId,
+    OperationId, PlanId, RecordSetId, RequestId, TenantId, TokenId, ZoneId,
+};
+pub use names::{Label, LabelError, NodeName, PlanName, PoolName, TenantName};
+pub use path::{DocumentRoot, DocumentRootError};
+pub use php::{PhpVersion, PhpVersionError};
+pub use quantity::{Generation, Limit, Megabytes};
+pub use role::{EnrolRole, NodeRole, Part, UnknownName};
+pub use secret::Secret;
+pub use time::Timestamp;
+pub use uid::{Uid, UidError};
+pub use username::{Username, UsernameError};
