@@ -1,0 +1,274 @@
+//! The closed set of operations, and their answers. All fields are validated types: deserialising checks them.
+
+use npanel_model::{
+    DatabaseName, DatabaseUserName, DocumentRoot, Fqdn, Megabytes, MysqlPasswordHash, NodeRole, PhpVersion,
+    Uid, Username,
+};
+use npanel_services::{mariadb::Grant, powerdns::ZoneSpec};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Something that the executor does as root. `Ensure…` and the removals may be repeated: what is there
+/// already is left alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Operation {
+    /// The node's own shared configuration of the services of these roles. Before all others, once per start.
+    EnsureBase {
+        /// What the node is for.
+        roles: Vec<NodeRole>,
+    },
+    /// An account's Unix user and group, home, PHP configuration and socket.
+    EnsureAccount {
+        /// The account's uid and gid.
+        uid: Uid,
+        /// Its user name.
+        username: Username,
+        /// The PHP that runs its sites.
+        php: PhpVersion,
+    },
+    /// Stops an account's PHP, removes its Unix user, and keeps its home aside. The uid cannot be used again.
+    RetireAccount {
+        /// The account's uid.
+        uid: Uid,
+        /// Its user name.
+        username: Username,
+    },
+    /// Deletes the retained home of a retired account.
+    PurgeAccount {
+        /// The account's uid.
+        uid: Uid,
+    },
+    /// A domain served from a directory of an account, over TLS. The account must be there.
+    EnsureSite {
+        /// The account's uid.
+        uid: Uid,
+        /// Its user name.
+        username: Username,
+        /// The domain.
+        domain: Fqdn,
+        /// The directory, relative to the home.
+        document_root: DocumentRoot,
+    },
+    /// Serves a domain no longer. The account's files stay.
+    RemoveSite {
+        /// The domain.
+        domain: Fqdn,
+    },
+    /// An empty database, if there is none of that name.
+    EnsureDatabase {
+        /// Its name.
+        name: DatabaseName,
+    },
+    /// Drops a database with its data.
+    DropDatabase {
+        /// Its name.
+        name: DatabaseName,
+    },
+    /// A database user with exactly this password and these grants.
+    EnsureDatabaseUser {
+        /// Its name.
+        name: DatabaseUserName,
+        /// Its password, hashed.
+        password_hash: MysqlPasswordHash,
+        /// What it may do; everything else is revoked.
+        grants: Vec<Grant>,
+    },
+    /// Drops a database user.
+    DropDatabaseUser {
+        /// Its name.
+        name: DatabaseUserName,
+    },
+    /// A zone with exactly these record sets.
+    EnsureZone {
+        /// The zone.
+        zone: ZoneSpec,
+    },
+    /// Answers for a zone no longer.
+    RemoveZone {
+        /// Its name.
+        name: Fqdn,
+    },
+    /// Reads free space and memory: [`Output::Capacity`].
+    Capacity {},
+    /// Reads which services of these roles do not run: [`Output::ServiceHealth`].
+    ServiceHealth {
+        /// What the node is for.
+        roles: Vec<NodeRole>,
+    },
+    /// Reads what the machine is: [`Output::Facts`].
+    Facts {},
+}
+
+impl Operation {
+    /// The operation's name, for logs and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::EnsureBase { .. } => "ensure_base",
+            Self::EnsureAccount { .. } => "ensure_account",
+            Self::RetireAccount { .. } => "retire_account",
+            Self::PurgeAccount { .. } => "purge_account",
+            Self::EnsureSite { .. } => "ensure_site",
+            Self::RemoveSite { .. } => "remove_site",
+            Self::EnsureDatabase { .. } => "ensure_database",
+            Self::DropDatabase { .. } => "drop_database",
+            Self::EnsureDatabaseUser { .. } => "ensure_database_user",
+            Self::DropDatabaseUser { .. } => "drop_database_user",
+            Self::EnsureZone { .. } => "ensure_zone",
+            Self::RemoveZone { .. } => "remove_zone",
+            Self::Capacity {} => "capacity",
+            Self::ServiceHealth { .. } => "service_health",
+            Self::Facts {} => "facts",
+        }
+    }
+}
+
+/// One delivery of an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Of this delivery: the same id again gets the first answer again, success or failure, while the
+    /// executor remembers it (it forgets when it restarts, and the oldest of many). So a retry after a
+    /// lost connection uses the same id, and a new attempt after a failure a new one.
+    pub id: Uuid,
+    /// What to do.
+    pub operation: Operation,
+}
+
+impl Request {
+    /// A delivery with an id of its own.
+    pub fn new(operation: Operation) -> Self {
+        Self { id: Uuid::now_v7(), operation }
+    }
+}
+
+/// The answer to a [`Request`], as it travels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// It was done.
+    Done(Done),
+    /// It was not.
+    Failed(Failure),
+}
+
+/// An operation was carried out and verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// Whether anything had to be changed.
+    pub changed: bool,
+    /// How long each stage took, in order.
+    pub stages: Vec<StageTime>,
+    /// What a read found.
+    pub output: Output,
+}
+
+/// How long one stage of an operation took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageTime {
+    /// `render`, `check`, `commit`, `verify`, …
+    pub stage: String,
+    /// The time it took.
+    pub microseconds: u64,
+}
+
+/// What a read found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Output {
+    /// The operation reads nothing.
+    Nothing,
+    /// Of [`Operation::Capacity`].
+    Capacity(Capacity),
+    /// Of [`Operation::ServiceHealth`].
+    ServiceHealth(ServiceHealth),
+    /// Of [`Operation::Facts`].
+    Facts(Facts),
+}
+
+/// Space on the file system of the homes, and memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// Of the file system.
+    pub disk_total: Megabytes,
+    /// Of that, what unprivileged users may still fill.
+    pub disk_free: Megabytes,
+    /// Of the machine.
+    pub memory_total: Megabytes,
+    /// Of that, what can be had without swapping.
+    pub memory_free: Megabytes,
+}
+
+/// The state of the managed services.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceHealth {
+    /// Units that should run and do not, by name.
+    pub failed: Vec<String>,
+}
+
+/// What a machine is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Such as `debian-12`.
+    pub os_profile: String,
+    /// The PHP versions that can be run.
+    pub php_versions: Vec<PhpVersion>,
+    /// Space and memory.
+    pub capacity: Capacity,
+}
+
+/// An operation was not carried out; the last good state stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{reason} at {stage}: {message}")]
+pub struct Failure {
+    /// A stable word in CamelCase, such as `CheckRefused`.
+    pub reason: String,
+    /// For people; never holds a secret.
+    pub message: String,
+    /// The stage that failed, such as `check`.
+    pub stage: String,
+    /// Whether the same operation may succeed later without anyone changing it.
+    pub retriable: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_goes_there_and_back() {
+        let request = Request::new(Operation::EnsureAccount {
+            uid: Uid::FIRST,
+            username: "acme".parse().expect("a name"),
+            php: "8.2".parse().expect("a version"),
+        });
+        let text = serde_json::to_string(&request).expect("json");
+        assert_eq!(serde_json::from_str::<Request>(&text).expect("a request"), request);
+    }
+
+    #[test]
+    fn values_that_are_not_of_their_type_are_refused() {
+        for operation in [
+            r#"{"ensure_account":{"uid":0,"username":"acme","php":"8.2"}}"#,
+            r#"{"ensure_account":{"uid":1900000001,"username":"a;id","php":"8.2"}}"#,
+            r#"{"ensure_account":{"uid":1900000001,"username":"acme","php":"../x"}}"#,
+            r#"{"ensure_account":{"uid":1900000001,"username":"acme","php":"8.2","shell":"/bin/sh"}}"#,
+            r#"{"ensure_site":{"uid":1900000001,"username":"acme","domain":"../x","document_root":"web/x"}}"#,
+            r#"{"ensure_site":{"uid":1900000001,"username":"acme","domain":"a.b","document_root":"/etc"}}"#,
+            r#"{"run":{"command":"id"}}"#,
+        ] {
+            let text = format!(r#"{{"id":"{}","operation":{operation}}}"#, Uuid::now_v7());
+            assert!(serde_json::from_str::<Request>(&text).is_err(), "{operation}");
+        }
+    }
+
+    #[test]
+    fn a_debug_print_shows_no_password() {
+        let operation = Operation::EnsureDatabaseUser {
+            name: "acme_x".parse().expect("a name"),
+            password_hash: format!("*{}", "B".repeat(40)).parse().expect("a hash"),
+            grants: vec![],
+        };
+        assert!(!format!("{operation:?}").contains("BBB"));
+    }
+}

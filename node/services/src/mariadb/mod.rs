@@ -1,0 +1,5 @@
+//! MariaDB: databases, their users and grants.
+
+mod spec;
+
+pub use spec::Grant;
