@@ -1,1 +1,100 @@
-//! To be written.
+//! The REST API's wire types: what a request's body may say and what an answer says. No I/O.
+//!
+//! One file per noun. The server, the client and everything built on it share these types, and their doc
+//! comments are the descriptions in `openapi.json`. Requests refuse unknown fields; answers may gain fields,
+//! so reading one ignores what it does not know.
+//!
+//! Conventions: `snake_case`; ids are UUIDs as text; times are RFC 3339; a field's name ends with its unit;
+//! a limit of `null` means unlimited.
+
+mod account;
+mod api_key;
+mod cluster;
+mod convergence;
+mod database;
+mod database_user;
+mod domain;
+mod node;
+mod operation;
+mod page;
+mod placement;
+mod plan;
+mod problem;
+mod record_set;
+mod tenant;
+mod token;
+mod zone;
+
+pub use account::{Account, Assignment, AssignmentState, CreateAccount};
+pub use api_key::{ApiKey, CreateApiKey};
+pub use cluster::{ClusterStatus, Controller, ControllerRole};
+pub use convergence::{Condition, ConditionStatus, ConditionType, Convergence, Status};
+pub use database::{CreateDatabase, Database};
+pub use database_user::{CreateDatabaseUser, DatabaseUser, Grant};
+pub use domain::{CreateDomain, Domain};
+pub use node::{Node, NodeStatus};
+pub use operation::{Operation, OperationStatus, Stage};
+pub use page::Page;
+pub use placement::{NodeVerdict, PartPlacement, PlacementReport, Verdict};
+pub use plan::{CreatePlan, Plan};
+pub use problem::{FieldProblem, Problem};
+pub use record_set::{CreateRecordSet, RecordSet};
+pub use tenant::{CreateTenant, Tenant};
+pub use token::{CreateToken, Token};
+pub use zone::{CreateZone, Zone};
+
+/// The header in which every write's answer names its operation.
+pub const OPERATION_HEADER: &str = "npanel-operation";
+/// The header with which a caller makes a repeated request harmless.
+pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
+/// The header that names a request, in both directions.
+pub const REQUEST_ID_HEADER: &str = "x-request-id";
+/// The media type of a [`Problem`] (RFC 9457).
+pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0190a5d2-0000-7000-8000-000000000001";
+
+    #[test]
+    fn a_request_with_an_unknown_field_is_refused() {
+        let body = format!(r#"{{"account_id":"{ID}","name":"example.com","nmae":1}}"#);
+        let error = serde_json::from_str::<CreateDomain>(&body).expect_err("an unknown field");
+        assert!(error.to_string().contains("unknown field `nmae`"), "{error}");
+    }
+
+    #[test]
+    fn what_may_be_left_out_has_its_documented_value() {
+        let body = format!(r#"{{"account_id":"{ID}","name":"Example.COM"}}"#);
+        let domain: CreateDomain = serde_json::from_str(&body).expect("a domain");
+        assert_eq!((domain.name.as_str(), domain.create_zone), ("example.com", true));
+        let plan: CreatePlan =
+            serde_json::from_str(r#"{"name":"p","disk_mb":1,"databases":3,"php_version":"8.2"}"#)
+                .expect("a plan");
+        assert_eq!(plan.domains, npanel_model::Limit::Unlimited);
+        assert_eq!(plan.databases, npanel_model::Limit::AtMost(3));
+    }
+
+    #[test]
+    fn a_bad_value_is_refused_where_it_enters() {
+        let body = format!(r#"{{"tenant_id":"{ID}","plan_id":"{ID}","username":"root"}}"#);
+        let error = serde_json::from_str::<CreateAccount>(&body).expect_err("a reserved name");
+        assert!(error.to_string().contains("reserved"), "{error}");
+    }
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let body = format!(r#"{{"account_id":"{ID}","name":"x","password":"hunter2hunter2"}}"#);
+        let user: CreateDatabaseUser = serde_json::from_str(&body).expect("a user");
+        assert!(!format!("{user:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn an_answer_with_fields_of_a_later_version_is_read() {
+        let page: Page<Grant> =
+            serde_json::from_str(r#"{"items":[],"next":null,"total":0}"#).expect("a page");
+        assert_eq!(page.next, None);
+    }
+}

@@ -1,0 +1,105 @@
+//! Hosting accounts.
+
+use npanel_model::{
+    AccountId, DocumentRoot, EmailAddress, Fqdn, NodeId, Part, PlanId, TenantId, Timestamp, Uid, Username,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{Convergence, PlacementReport};
+
+pub(crate) fn yes() -> bool {
+    true
+}
+
+/// A new hosting account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateAccount {
+    /// The tenant that it belongs to.
+    #[schema(value_type = String, format = "uuid")]
+    pub tenant_id: TenantId,
+    /// What it gets.
+    #[schema(value_type = String, format = "uuid")]
+    pub plan_id: PlanId,
+    /// Its Unix user name: 1 to 16 of a-z and 0-9, beginning with a letter, not reserved, unique in the fleet.
+    #[schema(value_type = String, example = "alice")]
+    pub username: Username,
+    /// Whom to write to about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Email)]
+    pub contact: Option<EmailAddress>,
+    /// Its first domain, made together with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "example.com")]
+    pub domain: Option<Fqdn>,
+    /// The first domain's document root, relative to the home: `web/<directory>`; `web/<domain>` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "web/example.com")]
+    pub document_root: Option<DocumentRoot>,
+    /// Whether the first domain gets a DNS zone of its own.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    pub create_zone: bool,
+}
+
+/// A hosting account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Account {
+    /// Its id.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: AccountId,
+    /// The tenant that it belongs to.
+    #[schema(value_type = String, format = "uuid")]
+    pub tenant_id: TenantId,
+    /// What it gets.
+    #[schema(value_type = String, format = "uuid")]
+    pub plan_id: PlanId,
+    /// Its Unix user name.
+    #[schema(value_type = String, example = "alice")]
+    pub username: Username,
+    /// Its Unix user and group id, the same on every node for ever.
+    #[schema(value_type = u32, example = 1_900_000_000)]
+    pub uid: Uid,
+    /// Whom to write to about it.
+    #[schema(value_type = Option<String>, format = Email)]
+    pub contact: Option<EmailAddress>,
+    /// Which nodes its parts are on.
+    pub assignments: Vec<Assignment>,
+    /// Why those nodes were chosen. In the answer to its creation and where one account is read, not in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlacementReport>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// How far the fleet is with it.
+    #[serde(flatten)]
+    pub convergence: Convergence,
+}
+
+/// Where a part of an account is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Assignment {
+    /// The part: `web` or `database`.
+    #[schema(value_type = String, example = "web")]
+    pub part: Part,
+    /// The node.
+    #[schema(value_type = String, format = "uuid")]
+    pub node_id: NodeId,
+    /// Whether the part is there, coming or going.
+    pub state: AssignmentState,
+    /// How many times the part has been assigned.
+    pub epoch: u64,
+}
+
+/// What an assignment means for its node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AssignmentState {
+    /// The part is on its way to the node.
+    Incoming,
+    /// The node serves the part.
+    Active,
+    /// The part is leaving the node.
+    Outgoing,
+}

@@ -1,0 +1,71 @@
+//! The controllers.
+
+use npanel_model::ControllerId;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The controllers and their agreement, as the answering controller sees them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ClusterStatus {
+    /// The cluster's id.
+    pub cluster_id: String,
+    /// The controller that answers.
+    #[schema(value_type = u64)]
+    pub controller_id: ControllerId,
+    /// The leader; `null` if there is none that the answering controller knows.
+    #[schema(value_type = Option<u64>)]
+    pub leader_id: Option<ControllerId>,
+    /// The term of the agreement.
+    pub term: u64,
+    /// The last log entry that the answering controller has applied.
+    pub applied_index: u64,
+    /// The last log entry that it has; `null` if it has none.
+    pub last_log_index: Option<u64>,
+    /// Every controller.
+    pub controllers: Vec<Controller>,
+}
+
+/// A controller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Controller {
+    /// Its id.
+    #[schema(value_type = u64)]
+    pub id: ControllerId,
+    /// Its name.
+    #[schema(example = "c1")]
+    pub name: String,
+    /// Where other controllers and nodes reach it.
+    #[schema(example = "192.0.2.1:8444")]
+    pub fleet_address: String,
+    /// Its part in the agreement.
+    pub role: ControllerRole,
+    /// The last log entry that it is known to have; only the leader knows others'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicated_index: Option<u64>,
+}
+
+/// A controller's part in the agreement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ControllerRole {
+    /// It leads.
+    Leader,
+    /// It votes.
+    Voter,
+    /// It receives the log and does not vote yet.
+    Learner,
+    /// It is enrolled and not part of the agreement yet.
+    Enrolled,
+}
+
+impl ControllerRole {
+    /// The name as it is in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Leader => "leader",
+            Self::Voter => "voter",
+            Self::Learner => "learner",
+            Self::Enrolled => "enrolled",
+        }
+    }
+}

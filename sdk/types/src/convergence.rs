@@ -1,0 +1,92 @@
+//! How far the fleet is in doing what was asked.
+
+use npanel_model::{Generation, NodeId, OperationId, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Where an object stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Nodes are at work on it.
+    Converging,
+    /// Every node that carries it has done what was last asked.
+    Ready,
+    /// A node could not do it; the conditions say why. It is tried again.
+    Failed,
+    /// It is being removed.
+    Deleting,
+}
+
+impl Status {
+    /// The name as it is in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Converging => "converging",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+            Self::Deleting => "deleting",
+        }
+    }
+}
+
+/// What was asked of the fleet last, and what its nodes have said about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Convergence {
+    /// The version of what is asked for: one more with each change.
+    #[schema(value_type = u64)]
+    pub generation: Generation,
+    /// The version that every node which carries the object has reported on; `null` before.
+    #[schema(value_type = Option<u64>)]
+    pub observed_generation: Option<Generation>,
+    /// Where the object stands.
+    pub status: Status,
+    /// What each node says.
+    pub conditions: Vec<Condition>,
+    /// The operation of the last write.
+    #[schema(value_type = String, format = "uuid")]
+    pub operation_id: OperationId,
+}
+
+/// What a condition is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub enum ConditionType {
+    /// Whether the node has done what was asked.
+    Converged,
+}
+
+/// Whether a condition holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// The node has not said yet.
+    Unknown,
+}
+
+/// One node's word about an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Condition {
+    /// What it is about.
+    #[serde(rename = "type")]
+    pub kind: ConditionType,
+    /// Whether it holds.
+    pub status: ConditionStatus,
+    /// A stable word for programs, in `CamelCase`.
+    #[schema(example = "CheckerRefused")]
+    pub reason: String,
+    /// The same for people; may be empty.
+    pub message: String,
+    /// The node that says it.
+    #[schema(value_type = String, format = "uuid")]
+    pub node_id: NodeId,
+    /// The version that it is about.
+    #[schema(value_type = u64)]
+    pub observed_generation: Generation,
+    /// Since when it has been so.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+}

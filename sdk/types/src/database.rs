@@ -1,0 +1,39 @@
+//! Databases.
+
+use npanel_model::{AccountId, DatabaseId, DatabaseName, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Convergence;
+
+/// A new database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateDatabase {
+    /// The account that it belongs to.
+    #[schema(value_type = String, format = "uuid")]
+    pub account_id: AccountId,
+    /// Its own name: 1 to 40 of a-z, 0-9 and `_`. The account's user name and `_` are put before it.
+    #[schema(example = "shop")]
+    pub name: String,
+}
+
+/// A database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Database {
+    /// Its id.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: DatabaseId,
+    /// The account that it belongs to.
+    #[schema(value_type = String, format = "uuid")]
+    pub account_id: AccountId,
+    /// Its full name, as programs connect to it.
+    #[schema(value_type = String, example = "alice_shop")]
+    pub name: DatabaseName,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// How far the fleet is with it.
+    #[serde(flatten)]
+    pub convergence: Convergence,
+}

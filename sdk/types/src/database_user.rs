@@ -1,0 +1,64 @@
+//! Database users.
+
+use npanel_model::{AccountId, DatabaseId, DatabaseUserId, DatabaseUserName, Privileges, Secret, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Convergence;
+
+/// A new database user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateDatabaseUser {
+    /// The account that it belongs to.
+    #[schema(value_type = String, format = "uuid")]
+    pub account_id: AccountId,
+    /// Its own name: 1 to 40 of a-z, 0-9 and `_`. The account's user name and `_` are put before it.
+    #[schema(example = "shop")]
+    pub name: String,
+    /// Its password: 8 to 128 printable ASCII characters. If absent, one is made and shown once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Password)]
+    pub password: Option<Secret>,
+    /// What it may do, and where.
+    #[serde(default)]
+    pub grants: Vec<Grant>,
+}
+
+/// What a database user may do in a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// The database; of the same account.
+    #[schema(value_type = String, format = "uuid")]
+    pub database_id: DatabaseId,
+    /// `all` (everything an application needs) or `read_only`.
+    #[schema(value_type = String, example = "all")]
+    pub privileges: Privileges,
+}
+
+/// A database user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DatabaseUser {
+    /// Its id.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: DatabaseUserId,
+    /// The account that it belongs to.
+    #[schema(value_type = String, format = "uuid")]
+    pub account_id: AccountId,
+    /// Its full name, as programs log in with it.
+    #[schema(value_type = String, example = "alice_shop")]
+    pub name: DatabaseUserName,
+    /// What it may do, and where.
+    pub grants: Vec<Grant>,
+    /// The password that was made for it. Only in the answer to its creation, and not when that is replayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Password)]
+    pub password: Option<Secret>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// How far the fleet is with it.
+    #[serde(flatten)]
+    pub convergence: Convergence,
+}

@@ -1,0 +1,69 @@
+//! Nodes.
+
+use std::net::IpAddr;
+
+use npanel_model::{NodeId, NodeName, NodeRole, PhpVersion, PoolName, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Whether the controllers reach a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeStatus {
+    /// It is connected to the controller that answers.
+    Ready,
+    /// It was here before and is not connected.
+    Unreachable,
+    /// It has enrolled and never reported.
+    NeverSeen,
+}
+
+impl NodeStatus {
+    /// The name as it is in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Unreachable => "unreachable",
+            Self::NeverSeen => "never_seen",
+        }
+    }
+}
+
+/// A machine that does the hosting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Node {
+    /// Its id.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: NodeId,
+    /// Its name, unique in the fleet.
+    #[schema(value_type = String, example = "n1")]
+    pub name: NodeName,
+    /// Whether the controllers reach it.
+    pub status: NodeStatus,
+    /// Since when the answering controller has seen that status; `null` if it has not been told.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub status_since: Option<Timestamp>,
+    /// The pool that it is in; `null` for none.
+    #[schema(value_type = Option<String>)]
+    pub pool: Option<PoolName>,
+    /// What it does: `web`, `database`, `dns`.
+    #[schema(value_type = Vec<String>)]
+    pub roles: Vec<NodeRole>,
+    /// Where its sites are reached; `null` before it has reported.
+    #[schema(value_type = Option<String>, example = "192.0.2.10")]
+    pub address: Option<IpAddr>,
+    /// Its operating system's profile; empty before it has reported.
+    #[schema(example = "debian-12")]
+    pub os_profile: String,
+    /// The PHP versions that it has.
+    #[schema(value_type = Vec<String>)]
+    pub php_versions: Vec<PhpVersion>,
+    /// The version of its daemon; empty before it has reported.
+    pub version: String,
+    /// When its certificate ends.
+    #[schema(value_type = String, format = DateTime)]
+    pub certificate_expires_at: Timestamp,
+    /// When it enrolled.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}

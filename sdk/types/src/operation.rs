@@ -1,0 +1,77 @@
+//! Operations.
+
+use npanel_model::{Action, ApiKeyId, OperationId, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Condition;
+
+/// How far an operation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationStatus {
+    /// Nodes are at work on it.
+    Converging,
+    /// Every node concerned has done it.
+    Succeeded,
+    /// A node could not do it; it is tried again, and may still succeed.
+    Failed,
+    /// A later write took its place.
+    Superseded,
+}
+
+impl OperationStatus {
+    /// The name as it is in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Converging => "converging",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
+/// One accepted write and its way to convergence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Operation {
+    /// Its id.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: OperationId,
+    /// What was asked.
+    #[schema(value_type = String, example = "account.create")]
+    pub action: Action,
+    /// The tenant that it was for.
+    #[schema(value_type = String, format = "uuid")]
+    pub tenant_id: TenantId,
+    /// The object that it made, changed or removed.
+    #[schema(format = "uuid")]
+    pub object_id: String,
+    /// The key that asked for it; `null` for the fleet's own doings.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pub api_key_id: Option<ApiKeyId>,
+    /// How far it is.
+    pub status: OperationStatus,
+    /// What the nodes say about it.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+    /// How long the nodes' stages took, where they are known.
+    #[serde(default)]
+    pub stages: Vec<Stage>,
+    /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it was done; `null` before.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<Timestamp>,
+}
+
+/// How long one stage of an operation took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Stage {
+    /// The stage.
+    #[schema(example = "check")]
+    pub name: String,
+    /// How long it took.
+    pub microseconds: u64,
+}

@@ -1,0 +1,65 @@
+//! Plans.
+
+use npanel_model::{Limit, Megabytes, PhpVersion, PlanId, PlanName, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub(crate) fn unlimited() -> Limit {
+    Limit::Unlimited
+}
+
+/// A new plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreatePlan {
+    /// The tenant that it belongs to; the caller's own if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pub tenant_id: Option<TenantId>,
+    /// Its name: 1 to 63 of a-z, 0-9 and inner hyphens, unique within its tenant.
+    #[schema(value_type = String, example = "starter")]
+    pub name: PlanName,
+    /// The disk space that an account gets, in units of 2^20 bytes.
+    #[schema(value_type = u64, example = 10240)]
+    pub disk_mb: Megabytes,
+    /// How many domains an account may have; `null` or absent: unlimited.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub domains: Limit,
+    /// How many databases an account may have; `null` or absent: unlimited.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub databases: Limit,
+    /// The PHP version of its accounts.
+    #[schema(value_type = String, example = "8.2")]
+    pub php_version: PhpVersion,
+}
+
+/// What an account gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Plan {
+    /// Its id.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: PlanId,
+    /// The tenant that it belongs to.
+    #[schema(value_type = String, format = "uuid")]
+    pub tenant_id: TenantId,
+    /// Its name.
+    #[schema(value_type = String, example = "starter")]
+    pub name: PlanName,
+    /// The disk space that an account gets, in units of 2^20 bytes.
+    #[schema(value_type = u64, example = 10240)]
+    pub disk_mb: Megabytes,
+    /// How many domains an account may have; `null`: unlimited.
+    #[schema(value_type = Option<u64>)]
+    pub domains: Limit,
+    /// How many databases an account may have; `null`: unlimited.
+    #[schema(value_type = Option<u64>)]
+    pub databases: Limit,
+    /// The PHP version of its accounts.
+    #[schema(value_type = String, example = "8.2")]
+    pub php_version: PhpVersion,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,61 @@
+//! Record sets of zones.
+
+use npanel_model::{RecordName, RecordSetId, RecordType, Timestamp, Ttl, ZoneId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Convergence;
+
+/// A new record set: all records of one name and type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRecordSet {
+    /// The name relative to the zone; `@` is the zone itself.
+    #[schema(value_type = String, example = "www")]
+    pub name: RecordName,
+    /// `A`, `AAAA`, `CAA`, `CNAME`, `MX`, `NS`, `SRV` or `TXT`.
+    #[serde(rename = "type")]
+    #[schema(value_type = String, example = "A")]
+    pub kind: RecordType,
+    /// How long resolvers may keep it: 30 to 604800 seconds; an hour if absent.
+    #[serde(default = "hour")]
+    #[schema(value_type = u32, default = 3600)]
+    pub ttl_seconds: Ttl,
+    /// The records' data, 1 to 100. Names are absolute, without or with the final dot; text is not quoted.
+    #[schema(example = json!(["192.0.2.10"]))]
+    pub records: Vec<String>,
+}
+
+fn hour() -> Ttl {
+    Ttl::HOUR
+}
+
+/// A record set. Its convergence is that of its zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RecordSet {
+    /// Its id.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: RecordSetId,
+    /// Its zone.
+    #[schema(value_type = String, format = "uuid")]
+    pub zone_id: ZoneId,
+    /// The name relative to the zone; `@` is the zone itself.
+    #[schema(value_type = String, example = "www")]
+    pub name: RecordName,
+    /// The records' type.
+    #[serde(rename = "type")]
+    #[schema(value_type = String, example = "A")]
+    pub kind: RecordType,
+    /// How long resolvers may keep it.
+    #[schema(value_type = u32, example = 3600)]
+    pub ttl_seconds: Ttl,
+    /// The records' data in canonical form and order.
+    #[schema(example = json!(["192.0.2.10"]))]
+    pub records: Vec<String>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// How far the fleet is with the zone.
+    #[serde(flatten)]
+    pub convergence: Convergence,
+}

@@ -1,0 +1,52 @@
+//! Bootstrap tokens.
+
+use npanel_model::{EnrolRole, PoolName, Secret, Timestamp, TokenId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A new bootstrap token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateToken {
+    /// What a machine that shows it becomes: `node` or `controller`.
+    #[schema(value_type = String, example = "node")]
+    pub role: EnrolRole,
+    /// How many machines may use it: 1 to 1000.
+    #[schema(minimum = 1, maximum = 1000, example = 1)]
+    pub uses: u32,
+    /// How long it is good for: 60 seconds to 7 days.
+    #[schema(minimum = 60, maximum = 604_800, example = 900)]
+    pub ttl_seconds: u32,
+    /// The pool that nodes which use it go into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub pool: Option<PoolName>,
+}
+
+/// A bootstrap token. Its secret is stored hashed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Token {
+    /// Its id.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: TokenId,
+    /// What a machine that shows it becomes.
+    #[schema(value_type = String, example = "node")]
+    pub role: EnrolRole,
+    /// How many machines could use it.
+    pub uses: u32,
+    /// How many machines still can.
+    pub uses_left: u32,
+    /// The pool that nodes which use it go into.
+    #[schema(value_type = Option<String>)]
+    pub pool: Option<PoolName>,
+    /// The token itself. Only in the answer to its creation, and not when that is replayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Password)]
+    pub token: Option<Secret>,
+    /// When it ends.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}

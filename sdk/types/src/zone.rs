@@ -1,0 +1,45 @@
+//! DNS zones.
+
+use npanel_model::{AccountId, Fqdn, NodeId, Timestamp, ZoneId, ZoneProvider};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Convergence;
+
+/// A new zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateZone {
+    /// The account that it belongs to.
+    #[schema(value_type = String, format = "uuid")]
+    pub account_id: AccountId,
+    /// Its name.
+    #[schema(value_type = String, example = "example.com")]
+    pub name: Fqdn,
+}
+
+/// A DNS zone. Its SOA and its own NS records are the fleet's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Zone {
+    /// Its id.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: ZoneId,
+    /// The account that it belongs to.
+    #[schema(value_type = String, format = "uuid")]
+    pub account_id: AccountId,
+    /// Its name.
+    #[schema(value_type = String, example = "example.com")]
+    pub name: Fqdn,
+    /// Who answers for it: `powerdns` (the fleet's DNS nodes) or `route53`.
+    #[schema(value_type = String, example = "powerdns")]
+    pub provider: ZoneProvider,
+    /// The nodes that answer for it.
+    #[schema(value_type = Vec<String>)]
+    pub node_ids: Vec<NodeId>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// How far the fleet is with it.
+    #[serde(flatten)]
+    pub convergence: Convergence,
+}
