@@ -1,0 +1,64 @@
+//! The nouns of the API and where they are.
+
+use std::fmt::Display;
+
+use npanel_model::{
+    AccountId, ApiKeyId, DatabaseId, DatabaseUserId, DomainId, NodeId, OperationId, PlanId, TenantId,
+    TokenId, ZoneId,
+};
+use npanel_sdk_types as types;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Something that can be read and listed.
+pub trait Noun: DeserializeOwned {
+    /// Its id.
+    type Id: Display + Copy;
+    /// Where its list is, beneath `/v1`.
+    const PATH: &'static str;
+}
+
+/// Something that can be made.
+pub trait Creatable: Noun {
+    /// What is sent to make it.
+    type Create: Serialize;
+    /// Its id.
+    fn id(&self) -> Self::Id;
+}
+
+/// Something that can be removed.
+pub trait Deletable: Noun {}
+
+macro_rules! nouns {
+    ($($name:ident, $id:ident, $path:literal $(, $create:ident)?;)*) => {$(
+        impl Noun for types::$name {
+            type Id = $id;
+            const PATH: &'static str = $path;
+        }
+        $(impl Creatable for types::$name {
+            type Create = types::$create;
+            fn id(&self) -> $id {
+                self.id
+            }
+        })?
+    )*};
+}
+
+nouns! {
+    Tenant, TenantId, "tenants", CreateTenant;
+    Plan, PlanId, "plans", CreatePlan;
+    Account, AccountId, "accounts", CreateAccount;
+    Domain, DomainId, "domains", CreateDomain;
+    Database, DatabaseId, "databases", CreateDatabase;
+    DatabaseUser, DatabaseUserId, "database-users", CreateDatabaseUser;
+    Zone, ZoneId, "zones", CreateZone;
+    Token, TokenId, "tokens", CreateToken;
+    ApiKey, ApiKeyId, "api-keys", CreateApiKey;
+    Node, NodeId, "nodes";
+    Operation, OperationId, "operations";
+}
+
+macro_rules! deletable {
+    ($($name:ident),*) => {$( impl Deletable for types::$name {} )*};
+}
+
+deletable!(Tenant, Plan, Account, Domain, Database, DatabaseUser, Zone, Token, ApiKey, Node);

@@ -1,0 +1,270 @@
+//! One request, sent until a controller takes it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use npanel_model::RequestId;
+use npanel_sdk_types::{IDEMPOTENCY_HEADER, PROBLEM_MEDIA_TYPE, Problem};
+use reqwest::{
+    Method, StatusCode,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+};
+use serde::de::DeserializeOwned;
+
+use crate::{Config, Error, Wait};
+
+/// The longest that one controller's "not now" holds a client up.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone)]
+pub(crate) struct Transport {
+    http: reqwest::Client,
+    config: Arc<Config>,
+    authorization: HeaderValue,
+    /// The controller that answered last.
+    preferred: Arc<AtomicUsize>,
+}
+
+/// A request to be sent.
+#[derive(Debug)]
+pub(crate) struct Call {
+    method: Method,
+    path: String,
+    query: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
+    wait: Wait,
+}
+
+impl Call {
+    pub(crate) fn new(method: Method, path: String) -> Self {
+        Self { method, path, query: Vec::new(), body: None, wait: Wait::No }
+    }
+
+    pub(crate) fn with_body(mut self, body: Vec<u8>) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    pub(crate) fn with_query(mut self, query: &[(&str, String)]) -> Self {
+        self.query.extend(query.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        self
+    }
+
+    pub(crate) fn waiting(mut self, wait: Wait) -> Self {
+        if let Wait::Converged(timeout) = wait {
+            self.query.push(("wait".to_owned(), "converged".to_owned()));
+            self.query.push(("timeout".to_owned(), timeout.as_secs_f64().ceil().to_string()));
+        }
+        self.wait = wait;
+        self
+    }
+
+    fn patience_while_waiting(&self) -> Duration {
+        match self.wait {
+            Wait::No => Duration::ZERO,
+            Wait::Converged(timeout) => timeout,
+        }
+    }
+}
+
+/// A controller's answer, other than a problem.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    url: String,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Error::NotUnderstood { url: self.url.clone(), reason: error.to_string() })
+    }
+}
+
+/// Why a controller did not take a request.
+enum Missed {
+    /// The next one may; nothing was done, or the idempotency key makes a repetition harmless.
+    Connection(String),
+    /// It is there and cannot take it now.
+    NotNow { problem: Box<Problem>, pause: Duration },
+}
+
+impl Transport {
+    pub(crate) fn new(config: Config) -> Result<Self, Error> {
+        if config.api_urls.is_empty() {
+            return Err(Error::Configuration("no controller's address is configured".to_owned()));
+        }
+        for url in &config.api_urls {
+            let parsed = reqwest::Url::parse(url)
+                .map_err(|error| Error::Configuration(format!("the API address {url:?}: {error}")))?;
+            if parsed.scheme() != "https" {
+                return Err(Error::Configuration(format!(
+                    "the API address {url:?} does not begin with https://"
+                )));
+            }
+        }
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", config.api_key.expose()))
+            .map_err(|_| Error::Configuration("the API key holds characters that no key has".to_owned()))?;
+        authorization.set_sensitive(true);
+        Ok(Self { http: config.http()?, config: Arc::new(config), authorization, preferred: Arc::default() })
+    }
+
+    /// Sends a call to one controller after the other until one takes it.
+    pub(crate) async fn send(&self, call: Call) -> Result<Answer, Error> {
+        let key = RequestId::generate().to_string();
+        let deadline = Instant::now() + self.config.patience;
+        loop {
+            let mut reasons = Vec::new();
+            let mut refused = None;
+            let mut pause = Duration::from_millis(200);
+            for url in self.in_order() {
+                match self.send_to(&url, &call, &key).await? {
+                    Ok(answer) => return Ok(answer),
+                    Err(Missed::Connection(reason)) => reasons.push(reason),
+                    Err(Missed::NotNow { problem, pause: wanted }) => {
+                        refused = Some(problem);
+                        pause = wanted;
+                    }
+                }
+            }
+            if Instant::now() + pause > deadline {
+                return Err(refused.map_or(Error::Unreachable(reasons), Error::Refused));
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn in_order(&self) -> Vec<String> {
+        let urls = &self.config.api_urls;
+        let first = self.preferred.load(Ordering::Relaxed) % urls.len();
+        urls.iter().cycle().skip(first).take(urls.len()).cloned().collect()
+    }
+
+    async fn send_to(&self, url: &str, call: &Call, key: &str) -> Result<Result<Answer, Missed>, Error> {
+        match self.exchange(url, call, key).await {
+            Ok(answer) => {
+                let index = self.config.api_urls.iter().position(|known| known == url);
+                self.preferred.store(index.unwrap_or(0), Ordering::Relaxed);
+                judge(answer)
+            }
+            Err(error) => {
+                tracing::debug!(url, error = %causes(&error), "a controller did not answer");
+                Ok(Err(Missed::Connection(format!("{url}: {}", causes(&error.without_url())))))
+            }
+        }
+    }
+
+    async fn exchange(&self, url: &str, call: &Call, key: &str) -> Result<Answer, reqwest::Error> {
+        let mut request = self
+            .http
+            .request(call.method.clone(), format!("{}{}", url.trim_end_matches('/'), call.path))
+            .query(&call.query)
+            .header(AUTHORIZATION, self.authorization.clone())
+            .timeout(self.config.request_timeout + call.patience_while_waiting());
+        if call.method != Method::GET {
+            request = request.header(IDEMPOTENCY_HEADER, key);
+        }
+        if let Some(body) = &call.body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        let response = request.send().await?;
+        Ok(Answer {
+            url: url.to_owned(),
+            status: response.status(),
+            headers: response.headers().clone(),
+            body: response.bytes().await?.to_vec(),
+        })
+    }
+}
+
+fn judge(answer: Answer) -> Result<Result<Answer, Missed>, Error> {
+    if answer.status.is_success() {
+        return Ok(Ok(answer));
+    }
+    let is_problem =
+        answer.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == PROBLEM_MEDIA_TYPE.as_bytes());
+    if !is_problem {
+        let reason = format!("status {}", answer.status);
+        return Err(Error::NotUnderstood { url: answer.url, reason });
+    }
+    let problem: Box<Problem> = answer.json()?;
+    if answer.status == StatusCode::SERVICE_UNAVAILABLE {
+        return Ok(Err(Missed::NotNow { problem, pause: pause_of(&answer.headers) }));
+    }
+    Err(Error::Refused(problem))
+}
+
+fn pause_of(headers: &HeaderMap) -> Duration {
+    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    seconds.map_or(LONGEST_PAUSE, Duration::from_secs).min(LONGEST_PAUSE)
+}
+
+/// The innermost cause says what happened ("connection refused"), the outer ones only where.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let innermost = std::iter::successors(Some(error), |error| error.source()).last();
+    innermost.map_or_else(String::new, ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use npanel_model::Secret;
+
+    use super::*;
+
+    fn config(urls: &[&str]) -> Config {
+        Config::new(urls.iter().map(|url| (*url).to_owned()).collect(), Secret::new("npk_x.y"))
+            .with_patience(Duration::ZERO)
+    }
+
+    #[test]
+    fn a_plain_http_address_is_refused() {
+        for urls in [&[][..], &["http://127.0.0.1:1"], &["127.0.0.1:8443"]] {
+            assert!(matches!(Transport::new(config(urls)), Err(Error::Configuration(_))), "{urls:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_controller_is_tried_before_giving_up() {
+        let transport =
+            Transport::new(config(&["https://127.0.0.1:1", "https://127.0.0.1:2"])).expect("a client");
+        let error =
+            transport.send(Call::new(Method::GET, "/v1/cluster".to_owned())).await.expect_err("nobody");
+        match error {
+            Error::Unreachable(reasons) => {
+                assert!(reasons.len() == 2 && reasons[0].contains("127.0.0.1:1"), "{reasons:?}");
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    fn answer(status: u16, kind: &'static str, body: &str) -> Answer {
+        Answer {
+            url: "https://c1".to_owned(),
+            status: StatusCode::from_u16(status).expect("a status"),
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]),
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    fn problem(status: u16) -> Answer {
+        let body = format!(
+            r#"{{"type":"/problems/x","title":"X","status":{status},"code":"x","detail":"no","request_id":"r"}}"#
+        );
+        answer(status, PROBLEM_MEDIA_TYPE, &body)
+    }
+
+    #[test]
+    fn only_a_passing_inability_is_tried_again() {
+        assert!(matches!(judge(answer(201, "application/json", "{}")), Ok(Ok(_))));
+        assert!(matches!(judge(problem(503)), Ok(Err(Missed::NotNow { .. }))));
+        assert!(matches!(judge(problem(409)), Err(Error::Refused(problem)) if problem.code == "x"));
+        assert!(matches!(judge(answer(502, "text/html", "<h1>")), Err(Error::NotUnderstood { .. })));
+    }
+}
