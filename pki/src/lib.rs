@@ -1,1 +1,36 @@
-//! To be written.
+//! Who is who in the fleet, and how secrets are kept: identities and the authority that certifies them,
+//! bootstrap tokens and API keys, the mutual-TLS rules, and sealing.
+//!
+//! Nothing here runs by itself: no tasks, no sockets. Files are touched by [`IdentityFiles`], [`MachineKey`]
+//! and [`ClusterSecrets`] only.
+//!
+//! A peer is accepted for its identity and role (`spiffe://<cluster>/node/<id>`,
+//! `spiffe://<cluster>/controller/<id>`), never merely for its issuer. [`tls`] has one configuration per
+//! relation between machines, so that no caller composes its own.
+
+mod authority;
+mod certificate;
+mod credentials;
+mod file;
+mod fingerprint;
+mod identity;
+mod pem;
+mod private_key;
+mod seal;
+mod secret;
+mod token;
+
+pub mod tls;
+
+pub use authority::{AuthorityError, CertificateAuthority, IssueError, Issued, Serial, lifetime};
+pub use certificate::{CertificateError, Peer};
+pub use credentials::{Credentials, CredentialsError, IdentityFiles};
+pub use file::FileError;
+pub use fingerprint::{FingerprintError, KeyFingerprint};
+pub use identity::{ClusterId, ClusterIdError, Identity, SpiffeId, SpiffeIdError};
+pub use private_key::{PrivateKey, PrivateKeyError};
+pub use seal::{
+    ClusterKey, ClusterSecrets, DataKey, Field, JoinKey, MachineKey, SealError, SecretsFileError,
+};
+pub use secret::{ApiKeySecret, SecretFormError, SecretHash, TokenSecret};
+pub use token::{ApiKeyText, ApiKeyTextError, BootstrapToken, TokenCredential, TokenError};

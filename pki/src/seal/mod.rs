@@ -1,0 +1,20 @@
+//! Secrets that must be read again: sealed by AES-256-GCM under a key, bound to where they belong.
+//!
+//! | key | seals | rests |
+//! |---|---|---|
+//! | [`MachineKey`] | [`ClusterSecrets`] of this machine | a file of this machine |
+//! | [`ClusterKey`] | the tenants' data keys | within [`ClusterSecrets`] |
+//! | [`DataKey`] | a tenant's secrets | in the state, wrapped by the cluster key |
+//! | [`JoinKey`] | [`ClusterSecrets`] on their way to a joining controller | in memory |
+
+mod aead;
+mod data;
+mod join;
+mod machine;
+mod secrets;
+
+pub use aead::SealError;
+pub use data::{ClusterKey, DataKey, Field};
+pub use join::JoinKey;
+pub use machine::MachineKey;
+pub use secrets::{ClusterSecrets, SecretsFileError};

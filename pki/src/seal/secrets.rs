@@ -1,0 +1,131 @@
+//! What a controller must have besides the state: the authority and the cluster key.
+
+use std::path::Path;
+
+use npanel_model::Secret;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{ClusterKey, MachineKey, SealError, join};
+use crate::{AuthorityError, CertificateAuthority, FileError, SpiffeId, file};
+
+/// Bound into the sealed file, so that no other file sealed by the machine key passes for it.
+const NAME: &str = "cluster secrets";
+
+/// Why the cluster's secrets on disk cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsFileError {
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The machine's key is not thirty-two bytes.
+    #[error(
+        "the machine's key file is not a key (32 bytes); without the right one the sealed secrets are lost"
+    )]
+    MachineKey,
+    /// They were sealed by another machine's key, or changed.
+    #[error("the cluster's secrets cannot be opened")]
+    Seal(#[from] SealError),
+}
+
+/// The authority's key and certificate and the cluster key: what makes a machine a controller. Leaves memory
+/// only sealed: to a joining controller, or to this machine's own key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClusterSecrets {
+    ca_certificate_pem: String,
+    ca_key_pem: Secret,
+    cluster_key: ClusterKey,
+}
+
+impl ClusterSecrets {
+    /// The secrets of a cluster.
+    pub fn new(authority: &CertificateAuthority, cluster_key: ClusterKey) -> Self {
+        Self {
+            ca_certificate_pem: authority.certificate_pem(),
+            ca_key_pem: Secret::new(authority.key_pem().as_str()),
+            cluster_key,
+        }
+    }
+
+    /// The authority.
+    ///
+    /// # Errors
+    /// If what was received is not one.
+    pub fn authority(&self) -> Result<CertificateAuthority, AuthorityError> {
+        CertificateAuthority::load(self.ca_certificate_pem.as_bytes(), self.ca_key_pem.expose().as_bytes())
+    }
+
+    /// The cluster key.
+    pub fn cluster_key(&self) -> &ClusterKey {
+        &self.cluster_key
+    }
+
+    /// Seals them to the X25519 public key that the controller `joiner` made for this.
+    ///
+    /// # Errors
+    /// If that is not a usable public key.
+    pub fn seal_to(&self, public_key: &[u8], joiner: SpiffeId) -> Result<Vec<u8>, SealError> {
+        join::seal_to(public_key, joiner, &self.encode())
+    }
+
+    /// Writes them, sealed by the machine's key.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: &Path, key: &MachineKey) -> Result<(), SecretsFileError> {
+        Ok(file::replace(path, &key.seal(NAME, &self.encode())?, file::PRIVATE)?)
+    }
+
+    /// Reads them, or nothing if there is no such file.
+    ///
+    /// # Errors
+    /// If they were sealed by another key.
+    pub fn load(path: &Path, key: &MachineKey) -> Result<Option<Self>, SecretsFileError> {
+        let Some(sealed) = file::read(path)? else { return Ok(None) };
+        Ok(Some(Self::decode(&key.open(NAME, &sealed)?)?))
+    }
+
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        // Room for everything from the start: a reallocation would leave a copy behind.
+        let mut text = Vec::with_capacity(4096);
+        serde_json::to_writer(&mut text, self).expect("three strings are valid JSON");
+        Zeroizing::new(text)
+    }
+
+    pub(super) fn decode(plain: &[u8]) -> Result<Self, SealError> {
+        serde_json::from_slice(plain).map_err(|_| SealError::Open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ClusterId;
+    use npanel_model::Timestamp;
+
+    #[test]
+    fn they_rest_sealed_by_this_machine_only() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| directory.path().join(name);
+        let authority =
+            CertificateAuthority::create(ClusterId::generate(), Timestamp::now()).expect("an authority");
+        let secrets = ClusterSecrets::new(&authority, ClusterKey::generate());
+        let key = MachineKey::load_or_create(&at("machine.key")).expect("a key");
+        assert!(ClusterSecrets::load(&at("sealed"), &key).expect("none").is_none());
+        secrets.save(&at("sealed"), &key).expect("saved");
+        let raw = String::from_utf8_lossy(&std::fs::read(at("sealed")).expect("read")).into_owned();
+        assert!(!raw.contains("PRIVATE KEY") && !raw.contains("cluster_key"));
+        let loaded = ClusterSecrets::load(&at("sealed"), &key).expect("loaded").expect("secrets");
+        assert_eq!(loaded.authority().expect("an authority").pin(), authority.pin());
+        let stranger = MachineKey::load_or_create(&at("other.key")).expect("a key");
+        assert!(ClusterSecrets::load(&at("sealed"), &stranger).is_err());
+    }
+
+    #[test]
+    fn they_are_never_printed() {
+        let authority =
+            CertificateAuthority::create(ClusterId::generate(), Timestamp::now()).expect("an authority");
+        let shown = format!("{:?}", ClusterSecrets::new(&authority, ClusterKey::generate()));
+        assert!(!shown.contains("PRIVATE KEY"), "{shown}");
+    }
+}
