@@ -1,0 +1,112 @@
+//! A controller: a process of the built `npanel-controller` with its own directory and namespace.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::cgroup::Cgroup;
+use crate::fleet::Fleet;
+use crate::launch::{Launch, reap};
+use crate::run::finish;
+use crate::spec::Member;
+
+pub(crate) const API_PORT: u16 = 8443;
+pub(crate) const FLEET_PORT: u16 = 8444;
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// A controller's place in a fleet; it may be down.
+pub(crate) struct Controller<'a> {
+    pub(crate) fleet: &'a Fleet,
+    pub(crate) member: &'a Member,
+}
+
+impl Controller<'_> {
+    fn cgroup(&self) -> Cgroup {
+        self.fleet.cgroup(self.member)
+    }
+
+    pub(crate) fn disk(&self) -> Result<PathBuf> {
+        self.fleet.member_disk(self.member)
+    }
+
+    fn configuration_file(&self) -> Result<PathBuf> {
+        Ok(self.disk()?.join("controller.toml"))
+    }
+
+    pub(crate) fn data(&self) -> Result<PathBuf> {
+        Ok(self.disk()?.join("data"))
+    }
+
+    /// Writes the configuration of a controller that has not run yet.
+    pub(crate) fn install(&self) -> Result<()> {
+        let data = self.data()?;
+        fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
+        let text = configuration(self.member, &data.to_string_lossy());
+        fs::write(self.configuration_file()?, text).context("cannot write controller.toml")
+    }
+
+    /// Runs a subcommand that ends by itself (`init`, `join`) in this controller's namespace.
+    pub(crate) fn run(&self, subcommand: &str, arguments: &[&str]) -> Result<String> {
+        let program = self.fleet.binaries().path("npanel-controller")?;
+        let mut command = self.fleet.network().member(&self.member.name).command(&program.to_string_lossy());
+        command.arg(subcommand).arg("--config").arg(self.configuration_file()?).args(arguments);
+        let finished = finish(&mut command, Duration::from_secs(60))?;
+        finished.ok().with_context(|| format!("npanel-controller {subcommand} on {}", self.member.name))
+    }
+
+    /// Starts the daemon; it need not be ready when this returns.
+    pub(crate) fn start(&self) -> Result<()> {
+        let (disk, cgroup) = (self.disk()?, self.cgroup());
+        cgroup.remove()?;
+        cgroup.create()?;
+        let namespace = self.fleet.network().member(&self.member.name);
+        let log = disk.join("controller.log");
+        let launch =
+            Launch { binaries: self.fleet.binaries(), cgroup: &cgroup, netns: Some(&namespace), log: &log };
+        let mut command = launch.command()?;
+        command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()));
+        command.arg(self.fleet.binaries().path("npanel-controller")?);
+        command.arg("run").arg("--config").arg(self.configuration_file()?);
+        reap(command.spawn().context("cannot start the controller")?);
+        Ok(())
+    }
+
+    /// Asks the daemon to end and waits until it has.
+    pub(crate) fn stop(&self) -> Result<()> {
+        let cgroup = self.cgroup();
+        for process in cgroup.processes() {
+            // One that has just ended by itself is as good.
+            let _ = kill(Pid::from_raw(process), Signal::SIGTERM);
+        }
+        cgroup.wait_until_empty(STOP_LIMIT).with_context(|| format!("{} does not stop", self.member.name))
+    }
+}
+
+fn configuration(member: &Member, data: &str) -> String {
+    let (name, address) = (&member.name, member.address);
+    let data = toml::Value::from(data);
+    format!(
+        "data_directory = {data}\nname = \"{name}\"\n\n\
+         [api]\nlisten = \"0.0.0.0:{API_PORT}\"\nnames = [\"{name}\", \"{address}\", \"localhost\", \"127.0.0.1\"]\n\n\
+         [fleet]\nlisten = \"0.0.0.0:{FLEET_PORT}\"\nadvertise = \"{address}:{FLEET_PORT}\"\n\n\
+         [telemetry]\nlisten = \"{address}:9470\"\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Kind;
+
+    #[test]
+    fn the_configuration_is_toml_whatever_the_directory() {
+        let member = Member { name: "c1".to_owned(), address: [10, 88, 0, 1].into(), kind: Kind::Controller };
+        let parsed: toml::Table = configuration(&member, "/a \"quoted\"\\dir").parse().unwrap();
+        assert_eq!(parsed["data_directory"].as_str(), Some("/a \"quoted\"\\dir"));
+        assert_eq!(parsed["fleet"]["advertise"].as_str(), Some("10.88.0.1:8444"));
+    }
+}

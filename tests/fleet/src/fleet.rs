@@ -1,0 +1,406 @@
+//! A running fleet and what can be done to it.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+
+use crate::boot::{Access, boot};
+use crate::cgroup::Cgroup;
+use crate::controller::{API_PORT, Controller};
+use crate::image::Image;
+use crate::logs;
+use crate::mounts;
+use crate::network::Network;
+use crate::node::Node;
+use crate::places::{Binaries, FleetName};
+use crate::run::{Finished, finish, pipe_of};
+use crate::spec::{FleetSpec, Kind, Member};
+use crate::timing::Timings;
+
+/// How long a command inside a fleet may take unless its caller says otherwise.
+const COMMAND_LIMIT: Duration = Duration::from_secs(120);
+
+/// A fleet. It has no open handles: any process can open the same one, and dropping it changes nothing.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Fleet {
+    spec: FleetSpec,
+    members: Vec<Member>,
+    binaries: Binaries,
+    image: PathBuf,
+    network: Network,
+    cgroup: Cgroup,
+    pub(crate) access: Option<Access>,
+    pub(crate) timings: Timings,
+}
+
+impl Fleet {
+    /// Boots a fleet, after taking down what may be left of one of that name; on failure its logs are collected
+    /// and it is taken down.
+    pub fn boot(spec: FleetSpec) -> Result<Self> {
+        let _lock = lock(&spec.name)?;
+        take_down(&spec.name)?;
+        let mut timings = Timings::default();
+        let image = timings.measure("node image", Image::ensure)?;
+        let mut fleet = Self {
+            members: spec.members(),
+            binaries: Binaries::locate()?,
+            image: image.path().to_owned(),
+            network: Network::of_fleet(spec.name.as_str()),
+            cgroup: Cgroup::of_fleet(spec.name.as_str())?,
+            access: None,
+            timings,
+            spec,
+        };
+        if let Err(error) = boot(&mut fleet) {
+            let kept = fleet.disk()?.with_extension("logs");
+            fleet.collect_logs(&kept).context("collecting logs after a failed boot")?;
+            take_down(&fleet.spec.name)?;
+            return Err(error.context(format!("the fleet did not boot; logs are in {}", kept.display())));
+        }
+        fleet.save()?;
+        Ok(fleet)
+    }
+
+    /// The running fleet of that name.
+    pub fn open(name: &FleetName) -> Result<Self> {
+        let path = name.runtime().join("fleet.json");
+        let text = fs::read(&path).with_context(|| format!("no fleet {name} is up"))?;
+        serde_json::from_slice(&text).with_context(|| path.display().to_string())
+    }
+
+    /// Kills and removes everything of the fleet of that name, also of one that died half-way; no fleet is no error.
+    pub fn down(name: &FleetName) -> Result<()> {
+        let _lock = lock(name)?;
+        take_down(name)?;
+        fs::remove_file(lock_path(name)).context("the fleet's lock")
+    }
+
+    pub(crate) fn save(&self) -> Result<()> {
+        let path = self.name().runtime().join("fleet.json");
+        fs::write(&path, serde_json::to_vec_pretty(self)?).with_context(|| path.display().to_string())
+    }
+
+    /// The fleet's name.
+    pub fn name(&self) -> &FleetName {
+        &self.spec.name
+    }
+
+    /// All members, controllers first.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The members of one kind, in order.
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(move |member| member.kind == kind)
+    }
+
+    /// The member of that name.
+    pub fn member(&self, name: &str) -> Result<&Member> {
+        let found = self.members.iter().find(|member| member.name == name);
+        found.with_context(|| format!("the fleet {} has no member {name:?}", self.spec.name))
+    }
+
+    /// The time each step of the boot took.
+    pub fn timings(&self) -> &Timings {
+        &self.timings
+    }
+
+    /// The base address of a controller's API, inside the hub.
+    pub fn api_url(&self, controller: &str) -> Result<String> {
+        Ok(format!("https://{}:{API_PORT}", self.member(controller)?.address))
+    }
+
+    /// The file with the first administrator's key.
+    pub fn api_key_file(&self) -> Result<&Path> {
+        Ok(&self.access()?.api_key_file)
+    }
+
+    /// The file with the cluster's certificate authority.
+    pub fn ca_file(&self) -> Result<&Path> {
+        Ok(&self.access()?.ca_file)
+    }
+
+    pub(crate) fn access(&self) -> Result<&Access> {
+        self.access.as_ref().context("this fleet has no controllers")
+    }
+
+    /// Whether any process of the member runs (a paused one does).
+    pub fn is_up(&self, name: &str) -> Result<bool> {
+        Ok(self.cgroup(self.member(name)?).is_populated())
+    }
+
+    /// Whether the member is paused.
+    pub fn is_paused(&self, name: &str) -> Result<bool> {
+        let cgroup = self.cgroup(self.member(name)?);
+        Ok(cgroup.is_populated() && cgroup.is_frozen())
+    }
+
+    /// SIGKILL to every process of the member at once, as a power cut does.
+    pub fn kill(&self, name: &str) -> Result<()> {
+        self.cgroup(self.member(name)?).kill()
+    }
+
+    /// Every process of the member stands still; connections stay open and silent.
+    pub fn pause(&self, name: &str) -> Result<()> {
+        self.cgroup(self.member(name)?).freeze(true)
+    }
+
+    /// Ends a pause.
+    pub fn resume(&self, name: &str) -> Result<()> {
+        self.cgroup(self.member(name)?).freeze(false)
+    }
+
+    /// Ends the member's processes cleanly; its data stays.
+    pub fn stop(&self, name: &str) -> Result<()> {
+        let member = self.member(name)?;
+        match member.kind {
+            Kind::Controller => self.controller(member).stop(),
+            Kind::Node => self.node(member).stop(),
+        }
+    }
+
+    /// Starts a member that is down. A node has booted when this returns; a controller may not be ready yet.
+    pub fn start(&self, name: &str) -> Result<()> {
+        let member = self.member(name)?;
+        if self.is_up(name)? {
+            bail!("{name} is up already");
+        }
+        match member.kind {
+            Kind::Controller => self.controller(member).start(),
+            Kind::Node => self.node(member).start(),
+        }
+    }
+
+    /// Stops the member cleanly if it is up and starts it.
+    pub fn restart(&self, name: &str) -> Result<()> {
+        self.stop(name)?;
+        self.start(name)
+    }
+
+    /// No packet reaches or leaves the member, without a word to anyone.
+    pub fn cut(&self, name: &str) -> Result<()> {
+        self.network.cut(&self.member(name)?.name)
+    }
+
+    /// The member and the named peers do not hear each other; the member and all others do.
+    pub fn cut_from(&self, name: &str, peers: &[&str]) -> Result<()> {
+        for peer in peers {
+            self.member(peer)?;
+        }
+        self.network.cut_from(&self.member(name)?.name, peers)
+    }
+
+    /// Ends every cut.
+    pub fn heal(&self) -> Result<()> {
+        self.network.heal()
+    }
+
+    /// Runs a command as root inside a node; its output if it succeeds.
+    pub fn exec<S: AsRef<OsStr>>(&self, node: &str, argv: impl IntoIterator<Item = S>) -> Result<String> {
+        self.exec_any(node, argv)?.ok().with_context(|| format!("on {node}"))
+    }
+
+    /// Runs a command as root inside a node; whatever came of it.
+    pub fn exec_any<S: AsRef<OsStr>>(
+        &self,
+        node: &str,
+        argv: impl IntoIterator<Item = S>,
+    ) -> Result<Finished> {
+        self.node(self.node_member(node)?).exec(argv, COMMAND_LIMIT)
+    }
+
+    /// Runs a command inside a node as this user and group, without any other group.
+    pub fn exec_as<S: AsRef<OsStr>>(
+        &self,
+        node: &str,
+        uid: u32,
+        argv: impl IntoIterator<Item = S>,
+    ) -> Result<Finished> {
+        let mut command = self.node_command(node)?;
+        command.args([
+            "/usr/bin/setpriv",
+            &format!("--reuid={uid}"),
+            &format!("--regid={uid}"),
+            "--clear-groups",
+        ]);
+        finish(command.arg("--").args(argv), COMMAND_LIMIT)
+    }
+
+    /// Writes a file inside a node as this user, who must be able to.
+    pub fn write_as(&self, node: &str, uid: u32, path: &str, content: &str) -> Result<()> {
+        let mut command = self.node_command(node)?;
+        command.args([
+            "/usr/bin/setpriv",
+            &format!("--reuid={uid}"),
+            &format!("--regid={uid}"),
+            "--clear-groups",
+        ]);
+        command.args(["--", "/usr/bin/tee", "--", path]).stdin(pipe_of(content)?);
+        finish(&mut command, COMMAND_LIMIT)?
+            .ok()
+            .with_context(|| format!("writing {path} on {node} as {uid}"))
+            .map(drop)
+    }
+
+    /// A command that will run as root inside a node, for callers who need its standard streams.
+    pub fn node_command(&self, node: &str) -> Result<Command> {
+        self.node(self.node_member(node)?).command()
+    }
+
+    /// A path of a running node's file system as seen from outside.
+    pub fn node_path(&self, node: &str, path: &str) -> Result<PathBuf> {
+        Ok(self.node(self.node_member(node)?).root().join(path.trim_start_matches('/')))
+    }
+
+    /// A command that will run in the hub, from which every member is reached.
+    pub fn hub_command(&self, program: &str) -> Command {
+        self.network.hub().command(program)
+    }
+
+    /// Runs a command in the hub; its output if it succeeds.
+    pub fn hub<S: AsRef<OsStr>>(
+        &self,
+        program: &str,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Result<String> {
+        let mut command = self.hub_command(program);
+        finish(command.args(arguments), COMMAND_LIMIT)?.ok().with_context(|| format!("{program} in the hub"))
+    }
+
+    /// Moves the calling thread, and all that it starts from now on, into the hub. Call it before a runtime starts.
+    pub fn enter_hub(&self) -> Result<()> {
+        self.network.hub().enter()
+    }
+
+    /// Runs the `npanel` CLI as the first administrator against the first controller that is up; its JSON answer.
+    pub fn npanel(&self, arguments: &[&str]) -> Result<serde_json::Value> {
+        let mut controllers = self.of_kind(Kind::Controller);
+        let awake = |member: &&Member| {
+            let cgroup = self.cgroup(member);
+            cgroup.is_populated() && !cgroup.is_frozen()
+        };
+        self.npanel_at(&controllers.find(awake).context("no controller is up")?.name, arguments)
+    }
+
+    /// Runs the `npanel` CLI as the first administrator against this controller; its JSON answer.
+    pub fn npanel_at(&self, controller: &str, arguments: &[&str]) -> Result<serde_json::Value> {
+        let program = self.binaries.path("npanel")?;
+        let mut command = self.hub_command(&program.to_string_lossy());
+        command.env("NPANEL_API_URL", self.api_url(controller)?);
+        command.env("NPANEL_API_KEY_FILE", self.api_key_file()?);
+        command.env("NPANEL_CA_FILE", self.ca_file()?);
+        command.env("NPANEL_CONFIG", self.disk()?.join("no-profiles.toml"));
+        command.args(arguments).args(["--output", "json"]);
+        let text = finish(&mut command, COMMAND_LIMIT)?.ok();
+        let text = text.with_context(|| format!("npanel {} at {controller}", arguments.join(" ")))?;
+        if text.trim().is_empty() {
+            return Ok(serde_json::Value::Null);
+        }
+        serde_json::from_str(&text)
+            .with_context(|| format!("npanel {} answered {text:?}", arguments.join(" ")))
+    }
+
+    /// Copies every member's logs into a directory, also those of members that are down.
+    pub fn collect_logs(&self, directory: &Path) -> Result<()> {
+        logs::collect(self, directory)
+    }
+
+    pub(crate) fn binaries(&self) -> &Binaries {
+        &self.binaries
+    }
+
+    pub(crate) fn image(&self) -> &Path {
+        &self.image
+    }
+
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
+    pub(crate) fn cgroup(&self, member: &Member) -> Cgroup {
+        self.cgroup.member(&member.name)
+    }
+
+    /// The group of a process that serves the fleet but is no member.
+    pub(crate) fn side_cgroup(&self, name: &str) -> Cgroup {
+        self.cgroup.member(name)
+    }
+
+    pub(crate) fn disk(&self) -> Result<PathBuf> {
+        self.spec.name.disk()
+    }
+
+    pub(crate) fn member_disk(&self, member: &Member) -> Result<PathBuf> {
+        Ok(self.disk()?.join(&member.name))
+    }
+
+    pub(crate) fn controller<'a>(&'a self, member: &'a Member) -> Controller<'a> {
+        Controller { fleet: self, member }
+    }
+
+    pub(crate) fn node<'a>(&'a self, member: &'a Member) -> Node<'a> {
+        Node { fleet: self, member }
+    }
+
+    fn node_member(&self, name: &str) -> Result<&Member> {
+        let member = self.member(name)?;
+        if member.kind != Kind::Node {
+            bail!("{name} is not a node");
+        }
+        Ok(member)
+    }
+
+    pub(crate) fn create_ground(&self) -> Result<()> {
+        for directory in [self.name().runtime(), self.disk()?] {
+            fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        }
+        self.cgroup.create()?;
+        self.network.create()?;
+        for member in &self.members {
+            fs::create_dir_all(self.member_disk(member)?)?;
+            self.network.attach(&member.name, member.address)?;
+        }
+        Ok(())
+    }
+}
+
+/// Held while a fleet of this name is made or removed; removed with the fleet.
+fn lock(name: &FleetName) -> Result<Flock<File>> {
+    let path = lock_path(name);
+    fs::create_dir_all(path.parent().context("no runtime directory")?).context("fleets need root")?;
+    loop {
+        let file = File::create(&path).with_context(|| path.display().to_string())?;
+        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
+        // The holder before us may have removed the file that we waited for.
+        if fs::metadata(&path).is_ok_and(|now| lock.metadata().is_ok_and(|held| held.ino() == now.ino())) {
+            return Ok(lock);
+        }
+    }
+}
+
+fn lock_path(name: &FleetName) -> PathBuf {
+    name.runtime().with_extension("lock")
+}
+
+fn take_down(name: &FleetName) -> Result<()> {
+    let cgroup = Cgroup::of_fleet(name.as_str())?;
+    cgroup.kill()?;
+    mounts::unmount_below(&name.runtime())?;
+    Network::of_fleet(name.as_str()).remove()?;
+    cgroup.remove()?;
+    for directory in [name.runtime(), name.disk()?] {
+        if directory.exists() {
+            fs::remove_dir_all(&directory)
+                .with_context(|| format!("cannot remove {}", directory.display()))?;
+        }
+    }
+    Ok(())
+}
