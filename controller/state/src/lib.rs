@@ -1,1 +1,34 @@
-//! To be written.
+//! The controller's replicated state: commands, the rules they are applied by, and queries.
+//!
+//! What runs inside: one writer thread owns the only connection that writes ([`Store`]); it applies batches of
+//! log records, each batch in one transaction together with `last_applied`. Queries ([`Reader`]) run
+//! concurrently on a pool of read-only connections. A snapshot is a copy of the database made beside the
+//! writer; a received one gets a path of its own, and writer and pool are moved over to it.
+//!
+//! Applying uses nothing but the command and the database: no clock, no randomness, no map order.
+
+mod apply;
+mod context;
+mod open;
+mod query;
+mod record;
+mod refusal;
+mod rules;
+mod store;
+mod wanted;
+mod writer;
+
+pub use open::StoreError;
+pub use query::{
+    Account, AccountFilter, ApiKey, ApiKeyFilter, Assignment, Cluster, Condition, Controller, Convergence,
+    Database, DatabaseUser, Domain, Grant, IntentSource, Login, Node, NodeLoad, ObjectStatus, Observed,
+    Operation, OperationFilter, OwnedFilter, Page, Plan, PlanFilter, QueryError, Reader, RecordSet,
+    RecordSetFilter, Tenant, TenantFilter, Token, WantedObject, Zone, ZoneRecordSet,
+};
+pub use record::{LogPosition, LogRecord, RecordPayload};
+pub use refusal::{Refusal, RefusalCode};
+pub use store::{Applied, Store};
+pub use wanted::ObjectKind;
+
+/// The feature level that this build's rules go up to.
+pub const FEATURE_LEVEL: u32 = 1;

@@ -1,0 +1,184 @@
+//! Applying one log record inside the batch's transaction.
+
+use std::cell::RefCell;
+
+use npanel_model::{ApiKeyId, NodeId, Timestamp, TokenId};
+use npanel_proto::command::{Accepted, Envelope, Outcome, envelope::Command, outcome, principal};
+use prost::Message;
+use rusqlite::{Connection, Savepoint, Transaction};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    LogPosition, LogRecord, RecordPayload, Refusal, RefusalCode,
+    context::{Context, Effect, Halt, Principal, Rule},
+    rules,
+};
+
+/// How long the answer to an idempotency key is kept: 24 hours.
+const IDEMPOTENCY_MILLIS: i64 = 24 * 3600 * 1000;
+
+/// Applies the record. A refusal is an outcome; an error means that the database failed.
+pub(crate) fn record(batch: &mut Transaction<'_>, record: &LogRecord) -> rusqlite::Result<Outcome> {
+    let index = record.position.index;
+    match &record.payload {
+        RecordPayload::Blank => Ok(accepted(index, Accepted::default())),
+        RecordPayload::Membership(bytes) => {
+            batch.execute("UPDATE raft SET membership = ?1", [bytes])?;
+            Ok(accepted(index, Accepted::default()))
+        }
+        RecordPayload::Command(envelope) => command(batch, record.position, envelope),
+    }
+}
+
+fn accepted(index: u64, accepted: Accepted) -> Outcome {
+    Outcome { index, outcome: Some(outcome::Outcome::Accepted(accepted)) }
+}
+
+fn refused(index: u64, refusal: Refusal) -> Outcome {
+    Outcome { index, outcome: Some(outcome::Outcome::Refused(refusal.into())) }
+}
+
+/// Each command has a savepoint of its own: what a refused one wrote is taken back.
+fn command(
+    batch: &mut Transaction<'_>,
+    position: LogPosition,
+    envelope: &Envelope,
+) -> rusqlite::Result<Outcome> {
+    let savepoint = batch.savepoint()?;
+    match apply(&savepoint, position, envelope) {
+        Ok(done) => {
+            savepoint.commit()?;
+            Ok(accepted(position.index, done))
+        }
+        Err(Halt::Refused(refusal)) => {
+            roll_back(savepoint)?;
+            Ok(refused(position.index, refusal))
+        }
+        Err(Halt::Broken(error)) => Err(error),
+    }
+}
+
+fn roll_back(mut savepoint: Savepoint<'_>) -> rusqlite::Result<()> {
+    savepoint.rollback()
+}
+
+fn apply(db: &Connection, position: LogPosition, envelope: &Envelope) -> Rule<Accepted> {
+    let command =
+        envelope.command.as_ref().filter(|_| envelope.feature_level <= crate::FEATURE_LEVEL).ok_or_else(
+            || {
+                Refusal::new(
+                    RefusalCode::UnknownCommand,
+                    "",
+                    "the command is of a newer version than this replica",
+                )
+            },
+        )?;
+    let ctx = Context {
+        db,
+        now: advance_clock(db, envelope.time_millis)?,
+        index: position.index,
+        request_id: &envelope.request_id,
+        principal: principal(envelope)?,
+        changes: RefCell::default(),
+    };
+    if let Some(earlier) = replay(&ctx, envelope)? {
+        return Ok(earlier);
+    }
+    let effect = rules::apply(&ctx, command)?;
+    write_changes(&ctx)?;
+    let Some(effect) = effect else { return Ok(Accepted::default()) };
+    write_audit(&ctx, &effect, envelope, command)?;
+    let accepted = Accepted { object_id: effect.object, operation_id: effect.operation, replayed: false };
+    remember(&ctx, envelope, &accepted)?;
+    Ok(accepted)
+}
+
+/// Time as the state knows it: the leader's, but never back.
+fn advance_clock(db: &Connection, proposed_millis: i64) -> Rule<Timestamp> {
+    db.prepare_cached("UPDATE cluster SET clock_millis = max(clock_millis, ?1)")?
+        .execute([proposed_millis])?;
+    let clock: Option<i64> =
+        db.prepare_cached("SELECT max(clock_millis) FROM cluster")?.query_row([], |row| row.get(0))?;
+    Ok(Timestamp::from_millis(clock.unwrap_or(proposed_millis)))
+}
+
+fn principal(envelope: &Envelope) -> Rule<Principal> {
+    let unknown = || Refusal::new(RefusalCode::Unauthenticated, "", "the command does not say who asks");
+    let who = envelope.principal.as_ref().and_then(|principal| principal.who.as_ref()).ok_or_else(unknown)?;
+    let parsed = match who {
+        principal::Who::ApiKeyId(id) => ApiKeyId::from_bytes(id).map(Principal::ApiKey),
+        principal::Who::NodeId(id) => NodeId::from_bytes(id).map(Principal::Node),
+        principal::Who::ControllerId(id) => Ok(Principal::Controller(*id)),
+        principal::Who::TokenId(id) => TokenId::from_bytes(id).map(Principal::Token),
+    };
+    parsed.map_err(|_| unknown().into())
+}
+
+/// The answer that an earlier command with the same idempotency key got.
+fn replay(ctx: &Context<'_>, envelope: &Envelope) -> Rule<Option<Accepted>> {
+    if envelope.idempotency_key.is_empty() {
+        return Ok(None);
+    }
+    let oldest = ctx.now.as_millis() - IDEMPOTENCY_MILLIS;
+    ctx.run("DELETE FROM idempotency WHERE created_millis < ?1", [oldest])?;
+    let found = ctx.find(
+        "SELECT request_digest, outcome FROM idempotency WHERE tenant_id = ?1 AND key = ?2",
+        (ctx.principal_tenant()?.to_bytes(), &envelope.idempotency_key),
+        |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?)),
+    )?;
+    let Some((digest, outcome)) = found else { return Ok(None) };
+    if digest != envelope.request_digest {
+        let message = "this idempotency key was used with another request";
+        return Err(Refusal::new(RefusalCode::IdempotencyKeyReused, "", message).into());
+    }
+    let earlier = Accepted::decode(outcome.as_slice()).unwrap_or_default();
+    Ok(Some(Accepted { replayed: true, ..earlier }))
+}
+
+fn remember(ctx: &Context<'_>, envelope: &Envelope, accepted: &Accepted) -> Rule<()> {
+    if envelope.idempotency_key.is_empty() {
+        return Ok(());
+    }
+    ctx.run(
+        "INSERT INTO idempotency (tenant_id, key, request_digest, outcome, created_millis) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (
+            ctx.principal_tenant()?.to_bytes(),
+            &envelope.idempotency_key,
+            &envelope.request_digest,
+            accepted.encode_to_vec(),
+            ctx.now.as_millis(),
+        ),
+    )?;
+    Ok(())
+}
+
+fn write_changes(ctx: &Context<'_>) -> Rule<()> {
+    for (place, change) in ctx.changes.take().into_iter().enumerate() {
+        ctx.run(
+            "INSERT INTO changes (log_index, position, tenant_id, kind, object_id, change) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            (ctx.index, place, change.tenant.to_bytes(), change.kind, change.object, change.change),
+        )?;
+    }
+    Ok(())
+}
+
+fn write_audit(ctx: &Context<'_>, effect: &Effect, envelope: &Envelope, command: &Command) -> Rule<()> {
+    let body = Envelope { command: Some(command.clone()), ..Envelope::default() };
+    ctx.run(
+        "INSERT INTO audit (log_index, time_millis, tenant_id, principal, source_address, request_id, action,
+             object_id, command_digest)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        (
+            ctx.index,
+            ctx.now.as_millis(),
+            effect.tenant.to_bytes(),
+            ctx.principal.to_string(),
+            &envelope.source_address,
+            &envelope.request_id,
+            effect.action.as_str(),
+            &effect.object,
+            Sha256::digest(body.encode_to_vec()).to_vec(),
+        ),
+    )?;
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! What a rule sees: the database, the command's envelope, and who asks.
+
+use std::cell::RefCell;
+
+use npanel_model::{Action, ActionPattern, ApiKeyId, IdError, NodeId, TenantId, Timestamp, TokenId};
+use rusqlite::{Connection, OptionalExtension, Params, Row};
+
+use crate::{ObjectKind, Refusal, RefusalCode};
+
+/// Why a rule does not go through.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// The command is not allowed; nothing of it stays.
+    Refused(Refusal),
+    /// The database failed; the replica stops.
+    Broken(rusqlite::Error),
+}
+
+impl From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<rusqlite::Error> for Halt {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+pub(crate) type Rule<T> = Result<T, Halt>;
+
+/// Who asks, as far as the rules care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Principal {
+    ApiKey(ApiKeyId),
+    Node(NodeId),
+    Controller(u64),
+    Token(TokenId),
+}
+
+impl std::fmt::Display for Principal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::ApiKey(id) => write!(f, "api_key/{id}"),
+            Self::Node(id) => write!(f, "node/{id}"),
+            Self::Controller(id) => write!(f, "controller/{id}"),
+            Self::Token(id) => write!(f, "token/{id}"),
+        }
+    }
+}
+
+/// A row of the change feed, before it has its place.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) tenant: TenantId,
+    pub(crate) kind: &'static str,
+    pub(crate) object: Vec<u8>,
+    pub(crate) change: &'static str,
+}
+
+/// What an accepted command came to.
+#[derive(Debug)]
+pub(crate) struct Effect {
+    pub(crate) tenant: TenantId,
+    pub(crate) action: Action,
+    pub(crate) object: Vec<u8>,
+    pub(crate) operation: Vec<u8>,
+}
+
+pub(crate) struct Context<'a> {
+    pub(crate) db: &'a Connection,
+    pub(crate) now: Timestamp,
+    /// The command's place in the log.
+    pub(crate) index: u64,
+    pub(crate) request_id: &'a [u8],
+    pub(crate) principal: Principal,
+    pub(crate) changes: RefCell<Vec<Change>>,
+}
+
+impl Context<'_> {
+    pub(crate) fn run(&self, sql: &str, params: impl Params) -> Rule<usize> {
+        Ok(self.db.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// The row, if there is one.
+    pub(crate) fn find<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Rule<Option<T>> {
+        Ok(self.db.prepare_cached(sql)?.query_row(params, read).optional()?)
+    }
+
+    pub(crate) fn all<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Rule<Vec<T>> {
+        Ok(self.db.prepare_cached(sql)?.query_map(params, read)?.collect::<Result<_, _>>()?)
+    }
+
+    /// The number that a `SELECT count(*)` or `SELECT EXISTS` gives.
+    pub(crate) fn count(&self, sql: &str, params: impl Params) -> Rule<u64> {
+        Ok(self.db.prepare_cached(sql)?.query_row(params, |row| row.get(0))?)
+    }
+
+    pub(crate) fn note(&self, tenant: TenantId, kind: &'static str, object: Vec<u8>, change: &'static str) {
+        self.changes.borrow_mut().push(Change { tenant, kind, object, change });
+    }
+
+    pub(crate) fn note_object(
+        &self,
+        tenant: TenantId,
+        kind: ObjectKind,
+        object: &[u8],
+        change: &'static str,
+    ) {
+        self.note(tenant, kind.noun(), object.to_vec(), change);
+    }
+
+    /// Whether the principal may take the action at all: an API key by its patterns, a machine by its kind.
+    pub(crate) fn authorise(&self, action: Action) -> Rule<()> {
+        match self.principal {
+            Principal::ApiKey(id) => self.authorise_key(id, action),
+            Principal::Token(_) if matches!(action, Action::NodeEnrol | Action::ControllerJoin) => Ok(()),
+            Principal::Controller(_) => Ok(()),
+            Principal::Node(_) | Principal::Token(_) => Err(forbidden(action).into()),
+        }
+    }
+
+    fn authorise_key(&self, id: ApiKeyId, action: Action) -> Rule<()> {
+        let key = self.find(
+            "SELECT actions, expires_millis FROM api_keys WHERE id = ?1",
+            [id.to_bytes()],
+            |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?)),
+        )?;
+        let alive = key.filter(|(_, expires)| expires.is_none_or(|at| at > self.now.as_millis()));
+        let (actions, _) = alive.ok_or_else(|| {
+            Refusal::new(RefusalCode::Unauthenticated, "", "the API key is unknown, expired or revoked")
+        })?;
+        if patterns(&actions).iter().any(|pattern| pattern.matches(action)) {
+            Ok(())
+        } else {
+            Err(forbidden(action).into())
+        }
+    }
+
+    /// The tenant whose subtree the principal acts in. Machines act for the platform.
+    pub(crate) fn principal_tenant(&self) -> Rule<TenantId> {
+        match self.principal {
+            Principal::ApiKey(id) => self
+                .find("SELECT tenant_id FROM api_keys WHERE id = ?1", [id.to_bytes()], |row| {
+                    tenant_id(row, 0)
+                })?
+                .ok_or_else(|| Refusal::not_found("API key", "").into()),
+            _ => self.root_tenant(),
+        }
+    }
+
+    pub(crate) fn root_tenant(&self) -> Rule<TenantId> {
+        self.find("SELECT root_tenant_id FROM cluster", [], |row| tenant_id(row, 0))?.ok_or_else(|| {
+            Refusal::new(RefusalCode::Unavailable, "", "the cluster has not been made yet").into()
+        })
+    }
+
+    /// Refuses, as if it did not exist, what belongs to a tenant outside the principal's subtree.
+    pub(crate) fn require_visible(
+        &self,
+        tenant: TenantId,
+        what: &'static str,
+        field: &'static str,
+    ) -> Rule<()> {
+        let own = self.principal_tenant()?;
+        let seen = self.count(
+            "SELECT EXISTS (SELECT 1 FROM tenant_tree WHERE ancestor_id = ?1 AND tenant_id = ?2)",
+            (own.to_bytes(), tenant.to_bytes()),
+        )?;
+        if seen == 1 { Ok(()) } else { Err(Refusal::not_found(what, field).into()) }
+    }
+
+    /// Refuses everyone but the platform itself.
+    pub(crate) fn require_platform(&self, action: Action) -> Rule<TenantId> {
+        let root = self.root_tenant()?;
+        if self.principal_tenant()? == root { Ok(root) } else { Err(forbidden(action).into()) }
+    }
+}
+
+fn forbidden(action: Action) -> Refusal {
+    Refusal::new(RefusalCode::Forbidden, "", format!("this API key does not allow {action}"))
+}
+
+/// The patterns of a key's JSON column. Unknown ones (of a later version) match nothing.
+pub(crate) fn patterns(json: &str) -> Vec<ActionPattern> {
+    texts(json).iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+/// A JSON column of texts.
+pub(crate) fn texts(json: &str) -> Vec<String> {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+pub(crate) fn json(texts: &[impl AsRef<str>]) -> String {
+    let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+    serde_json::to_string(&texts).expect("texts always serialise")
+}
+
+pub(crate) fn tenant_id(row: &Row<'_>, column: usize) -> rusqlite::Result<TenantId> {
+    typed(row, column, TenantId::from_bytes)
+}
+
+/// Reads an id column.
+pub(crate) fn typed<T>(
+    row: &Row<'_>,
+    column: usize,
+    parse: impl FnOnce(&[u8]) -> Result<T, IdError>,
+) -> rusqlite::Result<T> {
+    let bytes: Vec<u8> = row.get(column)?;
+    parse(&bytes).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, Box::new(error))
+    })
+}
+
+/// Reads an id of a command.
+pub(crate) fn wire_id<T>(
+    bytes: &[u8],
+    field: &'static str,
+    parse: impl FnOnce(&[u8]) -> Result<T, IdError>,
+) -> Rule<T> {
+    parse(bytes).map_err(|error| Refusal::new(RefusalCode::Invalid, field, error.to_string()).into())
+}
+
+/// Reads a validated text of a command.
+pub(crate) fn wire_text<T>(text: &str, field: &'static str) -> Rule<T>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error: T::Err| Refusal::new(RefusalCode::Invalid, field, error.to_string()).into())
+}

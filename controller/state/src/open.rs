@@ -1,0 +1,69 @@
+//! Opening and preparing the database file.
+
+use std::path::Path;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+
+/// As many as there are cores on a small controller, twice: readers wait for the disk, not for each other.
+const READER_CONNECTIONS: u32 = 4;
+
+/// The state's database cannot be used. Not a refusal: the replica stops.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file cannot be read or written.
+    #[error("the state directory cannot be used")]
+    Io(#[from] std::io::Error),
+    /// The schema cannot be brought up to date.
+    #[error("the schema cannot be migrated")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A reader cannot be opened.
+    #[error("the state database cannot be opened for reading")]
+    Open(#[source] sqlx::Error),
+    /// The writer's database failed.
+    #[error("the state database failed")]
+    Database(#[from] rusqlite::Error),
+    /// The writer thread has ended.
+    #[error("the state's writer has stopped")]
+    Stopped,
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+}
+
+/// Makes the file if there is none and brings its schema up to date.
+pub(crate) async fn migrate(path: &Path) -> Result<(), StoreError> {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect_with(options(path).create_if_missing(true))
+        .await
+        .map_err(StoreError::Open)?;
+    MIGRATIONS.run(&pool).await?;
+    pool.close().await;
+    Ok(())
+}
+
+pub(crate) async fn readers(path: &Path) -> Result<SqlitePool, StoreError> {
+    SqlitePoolOptions::new()
+        .max_connections(READER_CONNECTIONS)
+        .connect_with(options(path).read_only(true))
+        .await
+        .map_err(StoreError::Open)
+}
+
+/// The one writing connection. `synchronous=NORMAL` is enough in WAL mode: what a power loss takes back is
+/// replayed from the Raft log, which is fsynced and only purged below what is durably applied.
+pub(crate) fn writer(path: &Path) -> Result<rusqlite::Connection, StoreError> {
+    let connection = rusqlite::Connection::open(path)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.set_prepared_statement_cache_capacity(256);
+    Ok(connection)
+}

@@ -1,0 +1,161 @@
+//! API keys and bootstrap tokens. Never with a secret; the hash of a key's only for checking it.
+
+use npanel_model::{ActionPattern, ApiKeyId, EnrolRole, PoolName, TenantId, Timestamp, TokenId};
+use sqlx::{Row, sqlite::SqliteRow};
+
+use super::{
+    Page, QueryError, Reader,
+    list::{Scope, Where},
+    row::{self, FromRow},
+};
+
+/// An API key.
+#[derive(Debug, Clone)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// The tenant in whose subtree it acts.
+    pub tenant_id: TenantId,
+    /// What people call it.
+    pub name: String,
+    /// What it allows.
+    pub actions: Vec<ActionPattern>,
+    /// When it stops working; `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Filters of API keys.
+#[derive(Debug, Clone, Default)]
+pub struct ApiKeyFilter {
+    /// Only of this tenant.
+    pub tenant_id: Option<TenantId>,
+    /// Only with this name.
+    pub name: Option<String>,
+}
+
+/// An API key as the check of a request needs it.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The key.
+    pub key: ApiKey,
+    /// SHA-256 of its secret.
+    pub secret_hash: Vec<u8>,
+    /// Whether its tenant is the platform itself.
+    pub is_platform: bool,
+}
+
+/// A bootstrap token.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// Its id.
+    pub id: TokenId,
+    /// What a machine that shows it becomes.
+    pub role: EnrolRole,
+    /// How often it could be used.
+    pub uses_allowed: u32,
+    /// How often it can still be used.
+    pub uses_left: u32,
+    /// The pool that its nodes go into.
+    pub pool: PoolName,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+const API_KEYS: &str = "SELECT * FROM api_keys";
+const TOKENS: &str =
+    "SELECT id, role, uses_allowed, uses_left, pool, expires_millis, created_millis FROM tokens";
+
+impl FromRow for ApiKey {
+    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+        Ok(Self {
+            id: row::id(row, "id", ApiKeyId::from_bytes)?,
+            tenant_id: row::id(row, "tenant_id", TenantId::from_bytes)?,
+            name: row.try_get("name")?,
+            actions: row::list(row, "actions")?,
+            expires_at: row::optional_time(row, "expires_millis")?,
+            created_at: row::time(row, "created_millis")?,
+        })
+    }
+}
+
+impl FromRow for Token {
+    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+        Ok(Self {
+            id: row::id(row, "id", TokenId::from_bytes)?,
+            role: row::text(row, "role")?,
+            uses_allowed: row::number32(row, "uses_allowed")?,
+            uses_left: row::number32(row, "uses_left")?,
+            pool: row::text(row, "pool")?,
+            expires_at: row::time(row, "expires_millis")?,
+            created_at: row::time(row, "created_millis")?,
+        })
+    }
+}
+
+impl Reader {
+    /// The API key as the check of a request needs it. A point read on the path of every request.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn login(&self, id: ApiKeyId) -> Result<Option<Login>, QueryError> {
+        let row = sqlx::query(
+            "SELECT k.*, k.tenant_id = c.root_tenant_id AS is_platform FROM api_keys k CROSS JOIN cluster c WHERE k.id = ?1",
+        )
+        .bind(id.to_bytes())
+        .fetch_optional(&self.pool())
+        .await?;
+        row.map(|row| {
+            Ok(Login {
+                key: ApiKey::from_row(&row)?,
+                secret_hash: row.try_get("secret_hash")?,
+                is_platform: row.try_get("is_platform")?,
+            })
+        })
+        .transpose()
+    }
+
+    /// The API key, if `scope` sees it.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn api_key(&self, scope: TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, QueryError> {
+        self.one(API_KEYS, Scope::Tenant(scope), id.to_bytes()).await
+    }
+
+    /// API keys that `scope` sees.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn api_keys(
+        &self,
+        scope: TenantId,
+        filter: ApiKeyFilter,
+        page: &Page,
+    ) -> Result<Vec<ApiKey>, QueryError> {
+        let wheres = vec![
+            Where::bytes("tenant_id", filter.tenant_id.map(TenantId::to_bytes)),
+            Where::text("name", filter.name),
+        ];
+        self.list(API_KEYS, Scope::Tenant(scope), wheres, page).await
+    }
+
+    /// The bootstrap token.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn token(&self, id: TokenId) -> Result<Option<Token>, QueryError> {
+        self.one(TOKENS, Scope::Platform, id.to_bytes()).await
+    }
+
+    /// Bootstrap tokens.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn tokens(&self, page: &Page) -> Result<Vec<Token>, QueryError> {
+        self.list(TOKENS, Scope::Platform, Vec::new(), page).await
+    }
+}

@@ -1,0 +1,187 @@
+//! Accounts and where their parts are.
+
+use std::collections::HashMap;
+
+use npanel_model::{
+    AccountId, AssignmentId, EmailAddress, NodeId, Part, PhpVersion, PlanId, TenantId, Timestamp, Uid,
+    Username,
+};
+use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
+
+use super::{
+    Page, QueryError, Reader,
+    convergence::{Convergence, Intent},
+    list::{Scope, Where},
+    row::{self, FromRow},
+};
+use crate::ObjectKind;
+
+/// A hosting account.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// Its plan.
+    pub plan_id: PlanId,
+    /// Its Unix user name.
+    pub username: Username,
+    /// Its Unix user id, the same on every node for ever.
+    pub uid: Uid,
+    /// The owner's address.
+    pub contact: Option<EmailAddress>,
+    /// Its PHP version.
+    pub php_version: PhpVersion,
+    /// Which nodes carry its parts.
+    pub assignments: Vec<Assignment>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// How far its nodes are.
+    pub convergence: Convergence,
+}
+
+/// A part of an account on a node.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    /// Its id.
+    pub id: AssignmentId,
+    /// Which part.
+    pub part: Part,
+    /// Which node.
+    pub node_id: NodeId,
+    /// "incoming", "active" or "outgoing".
+    pub state: String,
+    /// Raised with each move.
+    pub epoch: u64,
+}
+
+/// Filters of accounts.
+#[derive(Debug, Clone, Default)]
+pub struct AccountFilter {
+    /// Only of this tenant.
+    pub tenant_id: Option<TenantId>,
+    /// Only with this plan.
+    pub plan_id: Option<PlanId>,
+    /// Only with this user name.
+    pub username: Option<String>,
+}
+
+const ACCOUNTS: &str = "SELECT * FROM accounts";
+
+struct AccountRow {
+    intent: Intent,
+    account: PartialAccount,
+}
+
+struct PartialAccount {
+    id: AccountId,
+    tenant_id: TenantId,
+    plan_id: PlanId,
+    username: Username,
+    uid: Uid,
+    contact: Option<EmailAddress>,
+    php_version: PhpVersion,
+    created_at: Timestamp,
+}
+
+impl FromRow for AccountRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+        let contact: &str = row.try_get("contact")?;
+        let account = PartialAccount {
+            id: row::id(row, "id", AccountId::from_bytes)?,
+            tenant_id: row::id(row, "tenant_id", TenantId::from_bytes)?,
+            plan_id: row::id(row, "plan_id", PlanId::from_bytes)?,
+            username: row::text(row, "username")?,
+            uid: Uid::new(row::number32(row, "uid")?).map_err(|error| row::corrupt("uid", error))?,
+            contact: (!contact.is_empty()).then(|| row::text(row, "contact")).transpose()?,
+            php_version: row::text(row, "php_version")?,
+            created_at: row::time(row, "created_millis")?,
+        };
+        Ok(Self { intent: Intent::from_row(row)?, account })
+    }
+}
+
+impl Reader {
+    /// The account, if `scope` sees it; also while it is being deleted.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn account(&self, scope: TenantId, id: AccountId) -> Result<Option<Account>, QueryError> {
+        let row: Option<AccountRow> = self.one(ACCOUNTS, Scope::Tenant(scope), id.to_bytes()).await?;
+        Ok(self.complete_accounts(row.into_iter().collect()).await?.pop())
+    }
+
+    /// The account, whoever asks: for placement.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn any_account(&self, id: AccountId) -> Result<Option<Account>, QueryError> {
+        let row: Option<AccountRow> = self.one(ACCOUNTS, Scope::Platform, id.to_bytes()).await?;
+        Ok(self.complete_accounts(row.into_iter().collect()).await?.pop())
+    }
+
+    /// Accounts that `scope` sees.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn accounts(
+        &self,
+        scope: TenantId,
+        filter: AccountFilter,
+        page: &Page,
+    ) -> Result<Vec<Account>, QueryError> {
+        let wheres = vec![
+            Where::bytes("tenant_id", filter.tenant_id.map(TenantId::to_bytes)),
+            Where::bytes("plan_id", filter.plan_id.map(PlanId::to_bytes)),
+            Where::text("username", filter.username),
+        ];
+        let rows: Vec<AccountRow> = self.list(ACCOUNTS, Scope::Tenant(scope), wheres, page).await?;
+        self.complete_accounts(rows).await
+    }
+
+    async fn complete_accounts(&self, rows: Vec<AccountRow>) -> Result<Vec<Account>, QueryError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let assignments = self.assignments(rows.iter().map(|row| row.account.id)).await?;
+        let rows = rows.into_iter().map(|row| (row.intent, row.account)).collect();
+        self.converge(ObjectKind::Account, rows, |account, convergence| Account {
+            assignments: assignments.get(&account.id).cloned().unwrap_or_default(),
+            id: account.id,
+            tenant_id: account.tenant_id,
+            plan_id: account.plan_id,
+            username: account.username,
+            uid: account.uid,
+            contact: account.contact,
+            php_version: account.php_version,
+            created_at: account.created_at,
+            convergence,
+        })
+        .await
+    }
+
+    async fn assignments(
+        &self,
+        accounts: impl Iterator<Item = AccountId>,
+    ) -> Result<HashMap<AccountId, Vec<Assignment>>, QueryError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM assignments WHERE account_id IN (");
+        let mut ids = query.separated(", ");
+        for account in accounts {
+            ids.push_bind(account.to_bytes());
+        }
+        query.push(") ORDER BY account_id, part, id");
+        let mut found: HashMap<AccountId, Vec<Assignment>> = HashMap::new();
+        for row in query.build().fetch_all(&self.pool()).await? {
+            let assignment = Assignment {
+                id: row::id(&row, "id", AssignmentId::from_bytes)?,
+                part: row::text(&row, "part")?,
+                node_id: row::id(&row, "node_id", NodeId::from_bytes)?,
+                state: row.try_get("state")?,
+                epoch: row::number(&row, "epoch")?,
+            };
+            found.entry(row::id(&row, "account_id", AccountId::from_bytes)?).or_default().push(assignment);
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,156 @@
+//! How far the nodes are with an object.
+
+use std::collections::HashMap;
+
+use npanel_model::{Generation, NodeId, OperationId, Timestamp};
+use sqlx::{QueryBuilder, Row, Sqlite};
+
+use super::{QueryError, Reader, row};
+use crate::ObjectKind;
+
+/// Where an object is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectStatus {
+    /// Some node has not applied the newest generation yet.
+    Converging,
+    /// Every node has.
+    Ready,
+    /// Some node tried and failed; it tries again.
+    Failed,
+    /// It is being removed.
+    Deleting,
+}
+
+/// What one node last said of an object.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    /// The node.
+    pub node_id: NodeId,
+    /// "pending", "converged", "failed", "retained" or "removed".
+    pub state: String,
+    /// A stable word in CamelCase; may be empty.
+    pub reason: String,
+    /// For people; may be empty.
+    pub message: String,
+    /// The generation it speaks of; 0 before the first report.
+    pub observed_generation: Generation,
+    /// Since when.
+    pub since: Timestamp,
+    /// How long each stage took: a JSON array of `[stage, microseconds]`; may be empty.
+    pub stages: String,
+    settled: bool,
+}
+
+/// Intent and observation of one object, over all its nodes.
+#[derive(Debug, Clone)]
+pub struct Convergence {
+    /// The newest generation.
+    pub generation: Generation,
+    /// The oldest generation that some node is at; `None` while a node never reported.
+    pub observed_generation: Option<Generation>,
+    /// The sum of it.
+    pub status: ObjectStatus,
+    /// One per node.
+    pub conditions: Vec<Condition>,
+    /// The operation of the last write.
+    pub operation_id: OperationId,
+}
+
+/// What an object's own row says.
+pub(super) struct Intent {
+    pub(super) id: Vec<u8>,
+    pub(super) generation: Generation,
+    pub(super) deleting: bool,
+    pub(super) operation_id: OperationId,
+}
+
+impl Intent {
+    pub(super) fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Self, QueryError> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            generation: row::generation(row, "generation")?,
+            deleting: row::optional_time(row, "deleted_millis")?.is_some(),
+            operation_id: row::id(row, "operation_id", OperationId::from_bytes)?,
+        })
+    }
+
+    pub(super) fn with(self, conditions: Vec<Condition>) -> Convergence {
+        let observed = conditions.iter().map(|condition| condition.observed_generation).min();
+        Convergence {
+            generation: self.generation,
+            observed_generation: observed.filter(|generation| *generation >= Generation::FIRST),
+            status: status(self.deleting, &conditions),
+            conditions,
+            operation_id: self.operation_id,
+        }
+    }
+}
+
+fn status(deleting: bool, conditions: &[Condition]) -> ObjectStatus {
+    if deleting {
+        ObjectStatus::Deleting
+    } else if conditions.iter().any(|condition| condition.state == "failed") {
+        ObjectStatus::Failed
+    } else if conditions.iter().all(|condition| condition.settled) {
+        ObjectStatus::Ready
+    } else {
+        ObjectStatus::Converging
+    }
+}
+
+impl Reader {
+    /// The conditions of many objects of a kind, in one query.
+    pub(super) async fn conditions(
+        &self,
+        kind: ObjectKind,
+        objects: impl IntoIterator<Item = Vec<u8>>,
+    ) -> Result<HashMap<Vec<u8>, Vec<Condition>>, QueryError> {
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT object_id, node_id, observed_state, reason, message, observed_generation, since_millis, stages,
+                    settled
+             FROM node_objects WHERE kind = ",
+        );
+        query.push_bind(kind.as_str()).push(" AND object_id IN (");
+        let mut ids = query.separated(", ");
+        for object in objects {
+            ids.push_bind(object);
+        }
+        query.push(") ORDER BY object_id, node_id");
+        let mut found: HashMap<Vec<u8>, Vec<Condition>> = HashMap::new();
+        for row in query.build().fetch_all(&self.pool()).await? {
+            found.entry(row.try_get("object_id")?).or_default().push(condition(&row)?);
+        }
+        Ok(found)
+    }
+
+    /// Completes rows with the convergence of their objects.
+    pub(super) async fn converge<R, T>(
+        &self,
+        kind: ObjectKind,
+        rows: Vec<(Intent, R)>,
+        join: impl Fn(R, Convergence) -> T,
+    ) -> Result<Vec<T>, QueryError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut conditions = self.conditions(kind, rows.iter().map(|(intent, _)| intent.id.clone())).await?;
+        let complete = |(intent, rest): (Intent, R)| {
+            let of_object = conditions.remove(&intent.id).unwrap_or_default();
+            join(rest, intent.with(of_object))
+        };
+        Ok(rows.into_iter().map(complete).collect())
+    }
+}
+
+fn condition(row: &sqlx::sqlite::SqliteRow) -> Result<Condition, QueryError> {
+    Ok(Condition {
+        node_id: row::id(row, "node_id", NodeId::from_bytes)?,
+        state: row.try_get("observed_state")?,
+        reason: row.try_get("reason")?,
+        message: row.try_get("message")?,
+        observed_generation: row::generation(row, "observed_generation")?,
+        since: row::time(row, "since_millis")?,
+        stages: row.try_get("stages")?,
+        settled: row.try_get("settled")?,
+    })
+}

@@ -1,0 +1,91 @@
+//! Domains.
+
+use npanel_model::{AccountId, DocumentRoot, DomainId, Fqdn, TenantId, Timestamp, ZoneId};
+use sqlx::{Row, sqlite::SqliteRow};
+
+use super::{
+    OwnedFilter, Page, QueryError, Reader,
+    convergence::{Convergence, Intent},
+    list::Scope,
+    row::{self, FromRow},
+};
+use crate::ObjectKind;
+
+/// A domain of an account.
+#[derive(Debug, Clone)]
+pub struct Domain {
+    /// Its id.
+    pub id: DomainId,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// The account it is on.
+    pub account_id: AccountId,
+    /// Its name.
+    pub name: Fqdn,
+    /// Where it is served from, relative to the account's home.
+    pub document_root: DocumentRoot,
+    /// The zone that has its address record, if the fleet publishes it.
+    pub zone_id: Option<ZoneId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// How far its node is.
+    pub convergence: Convergence,
+}
+
+const DOMAINS: &str = "SELECT *, (SELECT zone_id FROM record_sets r WHERE r.domain_id = domains.id LIMIT 1) AS zone_id FROM domains";
+
+type Rest = (DomainId, TenantId, AccountId, Fqdn, DocumentRoot, Option<ZoneId>, Timestamp);
+
+struct DomainRow(Intent, Rest);
+
+impl FromRow for DomainRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+        let zone: Option<&[u8]> = row.try_get("zone_id")?;
+        let zone =
+            zone.map(ZoneId::from_bytes).transpose().map_err(|error| row::corrupt("zone_id", error))?;
+        let rest = (
+            row::id(row, "id", DomainId::from_bytes)?,
+            row::id(row, "tenant_id", TenantId::from_bytes)?,
+            row::id(row, "account_id", AccountId::from_bytes)?,
+            row::text(row, "name")?,
+            row::text(row, "document_root")?,
+            zone,
+            row::time(row, "created_millis")?,
+        );
+        Ok(Self(Intent::from_row(row)?, rest))
+    }
+}
+
+impl Reader {
+    /// The domain, if `scope` sees it; also while it is being deleted.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn domain(&self, scope: TenantId, id: DomainId) -> Result<Option<Domain>, QueryError> {
+        let row: Option<DomainRow> = self.one(DOMAINS, Scope::Tenant(scope), id.to_bytes()).await?;
+        Ok(self.complete_domains(row.into_iter().collect()).await?.pop())
+    }
+
+    /// Domains that `scope` sees.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn domains(
+        &self,
+        scope: TenantId,
+        filter: OwnedFilter,
+        page: &Page,
+    ) -> Result<Vec<Domain>, QueryError> {
+        let rows = self.list(DOMAINS, Scope::Tenant(scope), filter.wheres(), page).await?;
+        self.complete_domains(rows).await
+    }
+
+    async fn complete_domains(&self, rows: Vec<DomainRow>) -> Result<Vec<Domain>, QueryError> {
+        let rows = rows.into_iter().map(|DomainRow(intent, rest)| (intent, rest)).collect();
+        self.converge(ObjectKind::Site, rows, |rest, convergence| {
+            let (id, tenant_id, account_id, name, document_root, zone_id, created_at) = rest;
+            Domain { id, tenant_id, account_id, name, document_root, zone_id, created_at, convergence }
+        })
+        .await
+    }
+}

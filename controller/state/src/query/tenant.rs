@@ -1,0 +1,182 @@
+//! Tenants and plans.
+
+use npanel_model::{Limit, Megabytes, PhpVersion, PlanId, PlanName, TenantId, TenantName, Timestamp};
+use sqlx::{Row, sqlite::SqliteRow};
+
+use super::{
+    Page, QueryError, Reader,
+    list::{Scope, Where},
+    row::{self, FromRow},
+};
+
+/// A tenant.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// The tenant above it; `None` for the platform itself.
+    pub parent_id: Option<TenantId>,
+    /// Its name.
+    pub name: TenantName,
+    /// How many accounts it and those beneath it may have.
+    pub account_limit: Limit,
+    /// Whether it may promise more than it has.
+    pub may_oversell: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Filters of tenants.
+#[derive(Debug, Clone, Default)]
+pub struct TenantFilter {
+    /// Only those directly beneath this one.
+    pub parent_id: Option<TenantId>,
+    /// Only with this name.
+    pub name: Option<String>,
+}
+
+const TENANTS: &str = "SELECT * FROM tenants";
+
+impl FromRow for Tenant {
+    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+        let parent: Option<&[u8]> = row.try_get("parent_id")?;
+        Ok(Self {
+            id: row::id(row, "id", TenantId::from_bytes)?,
+            parent_id: parent
+                .map(TenantId::from_bytes)
+                .transpose()
+                .map_err(|error| row::corrupt("parent_id", error))?,
+            name: row::text(row, "name")?,
+            account_limit: row::optional_number(row, "account_limit")?.into(),
+            may_oversell: row.try_get("may_oversell")?,
+            created_at: row::time(row, "created_millis")?,
+        })
+    }
+}
+
+/// A plan.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Its id.
+    pub id: PlanId,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// Its name.
+    pub name: PlanName,
+    /// Disk space of an account.
+    pub disk: Megabytes,
+    /// Domains of an account.
+    pub domains: Limit,
+    /// Databases of an account.
+    pub databases: Limit,
+    /// The PHP version that accounts start with.
+    pub php_version: PhpVersion,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Filters of plans.
+#[derive(Debug, Clone, Default)]
+pub struct PlanFilter {
+    /// Only of this tenant.
+    pub tenant_id: Option<TenantId>,
+    /// Only with this name.
+    pub name: Option<String>,
+}
+
+const PLANS: &str = "SELECT * FROM plans";
+
+impl FromRow for Plan {
+    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+        Ok(Self {
+            id: row::id(row, "id", PlanId::from_bytes)?,
+            tenant_id: row::id(row, "tenant_id", TenantId::from_bytes)?,
+            name: row::text(row, "name")?,
+            disk: Megabytes(row::number(row, "disk_mb")?),
+            domains: row::optional_number(row, "domains")?.into(),
+            databases: row::optional_number(row, "databases")?.into(),
+            php_version: row::text(row, "php_version")?,
+            created_at: row::time(row, "created_millis")?,
+        })
+    }
+}
+
+impl Reader {
+    /// The tenant, if `scope` sees it.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn tenant(&self, scope: TenantId, id: TenantId) -> Result<Option<Tenant>, QueryError> {
+        self.one(TENANTS, Scope::Tenants(scope), id.to_bytes()).await
+    }
+
+    /// Tenants that `scope` sees.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn tenants(
+        &self,
+        scope: TenantId,
+        filter: TenantFilter,
+        page: &Page,
+    ) -> Result<Vec<Tenant>, QueryError> {
+        let wheres = vec![
+            Where::bytes("parent_id", filter.parent_id.map(TenantId::to_bytes)),
+            Where::text("name", filter.name),
+        ];
+        self.list(TENANTS, Scope::Tenants(scope), wheres, page).await
+    }
+
+    /// Whether `tenant` is `root` or beneath it.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn is_within(&self, tenant: TenantId, root: TenantId) -> Result<bool, QueryError> {
+        Ok(self.tenant(root, tenant).await?.is_some())
+    }
+
+    /// The tenant's data key, wrapped by the cluster key.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn wrapped_data_key(&self, tenant: TenantId) -> Result<Option<Vec<u8>>, QueryError> {
+        let row = sqlx::query("SELECT wrapped_data_key FROM tenants WHERE id = ?1")
+            .bind(tenant.to_bytes())
+            .fetch_optional(&self.pool())
+            .await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// The plan, if `scope` sees it.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn plan(&self, scope: TenantId, id: PlanId) -> Result<Option<Plan>, QueryError> {
+        self.one(PLANS, Scope::Tenant(scope), id.to_bytes()).await
+    }
+
+    /// The plan, whoever asks: for placement.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn any_plan(&self, id: PlanId) -> Result<Option<Plan>, QueryError> {
+        self.one(PLANS, Scope::Platform, id.to_bytes()).await
+    }
+
+    /// Plans that `scope` sees.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn plans(
+        &self,
+        scope: TenantId,
+        filter: PlanFilter,
+        page: &Page,
+    ) -> Result<Vec<Plan>, QueryError> {
+        let wheres = vec![
+            Where::bytes("tenant_id", filter.tenant_id.map(TenantId::to_bytes)),
+            Where::text("name", filter.name),
+        ];
+        self.list(PLANS, Scope::Tenant(scope), wheres, page).await
+    }
+}

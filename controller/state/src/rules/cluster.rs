@@ -1,0 +1,41 @@
+//! The cluster itself: made once, by the first command of the log.
+
+use npanel_model::{Action, Fqdn, TenantId, TenantName, Uid};
+use npanel_proto::command::CreateCluster;
+
+use super::{api_key, controller, tenant};
+use crate::{
+    Refusal, RefusalCode,
+    context::{Context, Effect, Rule, wire_id, wire_text},
+};
+
+pub(super) fn create(ctx: &Context<'_>, body: &CreateCluster) -> Rule<Effect> {
+    if ctx.count("SELECT count(*) FROM cluster", [])? > 0 {
+        return Err(Refusal::new(RefusalCode::AlreadyInitialised, "", "the cluster was made already").into());
+    }
+    let root = wire_id(&body.root_tenant_id, "/root_tenant_id", TenantId::from_bytes)?;
+    let name: TenantName = wire_text(&body.root_tenant_name, "/root_tenant_name")?;
+    let name_server_domain: Fqdn = wire_text(&body.name_server_domain, "/name_server_domain")?;
+    ctx.run(
+        "INSERT INTO cluster (only_row, cluster_id, root_tenant_id, epoch, feature_level, clock_millis, next_uid,
+             name_server_domain, retention_seconds)
+         VALUES (1, ?1, ?2, 1, ?3, ?4, ?5, ?6, ?7)",
+        (
+            &body.cluster_id,
+            root.to_bytes(),
+            crate::FEATURE_LEVEL,
+            ctx.now.as_millis(),
+            Uid::FIRST.get(),
+            name_server_domain.as_str(),
+            body.retention_seconds,
+        ),
+    )?;
+    tenant::insert(ctx, root, None, &name, &body.wrapped_data_key, None, true)?;
+    if let Some(key) = &body.first_key {
+        api_key::insert(ctx, key)?;
+    }
+    if let Some(first) = &body.first_controller {
+        controller::insert(ctx, first)?;
+    }
+    Ok(Effect { tenant: root, action: Action::TenantCreate, object: root.to_bytes(), operation: Vec::new() })
+}

@@ -1,0 +1,52 @@
+//! Controllers: who may take part in the cluster. Membership itself is the consensus library's.
+
+use npanel_model::{Action, EnrolRole, NodeName};
+use npanel_proto::command::EnrolController;
+
+use super::{node, token};
+use crate::{
+    Refusal, RefusalCode,
+    context::{Context, Effect, Rule, wire_text},
+};
+
+pub(super) fn enrol(ctx: &Context<'_>, body: &EnrolController) -> Rule<Effect> {
+    ctx.authorise(Action::ControllerJoin)?;
+    let platform = ctx.root_tenant()?;
+    token::consume(ctx, &body.token_id, &body.token_secret_hash, EnrolRole::Controller)?;
+    insert(ctx, body)?;
+    Ok(Effect {
+        tenant: platform,
+        action: Action::ControllerJoin,
+        object: body.controller_id.to_be_bytes().to_vec(),
+        operation: Vec::new(),
+    })
+}
+
+pub(super) fn insert(ctx: &Context<'_>, body: &EnrolController) -> Rule<()> {
+    let name: NodeName = wire_text(&body.name, "/name")?;
+    if body
+        .fleet_address
+        .rsplit_once(':')
+        .is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
+    {
+        let message = format!("a fleet address is HOST:PORT (got {:?})", body.fleet_address);
+        return Err(Refusal::new(RefusalCode::Invalid, "/fleet_address", message).into());
+    }
+    // Identities are kept for ever, so an id that was ever used is not used again.
+    let subject = format!("controller/{}", body.controller_id);
+    if ctx.count("SELECT EXISTS (SELECT 1 FROM identities WHERE subject = ?1)", [&subject])? == 1 {
+        let message = format!("the controller id {} was used before", body.controller_id);
+        return Err(Refusal::new(RefusalCode::NameTaken, "/controller_id", message).into());
+    }
+    if ctx.count("SELECT EXISTS (SELECT 1 FROM controllers WHERE name = ?1)", [name.as_str()])? == 1 {
+        let message = format!("a controller named {name} exists already");
+        return Err(Refusal::new(RefusalCode::NameTaken, "/name", message).into());
+    }
+    ctx.run(
+        "INSERT INTO controllers (id, name, fleet_address, created_millis) VALUES (?1, ?2, ?3, ?4)",
+        (body.controller_id, name.as_str(), &body.fleet_address, ctx.now.as_millis()),
+    )?;
+    node::insert_identity(ctx, &subject, body.certificate.as_ref())?;
+    ctx.note(ctx.root_tenant()?, "controller", body.controller_id.to_be_bytes().to_vec(), "created");
+    Ok(())
+}

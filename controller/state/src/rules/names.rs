@@ -1,0 +1,58 @@
+//! Whose names are whose: no account gets a name beneath or above another account's.
+
+use npanel_model::{AccountId, Fqdn};
+
+use crate::{
+    Refusal, RefusalCode,
+    context::{Context, Rule, typed},
+};
+
+/// Refuses a name that another account has, or that lies beneath or above one that it has.
+pub(super) fn require_free(ctx: &Context<'_>, account: AccountId, name: &Fqdn) -> Rule<()> {
+    for (at, is_self) in std::iter::once((name.clone(), true)).chain(name.ancestors().map(|at| (at, false))) {
+        if owners(ctx, &at, true)?.into_iter().any(|owner| owner != account) {
+            return Err(refusal(name, is_self).into());
+        }
+    }
+    if owners(ctx, name, false)?.into_iter().any(|owner| owner != account) {
+        return Err(refusal(name, false).into());
+    }
+    Ok(())
+}
+
+fn owners(ctx: &Context<'_>, at: &Fqdn, own: bool) -> Rule<Vec<AccountId>> {
+    ctx.all(
+        "SELECT DISTINCT account_id FROM name_index WHERE at = ?1 AND own = ?2 ORDER BY account_id",
+        (at.as_str(), own),
+        |row| typed(row, 0, AccountId::from_bytes),
+    )
+}
+
+// Says nothing of who has the other name.
+fn refusal(name: &Fqdn, taken: bool) -> Refusal {
+    if taken {
+        Refusal::new(RefusalCode::NameTaken, "/name", format!("{name} is taken"))
+    } else {
+        Refusal::new(
+            RefusalCode::NameOverlaps,
+            "/name",
+            format!("{name} lies beneath or above a name that is taken"),
+        )
+    }
+}
+
+/// Enters a domain or zone under its name and every name above it.
+pub(super) fn enter(ctx: &Context<'_>, account: AccountId, name: &Fqdn, object: &[u8]) -> Rule<()> {
+    for (at, own) in std::iter::once((name.clone(), true)).chain(name.ancestors().map(|at| (at, false))) {
+        ctx.run(
+            "INSERT INTO name_index (at, object_id, account_id, own) VALUES (?1, ?2, ?3, ?4)",
+            (at.as_str(), object, account.to_bytes(), own),
+        )?;
+    }
+    Ok(())
+}
+
+pub(super) fn leave(ctx: &Context<'_>, object: &[u8]) -> Rule<()> {
+    ctx.run("DELETE FROM name_index WHERE object_id = ?1", [object])?;
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Tenants: a tree whose root is the platform.
+
+use npanel_model::{Action, TenantId, TenantName};
+use npanel_proto::command::{CreateTenant, DeleteTenant};
+
+use super::require_new;
+use crate::{
+    Refusal, RefusalCode,
+    context::{Context, Effect, Rule, wire_id, wire_text},
+};
+
+pub(super) fn create(ctx: &Context<'_>, body: &CreateTenant) -> Rule<Effect> {
+    ctx.authorise(Action::TenantCreate)?;
+    let id = wire_id(&body.tenant_id, "/id", TenantId::from_bytes)?;
+    let parent = wire_id(&body.parent_id, "/parent_id", TenantId::from_bytes)?;
+    let name: TenantName = wire_text(&body.name, "/name")?;
+    ctx.require_visible(parent, "tenant", "/parent_id")?;
+    require_new(ctx, "tenants", &body.tenant_id)?;
+    let taken = ctx.count(
+        "SELECT EXISTS (SELECT 1 FROM tenants WHERE parent_id = ?1 AND name = ?2)",
+        (parent.to_bytes(), name.as_str()),
+    )?;
+    if taken == 1 {
+        return Err(Refusal::new(
+            RefusalCode::NameTaken,
+            "/name",
+            format!("the tenant {name} exists already"),
+        )
+        .into());
+    }
+    insert(ctx, id, Some(parent), &name, &body.wrapped_data_key, body.account_limit, body.may_oversell)?;
+    Ok(Effect { tenant: parent, action: Action::TenantCreate, object: id.to_bytes(), operation: Vec::new() })
+}
+
+pub(super) fn insert(
+    ctx: &Context<'_>,
+    id: TenantId,
+    parent: Option<TenantId>,
+    name: &TenantName,
+    wrapped_data_key: &[u8],
+    account_limit: Option<u64>,
+    may_oversell: bool,
+) -> Rule<()> {
+    ctx.run(
+        "INSERT INTO tenants (id, parent_id, name, wrapped_data_key, account_limit, may_oversell, created_millis)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        (
+            id.to_bytes(),
+            parent.map(TenantId::to_bytes),
+            name.as_str(),
+            wrapped_data_key,
+            account_limit,
+            may_oversell,
+            ctx.now.as_millis(),
+        ),
+    )?;
+    ctx.run(
+        "INSERT INTO tenant_tree (ancestor_id, tenant_id)
+         SELECT ancestor_id, ?1 FROM tenant_tree WHERE tenant_id = ?2 UNION ALL SELECT ?1, ?1",
+        (id.to_bytes(), parent.map(TenantId::to_bytes)),
+    )?;
+    ctx.note(id, "tenant", id.to_bytes(), "created");
+    Ok(())
+}
+
+pub(super) fn delete(ctx: &Context<'_>, body: &DeleteTenant) -> Rule<Effect> {
+    ctx.authorise(Action::TenantDelete)?;
+    let id = wire_id(&body.tenant_id, "/id", TenantId::from_bytes)?;
+    ctx.require_visible(id, "tenant", "/id")?;
+    if id == ctx.principal_tenant()? {
+        return Err(Refusal::new(RefusalCode::InUse, "/id", "a tenant cannot delete itself").into());
+    }
+    for (what, sql) in [
+        ("tenants", "SELECT count(*) FROM tenants WHERE parent_id = ?1"),
+        ("accounts", "SELECT count(*) FROM accounts WHERE tenant_id = ?1"),
+        ("plans", "SELECT count(*) FROM plans WHERE tenant_id = ?1"),
+    ] {
+        let there = ctx.count(sql, [id.to_bytes()])?;
+        if there > 0 {
+            let message = format!("the tenant has {there} {what}; delete them first");
+            return Err(Refusal::new(RefusalCode::InUse, "/id", message).into());
+        }
+    }
+    ctx.run("DELETE FROM api_keys WHERE tenant_id = ?1", [id.to_bytes()])?;
+    ctx.run("DELETE FROM tenant_tree WHERE tenant_id = ?1", [id.to_bytes()])?;
+    ctx.run("DELETE FROM tenants WHERE id = ?1", [id.to_bytes()])?;
+    ctx.note(id, "tenant", id.to_bytes(), "deleted");
+    Ok(Effect { tenant: id, action: Action::TenantDelete, object: id.to_bytes(), operation: Vec::new() })
+}
+
+/// Refuses one more account in the tenant when its own limit or one above it is reached.
+pub(super) fn require_room_for_account(ctx: &Context<'_>, tenant: TenantId) -> Rule<()> {
+    let limited = ctx.all(
+        "SELECT t.name, t.account_limit,
+                (SELECT count(*) FROM tenant_tree below JOIN accounts a ON a.tenant_id = below.tenant_id
+                 WHERE below.ancestor_id = t.id AND a.deleted_millis IS NULL)
+         FROM tenant_tree up JOIN tenants t ON t.id = up.ancestor_id
+         WHERE up.tenant_id = ?1 AND t.account_limit IS NOT NULL ORDER BY t.id",
+        [tenant.to_bytes()],
+        |row| Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?, row.get::<_, u64>(2)?)),
+    )?;
+    match limited.into_iter().find(|(_, limit, used)| used >= limit) {
+        None => Ok(()),
+        Some((name, limit, used)) => {
+            let message = format!("the tenant {name} may have {limit} accounts (it has {used})");
+            Err(Refusal::new(RefusalCode::LimitReached, "/tenant_id", message).into())
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The store: one directory with the database that is current, and how it is replaced by a snapshot.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use npanel_proto::command::Outcome;
+use tokio::sync::{Mutex, watch};
+
+use crate::{LogPosition, LogRecord, Reader, StoreError, open, writer, writer::Writer};
+
+/// Names the current database file, so that a replacement takes effect by one rename.
+const CURRENT: &str = "CURRENT";
+
+/// How far the state is applied, and the membership as of then.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The last applied record; `None` before the first.
+    pub position: Option<LogPosition>,
+    /// The membership in the consensus library's encoding; empty before the first.
+    pub membership: Vec<u8>,
+}
+
+/// The replicated state on disk. Cloning gives another handle to the same store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    directory: Arc<PathBuf>,
+    writer: Writer,
+    reader: Reader,
+    /// Held while the current file is being replaced or copied.
+    replacing: Arc<Mutex<()>>,
+}
+
+impl Store {
+    /// Opens the store in `directory`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// If the directory or its database cannot be used.
+    pub async fn open(directory: &Path) -> Result<Self, StoreError> {
+        fs::create_dir_all(directory)?;
+        let path = current(directory)?;
+        open::migrate(&path).await?;
+        remove_others(directory, &path)?;
+        Ok(Self {
+            directory: Arc::new(directory.to_owned()),
+            writer: Writer::start(path.clone())?,
+            reader: Reader::new(open::readers(&path).await?),
+            replacing: Arc::default(),
+        })
+    }
+
+    /// Queries on the state.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// How far the state is applied, followed as it moves.
+    pub fn applied(&self) -> watch::Receiver<Applied> {
+        self.writer.applied()
+    }
+
+    /// Applies records, which must follow the last applied one, in one transaction. One outcome per record.
+    ///
+    /// # Errors
+    /// If the database fails; the store then takes no more records.
+    pub async fn apply(&self, records: Vec<LogRecord>) -> Result<Vec<Outcome>, StoreError> {
+        self.writer.apply(records).await
+    }
+
+    /// Copies the state, as it is at one moment, to a new file. The writer goes on meanwhile.
+    ///
+    /// # Errors
+    /// If the copy cannot be made.
+    pub async fn copy_to(&self, target: PathBuf) -> Result<Applied, StoreError> {
+        let _guard = self.replacing.lock().await;
+        let source = current(&self.directory)?;
+        blocking(move || {
+            let copier = rusqlite::Connection::open_with_flags(
+                &source,
+                rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            )?;
+            let text =
+                target.to_str().ok_or_else(|| std::io::Error::other("the snapshot's path is not UTF-8"))?;
+            copier.execute("VACUUM INTO ?1", [text])?;
+            fs::File::open(&target)?.sync_all()?;
+            writer::read_applied(&rusqlite::Connection::open(&target)?)
+        })
+        .await
+    }
+
+    /// Replaces the state by the database in `source`, which is moved. Readers that are at work finish on the
+    /// old one.
+    ///
+    /// # Errors
+    /// If the file is not a state database; the old state then stays.
+    pub async fn replace_by(&self, source: &Path) -> Result<Applied, StoreError> {
+        let _guard = self.replacing.lock().await;
+        open::migrate(source).await?;
+        let old = current(&self.directory)?;
+        let path = next_path(&self.directory, &old);
+        fs::rename(source, &path)?;
+        fs::File::open(&path)?.sync_all()?;
+        set_current(&self.directory, &path)?;
+        self.writer.move_to(path.clone()).await?;
+        self.reader.move_to(open::readers(&path).await?).await;
+        remove_others(&self.directory, &path)?;
+        Ok(self.writer.applied().borrow().clone())
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Stopped)?
+}
+
+fn current(directory: &Path) -> Result<PathBuf, StoreError> {
+    match fs::read_to_string(directory.join(CURRENT)) {
+        Ok(name) => Ok(directory.join(name.trim())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let first = directory.join("state-1.db");
+            set_current(directory, &first)?;
+            Ok(first)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn set_current(directory: &Path, path: &Path) -> Result<(), StoreError> {
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(|| std::io::Error::other("no file name"))?;
+    let staged = directory.join("CURRENT.new");
+    fs::write(&staged, name)?;
+    fs::File::open(&staged)?.sync_all()?;
+    fs::rename(&staged, directory.join(CURRENT))?;
+    fs::File::open(directory)?.sync_all()?;
+    Ok(())
+}
+
+fn number(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.strip_prefix("state-")?.strip_suffix(".db")?.parse().ok()
+}
+
+fn next_path(directory: &Path, old: &Path) -> PathBuf {
+    directory.join(format!("state-{}.db", number(old).unwrap_or(0) + 1))
+}
+
+/// Removes databases that are no longer current, with their write-ahead logs. Open readers keep theirs until
+/// they are done.
+fn remove_others(directory: &Path, current: &Path) -> Result<(), StoreError> {
+    let keep = current.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let stale = name.to_str().is_some_and(|name| name.starts_with("state-") && !name.starts_with(keep));
+        if stale {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! What each node should hold: the intent half of `node_objects`, and the operations that wait for it.
+
+use npanel_model::{Action, Generation, NodeId, TenantId};
+
+use crate::context::{Context, Rule, typed};
+
+/// A kind of object that nodes hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKind {
+    /// The web part of an account.
+    Account,
+    /// A domain's site.
+    Site,
+    /// A database.
+    Database,
+    /// A database user.
+    DatabaseUser,
+    /// A zone.
+    Zone,
+}
+
+impl ObjectKind {
+    /// Every kind.
+    pub const ALL: &[ObjectKind] =
+        &[Self::Account, Self::Site, Self::Database, Self::DatabaseUser, Self::Zone];
+
+    /// The kind as the database and commands write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Site => "site",
+            Self::Database => "database",
+            Self::DatabaseUser => "database_user",
+            Self::Zone => "zone",
+        }
+    }
+
+    /// The kind with this text.
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
+    }
+
+    /// The API's noun that the object is the node's side of.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Site => "domain",
+            other => other.as_str(),
+        }
+    }
+
+    /// The table of that noun.
+    pub(crate) fn table(self) -> &'static str {
+        match self {
+            Self::Account => "accounts",
+            Self::Site => "domains",
+            Self::Database => "databases",
+            Self::DatabaseUser => "database_users",
+            Self::Zone => "zones",
+        }
+    }
+}
+
+/// The object that a command is about, as the rules pass it on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) kind: ObjectKind,
+    pub(crate) id: &'a [u8],
+    pub(crate) tenant: TenantId,
+    pub(crate) generation: Generation,
+}
+
+/// Puts the object, at its generation, on a node; the operation waits for it there.
+pub(crate) fn want(ctx: &Context<'_>, node: NodeId, subject: Subject<'_>, operation: &[u8]) -> Rule<()> {
+    ctx.run(
+        "INSERT INTO node_objects (node_id, kind, object_id, tenant_id, generation, tombstone_seconds,
+             observed_generation, observed_state, reason, message, since_millis, stages, settled, changed_index)
+         VALUES (?1, ?2, ?3, ?4, ?5, NULL, 0, 'pending', '', '', ?6, '', 0, ?7)
+         ON CONFLICT (node_id, kind, object_id)
+         DO UPDATE SET generation = excluded.generation, tombstone_seconds = NULL, settled = 0,
+             changed_index = excluded.changed_index",
+        (
+            node.to_bytes(),
+            subject.kind.as_str(),
+            subject.id,
+            subject.tenant.to_bytes(),
+            subject.generation.0,
+            ctx.now.as_millis(),
+            ctx.index,
+        ),
+    )?;
+    await_on(ctx, node, subject, operation)
+}
+
+/// Asks every node that has the object to remove it. Returns how many there are.
+pub(crate) fn unwant(
+    ctx: &Context<'_>,
+    subject: Subject<'_>,
+    retention_seconds: u64,
+    operation: &[u8],
+) -> Rule<usize> {
+    let nodes = nodes_of(ctx, subject)?;
+    ctx.run(
+        "UPDATE node_objects SET generation = ?3, tombstone_seconds = ?4, settled = 0,
+             changed_index = ?5
+         WHERE object_id = ?1 AND kind = ?2",
+        (subject.id, subject.kind.as_str(), subject.generation.0, retention_seconds, ctx.index),
+    )?;
+    for node in &nodes {
+        await_on(ctx, *node, subject, operation)?;
+    }
+    Ok(nodes.len())
+}
+
+/// Tells every node that has the object of its new generation.
+pub(crate) fn rewant(ctx: &Context<'_>, subject: Subject<'_>, operation: &[u8]) -> Rule<()> {
+    for node in nodes_of(ctx, subject)? {
+        want(ctx, node, subject, operation)?;
+    }
+    Ok(())
+}
+
+fn nodes_of(ctx: &Context<'_>, subject: Subject<'_>) -> Rule<Vec<NodeId>> {
+    ctx.all(
+        "SELECT node_id FROM node_objects WHERE object_id = ?1 AND kind = ?2 ORDER BY node_id",
+        (subject.id, subject.kind.as_str()),
+        |row| typed(row, 0, NodeId::from_bytes),
+    )
+}
+
+fn await_on(ctx: &Context<'_>, node: NodeId, subject: Subject<'_>, operation: &[u8]) -> Rule<()> {
+    ctx.run(
+        "INSERT INTO operation_targets (node_id, kind, object_id, generation, operation_id) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO NOTHING",
+        (node.to_bytes(), subject.kind.as_str(), subject.id, subject.generation.0, operation),
+    )?;
+    Ok(())
+}
+
+/// Records the operation of a write. To be called before its targets are added; see [`close_if_done`].
+pub(crate) fn open_operation(
+    ctx: &Context<'_>,
+    operation: &[u8],
+    action: Action,
+    tenant: TenantId,
+    noun: &'static str,
+    object: &[u8],
+    placement_report: &str,
+) -> Rule<()> {
+    ctx.run(
+        "INSERT INTO operations (id, tenant_id, action, object_kind, object_id, request_id, placement_report, created_millis)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        (
+            operation,
+            tenant.to_bytes(),
+            action.as_str(),
+            noun,
+            object,
+            ctx.request_id,
+            placement_report,
+            ctx.now.as_millis(),
+        ),
+    )?;
+    Ok(())
+}
+
+/// Finishes the operation if it waits for nothing (any more).
+pub(crate) fn close_if_done(ctx: &Context<'_>, operation: &[u8]) -> Rule<()> {
+    ctx.run(
+        "UPDATE operations SET finished_millis = ?2
+         WHERE id = ?1 AND finished_millis IS NULL
+           AND NOT EXISTS (SELECT 1 FROM operation_targets WHERE operation_id = ?1)",
+        (operation, ctx.now.as_millis()),
+    )?;
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! The writer thread: the only one that changes the database.
+
+use std::path::PathBuf;
+
+use npanel_proto::command::Outcome;
+use rusqlite::{Connection, OptionalExtension};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{Applied, LogPosition, LogRecord, StoreError, apply, open};
+
+/// Batches waiting for the writer. Raft hands over one at a time; more only when a snapshot is installed.
+const QUEUE: usize = 16;
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+enum Job {
+    Apply(Vec<LogRecord>, Reply<Vec<Outcome>>),
+    Move(PathBuf, Reply<()>),
+}
+
+/// The handle to the thread, which ends when the last handle is dropped or the database fails.
+#[derive(Debug, Clone)]
+pub(crate) struct Writer {
+    jobs: mpsc::Sender<Job>,
+    applied: watch::Receiver<Applied>,
+}
+
+impl Writer {
+    pub(crate) fn start(path: PathBuf) -> Result<Self, StoreError> {
+        let connection = open::writer(&path)?;
+        let (applied_sender, applied) = watch::channel(read_applied(&connection)?);
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        std::thread::Builder::new()
+            .name("state-writer".to_owned())
+            .spawn(move || run(connection, queue, &applied_sender))?;
+        Ok(Self { jobs, applied })
+    }
+
+    pub(crate) fn applied(&self) -> watch::Receiver<Applied> {
+        self.applied.clone()
+    }
+
+    pub(crate) async fn apply(&self, records: Vec<LogRecord>) -> Result<Vec<Outcome>, StoreError> {
+        self.ask(|reply| Job::Apply(records, reply)).await
+    }
+
+    /// Goes on with the database at another path; the old connection is closed.
+    pub(crate) async fn move_to(&self, path: PathBuf) -> Result<(), StoreError> {
+        self.ask(|reply| Job::Move(path, reply)).await
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(job(reply)).await.map_err(|_| StoreError::Stopped)?;
+        answer.await.map_err(|_| StoreError::Stopped)?
+    }
+}
+
+// An asker that has gone away does not need its answer; what it asked for is done all the same.
+fn run(mut connection: Connection, mut queue: mpsc::Receiver<Job>, applied: &watch::Sender<Applied>) {
+    while let Some(job) = queue.blocking_recv() {
+        match job {
+            Job::Apply(records, reply) => {
+                let outcomes = apply_batch(&mut connection, &records);
+                let failed = outcomes.is_err();
+                if let (false, Ok(now)) = (failed, read_applied(&connection)) {
+                    applied.send_replace(now);
+                }
+                let _ = reply.send(outcomes);
+                if failed {
+                    // Whether the batch is in the database is unknown: never write after that.
+                    return;
+                }
+            }
+            Job::Move(path, reply) => {
+                let moved = open::writer(&path).and_then(|next| {
+                    let now = read_applied(&next)?;
+                    connection = next;
+                    applied.send_replace(now);
+                    Ok(())
+                });
+                let _ = reply.send(moved);
+            }
+        }
+    }
+}
+
+fn apply_batch(connection: &mut Connection, records: &[LogRecord]) -> Result<Vec<Outcome>, StoreError> {
+    let mut batch = connection.transaction()?;
+    let mut outcomes = Vec::with_capacity(records.len());
+    for record in records {
+        // First the position: its row is where a membership goes. Both are in the batch's transaction.
+        set_position(&batch, record.position)?;
+        outcomes.push(apply::record(&mut batch, record)?);
+    }
+    batch.commit()?;
+    Ok(outcomes)
+}
+
+fn set_position(db: &Connection, position: LogPosition) -> Result<(), rusqlite::Error> {
+    db.prepare_cached(
+        "INSERT INTO raft (only_row, applied_term, applied_leader, applied_index, membership) VALUES (1, ?1, ?2, ?3, x'')
+         ON CONFLICT (only_row) DO UPDATE SET applied_term = ?1, applied_leader = ?2, applied_index = ?3",
+    )?
+    .execute((position.term, position.leader, position.index))?;
+    Ok(())
+}
+
+/// Where the database is in the log.
+pub(crate) fn read_applied(db: &Connection) -> Result<Applied, StoreError> {
+    let found = db
+        .query_row("SELECT applied_term, applied_leader, applied_index, membership FROM raft", [], |row| {
+            let position = LogPosition { term: row.get(0)?, leader: row.get(1)?, index: row.get(2)? };
+            Ok(Applied { position: Some(position), membership: row.get(3)? })
+        })
+        .optional()?;
+    Ok(found.unwrap_or_default())
+}
