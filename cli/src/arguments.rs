@@ -1,0 +1,180 @@
+//! What can be typed.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::command::{
+    account, api_key, cluster, database, dns, domain, node, operation, plan, profile, tenant, token,
+};
+
+/// nPanel from the command line.
+#[derive(Debug, Parser)]
+#[command(name = "npanel", version, about, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// How results are printed.
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table, env = "NPANEL_OUTPUT")]
+    pub(crate) output: Format,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Whom to ask, where it is not the current profile.
+#[derive(Debug, Args)]
+pub(crate) struct Connection {
+    /// The profile to use instead of the current one.
+    #[arg(long, global = true, env = "NPANEL_PROFILE")]
+    pub(crate) profile: Option<String>,
+    /// The controllers' API addresses, instead of the profile's.
+    #[arg(
+        long = "api-url",
+        global = true,
+        env = "NPANEL_API_URL",
+        value_delimiter = ',',
+        value_name = "URL"
+    )]
+    pub(crate) api_urls: Vec<String>,
+    /// The file that holds the API key, instead of the profile's.
+    #[arg(long = "key-file", global = true, env = "NPANEL_API_KEY_FILE", value_name = "FILE")]
+    pub(crate) key_file: Option<std::path::PathBuf>,
+    /// The file that holds the cluster's CA certificate, instead of the profile's.
+    #[arg(long = "ca-file", global = true, env = "NPANEL_CA_FILE", value_name = "FILE")]
+    pub(crate) ca_file: Option<std::path::PathBuf>,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// For programs: the API's own JSON.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Tenants: the platform, resellers and their resellers.
+    #[command(subcommand)]
+    Tenant(tenant::Command),
+    /// Plans: what an account gets.
+    #[command(subcommand)]
+    Plan(plan::Command),
+    /// Hosting accounts.
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Domains of accounts.
+    #[command(subcommand)]
+    Domain(domain::Command),
+    /// Databases and their users.
+    #[command(subcommand)]
+    Database(database::Command),
+    /// DNS zones and records.
+    #[command(subcommand)]
+    Dns(dns::Command),
+    /// The machines that do the hosting.
+    #[command(subcommand)]
+    Node(node::Command),
+    /// Bootstrap tokens, with which machines enrol.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// API keys.
+    #[command(subcommand)]
+    ApiKey(api_key::Command),
+    /// Operations: accepted writes and their way to convergence.
+    #[command(subcommand)]
+    Operation(operation::Command),
+    /// The controllers.
+    #[command(subcommand)]
+    Cluster(cluster::Command),
+    /// Whom this program asks.
+    #[command(subcommand)]
+    Profile(profile::Command),
+}
+
+/// Whether to wait for the fleet.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct WaitArguments {
+    /// Wait until the fleet has done it.
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait, such as 60, 90s or 5m.
+    #[arg(long, requires = "wait", default_value = "60", value_parser = duration, value_name = "TIME")]
+    timeout: Duration,
+}
+
+impl WaitArguments {
+    /// How long to wait, if at all.
+    pub(crate) fn timeout(self) -> Option<Duration> {
+        self.wait.then_some(self.timeout)
+    }
+}
+
+/// Reads a duration: a whole number of seconds, or of the unit s, m, h or d.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let refused = || format!("a time is a number and s, m, h or d, such as 15m (got {text:?})");
+    let digits = text.trim_end_matches(|last: char| last.is_ascii_alphabetic());
+    let seconds: u64 = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(refused()),
+    };
+    let number: u64 = digits.parse().map_err(|_| refused())?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use npanel_model::Action;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    /// How the command line says an action: `dns.add_record` is `dns add-record`, a noun is not said twice,
+    /// and `database.list_databases` is `database list`.
+    fn words(action: Action) -> (String, String) {
+        let (noun, verb) = action.as_str().split_once('.').expect("noun and verb");
+        let verb = verb
+            .strip_suffix(&format!("_{noun}"))
+            .or(verb.strip_suffix(&format!("_{noun}s")))
+            .unwrap_or(verb);
+        (noun.replace('_', "-"), verb.replace('_', "-"))
+    }
+
+    #[test]
+    fn every_action_of_the_api_has_its_command() {
+        let command = Arguments::command();
+        for action in Action::ALL {
+            if matches!(action, Action::NodeEnrol | Action::ControllerJoin) {
+                continue;
+            }
+            let (noun, verb) = words(*action);
+            let found = command.find_subcommand(&noun).and_then(|group| group.find_subcommand(&verb));
+            assert!(found.is_some(), "npanel {noun} {verb}");
+        }
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("15m"), Ok(Duration::from_secs(900)));
+        assert_eq!(duration("60"), Ok(Duration::from_secs(60)));
+        for text in ["", "m", "1x", "-1s", "1.5h", "99999999999999999999d", "5mm", "ä"] {
+            assert!(duration(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_without_waiting_is_a_mistake() {
+        let base = ["npanel", "account", "delete", "alice"];
+        assert!(Arguments::try_parse_from(base.iter().chain(&["--wait", "--timeout", "5s"])).is_ok());
+        assert!(Arguments::try_parse_from(base.iter().chain(&["--timeout", "5s"])).is_err());
+    }
+}

@@ -1,0 +1,106 @@
+//! `npanel account`.
+
+use clap::{Args, Subcommand};
+use npanel_model::{AccountId, DocumentRoot, EmailAddress, Fqdn, Username};
+use npanel_sdk_types::{Account, CreateAccount};
+
+use crate::{arguments::WaitArguments, command::tenant, failure::Failure, resolve, session::Session};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a hosting account, with its first domain if one is named.
+    Create(Box<Create>),
+    /// List accounts.
+    List {
+        /// Only those of this tenant (name or id).
+        #[arg(long)]
+        tenant: Option<String>,
+        /// Only those with this plan (name or id).
+        #[arg(long)]
+        plan: Option<String>,
+    },
+    /// Show an account.
+    Get {
+        /// Its user name or id.
+        account: String,
+    },
+    /// Remove an account and all it has.
+    Delete {
+        /// Its user name or id.
+        account: String,
+        #[command(flatten)]
+        wait: WaitArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// The tenant that it belongs to (name or id).
+    #[arg(long)]
+    tenant: String,
+    /// What it gets (a plan's name or id).
+    #[arg(long)]
+    plan: String,
+    /// Its Unix user name.
+    #[arg(long)]
+    username: Username,
+    /// Whom to write to about it.
+    #[arg(long)]
+    contact: Option<EmailAddress>,
+    /// Its first domain.
+    #[arg(long)]
+    domain: Option<Fqdn>,
+    /// The first domain's document root, web/<directory>.
+    #[arg(long, requires = "domain")]
+    document_root: Option<DocumentRoot>,
+    /// Make no DNS zone for the first domain.
+    #[arg(long, requires = "domain")]
+    no_zone: bool,
+    #[command(flatten)]
+    wait: WaitArguments,
+}
+
+/// The id of the account named, if one is.
+pub(crate) async fn optional(session: &Session, text: Option<&str>) -> Result<Option<AccountId>, Failure> {
+    match text {
+        Some(text) => resolve::account(&session.client, text).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
+    match command {
+        Command::Create(create) => create_account(*create, session).await,
+        Command::List { tenant, plan } => {
+            let tenant = tenant::optional(session, tenant.as_deref()).await?;
+            let plan = match plan {
+                Some(plan) => Some(resolve::plan(&session.client, &plan).await?),
+                None => None,
+            };
+            let filters =
+                [("tenant_id", tenant.map(|id| id.to_string())), ("plan_id", plan.map(|id| id.to_string()))];
+            session.list::<Account>(filters).await
+        }
+        Command::Get { account } => {
+            session.get::<Account>(resolve::account(&session.client, &account).await?).await
+        }
+        Command::Delete { account, wait } => {
+            session
+                .delete_converging::<Account>(resolve::account(&session.client, &account).await?, wait)
+                .await
+        }
+    }
+}
+
+async fn create_account(create: Create, session: &Session) -> Result<(), Failure> {
+    let account = CreateAccount {
+        tenant_id: resolve::tenant(&session.client, &create.tenant).await?,
+        plan_id: resolve::plan(&session.client, &create.plan).await?,
+        username: create.username,
+        contact: create.contact,
+        domain: create.domain,
+        document_root: create.document_root,
+        create_zone: !create.no_zone,
+    };
+    session.create_converging::<Account>(&account, create.wait).await
+}

@@ -1,0 +1,62 @@
+//! `npanel api-key`.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use npanel_model::{ActionPattern, Label, Timestamp};
+use npanel_sdk_types::{ApiKey, CreateApiKey};
+
+use crate::{arguments::duration, command::tenant, failure::Failure, resolve, session::Session};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make an API key. It is shown once.
+    Create {
+        /// What people call it.
+        #[arg(long)]
+        name: Label,
+        /// The tenant that it acts for (name or id); your own if absent.
+        #[arg(long)]
+        tenant: Option<String>,
+        /// What it may do: '*', '<noun>.*' or an action. Repeatable.
+        #[arg(long = "action", required = true, value_name = "PATTERN")]
+        actions: Vec<ActionPattern>,
+        /// When it ends from now, such as 90d; never if absent.
+        #[arg(long, value_parser = duration, value_name = "TIME")]
+        expires_in: Option<Duration>,
+    },
+    /// List API keys.
+    List {
+        /// Only those of this tenant (name or id).
+        #[arg(long)]
+        tenant: Option<String>,
+    },
+    /// Show an API key (never its secret).
+    Get {
+        /// Its name or id.
+        key: String,
+    },
+    /// Revoke an API key.
+    Delete {
+        /// Its name or id.
+        key: String,
+    },
+}
+
+pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
+    match command {
+        Command::Create { name, tenant, actions, expires_in } => {
+            let tenant_id = tenant::optional(session, tenant.as_deref()).await?;
+            let expires_at = expires_in.map(|left| Timestamp::now().plus(left));
+            session.create::<ApiKey>(&CreateApiKey { tenant_id, name, actions, expires_at }).await
+        }
+        Command::List { tenant } => {
+            let tenant = tenant::optional(session, tenant.as_deref()).await?;
+            session.list::<ApiKey>([("tenant_id", tenant.map(|id| id.to_string()))]).await
+        }
+        Command::Get { key } => session.get::<ApiKey>(resolve::api_key(&session.client, &key).await?).await,
+        Command::Delete { key } => {
+            session.delete::<ApiKey>(resolve::api_key(&session.client, &key).await?).await
+        }
+    }
+}

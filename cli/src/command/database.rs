@@ -1,0 +1,167 @@
+//! `npanel database`.
+
+use std::io::Read;
+
+use clap::{Args, Subcommand};
+use npanel_model::{Privileges, Secret};
+use npanel_sdk_types::{CreateDatabase, CreateDatabaseUser, Database, DatabaseUser, Grant};
+
+use crate::{arguments::WaitArguments, command::account, failure::Failure, resolve, session::Session};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create a database.
+    Create {
+        /// The account (user name or id).
+        #[arg(long)]
+        account: String,
+        /// Its own name; the account's user name and _ are put before it.
+        #[arg(long)]
+        name: String,
+        #[command(flatten)]
+        wait: WaitArguments,
+    },
+    /// List databases.
+    List {
+        /// Only those of this account (user name or id).
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Show a database.
+    Get {
+        /// Its full name or id.
+        database: String,
+    },
+    /// Drop a database.
+    Delete {
+        /// Its full name or id.
+        database: String,
+        #[command(flatten)]
+        wait: WaitArguments,
+    },
+    /// Create a database user.
+    CreateUser(CreateUser),
+    /// List database users.
+    ListUsers {
+        /// Only those of this account (user name or id).
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Show a database user.
+    GetUser {
+        /// Its full name or id.
+        user: String,
+    },
+    /// Drop a database user.
+    DeleteUser {
+        /// Its full name or id.
+        user: String,
+        #[command(flatten)]
+        wait: WaitArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateUser {
+    /// The account (user name or id).
+    #[arg(long)]
+    account: String,
+    /// Its own name; the account's user name and _ are put before it.
+    #[arg(long)]
+    name: String,
+    /// Read the password from standard input; otherwise one is made and shown once.
+    #[arg(long)]
+    password_stdin: bool,
+    /// What it may do where: <database>=all or <database>=read_only. Repeatable.
+    #[arg(long = "grant", value_name = "DATABASE=PRIVILEGES", value_parser = grant)]
+    grants: Vec<(String, Privileges)>,
+    #[command(flatten)]
+    wait: WaitArguments,
+}
+
+fn grant(text: &str) -> Result<(String, Privileges), String> {
+    let (database, privileges) = text.split_once('=').unwrap_or((text, Privileges::All.as_str()));
+    let privileges = privileges.parse().map_err(|error: npanel_model::UnknownName| error.to_string())?;
+    Ok((database.to_owned(), privileges))
+}
+
+pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
+    let client = &session.client;
+    match command {
+        Command::Create { account, name, wait } => {
+            let account_id = resolve::account(client, &account).await?;
+            session.create_converging::<Database>(&CreateDatabase { account_id, name }, wait).await
+        }
+        Command::List { account } => {
+            let account = account::optional(session, account.as_deref()).await?;
+            session.list::<Database>([("account_id", account.map(|id| id.to_string()))]).await
+        }
+        Command::Get { database } => {
+            session.get::<Database>(resolve::database(client, &database).await?).await
+        }
+        Command::Delete { database, wait } => {
+            session.delete_converging::<Database>(resolve::database(client, &database).await?, wait).await
+        }
+        Command::CreateUser(create) => create_user(create, session).await,
+        Command::ListUsers { account } => {
+            let account = account::optional(session, account.as_deref()).await?;
+            session.list::<DatabaseUser>([("account_id", account.map(|id| id.to_string()))]).await
+        }
+        Command::GetUser { user } => {
+            session.get::<DatabaseUser>(resolve::database_user(client, &user).await?).await
+        }
+        Command::DeleteUser { user, wait } => {
+            session
+                .delete_converging::<DatabaseUser>(resolve::database_user(client, &user).await?, wait)
+                .await
+        }
+    }
+}
+
+async fn create_user(create: CreateUser, session: &Session) -> Result<(), Failure> {
+    let mut grants = Vec::new();
+    for (database, privileges) in &create.grants {
+        let database_id = resolve::database(&session.client, database).await?;
+        grants.push(Grant { database_id, privileges: *privileges });
+    }
+    let user = CreateDatabaseUser {
+        account_id: resolve::account(&session.client, &create.account).await?,
+        name: create.name,
+        password: create.password_stdin.then(|| password(std::io::stdin().lock())).transpose()?,
+        grants,
+    };
+    session.create_converging::<DatabaseUser>(&user, create.wait).await
+}
+
+/// A password as a pipe or a person gives it: the final line end is not part of it.
+fn password(from: impl Read) -> Result<Secret, Failure> {
+    let mut text = String::new();
+    from.take(4096)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::usage(format!("the password on standard input: {error}")))?;
+    let password = text.strip_suffix('\n').unwrap_or(&text);
+    let password = Secret::new(password.strip_suffix('\r').unwrap_or(password));
+    if password.expose().is_empty() {
+        return Err(Failure::usage("there is no password on standard input"));
+    }
+    Ok(password)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_final_line_end_is_dropped_from_a_password() {
+        assert_eq!(password(&b" a b \n"[..]).expect("a password").expose(), " a b ");
+        assert_eq!(password(&b"x\r\n"[..]).expect("a password").expose(), "x");
+        assert!(password(&b"\n"[..]).is_err());
+    }
+
+    #[test]
+    fn a_grant_is_a_database_and_what_is_allowed() {
+        assert_eq!(grant("alice_shop=read_only"), Ok(("alice_shop".into(), Privileges::ReadOnly)));
+        assert_eq!(grant("alice_shop"), Ok(("alice_shop".into(), Privileges::All)));
+        assert!(grant("alice_shop=root").is_err());
+    }
+}

@@ -1,0 +1,154 @@
+//! `npanel dns`.
+
+use clap::{Args, Subcommand};
+use npanel_client::Wait;
+use npanel_model::{Fqdn, RecordName, RecordType, Ttl};
+use npanel_sdk_types::{CreateRecordSet, CreateZone, Zone};
+
+use crate::{
+    arguments::WaitArguments, command::account, failure::Failure, output, resolve, session::Session,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create a zone.
+    CreateZone {
+        /// The account (user name or id).
+        #[arg(long)]
+        account: String,
+        /// The zone's name.
+        #[arg(long)]
+        name: Fqdn,
+        #[command(flatten)]
+        wait: WaitArguments,
+    },
+    /// List zones.
+    ListZones {
+        /// Only those of this account (user name or id).
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Show a zone.
+    GetZone {
+        /// Its name or id.
+        zone: String,
+    },
+    /// Remove a zone.
+    DeleteZone {
+        /// Its name or id.
+        zone: String,
+        #[command(flatten)]
+        wait: WaitArguments,
+    },
+    /// Add a record set to a zone.
+    AddRecord(AddRecord),
+    /// List a zone's record sets.
+    ListRecords {
+        /// The zone (name or id).
+        #[arg(long)]
+        zone: String,
+    },
+    /// Show a record set.
+    GetRecord(Record),
+    /// Remove a record set.
+    DeleteRecord {
+        #[command(flatten)]
+        record: Record,
+        #[command(flatten)]
+        wait: WaitArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddRecord {
+    /// The zone (name or id).
+    #[arg(long)]
+    zone: String,
+    /// The name relative to the zone; @ is the zone itself.
+    #[arg(long)]
+    name: RecordName,
+    /// The records' type.
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: RecordType,
+    /// How long resolvers may keep it, in seconds.
+    #[arg(long, default_value = "3600", value_parser = ttl, value_name = "SECONDS")]
+    ttl: Ttl,
+    /// A record's data, such as 192.0.2.10 or "10 mail.example.com". Repeatable.
+    #[arg(long = "value", required = true, value_name = "DATA")]
+    values: Vec<String>,
+    #[command(flatten)]
+    wait: WaitArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Record {
+    /// The zone (name or id).
+    #[arg(long)]
+    zone: String,
+    /// The record set's id, or its name relative to the zone.
+    record: String,
+    /// The records' type, where a name has several.
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<RecordType>,
+}
+
+fn ttl(text: &str) -> Result<Ttl, String> {
+    let seconds: u32 = text.parse().map_err(|_| format!("not a number of seconds (got {text:?})"))?;
+    Ttl::try_from(seconds).map_err(|error| error.to_string())
+}
+
+pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
+    let client = &session.client;
+    match command {
+        Command::CreateZone { account, name, wait } => {
+            let account_id = resolve::account(client, &account).await?;
+            session.create_converging::<Zone>(&CreateZone { account_id, name }, wait).await
+        }
+        Command::ListZones { account } => {
+            let account = account::optional(session, account.as_deref()).await?;
+            session.list::<Zone>([("account_id", account.map(|id| id.to_string()))]).await
+        }
+        Command::GetZone { zone } => session.get::<Zone>(resolve::zone(client, &zone).await?).await,
+        Command::DeleteZone { zone, wait } => {
+            session.delete_converging::<Zone>(resolve::zone(client, &zone).await?, wait).await
+        }
+        Command::AddRecord(add) => add_record(add, session).await,
+        Command::ListRecords { zone } => {
+            let zone = resolve::zone(client, &zone).await?;
+            output::list(session.format, &client.record_sets(zone, &[]).await?)
+        }
+        Command::GetRecord(record) => {
+            let (zone, id) = found(&record, session).await?;
+            output::object(session.format, &client.record_set(zone, id).await?)
+        }
+        Command::DeleteRecord { record, wait } => {
+            let (zone, id) = found(&record, session).await?;
+            let accepted = client.delete_record_set(zone, id, Wait::No).await?;
+            let ended = session.wait(accepted.as_ref().map(|operation| operation.id), wait).await?;
+            session.removed(&id.to_string(), ended.or(accepted))
+        }
+    }
+}
+
+async fn add_record(add: AddRecord, session: &Session) -> Result<(), Failure> {
+    let zone = resolve::zone(&session.client, &add.zone).await?;
+    let body = CreateRecordSet { name: add.name, kind: add.kind, ttl_seconds: add.ttl, records: add.values };
+    let mut made = session.client.create_record_set(zone, &body, Wait::No).await?;
+    let waited = session.wait(made.operation_id, add.wait).await;
+    if add.wait.timeout().is_some()
+        && let Ok(newer) = session.client.record_set(zone, made.object.id).await
+    {
+        made.object = newer;
+    }
+    output::object(session.format, &made.object)?;
+    waited.map(|_| ())
+}
+
+async fn found(
+    record: &Record,
+    session: &Session,
+) -> Result<(npanel_model::ZoneId, npanel_model::RecordSetId), Failure> {
+    let zone = resolve::zone(&session.client, &record.zone).await?;
+    let kind = record.kind.map(RecordType::as_str);
+    Ok((zone, resolve::record_set(&session.client, zone, &record.record, kind).await?))
+}

@@ -1,0 +1,40 @@
+//! The commands, one file per noun.
+
+pub(crate) mod account;
+pub(crate) mod api_key;
+pub(crate) mod cluster;
+pub(crate) mod database;
+pub(crate) mod dns;
+pub(crate) mod domain;
+pub(crate) mod node;
+pub(crate) mod operation;
+pub(crate) mod plan;
+pub(crate) mod profile;
+pub(crate) mod tenant;
+pub(crate) mod token;
+
+use crate::{
+    arguments::{Arguments, Command},
+    failure::Failure,
+    session::Session,
+};
+
+/// Does what was typed.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { connection, output, command } = arguments;
+    let session = || Session::open(&connection, output);
+    match command {
+        Command::Tenant(command) => tenant::run(command, &session()?).await,
+        Command::Plan(command) => plan::run(command, &session()?).await,
+        Command::Account(command) => account::run(command, &session()?).await,
+        Command::Domain(command) => domain::run(command, &session()?).await,
+        Command::Database(command) => database::run(command, &session()?).await,
+        Command::Dns(command) => dns::run(command, &session()?).await,
+        Command::Node(command) => node::run(command, &session()?).await,
+        Command::Token(command) => token::run(command, &session()?).await,
+        Command::ApiKey(command) => api_key::run(command, &session()?).await,
+        Command::Operation(command) => operation::run(command, &session()?).await,
+        Command::Cluster(command) => cluster::run(command, &session()?).await,
+        Command::Profile(command) => profile::run(command, &connection, output),
+    }
+}

@@ -1,0 +1,72 @@
+//! `npanel plan`.
+
+use clap::Subcommand;
+use npanel_model::{Limit, Megabytes, PhpVersion, PlanName};
+use npanel_sdk_types::{CreatePlan, Plan};
+
+use crate::{command::tenant, failure::Failure, resolve, session::Session};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a plan.
+    Create {
+        /// Its name.
+        #[arg(long)]
+        name: PlanName,
+        /// The tenant that it belongs to (name or id); your own if absent.
+        #[arg(long)]
+        tenant: Option<String>,
+        /// The disk space that an account gets, in MB.
+        #[arg(long)]
+        disk_mb: u64,
+        /// How many domains an account may have; unlimited if absent.
+        #[arg(long)]
+        domains: Option<u64>,
+        /// How many databases an account may have; unlimited if absent.
+        #[arg(long)]
+        databases: Option<u64>,
+        /// The PHP version of its accounts.
+        #[arg(long, default_value = "8.2")]
+        php: PhpVersion,
+    },
+    /// List plans.
+    List {
+        /// Only those of this tenant (name or id).
+        #[arg(long)]
+        tenant: Option<String>,
+    },
+    /// Show a plan.
+    Get {
+        /// Its name or id.
+        plan: String,
+    },
+    /// Remove an unused plan.
+    Delete {
+        /// Its name or id.
+        plan: String,
+    },
+}
+
+pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
+    match command {
+        Command::Create { name, tenant, disk_mb, domains, databases, php } => {
+            let plan = CreatePlan {
+                tenant_id: tenant::optional(session, tenant.as_deref()).await?,
+                name,
+                disk_mb: Megabytes(disk_mb),
+                domains: Limit::from(domains),
+                databases: Limit::from(databases),
+                php_version: php,
+            };
+            session.create::<Plan>(&plan).await
+        }
+        Command::List { tenant } => {
+            let tenant = tenant::optional(session, tenant.as_deref()).await?;
+            session.list::<Plan>([("tenant_id", tenant.map(|id| id.to_string()))]).await
+        }
+        Command::Get { plan } => session.get::<Plan>(resolve::plan(&session.client, &plan).await?).await,
+        Command::Delete { plan } => {
+            session.delete::<Plan>(resolve::plan(&session.client, &plan).await?).await
+        }
+    }
+}

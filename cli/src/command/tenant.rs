@@ -1,0 +1,73 @@
+//! `npanel tenant`.
+
+use clap::Subcommand;
+use npanel_model::{Limit, TenantName};
+use npanel_sdk_types::{CreateTenant, Tenant};
+
+use crate::{failure::Failure, resolve, session::Session};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a tenant.
+    Create {
+        /// Its name.
+        #[arg(long)]
+        name: TenantName,
+        /// The tenant above it (name or id); your own if absent.
+        #[arg(long)]
+        parent: Option<String>,
+        /// How many accounts it may have; unlimited if absent.
+        #[arg(long)]
+        account_limit: Option<u64>,
+        /// Let it promise more than it has.
+        #[arg(long)]
+        may_oversell: bool,
+    },
+    /// List tenants.
+    List {
+        /// Only those directly beneath this one (name or id).
+        #[arg(long)]
+        parent: Option<String>,
+    },
+    /// Show a tenant.
+    Get {
+        /// Its name or id.
+        tenant: String,
+    },
+    /// Remove an empty tenant.
+    Delete {
+        /// Its name or id.
+        tenant: String,
+    },
+}
+
+/// The id of the tenant named, if one is.
+pub(crate) async fn optional(
+    session: &Session,
+    text: Option<&str>,
+) -> Result<Option<npanel_model::TenantId>, Failure> {
+    match text {
+        Some(text) => resolve::tenant(&session.client, text).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
+    match command {
+        Command::Create { name, parent, account_limit, may_oversell } => {
+            let parent_id = optional(session, parent.as_deref()).await?;
+            let account_limit = Limit::from(account_limit);
+            session.create::<Tenant>(&CreateTenant { parent_id, name, account_limit, may_oversell }).await
+        }
+        Command::List { parent } => {
+            let parent = optional(session, parent.as_deref()).await?;
+            session.list::<Tenant>([("parent_id", parent.map(|id| id.to_string()))]).await
+        }
+        Command::Get { tenant } => {
+            session.get::<Tenant>(resolve::tenant(&session.client, &tenant).await?).await
+        }
+        Command::Delete { tenant } => {
+            session.delete::<Tenant>(resolve::tenant(&session.client, &tenant).await?).await
+        }
+    }
+}

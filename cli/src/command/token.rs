@@ -1,0 +1,53 @@
+//! `npanel token`.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use npanel_model::{EnrolRole, PoolName, TokenId};
+use npanel_sdk_types::{CreateToken, Token};
+
+use crate::{arguments::duration, failure::Failure, session::Session};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a bootstrap token. It is shown once.
+    Create {
+        /// What a machine that shows it becomes: node or controller.
+        #[arg(long)]
+        role: EnrolRole,
+        /// How many machines may use it.
+        #[arg(long, default_value_t = 1)]
+        uses: u32,
+        /// How long it is good for, such as 15m or 1d.
+        #[arg(long, default_value = "15m", value_parser = duration, value_name = "TIME")]
+        ttl: Duration,
+        /// The pool that nodes which use it go into.
+        #[arg(long)]
+        pool: Option<PoolName>,
+    },
+    /// List bootstrap tokens.
+    List,
+    /// Show a bootstrap token (never its secret).
+    Get {
+        /// Its id.
+        token: TokenId,
+    },
+    /// Withdraw a bootstrap token.
+    Delete {
+        /// Its id.
+        token: TokenId,
+    },
+}
+
+pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
+    match command {
+        Command::Create { role, uses, ttl, pool } => {
+            let ttl_seconds = u32::try_from(ttl.as_secs())
+                .map_err(|_| Failure::usage("a token is good for at most 7 days"))?;
+            session.create::<Token>(&CreateToken { role, uses, ttl_seconds, pool }).await
+        }
+        Command::List => session.list::<Token>([]).await,
+        Command::Get { token } => session.get::<Token>(token).await,
+        Command::Delete { token } => session.delete::<Token>(token).await,
+    }
+}

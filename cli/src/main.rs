@@ -1,0 +1,34 @@
+//! `npanel`: nPanel from the command line.
+//!
+//! Commands say the API's action names: `dns.add_record` is `npanel dns add-record`, and a noun is never said
+//! twice (`database.create_database` is `npanel database create`). Results go to standard output, everything
+//! else to standard error. Exit status: 0 done, 1 refused, 2 usage or configuration, 3 no controller
+//! reachable, 4 the time to wait ended.
+
+mod arguments;
+mod command;
+mod failure;
+mod output;
+mod profile;
+mod resolve;
+mod row;
+mod session;
+mod waiting;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::Arguments;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match command::run(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("npanel: {}", output::printable(&failure.to_string()));
+            failure.exit_code()
+        }
+    }
+}

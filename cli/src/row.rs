@@ -1,0 +1,98 @@
+//! What a list shows of each noun.
+
+use npanel_sdk_types::{
+    Account, ApiKey, Controller, Convergence, Database, DatabaseUser, Domain, Node, Operation, Plan,
+    RecordSet, Tenant, Token, Zone,
+};
+
+/// A line of a list.
+pub(crate) trait Row {
+    /// The columns' headings.
+    const COLUMNS: &[&str];
+    /// The line's cells, one per column.
+    fn cells(&self) -> Vec<String>;
+}
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+fn joined(values: &[impl ToString]) -> String {
+    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn status(convergence: &Convergence) -> String {
+    convergence.status.as_str().to_owned()
+}
+
+macro_rules! rows {
+    ($($name:ident($this:ident) { $($column:literal => $cell:expr),* $(,)? })*) => {$(
+        impl Row for $name {
+            const COLUMNS: &[&str] = &[$($column),*];
+            fn cells(&self) -> Vec<String> {
+                let $this = self;
+                vec![$($cell),*]
+            }
+        }
+    )*};
+}
+
+rows! {
+    Tenant(this) {
+        "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "PARENT" => or_dash(this.parent_id),
+        "ACCOUNT LIMIT" => this.account_limit.to_string(), "CREATED" => this.created_at.to_string(),
+    }
+    Plan(this) {
+        "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "TENANT" => this.tenant_id.to_string(),
+        "DISK" => this.disk_mb.to_string(), "DOMAINS" => this.domains.to_string(),
+        "DATABASES" => this.databases.to_string(), "PHP" => this.php_version.to_string(),
+    }
+    Account(this) {
+        "ID" => this.id.to_string(), "USERNAME" => this.username.to_string(), "UID" => this.uid.to_string(),
+        "STATUS" => status(&this.convergence), "TENANT" => this.tenant_id.to_string(),
+        "CREATED" => this.created_at.to_string(),
+    }
+    Domain(this) {
+        "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "STATUS" => status(&this.convergence),
+        "DOCUMENT ROOT" => this.document_root.to_string(), "ACCOUNT" => this.account_id.to_string(),
+    }
+    Database(this) {
+        "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "STATUS" => status(&this.convergence),
+        "ACCOUNT" => this.account_id.to_string(),
+    }
+    DatabaseUser(this) {
+        "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "STATUS" => status(&this.convergence),
+        "GRANTS" => this.grants.len().to_string(), "ACCOUNT" => this.account_id.to_string(),
+    }
+    Zone(this) {
+        "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "STATUS" => status(&this.convergence),
+        "PROVIDER" => this.provider.to_string(), "ACCOUNT" => this.account_id.to_string(),
+    }
+    RecordSet(this) {
+        "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "TYPE" => this.kind.to_string(),
+        "TTL" => this.ttl_seconds.seconds().to_string(), "RECORDS" => this.records.join("\n"),
+    }
+    Node(this) {
+        "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "STATUS" => this.status.as_str().to_owned(),
+        "ROLES" => joined(&this.roles), "ADDRESS" => or_dash(this.address), "POOL" => or_dash(this.pool.as_ref()),
+        "VERSION" => this.version.clone(),
+    }
+    Token(this) {
+        "ID" => this.id.to_string(), "ROLE" => this.role.to_string(),
+        "USES LEFT" => format!("{} of {}", this.uses_left, this.uses), "POOL" => or_dash(this.pool.as_ref()),
+        "EXPIRES" => this.expires_at.to_string(),
+    }
+    ApiKey(this) {
+        "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "TENANT" => this.tenant_id.to_string(),
+        "ACTIONS" => joined(&this.actions), "EXPIRES" => or_dash(this.expires_at),
+    }
+    Operation(this) {
+        "ID" => this.id.to_string(), "ACTION" => this.action.to_string(),
+        "STATUS" => this.status.as_str().to_owned(), "OBJECT" => this.object_id.clone(),
+        "CREATED" => this.created_at.to_string(), "FINISHED" => or_dash(this.finished_at),
+    }
+    Controller(this) {
+        "ID" => this.id.to_string(), "NAME" => this.name.clone(), "ROLE" => this.role.as_str().to_owned(),
+        "ADDRESS" => this.fleet_address.clone(), "REPLICATED" => or_dash(this.replicated_index),
+    }
+}
