@@ -62,8 +62,9 @@ fn boot_timed(fleet: &mut Fleet, timings: &mut Timings) -> Result<()> {
     systems.1?;
     if fleet.access.is_some() {
         timings.measure("nodes enrol", || enrol_nodes(fleet))?;
-        timings
-            .measure("nodes ready", || until("every node to be ready", READY_LIMIT, || nodes_ready(fleet)))?;
+        timings.measure("nodes ready", || {
+            until("every node to be ready", READY_LIMIT, || ready(nodes_ready(fleet)?))
+        })?;
     }
     Ok(())
 }
@@ -125,15 +126,20 @@ fn other_controllers(fleet: &Fleet) -> Result<()> {
         controller.start()?;
         wait_until_ready(fleet, member)?;
     }
-    until("every controller to vote", READY_LIMIT, || controllers_vote(fleet))
+    until("every controller to vote", READY_LIMIT, || ready(controllers_vote(fleet)?))
 }
 
-fn controllers_vote(fleet: &Fleet) -> Result<Option<()>> {
+fn ready(yes: bool) -> Result<Option<()>> {
+    Ok(yes.then_some(()))
+}
+
+/// Whether all controllers of the fleet are voters.
+pub(crate) fn controllers_vote(fleet: &Fleet) -> Result<bool> {
     let status = fleet.npanel(&["cluster", "status"])?;
     let known = status["controllers"].as_array().context("the answer names no controllers")?;
     let voters =
         known.iter().filter(|one| ["leader", "voter"].iter().any(|role| one["role"] == *role)).count();
-    Ok((voters == fleet.of_kind(Kind::Controller).count()).then_some(()))
+    Ok(voters == fleet.of_kind(Kind::Controller).count())
 }
 
 fn token(fleet: &Fleet, role: &str, uses: usize) -> Result<String> {
@@ -198,9 +204,10 @@ fn enrol_nodes(fleet: &Fleet) -> Result<()> {
     })
 }
 
-fn nodes_ready(fleet: &Fleet) -> Result<Option<()>> {
+/// Whether all nodes of the fleet are connected.
+pub(crate) fn nodes_ready(fleet: &Fleet) -> Result<bool> {
     let listed = fleet.npanel(&["node", "list"])?;
     let nodes = listed["items"].as_array().or(listed.as_array()).context("the answer is no list")?;
     let ready = nodes.iter().filter(|node| node["status"] == "ready").count();
-    Ok((ready == fleet.of_kind(Kind::Node).count()).then_some(()))
+    Ok(ready == fleet.of_kind(Kind::Node).count())
 }

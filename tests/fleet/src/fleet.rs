@@ -1,11 +1,8 @@
 //! A running fleet and what can be done to it.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
@@ -20,12 +17,8 @@ use crate::mounts;
 use crate::network::Network;
 use crate::node::Node;
 use crate::places::{Binaries, FleetName};
-use crate::run::{Finished, finish, pipe_of};
 use crate::spec::{FleetSpec, Kind, Member};
 use crate::timing::Timings;
-
-/// How long a command inside a fleet may take unless its caller says otherwise.
-const COMMAND_LIMIT: Duration = Duration::from_secs(120);
 
 /// A fleet. It has no open handles: any process can open the same one, and dropping it changes nothing.
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,7 +63,7 @@ impl Fleet {
 
     /// The running fleet of that name.
     pub fn open(name: &FleetName) -> Result<Self> {
-        let path = name.runtime().join("fleet.json");
+        let path = description(name);
         let text = fs::read(&path).with_context(|| format!("no fleet {name} is up"))?;
         serde_json::from_slice(&text).with_context(|| path.display().to_string())
     }
@@ -83,8 +76,13 @@ impl Fleet {
     }
 
     pub(crate) fn save(&self) -> Result<()> {
-        let path = self.name().runtime().join("fleet.json");
+        let path = description(self.name());
         fs::write(&path, serde_json::to_vec_pretty(self)?).with_context(|| path.display().to_string())
+    }
+
+    /// The file that describes the running fleet, written when it had booted.
+    pub(crate) fn description(&self) -> PathBuf {
+        description(self.name())
     }
 
     /// The fleet's name.
@@ -203,109 +201,9 @@ impl Fleet {
         self.network.heal()
     }
 
-    /// Runs a command as root inside a node; its output if it succeeds.
-    pub fn exec<S: AsRef<OsStr>>(&self, node: &str, argv: impl IntoIterator<Item = S>) -> Result<String> {
-        self.exec_any(node, argv)?.ok().with_context(|| format!("on {node}"))
-    }
-
-    /// Runs a command as root inside a node; whatever came of it.
-    pub fn exec_any<S: AsRef<OsStr>>(
-        &self,
-        node: &str,
-        argv: impl IntoIterator<Item = S>,
-    ) -> Result<Finished> {
-        self.node(self.node_member(node)?).exec(argv, COMMAND_LIMIT)
-    }
-
-    /// Runs a command inside a node as this user and group, without any other group.
-    pub fn exec_as<S: AsRef<OsStr>>(
-        &self,
-        node: &str,
-        uid: u32,
-        argv: impl IntoIterator<Item = S>,
-    ) -> Result<Finished> {
-        let mut command = self.node_command(node)?;
-        command.args([
-            "/usr/bin/setpriv",
-            &format!("--reuid={uid}"),
-            &format!("--regid={uid}"),
-            "--clear-groups",
-        ]);
-        finish(command.arg("--").args(argv), COMMAND_LIMIT)
-    }
-
-    /// Writes a file inside a node as this user, who must be able to.
-    pub fn write_as(&self, node: &str, uid: u32, path: &str, content: &str) -> Result<()> {
-        let mut command = self.node_command(node)?;
-        command.args([
-            "/usr/bin/setpriv",
-            &format!("--reuid={uid}"),
-            &format!("--regid={uid}"),
-            "--clear-groups",
-        ]);
-        command.args(["--", "/usr/bin/tee", "--", path]).stdin(pipe_of(content)?);
-        finish(&mut command, COMMAND_LIMIT)?
-            .ok()
-            .with_context(|| format!("writing {path} on {node} as {uid}"))
-            .map(drop)
-    }
-
-    /// A command that will run as root inside a node, for callers who need its standard streams.
-    pub fn node_command(&self, node: &str) -> Result<Command> {
-        self.node(self.node_member(node)?).command()
-    }
-
-    /// A path of a running node's file system as seen from outside.
-    pub fn node_path(&self, node: &str, path: &str) -> Result<PathBuf> {
-        Ok(self.node(self.node_member(node)?).root().join(path.trim_start_matches('/')))
-    }
-
-    /// A command that will run in the hub, from which every member is reached.
-    pub fn hub_command(&self, program: &str) -> Command {
-        self.network.hub().command(program)
-    }
-
-    /// Runs a command in the hub; its output if it succeeds.
-    pub fn hub<S: AsRef<OsStr>>(
-        &self,
-        program: &str,
-        arguments: impl IntoIterator<Item = S>,
-    ) -> Result<String> {
-        let mut command = self.hub_command(program);
-        finish(command.args(arguments), COMMAND_LIMIT)?.ok().with_context(|| format!("{program} in the hub"))
-    }
-
     /// Moves the calling thread, and all that it starts from now on, into the hub. Call it before a runtime starts.
     pub fn enter_hub(&self) -> Result<()> {
         self.network.hub().enter()
-    }
-
-    /// Runs the `npanel` CLI as the first administrator against the first controller that is up; its JSON answer.
-    pub fn npanel(&self, arguments: &[&str]) -> Result<serde_json::Value> {
-        let mut controllers = self.of_kind(Kind::Controller);
-        let awake = |member: &&Member| {
-            let cgroup = self.cgroup(member);
-            cgroup.is_populated() && !cgroup.is_frozen()
-        };
-        self.npanel_at(&controllers.find(awake).context("no controller is up")?.name, arguments)
-    }
-
-    /// Runs the `npanel` CLI as the first administrator against this controller; its JSON answer.
-    pub fn npanel_at(&self, controller: &str, arguments: &[&str]) -> Result<serde_json::Value> {
-        let program = self.binaries.path("npanel")?;
-        let mut command = self.hub_command(&program.to_string_lossy());
-        command.env("NPANEL_API_URL", self.api_url(controller)?);
-        command.env("NPANEL_API_KEY_FILE", self.api_key_file()?);
-        command.env("NPANEL_CA_FILE", self.ca_file()?);
-        command.env("NPANEL_CONFIG", self.disk()?.join("no-profiles.toml"));
-        command.args(arguments).args(["--output", "json"]);
-        let text = finish(&mut command, COMMAND_LIMIT)?.ok();
-        let text = text.with_context(|| format!("npanel {} at {controller}", arguments.join(" ")))?;
-        if text.trim().is_empty() {
-            return Ok(serde_json::Value::Null);
-        }
-        serde_json::from_str(&text)
-            .with_context(|| format!("npanel {} answered {text:?}", arguments.join(" ")))
     }
 
     /// Copies every member's logs into a directory, also those of members that are down.
@@ -350,14 +248,6 @@ impl Fleet {
         Node { fleet: self, member }
     }
 
-    fn node_member(&self, name: &str) -> Result<&Member> {
-        let member = self.member(name)?;
-        if member.kind != Kind::Node {
-            bail!("{name} is not a node");
-        }
-        Ok(member)
-    }
-
     pub(crate) fn create_ground(&self) -> Result<()> {
         for directory in [self.name().runtime(), self.disk()?] {
             fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
@@ -370,6 +260,10 @@ impl Fleet {
         }
         Ok(())
     }
+}
+
+fn description(name: &FleetName) -> PathBuf {
+    name.runtime().join("fleet.json")
 }
 
 /// Held while a fleet of this name is made or removed; removed with the fleet.

@@ -14,6 +14,7 @@
 mod boot;
 mod cgroup;
 mod controller;
+mod demo;
 mod fleet;
 mod forward;
 mod guard;
@@ -24,11 +25,13 @@ mod mounts;
 mod network;
 mod node;
 mod places;
+mod reach;
 mod run;
 mod spec;
 mod timing;
 mod wait;
 
+pub use demo::demo;
 pub use fleet::Fleet;
 pub use forward::forward;
 pub use guard::{Guard, watch};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use npanel_fleet::{Enter, Fleet, FleetName, FleetSpec, Image, enter_and_exec, forward, watch};
+use npanel_fleet::{Enter, Fleet, FleetName, FleetSpec, Image, demo, enter_and_exec, forward, watch};
 
 /// Fleets of real nodes on this machine, for tests, the demo and development. Needs root.
 #[derive(Parser)]
@@ -19,6 +19,8 @@ struct Arguments {
 enum Action {
     /// Build the node image if it is not in the cache, and print its path.
     Image,
+    /// Show the whole way of a site on a fleet that stays up (`make demo`).
+    Demo,
     /// Boot a fleet and leave it running.
     Up {
         name: FleetName,
@@ -100,6 +102,7 @@ fn main() -> ExitCode {
 fn run(action: Action) -> Result<ExitCode> {
     match action {
         Action::Image => println!("{}", Image::ensure()?.path().display()),
+        Action::Demo => demo()?,
         Action::Up { name, controllers, nodes } => {
             print!("{}", Fleet::boot(FleetSpec { name, controllers, nodes })?.timings());
         }

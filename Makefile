@@ -1,0 +1,37 @@
+# nPanel: build, test and show it. `make help` lists the targets.
+#
+# Everything costly is kept outside the checkout, in $NPANEL_CACHE (default: ~/.cache/npanel).
+
+NPANEL_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/npanel
+CARGO_TARGET_DIR ?= $(NPANEL_CACHE)/target
+export NPANEL_CACHE CARGO_TARGET_DIR
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+FLEET := $(CARGO_TARGET_DIR)/debug/npanel-fleet
+
+.PHONY: help setup build demo demo-down test lint bench
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## Check this machine and install the Debian packages that are missing (root, Debian 12)
+	@tests/setup
+
+build: setup ## Build all programs
+	@cargo build --workspace --bins --locked
+
+demo: build ## Boot three controllers and two nodes, host a site on them, and leave them running
+	@$(FLEET) demo
+
+demo-down: ## Stop the demo and remove all that it left (nothing is done if it is not up)
+	@if [ -x "$(FLEET)" ]; then "$(FLEET)" down demo && echo "The demo is down."; \
+	else echo "There is no demo here: $(FLEET) has not been built."; fi
+
+test: setup ## Run every check and test, and say what each stage took
+	@tests/stages test
+
+lint: setup ## Formatting, clippy and the rules about dependencies
+	@tests/stages lint
+
+bench: build ## Measure how long a new account takes to serve
+	@cargo bench --package npanel-e2e --locked
