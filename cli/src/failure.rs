@@ -62,7 +62,6 @@ mod tests {
             code: "name_taken".into(),
             detail: "the domain example.com is taken".into(),
             field: None,
-            fields: vec![],
             request_id: "r-1".into(),
         };
         let failure = Failure::from(npanel_client::Error::Refused(Box::new(problem)));

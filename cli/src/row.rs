@@ -74,12 +74,12 @@ rows! {
     }
     Node(this) {
         "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "STATUS" => this.status.as_str().to_owned(),
-        "ROLES" => joined(&this.roles), "ADDRESS" => or_dash(this.address), "POOL" => or_dash(this.pool.as_ref()),
+        "ROLES" => joined(&this.roles), "ADDRESS" => or_dash(this.address), "POOL" => this.pool.to_string(),
         "VERSION" => this.version.clone(),
     }
     Token(this) {
         "ID" => this.id.to_string(), "ROLE" => this.role.to_string(),
-        "USES LEFT" => format!("{} of {}", this.uses_left, this.uses), "POOL" => or_dash(this.pool.as_ref()),
+        "USES LEFT" => format!("{} of {}", this.uses_left, this.uses), "POOL" => this.pool.to_string(),
         "EXPIRES" => this.expires_at.to_string(),
     }
     ApiKey(this) {

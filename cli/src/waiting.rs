@@ -51,10 +51,11 @@ fn summary(operation: &Operation) -> String {
 
 fn told(condition: &Condition) -> String {
     let reason = if condition.reason.is_empty() { "pending" } else { &condition.reason };
+    let object = condition.object_kind.as_deref().map_or_else(String::new, |kind| format!("{kind} on "));
     let text = if condition.message.is_empty() {
-        format!("node {}: {reason}", condition.node_id)
+        format!("{object}node {}: {reason}", condition.node_id)
     } else {
-        format!("node {}: {reason} ({})", condition.node_id, condition.message)
+        format!("{object}node {}: {reason} ({})", condition.node_id, condition.message)
     };
     printable(&text).replace('\n', " ")
 }
@@ -66,7 +67,7 @@ mod tests {
     #[test]
     fn what_keeps_an_operation_is_said() {
         let json = r#"{"id":"0190a5d2-0000-7000-8000-000000000001","action":"domain.create",
-            "tenant_id":"0190a5d2-0000-7000-8000-000000000002","object_id":"x","api_key_id":null,"status":"failed",
+            "tenant_id":"0190a5d2-0000-7000-8000-000000000002","object_id":"x","object_kind":"domain","request_id":null,"status":"failed",
             "conditions":[{"type":"Converged","status":"false","reason":"CheckerRefused","message":"line\n2",
             "node_id":"0190a5d2-0000-7000-8000-000000000003","observed_generation":1,"since":"2026-01-01T00:00:00Z"}],
             "created_at":"2026-01-01T00:00:00Z","finished_at":null}"#;

@@ -20,7 +20,7 @@ pub enum Waited {
 }
 
 impl Client {
-    /// Waits until an operation has succeeded or was superseded, or for `timeout`; tells `news` how it stands
+    /// Waits until an operation has succeeded, or for `timeout`; tells `news` how it stands
     /// about once a second. A failed operation is waited for as well: the fleet tries again.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ impl Client {
             let operation = self.operation_within(id, left.min(NEWS)).await?;
             news(&operation);
             match operation.status {
-                OperationStatus::Succeeded | OperationStatus::Superseded => {
+                OperationStatus::Succeeded => {
                     return Ok(Waited::Ended(operation));
                 }
                 OperationStatus::Converging | OperationStatus::Failed if left.is_zero() => {

@@ -34,8 +34,8 @@ pub struct ApiKey {
     #[schema(value_type = String, format = "uuid")]
     pub tenant_id: TenantId,
     /// What people call it.
-    #[schema(value_type = String, example = "billing")]
-    pub name: Label,
+    #[schema(example = "billing")]
+    pub name: String,
     /// What it may do.
     #[schema(value_type = Vec<String>)]
     pub actions: Vec<ActionPattern>,

@@ -89,4 +89,21 @@ pub struct Condition {
     /// Since when it has been so.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
+    /// How long the node's stages took, where they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<Stage>,
+    /// The kind of object, where conditions of several are together: `account`, `domain`, ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "domain")]
+    pub object_kind: Option<String>,
+}
+
+/// How long one stage took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Stage {
+    /// The stage.
+    #[schema(example = "check")]
+    pub name: String,
+    /// How long it took.
+    pub microseconds: u64,
 }

@@ -29,6 +29,17 @@ impl NodeStatus {
     }
 }
 
+/// What is placed on a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeLoad {
+    /// Web parts of accounts.
+    pub web: u64,
+    /// Database parts of accounts.
+    pub database: u64,
+    /// Zones.
+    pub zones: u64,
+}
+
 /// A machine that does the hosting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Node {
@@ -43,9 +54,9 @@ pub struct Node {
     /// Since when the answering controller has seen that status; `null` if it has not been told.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub status_since: Option<Timestamp>,
-    /// The pool that it is in; `null` for none.
-    #[schema(value_type = Option<String>)]
-    pub pool: Option<PoolName>,
+    /// The pool that it is in.
+    #[schema(value_type = String, example = "default")]
+    pub pool: PoolName,
     /// What it does: `web`, `database`, `dns`.
     #[schema(value_type = Vec<String>)]
     pub roles: Vec<NodeRole>,
@@ -60,9 +71,11 @@ pub struct Node {
     pub php_versions: Vec<PhpVersion>,
     /// The version of its daemon; empty before it has reported.
     pub version: String,
-    /// When its certificate ends.
-    #[schema(value_type = String, format = DateTime)]
-    pub certificate_expires_at: Timestamp,
+    /// What is placed on it.
+    pub load: NodeLoad,
+    /// When its newest certificate ends; `null` if it has none that is good.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub certificate_expires_at: Option<Timestamp>,
     /// When it enrolled.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,

@@ -1,6 +1,6 @@
 //! Operations.
 
-use npanel_model::{Action, ApiKeyId, OperationId, TenantId, Timestamp};
+use npanel_model::{Action, OperationId, RequestId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,8 +16,6 @@ pub enum OperationStatus {
     Succeeded,
     /// A node could not do it; it is tried again, and may still succeed.
     Failed,
-    /// A later write took its place.
-    Superseded,
 }
 
 impl OperationStatus {
@@ -27,7 +25,6 @@ impl OperationStatus {
             Self::Converging => "converging",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
-            Self::Superseded => "superseded",
         }
     }
 }
@@ -44,34 +41,24 @@ pub struct Operation {
     /// The tenant that it was for.
     #[schema(value_type = String, format = "uuid")]
     pub tenant_id: TenantId,
+    /// What kind of object it made, changed or removed.
+    #[schema(example = "account")]
+    pub object_kind: String,
     /// The object that it made, changed or removed.
     #[schema(format = "uuid")]
     pub object_id: String,
-    /// The key that asked for it; `null` for the fleet's own doings.
+    /// The request that asked for it; `null` for the fleet's own doings.
     #[schema(value_type = Option<String>, format = "uuid")]
-    pub api_key_id: Option<ApiKeyId>,
+    pub request_id: Option<RequestId>,
     /// How far it is.
     pub status: OperationStatus,
-    /// What the nodes say about it.
+    /// What it still waits for, and what the nodes say about that. Where one operation is read, not in lists.
     #[serde(default)]
     pub conditions: Vec<Condition>,
-    /// How long the nodes' stages took, where they are known.
-    #[serde(default)]
-    pub stages: Vec<Stage>,
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When it was done; `null` before.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Timestamp>,
-}
-
-/// How long one stage of an operation took.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Stage {
-    /// The stage.
-    #[schema(example = "check")]
-    pub name: String,
-    /// How long it took.
-    pub microseconds: u64,
 }

@@ -26,19 +26,6 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "name")]
     pub field: Option<String>,
-    /// Every field at fault, where several were found at once.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<FieldProblem>,
     /// The request's id, as in the header `X-Request-Id` and in the controller's log.
     pub request_id: String,
-}
-
-/// One field at fault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct FieldProblem {
-    /// The field, as a path in the body.
-    #[schema(example = "grants[0].privileges")]
-    pub field: String,
-    /// What is the matter with it.
-    pub detail: String,
 }

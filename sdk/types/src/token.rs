@@ -17,7 +17,7 @@ pub struct CreateToken {
     /// How long it is good for: 60 seconds to 7 days.
     #[schema(minimum = 60, maximum = 604_800, example = 900)]
     pub ttl_seconds: u32,
-    /// The pool that nodes which use it go into.
+    /// The pool that nodes which use it go into; `default` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub pool: Option<PoolName>,
@@ -37,8 +37,8 @@ pub struct Token {
     /// How many machines still can.
     pub uses_left: u32,
     /// The pool that nodes which use it go into.
-    #[schema(value_type = Option<String>)]
-    pub pool: Option<PoolName>,
+    #[schema(value_type = String, example = "default")]
+    pub pool: PoolName,
     /// The token itself. Only in the answer to its creation, and not when that is replayed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Password)]

@@ -33,6 +33,9 @@ pub struct Zone {
     /// Who answers for it: `powerdns` (the fleet's DNS nodes) or `route53`.
     #[schema(value_type = String, example = "powerdns")]
     pub provider: ZoneProvider,
+    /// The names under which they do: what its registrar must be told.
+    #[schema(value_type = Vec<String>, example = json!(["n1.ns.example.net"]))]
+    pub name_servers: Vec<Fqdn>,
     /// The nodes that answer for it.
     #[schema(value_type = Vec<String>)]
     pub node_ids: Vec<NodeId>,
