@@ -1,0 +1,147 @@
+//! Unix users and groups as JSON records in /etc/userdb (systemd's JSON User Records; nss-systemd(8)).
+//! A record per name, and a link by number to it. Adding one rewrites nothing that others share.
+
+use nix::unistd::User;
+use npanel_model::Uid;
+use serde::{Deserialize, Serialize};
+
+use super::{AccountError, AccountUser, Accounts};
+use crate::{Attributes, Directory, Owner};
+
+/// Longer than any record of ours.
+const RECORD_LIMIT: u64 = 4096;
+const RECORD: Attributes = Attributes { owner: Owner::ROOT, mode: 0o644 };
+const RETIRED: &str = "retired";
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UserRecord {
+    user_name: String,
+    uid: u32,
+    gid: u32,
+    #[serde(default)]
+    home_directory: String,
+    #[serde(default)]
+    shell: String,
+    #[serde(default)]
+    disposition: String,
+    #[serde(default)]
+    locked: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GroupRecord<'a> {
+    group_name: &'a str,
+    gid: u32,
+}
+
+impl Accounts {
+    pub(super) fn ensure_user(&self, user: &AccountUser) -> Result<bool, AccountError> {
+        self.check_identity(user)?;
+        let directory = Directory::open(&self.userdb)?;
+        let (name, uid) = (user.username.as_str(), user.uid.get());
+        let record = UserRecord {
+            user_name: name.to_owned(),
+            uid,
+            gid: uid,
+            home_directory: self.homes.join(name).display().to_string(),
+            shell: "/usr/sbin/nologin".to_owned(),
+            disposition: "regular".to_owned(),
+            locked: true,
+        };
+        let (user_file, group_file) = (format!("{name}.user"), format!("{name}.group"));
+        if !directory.holds(&user_file, &json(&record), RECORD)? && self.link_owner(user.uid)?.is_none() {
+            self.check_system(user)?;
+        }
+        let group = json(&GroupRecord { group_name: name, gid: uid });
+        // The group first, so that no user is ever without its group.
+        let mut changed = directory.write(&group_file, &group, RECORD)?;
+        changed |= directory.link(&format!("{uid}.group"), &group_file)?;
+        changed |= directory.write(&user_file, &json(&record), RECORD)?;
+        changed |= directory.link(&format!("{uid}.user"), &user_file)?;
+        if changed {
+            directory.sync()?;
+        }
+        Ok(changed)
+    }
+
+    pub(super) fn remove_user(&self, user: &AccountUser) -> Result<bool, AccountError> {
+        let directory = Directory::open(&self.userdb)?;
+        let mut changed = false;
+        for name in [
+            format!("{}.user", user.uid),
+            format!("{}.user", user.username),
+            format!("{}.group", user.uid),
+            format!("{}.group", user.username),
+        ] {
+            changed |= directory.remove_file(&name)?;
+        }
+        if changed {
+            directory.sync()?;
+        }
+        Ok(changed)
+    }
+
+    pub(super) fn has_user(&self, user: &AccountUser) -> Result<bool, AccountError> {
+        Ok(self.record_uid(user)?.is_some() && self.link_owner(user.uid)?.is_some())
+    }
+
+    /// Fails if a record of ours says that the name or the uid is another account's.
+    pub(super) fn check_identity(&self, user: &AccountUser) -> Result<(), AccountError> {
+        if let Some(uid) = self.record_uid(user)?.filter(|uid| *uid != user.uid.get()) {
+            return Err(AccountError::NameTaken { username: user.username.clone(), uid });
+        }
+        match self.link_owner(user.uid)? {
+            Some(owner) if owner != format!("{}.user", user.username) => {
+                Err(AccountError::UidTaken { uid: user.uid, owner })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails if the name is a user of the system's own.
+    fn check_system(&self, user: &AccountUser) -> Result<(), AccountError> {
+        match User::from_name(user.username.as_str())? {
+            Some(found) if found.uid.as_raw() != user.uid.get() => {
+                Err(AccountError::NameTaken { username: user.username.clone(), uid: found.uid.as_raw() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn record_uid(&self, user: &AccountUser) -> Result<Option<u32>, AccountError> {
+        let directory = Directory::open(&self.userdb)?;
+        let name = format!("{}.user", user.username);
+        let Some(text) = directory.read(&name, RECORD_LIMIT)? else { return Ok(None) };
+        let record: UserRecord = serde_json::from_slice(&text)
+            .map_err(|_| AccountError::Record { path: self.userdb.join(name) })?;
+        Ok(Some(record.uid))
+    }
+
+    fn link_owner(&self, uid: Uid) -> Result<Option<String>, AccountError> {
+        let directory = Directory::open(&self.userdb)?;
+        let target = directory.link_target(&format!("{uid}.user"))?;
+        Ok(target.map(|target| target.display().to_string()))
+    }
+
+    pub(super) fn retired(&self) -> Result<Directory, AccountError> {
+        let attributes = Attributes::new(Owner::ROOT, 0o700);
+        Ok(Directory::open(&self.state)?.ensure(RETIRED, attributes)?.0)
+    }
+
+    pub(super) fn remember_retired(&self, uid: Uid) -> Result<bool, AccountError> {
+        let retired = self.retired()?;
+        let changed = retired.write(&uid.to_string(), b"", Attributes::new(Owner::ROOT, 0o600))?;
+        if changed {
+            retired.sync()?;
+        }
+        Ok(changed)
+    }
+}
+
+fn json(record: &impl Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_vec(record).expect("a record of text and numbers is JSON");
+    text.push(b'\n');
+    text
+}

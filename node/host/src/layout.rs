@@ -1,0 +1,56 @@
+//! Where nPanel keeps things on a node, the same on every operating system.
+
+use std::path::{Path, PathBuf};
+
+use npanel_model::{DocumentRoot, Fqdn, Uid, Username};
+
+/// The paths of a node. Everything here belongs to root; what a tenant owns lies beneath its home.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout;
+
+impl Layout {
+    /// Homes: `<user name>`, root:root 0711.
+    pub const HOMES: &str = "/home";
+    /// Homes of retired accounts: `<uid>`, until they are purged. root:root 0700.
+    pub const RETAINED: &str = ".retained";
+    /// Unix users and groups as JSON records, which libnss-systemd reads.
+    pub const USERDB: &str = "/etc/userdb";
+    /// What each account and site needs in order to be served.
+    pub const SERVED: &str = "/srv/npanel";
+    /// Beneath it, sites by host name: certificate and links. root:npanel-web 0750.
+    pub const SITES: &str = "/srv/npanel/sites";
+    /// Answers to ACME challenges, by token. root:npanel-web 0750.
+    pub const ACME: &str = "/srv/npanel/acme";
+    /// Links `<uid>` to homes, by which PHP's units find them. root 0700.
+    pub const HOME_LINKS: &str = "/srv/npanel/homes";
+    /// PHP's configuration per account: `<uid>/`, readable by that account alone.
+    pub const PHP: &str = "/srv/npanel/php";
+    /// PHP's sockets: `<uid>.sock`. root:npanel-web 0750, so that no tenant can reach or unlink one.
+    pub const PHP_SOCKETS: &str = "/run/npanel-php";
+    /// The executor's own memory: keys, retired uids, last good files. root 0700.
+    pub const STATE: &str = "/var/lib/npanel-executor";
+    /// systemd's units.
+    pub const UNITS: &str = "/etc/systemd/system";
+    /// The user and group that the web server runs as.
+    pub const WEB_USER: &str = "npanel-web";
+
+    /// An account's home.
+    pub fn home(username: &Username) -> PathBuf {
+        Path::new(Self::HOMES).join(username.as_str())
+    }
+
+    /// A document root.
+    pub fn document_root(username: &Username, root: &DocumentRoot) -> PathBuf {
+        Self::home(username).join(root.as_str())
+    }
+
+    /// The socket of an account's PHP.
+    pub fn php_socket(uid: Uid) -> PathBuf {
+        Path::new(Self::PHP_SOCKETS).join(format!("{uid}.sock"))
+    }
+
+    /// The key and certificate of a site, in one file.
+    pub fn site_tls(domain: &Fqdn) -> PathBuf {
+        Path::new(Self::SITES).join(domain.as_str()).join("tls.pem")
+    }
+}

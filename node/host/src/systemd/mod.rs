@@ -1,0 +1,6 @@
+//! systemd over the system bus.
+
+mod manager;
+mod proxy;
+
+pub use manager::{Systemd, SystemdError, UnitState};
