@@ -22,7 +22,13 @@ macro_rules! generated {
                 #![allow(
                     missing_docs,
                     unused_qualifications,
+                    unreachable_pub,
                     clippy::all,
+                    clippy::allow_attributes_without_reason,
+                    clippy::large_futures,
+                    clippy::needless_pass_by_value,
+                    clippy::semicolon_if_nothing_returned,
+                    clippy::uninlined_format_args,
                     reason = "generated: the documentation is in the .proto file"
                 )]
                 tonic::include_proto!($package);

@@ -1,1 +1,25 @@
-//! To be written.
+//! Agreement: one log on every controller, one leader that adds to it, and the state applied from it.
+//!
+//! What runs inside a [`Cluster`]: the consensus library's own tasks; the log's writer thread, which owns the
+//! log file and fsyncs before it answers; the state's writer thread (`npanel-state`); one task that publishes
+//! [`Leadership`]; and, on the leader, one that brings enrolled controllers into the membership, one at a time.
+//!
+//! The consensus library does not show outside this crate, so that it can be replaced.
+
+mod cluster;
+mod config;
+mod encoding;
+mod leadership;
+mod log;
+mod machine;
+mod membership;
+mod network;
+mod propose;
+mod service;
+mod types;
+
+pub use cluster::{Cluster, ClusterError, ClusterStatus, Peer};
+pub use config::{Dial, Prepare, Unprepared};
+pub use leadership::Leadership;
+pub use propose::{ProposeError, ReadError};
+pub use service::{ControllerService, JoinKeys};

@@ -69,6 +69,15 @@ impl Store {
         self.writer.apply(records).await
     }
 
+    /// How far the database in a file, such as a snapshot, is applied.
+    ///
+    /// # Errors
+    /// If it is not a state database.
+    pub fn applied_in(path: &Path) -> Result<Applied, StoreError> {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        writer::read_applied(&rusqlite::Connection::open_with_flags(path, flags)?)
+    }
+
     /// Copies the state, as it is at one moment, to a new file. The writer goes on meanwhile.
     ///
     /// # Errors
@@ -77,15 +86,14 @@ impl Store {
         let _guard = self.replacing.lock().await;
         let source = current(&self.directory)?;
         blocking(move || {
-            let copier = rusqlite::Connection::open_with_flags(
-                &source,
-                rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX,
-            )?;
+            let copier = rusqlite::Connection::open(&source)?;
             let text =
                 target.to_str().ok_or_else(|| std::io::Error::other("the snapshot's path is not UTF-8"))?;
             copier.execute("VACUUM INTO ?1", [text])?;
             fs::File::open(&target)?.sync_all()?;
-            writer::read_applied(&rusqlite::Connection::open(&target)?)
+            // The log will be purged up to the copy, so the state itself must be durable up to there, too.
+            copier.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+            Self::applied_in(&target)
         })
         .await
     }

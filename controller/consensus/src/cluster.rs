@@ -1,0 +1,212 @@
+//! The handle to everything replicated.
+
+use std::{path::Path, sync::Arc};
+
+use npanel_model::ControllerId;
+use npanel_proto::command::{Envelope, Refused};
+use npanel_state::{Reader, Store, StoreError};
+use openraft::BasicNode;
+use tokio::{sync::watch, task::JoinSet};
+use tonic::transport::Channel;
+
+use crate::{
+    config::{self, Dial, Prepare},
+    leadership::{self, Leadership},
+    log::Log,
+    machine::Machine,
+    membership,
+    network::Network,
+    types::Raft,
+};
+
+/// A cluster member that cannot be started, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The state cannot be opened.
+    #[error(transparent)]
+    State(#[from] StoreError),
+    /// The log cannot be opened.
+    #[error("the Raft log cannot be used: {0}")]
+    Log(String),
+    /// A directory cannot be used.
+    #[error("the data directory cannot be used")]
+    Io(#[from] std::io::Error),
+    /// The consensus library refused.
+    #[error("consensus failed: {0}")]
+    Consensus(String),
+}
+
+/// A controller as this one knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its id.
+    pub id: ControllerId,
+    /// Its fleet address.
+    pub address: String,
+    /// Whether it votes (else it is a learner).
+    pub is_voter: bool,
+    /// The last log index it is known to have; known to the leader only.
+    pub matched_index: Option<u64>,
+}
+
+/// The replication as this controller sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterStatus {
+    /// This controller.
+    pub id: ControllerId,
+    /// The leader, if one is known.
+    pub leader: Option<ControllerId>,
+    /// The current term.
+    pub term: u64,
+    /// The end of this controller's log.
+    pub last_log_index: u64,
+    /// How far this controller's state is.
+    pub applied_index: u64,
+    /// The members.
+    pub peers: Vec<Peer>,
+}
+
+struct Inner {
+    raft: Raft,
+    store: Store,
+    applied: watch::Receiver<u64>,
+    leadership: watch::Receiver<Leadership>,
+    dial: Arc<dyn Dial>,
+    prepare: Arc<dyn Prepare>,
+    /// Ends with the last handle.
+    _tasks: JoinSet<()>,
+}
+
+/// A member of the cluster. Cheap to clone; every clone is the same member.
+#[derive(Clone)]
+pub struct Cluster {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// Starts this controller's part, with log, state and snapshots beneath `directory`.
+    ///
+    /// # Errors
+    /// If its files cannot be used.
+    pub async fn start(
+        id: ControllerId,
+        directory: &Path,
+        dial: Arc<dyn Dial>,
+        prepare: Arc<dyn Prepare>,
+    ) -> Result<Self, ClusterError> {
+        std::fs::create_dir_all(directory)?;
+        let store = Store::open(&directory.join("state")).await?;
+        let log = Log::open(&directory.join("raft-log.db"))
+            .map_err(|error| ClusterError::Log(error.to_string()))?;
+        let machine = Machine::open(store.clone(), &directory.join("snapshots"))?;
+        let config = config::raft().validate().map_err(|error| ClusterError::Consensus(error.to_string()))?;
+        let network = Network { dial: Arc::clone(&dial) };
+        let raft = Raft::new(id.0, Arc::new(config), network, log, machine)
+            .await
+            .map_err(|error| ClusterError::Consensus(error.to_string()))?;
+
+        let mut tasks = JoinSet::new();
+        let (sender, leadership) = watch::channel(Leadership::Follower { leader: None });
+        tasks.spawn(leadership::publish(raft.clone(), sender));
+        tasks.spawn(membership::run(raft.clone(), store.reader().clone(), leadership.clone()));
+        let applied = applied_index(&store, &mut tasks);
+        Ok(Self { inner: Arc::new(Inner { raft, store, applied, leadership, dial, prepare, _tasks: tasks }) })
+    }
+
+    /// Makes this controller, reachable at `address`, the first and only member of a new cluster.
+    ///
+    /// # Errors
+    /// If it is a member already.
+    pub async fn found(&self, address: &str) -> Result<(), ClusterError> {
+        let first = [(self.id().0, BasicNode::new(address))];
+        let founded = self.inner.raft.initialize(std::collections::BTreeMap::from(first)).await;
+        founded.map_err(|error| ClusterError::Consensus(error.to_string()))
+    }
+
+    /// Stops taking part. What was acknowledged is on disk already.
+    ///
+    /// # Errors
+    /// If the consensus library's tasks had failed.
+    pub async fn shutdown(&self) -> Result<(), ClusterError> {
+        self.inner.raft.shutdown().await.map_err(|error| ClusterError::Consensus(error.to_string()))
+    }
+
+    /// This controller's id.
+    pub fn id(&self) -> ControllerId {
+        ControllerId(self.inner.raft.metrics().borrow().id)
+    }
+
+    /// Queries on this replica's state.
+    pub fn state(&self) -> &Reader {
+        self.inner.store.reader()
+    }
+
+    /// The log index up to which this replica's state is applied, followed as it moves.
+    pub fn applied(&self) -> watch::Receiver<u64> {
+        self.inner.applied.clone()
+    }
+
+    /// Who leads, followed as it changes.
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.inner.leadership.clone()
+    }
+
+    /// The replication as this controller sees it.
+    pub fn status(&self) -> ClusterStatus {
+        let metrics = self.inner.raft.metrics();
+        let now = metrics.borrow();
+        let voters: std::collections::BTreeSet<u64> = now.membership_config.voter_ids().collect();
+        let matched = |id: &u64| now.replication.as_ref().and_then(|all| all.get(id).copied().flatten());
+        let peer = |(id, node): (&u64, &BasicNode)| Peer {
+            id: ControllerId(*id),
+            address: node.addr.clone(),
+            is_voter: voters.contains(id),
+            matched_index: matched(id).map(|id| id.index),
+        };
+        ClusterStatus {
+            id: ControllerId(now.id),
+            leader: now.current_leader.map(ControllerId),
+            term: now.current_term,
+            last_log_index: now.last_log_index.unwrap_or(0),
+            applied_index: *self.inner.applied.borrow(),
+            peers: now.membership_config.nodes().map(peer).collect(),
+        }
+    }
+
+    /// Whether the consensus library still runs; after a failure of the disk it does not.
+    pub fn is_running(&self) -> bool {
+        self.inner.raft.metrics().borrow().running_state.is_ok()
+    }
+
+    pub(crate) fn raft(&self) -> &Raft {
+        &self.inner.raft
+    }
+
+    pub(crate) fn channel(&self, controller: ControllerId, address: &str) -> Channel {
+        self.inner.dial.channel(controller, address)
+    }
+
+    pub(crate) async fn prepare(&self, envelope: &mut Envelope) -> Result<(), Refused> {
+        self.inner.prepare.prepare(envelope, self.state()).await
+    }
+}
+
+/// The applied index alone: what most waiters care for.
+fn applied_index(store: &Store, tasks: &mut JoinSet<()>) -> watch::Receiver<u64> {
+    let mut from = store.applied();
+    let index = |applied: &npanel_state::Applied| applied.position.map_or(0, |position| position.index);
+    let (sender, receiver) = watch::channel(index(&from.borrow()));
+    tasks.spawn(async move {
+        while from.changed().await.is_ok() {
+            let now = index(&from.borrow_and_update());
+            sender.send_replace(now);
+        }
+    });
+    receiver
+}

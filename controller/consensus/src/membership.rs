@@ -1,0 +1,68 @@
+//! Enrolled controllers become members: learner first, voter when they have caught up, one at a time.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use npanel_state::Reader;
+use openraft::{BasicNode, ChangeMembers};
+use tokio::sync::watch;
+
+use crate::{leadership::Leadership, types::Raft};
+
+/// How often the membership is compared with who is enrolled. Enrolling is rare.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// A learner this close to the log's end is caught up: it gets the rest within a heartbeat.
+const CAUGHT_UP_ENTRIES: u64 = 100;
+
+/// Runs as long as the process; acts while this controller leads.
+pub(crate) async fn run(raft: Raft, state: Reader, mut leadership: watch::Receiver<Leadership>) {
+    let mut tick = tokio::time::interval(INTERVAL);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if !leadership.borrow().is_leader() && leadership.changed().await.is_err() {
+            return;
+        }
+        if let Err(error) = step(&raft, &state).await {
+            tracing::warn!(error = %error, "the membership could not be brought up to date; trying again");
+        }
+    }
+}
+
+/// Makes the first change that is due.
+async fn step(raft: &Raft, state: &Reader) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let (members, voters, caught_up) = {
+        let metrics = raft.metrics();
+        let now = metrics.borrow();
+        if now.current_leader != Some(now.id)
+            || now.membership_config.membership().get_joint_config().len() > 1
+        {
+            return Ok(());
+        }
+        let members: BTreeSet<u64> = now.membership_config.nodes().map(|(id, _)| *id).collect();
+        let voters: BTreeSet<u64> = now.membership_config.voter_ids().collect();
+        let last = now.last_log_index.unwrap_or(0);
+        let near_end = |index: u64| index + CAUGHT_UP_ENTRIES >= last;
+        let replication = now.replication.clone().unwrap_or_default();
+        let caught_up: BTreeSet<u64> = replication
+            .into_iter()
+            .filter(|(_, matched)| matched.is_some_and(|id| near_end(id.index)))
+            .map(|(id, _)| id)
+            .collect();
+        (members, voters, caught_up)
+    };
+    for controller in state.controllers().await? {
+        let id = controller.id.0;
+        if !members.contains(&id) {
+            tracing::info!(controller = id, address = %controller.fleet_address, "adding a learner");
+            raft.add_learner(id, BasicNode::new(controller.fleet_address), false).await?;
+            return Ok(());
+        }
+        if !voters.contains(&id) && caught_up.contains(&id) {
+            tracing::info!(controller = id, "promoting a learner to a voter");
+            raft.change_membership(ChangeMembers::AddVoterIds(BTreeSet::from([id])), false).await?;
+            return Ok(());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! Raft's messages to other controllers, over gRPC.
+
+use std::sync::Arc;
+
+use npanel_model::ControllerId;
+use npanel_proto::controller::{RaftMessage, controller_client::ControllerClient};
+use openraft::{
+    BasicNode, RaftNetwork, RaftNetworkFactory,
+    error::{InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, Unreachable},
+    network::RPCOption,
+    raft::{
+        AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
+        VoteRequest, VoteResponse,
+    },
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tonic::{Code, Request, Status, transport::Channel};
+
+use crate::{
+    config::Dial,
+    encoding::{from_bytes, to_bytes},
+    types::Types,
+};
+
+/// The largest message between controllers: a snapshot's chunk is 1 MiB, a batch of 256 entries rarely more
+/// than that; commands are at most 1 MiB each.
+pub(crate) const LARGEST_MESSAGE: usize = 64 * 1024 * 1024;
+
+/// Makes a connection for each peer.
+pub(crate) struct Network {
+    pub(crate) dial: Arc<dyn Dial>,
+}
+
+/// The connection to one peer.
+pub(crate) struct Connection {
+    target: u64,
+    client: ControllerClient<Channel>,
+}
+
+pub(crate) fn client(channel: Channel) -> ControllerClient<Channel> {
+    ControllerClient::new(channel)
+        .max_decoding_message_size(LARGEST_MESSAGE)
+        .max_encoding_message_size(LARGEST_MESSAGE)
+}
+
+impl RaftNetworkFactory<Types> for Network {
+    type Network = Connection;
+
+    async fn new_client(&mut self, target: u64, node: &BasicNode) -> Connection {
+        Connection { target, client: client(self.dial.channel(ControllerId(target), &node.addr)) }
+    }
+}
+
+type Failure<E> = RPCError<u64, BasicNode, RaftError<u64, E>>;
+
+fn not_sent<E: std::error::Error>(status: &Status) -> Failure<E> {
+    match status.code() {
+        Code::Unavailable => RPCError::Unreachable(Unreachable::new(status)),
+        _ => RPCError::Network(NetworkError::new(status)),
+    }
+}
+
+impl Connection {
+    fn request(message: &impl Serialize, option: &RPCOption) -> Request<RaftMessage> {
+        let mut request = Request::new(RaftMessage { payload: to_bytes(message) });
+        request.set_timeout(option.hard_ttl());
+        request
+    }
+
+    fn answer<T, E>(&self, answer: Result<tonic::Response<RaftMessage>, Status>) -> Result<T, Failure<E>>
+    where
+        T: DeserializeOwned,
+        E: std::error::Error + DeserializeOwned,
+    {
+        let message = answer.map_err(|status| not_sent(&status))?.into_inner();
+        let decoded: Result<T, RaftError<u64, E>> =
+            from_bytes(&message.payload).map_err(|error| RPCError::Network(NetworkError::new(&error)))?;
+        decoded.map_err(|error| RPCError::RemoteError(RemoteError::new(self.target, error)))
+    }
+}
+
+impl RaftNetwork<Types> for Connection {
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<Types>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<u64>, RPCError<u64, BasicNode, RaftError<u64>>> {
+        let answer = self.client.append_entries(Self::request(&rpc, &option)).await;
+        self.answer(answer)
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        rpc: InstallSnapshotRequest<Types>,
+        option: RPCOption,
+    ) -> Result<InstallSnapshotResponse<u64>, RPCError<u64, BasicNode, RaftError<u64, InstallSnapshotError>>>
+    {
+        let answer = self.client.install_snapshot(Self::request(&rpc, &option)).await;
+        self.answer(answer)
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<u64>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<u64>, RPCError<u64, BasicNode, RaftError<u64>>> {
+        let answer = self.client.vote(Self::request(&rpc, &option)).await;
+        self.answer(answer)
+    }
+}

@@ -1,0 +1,209 @@
+//! The way of a write: to the leader, whoever that is, and back once this replica shows its effect.
+
+use std::time::Duration;
+
+use npanel_model::{ControllerId, RequestId, Timestamp};
+use npanel_proto::{
+    command::{Envelope, Outcome, outcome, principal},
+    controller::{ProposeRequest, ReadIndexRequest},
+};
+use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
+use tokio::time::{Instant, timeout_at};
+use tonic::Code;
+
+use crate::{cluster::Cluster, network::client, types::Logged};
+
+/// How long a write is tried: an election after a leader's death takes up to 3 s, and on a machine under load
+/// may need a second round.
+const WRITE_DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long to wait before asking again who leads, when nothing said that it changed.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// A command that was not decided.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ProposeError {
+    /// No leader was found in time. The command may still be decided later if it had been sent before.
+    #[error("the cluster has no leader at the moment")]
+    NoLeader,
+    /// This replica has stopped.
+    #[error("this controller has stopped taking part in the cluster")]
+    Stopped,
+}
+
+/// A read that could not be made linearizable.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the cluster has no leader at the moment")]
+pub struct ReadError;
+
+/// One try.
+enum Try {
+    Decided(Outcome),
+    /// Not decided as far as known; the leader may have changed.
+    Again,
+    Stopped,
+}
+
+impl Cluster {
+    /// Has the command decided, wherever the leader is, and returns once this replica has applied it. Tries
+    /// again when the leader is lost; a command of a caller is then still carried out once, because it carries
+    /// an idempotency key (the caller's, or one made of its request id).
+    ///
+    /// A refusal is an `Ok`: see the outcome.
+    ///
+    /// # Errors
+    /// If no leader decided it in time.
+    pub async fn propose(&self, mut envelope: Envelope) -> Result<Outcome, ProposeError> {
+        make_repeatable(&mut envelope);
+        let deadline = Instant::now() + WRITE_DEADLINE;
+        loop {
+            let attempt = self.try_once(&envelope, deadline);
+            match timeout_at(deadline, attempt).await.unwrap_or(Try::Again) {
+                Try::Decided(outcome) => {
+                    self.wait_applied(outcome.index, deadline).await?;
+                    return Ok(outcome);
+                }
+                Try::Stopped => return Err(ProposeError::Stopped),
+                Try::Again if Instant::now() >= deadline => return Err(ProposeError::NoLeader),
+                Try::Again => self.wait_for_other_leader(deadline).await,
+            }
+        }
+    }
+
+    async fn try_once(&self, envelope: &Envelope, deadline: Instant) -> Try {
+        let (own, leader, address) = {
+            let metrics = self.raft().metrics();
+            let now = metrics.borrow();
+            if now.running_state.is_err() {
+                return Try::Stopped;
+            }
+            let address =
+                now.current_leader.and_then(|id| now.membership_config.membership().get_node(&id).cloned());
+            (now.id, now.current_leader, address)
+        };
+        match (leader, address) {
+            (Some(leader), _) if leader == own => self.propose_here(envelope.clone()).await,
+            (Some(leader), Some(node)) => {
+                let mut remote = client(self.channel(ControllerId(leader), &node.addr));
+                let mut request = tonic::Request::new(ProposeRequest { envelope: Some(envelope.clone()) });
+                request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+                match remote.propose(request).await {
+                    Ok(answer) => answer.into_inner().outcome.map_or(Try::Again, Try::Decided),
+                    Err(status) => {
+                        tracing::debug!(code = ?status.code(), leader, "the leader did not decide a command");
+                        Try::Again
+                    }
+                }
+            }
+            _ => Try::Again,
+        }
+    }
+
+    /// Prepares and proposes, as the leader.
+    async fn propose_here(&self, mut envelope: Envelope) -> Try {
+        envelope.time_millis = Timestamp::now().as_millis();
+        envelope.feature_level = npanel_state::FEATURE_LEVEL;
+        if let Err(refused) = self.prepare(&mut envelope).await {
+            return Try::Decided(Outcome { index: 0, outcome: Some(outcome::Outcome::Refused(refused)) });
+        }
+        match self.raft().client_write(Logged(envelope)).await {
+            Ok(written) => Try::Decided(written.data.outcome),
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Try::Again,
+            Err(error) => {
+                tracing::error!(error = %error, "a command could not be written");
+                Try::Stopped
+            }
+        }
+    }
+
+    /// For a follower's command: decided here, or not at all.
+    pub(crate) async fn propose_as_leader(&self, envelope: Envelope) -> Option<Outcome> {
+        match self.propose_here(envelope).await {
+            Try::Decided(outcome) => Some(outcome),
+            Try::Again | Try::Stopped => None,
+        }
+    }
+
+    async fn wait_for_other_leader(&self, deadline: Instant) {
+        let mut leadership = self.leadership();
+        leadership.mark_unchanged();
+        let until = deadline.min(Instant::now() + ASK_AGAIN);
+        // Whether it changed or the time is over: look again.
+        let _ = timeout_at(until, leadership.changed()).await;
+    }
+
+    async fn wait_applied(&self, index: u64, deadline: Instant) -> Result<(), ProposeError> {
+        let mut applied = self.applied();
+        match timeout_at(deadline, applied.wait_for(|now| *now >= index)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(ProposeError::Stopped),
+            Err(_) => Err(ProposeError::NoLeader),
+        }
+    }
+
+    /// Returns once this replica shows everything that was decided before the call.
+    ///
+    /// # Errors
+    /// If no leader confirmed in time.
+    pub async fn linearize(&self) -> Result<(), ReadError> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            let index = timeout_at(deadline, self.read_index_anywhere()).await.map_err(|_| ReadError)?;
+            match index {
+                Some(index) => return self.wait_applied(index, deadline).await.map_err(|_| ReadError),
+                None if Instant::now() >= deadline => return Err(ReadError),
+                None => self.wait_for_other_leader(deadline).await,
+            }
+        }
+    }
+
+    async fn read_index_anywhere(&self) -> Option<u64> {
+        let (own, leader, address) = {
+            let metrics = self.raft().metrics();
+            let now = metrics.borrow();
+            let address =
+                now.current_leader.and_then(|id| now.membership_config.membership().get_node(&id).cloned());
+            (now.id, now.current_leader?, address)
+        };
+        if leader == own {
+            return self.read_index().await;
+        }
+        let mut remote = client(self.channel(ControllerId(leader), &address?.addr));
+        remote.read_index(ReadIndexRequest {}).await.ok().map(|answer| answer.into_inner().index)
+    }
+
+    /// The index that a linearizable read must have seen, confirmed by a majority. `None`: not the leader.
+    pub(crate) async fn read_index(&self) -> Option<u64> {
+        match self.raft().get_read_log_id().await {
+            Ok((read, applied)) => Some(read.or(applied).map_or(0, |id| id.index)),
+            Err(RaftError::APIError(
+                CheckIsLeaderError::ForwardToLeader(_) | CheckIsLeaderError::QuorumNotEnough(_),
+            )) => None,
+            Err(RaftError::Fatal(error)) => {
+                tracing::error!(error = %error, "the consensus library has stopped");
+                None
+            }
+        }
+    }
+}
+
+/// A caller's command without an idempotency key gets one of its own, so that a try whose answer was lost is
+/// not carried out twice. What controllers say of themselves is repeatable as it is.
+fn make_repeatable(envelope: &mut Envelope) {
+    let by_caller = envelope
+        .principal
+        .as_ref()
+        .and_then(|principal| principal.who.as_ref())
+        .is_some_and(|who| matches!(who, principal::Who::ApiKeyId(_) | principal::Who::TokenId(_)));
+    if envelope.request_id.is_empty() {
+        envelope.request_id = RequestId::generate().to_bytes();
+    }
+    if by_caller && envelope.idempotency_key.is_empty() {
+        if let Ok(id) = RequestId::from_bytes(&envelope.request_id) {
+            envelope.idempotency_key = format!("request/{id}");
+        }
+    }
+}
+
+/// Whether another controller's refusal to decide means "not the leader".
+pub(crate) const NOT_LEADER: Code = Code::FailedPrecondition;

@@ -1,0 +1,108 @@
+//! What a controller answers to other controllers. The listener has checked that the caller is one, and put
+//! its [`Identity`] into the request's extensions.
+
+use std::sync::Arc;
+
+use npanel_model::ControllerId;
+use npanel_pki::Identity;
+use npanel_proto::controller::{
+    JoinRequest, JoinResponse, ProposeRequest, ProposeResponse, RaftMessage, ReadIndexRequest,
+    ReadIndexResponse,
+    controller_server::{Controller, ControllerServer},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    Cluster,
+    encoding::{from_bytes, to_bytes},
+    network::LARGEST_MESSAGE,
+    propose::NOT_LEADER,
+};
+
+/// Seals the cluster's keys for a controller that joins.
+pub trait JoinKeys: Send + Sync + 'static {
+    /// The CA and the cluster key, sealed to the joiner's X25519 public key. `None`: the key is not usable.
+    fn seal_for(&self, joiner: ControllerId, sealing_key: &[u8]) -> Option<Vec<u8>>;
+}
+
+/// The service. To be served behind a check of the caller's identity.
+pub struct ControllerService {
+    cluster: Cluster,
+    keys: Arc<dyn JoinKeys>,
+}
+
+impl ControllerService {
+    /// The service as tonic serves it.
+    pub fn server(cluster: Cluster, keys: Arc<dyn JoinKeys>) -> ControllerServer<Self> {
+        ControllerServer::new(Self { cluster, keys })
+            .max_decoding_message_size(LARGEST_MESSAGE)
+            .max_encoding_message_size(LARGEST_MESSAGE)
+    }
+}
+
+fn caller<T>(request: &Request<T>) -> Result<ControllerId, Status> {
+    match request.extensions().get::<Identity>() {
+        Some(Identity::Controller(id)) => Ok(*id),
+        _ => Err(Status::permission_denied("only controllers may call this")),
+    }
+}
+
+fn decode<T: DeserializeOwned>(request: Request<RaftMessage>) -> Result<T, Status> {
+    caller(&request)?;
+    from_bytes(&request.into_inner().payload).map_err(|error| Status::invalid_argument(error.to_string()))
+}
+
+fn encode(answer: &impl Serialize) -> Result<Response<RaftMessage>, Status> {
+    Ok(Response::new(RaftMessage { payload: to_bytes(answer) }))
+}
+
+#[tonic::async_trait]
+impl Controller for ControllerService {
+    async fn append_entries(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
+        let message = decode(request)?;
+        encode(&self.cluster.raft().append_entries(message).await)
+    }
+
+    async fn vote(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
+        let message = decode(request)?;
+        encode(&self.cluster.raft().vote(message).await)
+    }
+
+    async fn install_snapshot(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
+        let message = decode(request)?;
+        encode(&self.cluster.raft().install_snapshot(message).await)
+    }
+
+    async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeResponse>, Status> {
+        caller(&request)?;
+        let envelope = request
+            .into_inner()
+            .envelope
+            .ok_or_else(|| Status::invalid_argument("there is no command in the request"))?;
+        match self.cluster.propose_as_leader(envelope).await {
+            Some(outcome) => Ok(Response::new(ProposeResponse { outcome: Some(outcome) })),
+            None => Err(Status::new(NOT_LEADER, "this controller does not lead")),
+        }
+    }
+
+    async fn read_index(
+        &self,
+        request: Request<ReadIndexRequest>,
+    ) -> Result<Response<ReadIndexResponse>, Status> {
+        caller(&request)?;
+        match self.cluster.read_index().await {
+            Some(index) => Ok(Response::new(ReadIndexResponse { index })),
+            None => Err(Status::new(NOT_LEADER, "this controller does not lead")),
+        }
+    }
+
+    async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
+        let joiner = caller(&request)?;
+        let sealed_keys = self
+            .keys
+            .seal_for(joiner, &request.into_inner().sealing_key)
+            .ok_or_else(|| Status::invalid_argument("the sealing key is not an X25519 public key"))?;
+        Ok(Response::new(JoinResponse { sealed_keys }))
+    }
+}
