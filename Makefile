@@ -34,4 +34,4 @@ lint: setup ## Formatting, clippy and the rules about dependencies
 	@tests/stages lint
 
 bench: build ## Measure how long a new account takes to serve
-	@cargo bench --package npanel-e2e --locked
+	@cargo run --quiet --package npanel-e2e --bin npanel-bench --locked

@@ -1,0 +1,58 @@
+//! End-to-end tests: one fleet of three controllers and two real nodes, and every scenario in turn against it.
+//!
+//! A scenario is a function in a file of its own beside this one, and a line in the list below. It uses names
+//! (users, domains, tenants) that no other uses, and may leave members down: the fleet is made whole before each.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use libtest_mimic::{Arguments, Failed, Trial};
+use npanel_e2e::World;
+
+macro_rules! scenarios {
+    ($($file:ident: $($claim:ident),+;)+) => {
+        $(mod $file;)+
+        /// Every claim by its name, in the order in which it is tried.
+        const SCENARIOS: &[(&str, fn(&World) -> Result<()>)] = &[$($((stringify!($claim), $file::$claim)),+),+];
+    };
+}
+
+scenarios! {
+    site: a_new_account_is_a_site_that_answers, its_address_is_told_by_every_name_server;
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    if arguments.list {
+        let listed = SCENARIOS.iter().map(|(name, _)| Trial::test(*name, || Ok(()))).collect();
+        return libtest_mimic::run(&arguments, listed).exit_code();
+    }
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let world = Arc::new(World::boot("e2e")?);
+    print!("A fleet of three controllers and two nodes is up:\n{}", world.fleet.timings());
+    let conclusion = libtest_mimic::run(arguments, trials(&world));
+    if conclusion.has_failed() {
+        eprintln!("The logs of all members are in {}", world.keep_logs("e2e")?.display());
+    }
+    Ok(conclusion.exit_code())
+}
+
+fn trials(world: &Arc<World>) -> Vec<Trial> {
+    let trial = |&(name, scenario): &(&'static str, fn(&World) -> Result<()>)| {
+        let world = Arc::clone(world);
+        let run = move || world.restore().and_then(|()| scenario(&world));
+        Trial::test(name, move || run().map_err(|error| Failed::from(format!("{error:?}"))))
+    };
+    SCENARIOS.iter().map(trial).collect()
+}
