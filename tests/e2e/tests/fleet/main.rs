@@ -20,6 +20,24 @@ macro_rules! scenarios {
 
 scenarios! {
     site: a_new_account_is_a_site_that_answers, its_address_is_told_by_every_name_server;
+    refusals:
+        a_domain_of_another_tenant_is_refused,
+        malformed_and_reserved_names_are_refused,
+        a_document_root_outside_the_home_is_refused,
+        what_is_no_request_is_refused,
+        another_tenants_objects_do_not_exist_for_a_key,
+        only_an_api_key_opens_the_api;
+    enrolment: a_token_that_is_wrong_or_for_another_role_admits_nobody, a_used_token_admits_nobody_else;
+    neighbours:
+        a_neighbours_files_and_key_cannot_be_read,
+        a_link_in_a_document_root_leads_nowhere,
+        a_document_root_cannot_be_replaced_by_a_link,
+        a_neighbours_php_socket_cannot_be_reached,
+        a_neighbours_database_cannot_be_reached,
+        a_neighbours_processes_are_not_seen,
+        a_crooked_host_or_tls_name_reaches_no_other_site;
+    leader: no_acknowledged_account_is_lost_or_doubled_when_the_leader_is_killed;
+    without_controllers: a_node_restarted_with_every_controller_down_serves_its_last_intent;
 }
 
 fn main() -> ExitCode {

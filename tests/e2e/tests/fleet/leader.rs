@@ -1,0 +1,82 @@
+//! The leader dies while work is going on.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use npanel_client::{Client, Error, Wait};
+use npanel_e2e::World;
+use npanel_fleet::until;
+use npanel_model::{PlanId, TenantId};
+use npanel_sdk_types::{Account, CreateAccount, Status};
+
+const CALLERS: usize = 4;
+const EACH: usize = 5;
+const LIMIT: Duration = Duration::from_secs(90);
+
+pub(crate) fn no_acknowledged_account_is_lost_or_doubled_when_the_leader_is_killed(world: &World) -> Result<()> {
+    let platform = world.platform()?;
+    let leader = world.leader()?;
+    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|caller| world.spawn(create(world.client.clone(), platform, caller, Arc::clone(&acknowledged))))
+        .collect();
+    until("some accounts", LIMIT, || Ok((acknowledged.load(Ordering::Relaxed) >= CALLERS).then_some(())))?;
+    let before = acknowledged.load(Ordering::Relaxed);
+    world.fleet.kill(&leader)?;
+    ensure!(before < CALLERS * EACH, "all accounts were made before the leader could be killed");
+
+    let mut made = Vec::new();
+    for caller in callers {
+        made.extend(world.block_on(caller)?.context("a caller was refused")?);
+    }
+    ensure!(made.len() == CALLERS * EACH, "only {} of {} were acknowledged", made.len(), CALLERS * EACH);
+    for account in &made {
+        converges(world, account)?;
+    }
+    none_twice(world, &made)
+}
+
+async fn create(
+    client: Client,
+    (tenant_id, plan_id): (TenantId, PlanId),
+    caller: usize,
+    acknowledged: Arc<AtomicUsize>,
+) -> Result<Vec<Account>, Error> {
+    let mut made = Vec::new();
+    for number in 0..EACH {
+        let name = format!("crowd{caller}{number}");
+        let account = CreateAccount {
+            tenant_id,
+            plan_id,
+            username: name.parse().expect("a user name"),
+            contact: None,
+            domain: Some(format!("{name}.example").parse().expect("a domain")),
+            document_root: None,
+            create_zone: true,
+        };
+        made.push(client.create::<Account>(&account, Wait::No).await?.object);
+        acknowledged.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(made)
+}
+
+fn converges(world: &World, account: &Account) -> Result<()> {
+    until(&format!("{} to converge", account.username), LIMIT, || {
+        let now = world.block_on(world.client.get::<Account>(account.id))?;
+        Ok((now.convergence.status == Status::Ready).then_some(()))
+    })
+}
+
+/// Every user name, id and uid is there once, and no account exists that nobody asked for.
+fn none_twice(world: &World, made: &[Account]) -> Result<()> {
+    let all = world.block_on(world.client.list_all::<Account>(&[]))?;
+    let crowd: Vec<_> = all.iter().filter(|account| account.username.as_str().starts_with("crowd")).collect();
+    let names: HashSet<_> = crowd.iter().map(|account| account.username.as_str()).collect();
+    let uids: HashSet<u32> = all.iter().map(|account| account.uid.into()).collect();
+    ensure!(crowd.len() == made.len() && names.len() == made.len(), "{} accounts of {}", crowd.len(), made.len());
+    ensure!(uids.len() == all.len(), "two accounts share a uid");
+    Ok(())
+}
