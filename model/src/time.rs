@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A point in time, to the millisecond, as the leader's clock gave it. RFC 3339 in JSON, milliseconds since
 /// 1970-01-01 UTC in storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "jiff::Timestamp", into = "jiff::Timestamp")]
+#[serde(from = "jiff::Timestamp", into = "jiff::Timestamp")]
 pub struct Timestamp(i64);
 
 impl Timestamp {
@@ -41,10 +41,9 @@ impl Timestamp {
     }
 }
 
-impl TryFrom<jiff::Timestamp> for Timestamp {
-    type Error = std::convert::Infallible;
-    fn try_from(value: jiff::Timestamp) -> Result<Self, Self::Error> {
-        Ok(Self::from_millis(value.as_millisecond()))
+impl From<jiff::Timestamp> for Timestamp {
+    fn from(value: jiff::Timestamp) -> Self {
+        Self::from_millis(value.as_millisecond())
     }
 }
 

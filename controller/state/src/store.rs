@@ -45,7 +45,7 @@ impl Store {
         remove_others(directory, &path)?;
         Ok(Self {
             directory: Arc::new(directory.to_owned()),
-            writer: Writer::start(path.clone())?,
+            writer: Writer::start(&path)?,
             reader: Reader::new(open::readers(&path).await?),
             replacing: Arc::default(),
         })

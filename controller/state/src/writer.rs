@@ -1,6 +1,6 @@
 //! The writer thread: the only one that changes the database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use npanel_proto::command::Outcome;
 use rusqlite::{Connection, OptionalExtension};
@@ -26,8 +26,8 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(path: PathBuf) -> Result<Self, StoreError> {
-        let connection = open::writer(&path)?;
+    pub(crate) fn start(path: &Path) -> Result<Self, StoreError> {
+        let connection = open::writer(path)?;
         let (applied_sender, applied) = watch::channel(read_applied(&connection)?);
         let (jobs, queue) = mpsc::channel(QUEUE);
         std::thread::Builder::new()

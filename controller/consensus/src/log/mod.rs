@@ -31,8 +31,8 @@ pub(crate) struct Log {
     jobs: mpsc::UnboundedSender<Job>,
 }
 
-fn write_failed(error: Failure) -> StorageError {
-    StorageIoError::write_logs(openraft::AnyError::new(&error)).into()
+fn write_failed(error: &Failure) -> StorageError {
+    StorageIoError::write_logs(openraft::AnyError::new(error)).into()
 }
 
 fn read_failed(error: &(impl std::error::Error + 'static)) -> StorageError {
@@ -109,15 +109,15 @@ impl RaftLogStorage<Types> for Log {
     {
         // Reads go through the same queue, so the entries are readable from here on.
         let entries = entries.into_iter().map(|entry| (entry.log_id.index, encode_entry(&entry))).collect();
-        self.jobs.send(Job::Append(entries, callback)).map_err(|_| write_failed(Failure::Stopped))
+        self.jobs.send(Job::Append(entries, callback)).map_err(|_| write_failed(&Failure::Stopped))
     }
 
     async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {
-        self.ask(|reply| Job::Truncate(log_id.index, reply)).await.map_err(write_failed)
+        self.ask(|reply| Job::Truncate(log_id.index, reply)).await.map_err(|error| write_failed(&error))
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
         let bytes = to_bytes(&log_id);
-        self.ask(|reply| Job::Purge(log_id.index, bytes, reply)).await.map_err(write_failed)
+        self.ask(|reply| Job::Purge(log_id.index, bytes, reply)).await.map_err(|error| write_failed(&error))
     }
 }

@@ -200,6 +200,19 @@ impl Reader {
         Ok(found.filter(|set| set.zone_id == zone))
     }
 
+    /// The zone that the record set is in, if `scope` sees it.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn zone_of_record_set(
+        &self,
+        scope: TenantId,
+        id: RecordSetId,
+    ) -> Result<Option<ZoneId>, QueryError> {
+        let found: Option<RecordSet> = self.one(RECORD_SETS, Scope::Tenant(scope), id.to_bytes()).await?;
+        Ok(found.map(|set| set.zone_id))
+    }
+
     /// Record sets of a zone that `scope` sees.
     ///
     /// # Errors

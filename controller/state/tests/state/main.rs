@@ -1,0 +1,7 @@
+//! The rules, tried through the store as the consensus layer drives it.
+
+mod convergence;
+mod enrolment;
+mod ownership;
+mod replicas;
+mod support;

@@ -1,0 +1,66 @@
+//! Replicas are equal, and survive what happens to files.
+
+use std::path::Path;
+
+use crate::support::{World, content, open};
+use npanel_state::Store;
+
+async fn some_history() -> World {
+    let mut world = World::new().await;
+    let acme = world.reseller("acme", None).await;
+    let id = world.new_account(&acme, "alice", Some("alice.example.com")).await;
+    world.new_database(&acme, id, "alice_shop").await;
+    world.observe_all("converged").await;
+    world
+}
+
+async fn copy(store: &Store, to: &Path) -> npanel_state::Applied {
+    store.copy_to(to.to_owned()).await.expect("a copy")
+}
+
+#[tokio::test]
+async fn the_same_log_in_other_batches_gives_the_same_content() {
+    let world = some_history().await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let other = open(directory.path()).await;
+    for batch in world.records.chunks(4) {
+        other.apply(batch.to_vec()).await.expect("applied");
+    }
+    assert_eq!(content(&other).await, content(&world.store).await);
+    assert_eq!(*other.applied().borrow(), *world.store.applied().borrow());
+}
+
+#[tokio::test]
+async fn a_snapshot_carries_everything_and_its_place_in_the_log() {
+    let world = some_history().await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("snapshot.db");
+    let at = copy(&world.store, &file).await;
+    assert_eq!(at.position.expect("a position").index, world.index);
+
+    let other = open(&directory.path().join("other")).await;
+    let reader = other.reader().clone();
+    let installed = other.replace_by(&file).await.expect("installed");
+    assert_eq!(installed, at);
+    assert_eq!(content(&other).await, content(&world.store).await);
+    assert!(reader.cluster().await.expect("a query").is_some(), "readers move over");
+
+    drop(other);
+    let reopened = open(&directory.path().join("other")).await;
+    assert_eq!(content(&reopened).await, content(&world.store).await);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_state_is_not_installed() {
+    let world = some_history().await;
+    let before = content(&world.store).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("snapshot.db");
+    std::fs::write(
+        &file,
+        b"this is not a database, and longer than a header would be ......................",
+    )
+    .expect("written");
+    assert!(world.store.replace_by(&file).await.is_err());
+    assert_eq!(content(&world.store).await, before);
+}
