@@ -1,7 +1,7 @@
 //! The ledger itself.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap, HashSet},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -10,7 +10,8 @@ use npanel_model::{Generation, Timestamp};
 use npanel_proto::node::InventoryEntry;
 
 use crate::{
-    Content, Entry, Fence, ObjectKey, Offer, Progress, Quarantined, Removal, StaleFence, StoreError, Verdict,
+    Content, Entry, Fence, Name, ObjectKey, Offer, Progress, Quarantined, Removal, StaleFence, StoreError,
+    Verdict, Wish,
     rules::{Judgement, judge},
     store::Store,
 };
@@ -29,6 +30,8 @@ pub struct Ledger {
 struct Inner {
     store: Store,
     entries: BTreeMap<ObjectKey, Arc<Entry>>,
+    /// Who has which name.
+    names: HashMap<Name, ObjectKey>,
     fence: Fence,
     /// Of the entries as they are; none after a change, until it is asked for.
     digest: Option<[u8; 32]>,
@@ -53,11 +56,17 @@ impl Ledger {
     /// error: see [`Ledger::quarantined`].
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let (store, loaded) = Store::open(directory)?;
-        let entries = loaded.entries.into_iter().map(|(key, entry)| (key, Arc::new(entry))).collect();
         for file in &loaded.quarantined {
             tracing::error!(file = file.file, reason = file.reason, "ledger file set aside");
         }
-        let inner = Inner { store, entries, fence: loaded.fence, digest: None };
+        let mut inner = Inner {
+            store,
+            entries: BTreeMap::new(),
+            names: HashMap::new(),
+            fence: loaded.fence,
+            digest: None,
+        };
+        inner.remember(loaded.entries);
         Ok(Self { inner: Mutex::new(inner), quarantined: loaded.quarantined })
     }
 
@@ -98,21 +107,9 @@ impl Ledger {
     ) -> Result<Vec<Verdict>, AcceptError> {
         let mut inner = self.inner();
         inner.observe(fence)?;
-        let mut taken: BTreeMap<ObjectKey, Entry> = BTreeMap::new();
-        let mut verdicts = Vec::with_capacity(offers.len());
-        for offer in offers {
-            let current = taken.get(&offer.key).or_else(|| inner.entries.get(&offer.key).map(Arc::as_ref));
-            verdicts.push(match judge(current, offer, fence, now) {
-                Judgement::Take(entry) => {
-                    taken.insert(offer.key, entry);
-                    Verdict::Accepted
-                }
-                Judgement::Keep => Verdict::Unchanged,
-                Judgement::Refuse(refusal) => Verdict::Refused(refusal),
-            });
-        }
-        inner.publish(taken)?;
-        Ok(verdicts)
+        let batch = Batch::of(&inner, offers, fence, now);
+        inner.publish(batch.taken)?;
+        Ok(batch.verdicts)
     }
 
     /// What is known of one object.
@@ -201,9 +198,22 @@ impl Inner {
             return Ok(());
         }
         self.store.write(&changes)?;
-        self.entries.extend(changes.into_iter().map(|(key, entry)| (key, Arc::new(entry))));
-        self.digest = None;
+        self.remember(changes);
         Ok(())
+    }
+
+    fn remember(&mut self, changes: impl IntoIterator<Item = (ObjectKey, Entry)>) {
+        for (key, entry) in changes {
+            let free = self.entries.get(&key).and_then(|known| known.holds());
+            if let Some(name) = free.filter(|name| self.names.get(name) == Some(&key)) {
+                self.names.remove(&name);
+            }
+            if let Some(name) = entry.holds() {
+                self.names.insert(name, key);
+            }
+            self.entries.insert(key, Arc::new(entry));
+        }
+        self.digest = None;
     }
 
     fn inventory(&self) -> Vec<InventoryEntry> {
@@ -215,4 +225,54 @@ impl Inner {
         };
         entries.map(entry).collect()
     }
+}
+
+/// What would be taken of a batch, before any of it is written.
+#[derive(Default)]
+struct Batch {
+    verdicts: Vec<Verdict>,
+    taken: BTreeMap<ObjectKey, Entry>,
+    names: HashMap<Name, ObjectKey>,
+}
+
+impl Batch {
+    fn of(inner: &Inner, offers: &[Offer], fence: Fence, now: Timestamp) -> Self {
+        let leaving = leaving(inner, offers, fence, now);
+        let mut batch = Self::default();
+        for offer in offers {
+            let holder = batch.holder(inner, offer).filter(|holder| !leaving.contains(holder));
+            let current = batch.taken.get(&offer.key).or(inner.entries.get(&offer.key).map(Arc::as_ref));
+            let verdict = match judge(current, holder, offer, fence, now) {
+                Judgement::Take(entry) => batch.take(offer.key, entry),
+                Judgement::Keep => Verdict::Unchanged,
+                Judgement::Refuse(refusal) => Verdict::Refused(refusal),
+            };
+            batch.verdicts.push(verdict);
+        }
+        batch
+    }
+
+    fn take(&mut self, key: ObjectKey, entry: Entry) -> Verdict {
+        if let Some(name) = entry.holds() {
+            self.names.insert(name, key);
+        }
+        self.taken.insert(key, entry);
+        Verdict::Accepted
+    }
+
+    fn holder(&self, inner: &Inner, offer: &Offer) -> Option<ObjectKey> {
+        let Wish::Have(intent) = &offer.wish else { return None };
+        let name = intent.name();
+        let holder = self.names.get(&name).or(inner.names.get(&name)).copied();
+        holder.filter(|holder| *holder != offer.key)
+    }
+}
+
+/// Who gives a name free anywhere in the batch: its order says nothing about who follows whom.
+fn leaving(inner: &Inner, offers: &[Offer], fence: Fence, now: Timestamp) -> HashSet<ObjectKey> {
+    let goes = |offer: &&Offer| {
+        let current = inner.entries.get(&offer.key).map(Arc::as_ref);
+        offer.frees_name() && !matches!(judge(current, None, offer, fence, now), Judgement::Refuse(_))
+    };
+    offers.iter().filter(goes).map(|offer| offer.key).collect()
 }

@@ -7,6 +7,7 @@
 //! - an older generation is refused, and so is the same generation with other content;
 //! - a lower fence (epoch, term) than the highest seen is refused, restarts included;
 //! - what is answered as accepted has been written, flushed and renamed into place first;
+//! - two objects cannot have one name: who has it keeps it, until it is to go;
 //! - an object goes only by a tombstone, never by absence;
 //! - a file that cannot be read is set aside and reported, and costs only its own object.
 //!
@@ -18,6 +19,7 @@ mod fence;
 mod intent;
 mod key;
 mod ledger;
+mod name;
 mod offer;
 mod rules;
 mod store;
@@ -31,6 +33,7 @@ pub use intent::{
 };
 pub use key::{KeyError, ObjectKey};
 pub use ledger::{AcceptError, Ledger};
+pub use name::Name;
 pub use offer::{InvalidIntent, NotAnOffer, Offer, Wish};
 pub use rules::{Refusal, Verdict};
 pub use store::{Quarantined, StoreError};

@@ -2,7 +2,7 @@
 
 use npanel_model::{Generation, Timestamp};
 
-use crate::{Content, Entry, Fence, Offer, Progress, Removal, Wish};
+use crate::{Content, Entry, Fence, ObjectKey, Offer, Progress, Removal, Wish};
 
 /// The ledger's answer to one offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,9 @@ pub enum Refusal {
         /// In the ledger.
         have: String,
     },
+    /// Another object has the name.
+    #[error("{0} has the same name")]
+    NameTaken(ObjectKey),
 }
 
 /// What to do about an offer.
@@ -46,10 +49,22 @@ pub(crate) enum Judgement {
     Refuse(Refusal),
 }
 
-pub(crate) fn judge(current: Option<&Entry>, offer: &Offer, fence: Fence, now: Timestamp) -> Judgement {
+/// `holder` is another object that has the name that is asked for.
+pub(crate) fn judge(
+    current: Option<&Entry>,
+    holder: Option<ObjectKey>,
+    offer: &Offer,
+    fence: Fence,
+    now: Timestamp,
+) -> Judgement {
     let take =
         |content| Judgement::Take(Entry { generation: offer.generation, fence, accepted: now, content });
-    let Some(current) = current else { return take(content_after(None, &offer.wish)) };
+    let Some(current) = current else {
+        return match holder {
+            Some(holder) => Judgement::Refuse(Refusal::NameTaken(holder)),
+            None => take(content_after(None, &offer.wish)),
+        };
+    };
     if offer.generation < current.generation {
         return Judgement::Refuse(Refusal::OlderGeneration {
             got: offer.generation,
@@ -63,7 +78,7 @@ pub(crate) fn judge(current: Option<&Entry>, offer: &Offer, fence: Fence, now: T
             Judgement::Refuse(Refusal::OtherContent(current.generation))
         };
     }
-    match change_of_nature(current, &offer.wish) {
+    match change_of_nature(current, &offer.wish).or(holder.map(Refusal::NameTaken)) {
         Some(refusal) => Judgement::Refuse(refusal),
         None => take(content_after(Some(current), &offer.wish)),
     }

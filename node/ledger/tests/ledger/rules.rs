@@ -1,6 +1,6 @@
 //! What the ledger takes and what it refuses.
 
-use crate::offers::{FENCE, account, database_user, now, parsed, site, tombstone, zone};
+use crate::offers::{FENCE, account, database, database_user, now, parsed, site, tombstone, zone};
 use npanel_ledger::{AcceptError, Content, Fence, Ledger, Offer, Progress, Refusal, Verdict};
 use npanel_model::{Generation, Timestamp};
 use npanel_proto::node::ObjectIntent;
@@ -191,4 +191,51 @@ fn a_removal_is_forgotten_only_after_its_time() {
     let later = now().plus(std::time::Duration::from_millis(1));
     assert_eq!(place.ledger.forget_removed(later).expect("no fault"), 1);
     assert!(place.ledger.entry(key).is_none());
+}
+
+#[test]
+fn a_name_is_kept_by_who_has_it() {
+    let place = place();
+    place.offer(&site(1, "example.com"));
+    assert!(matches!(refused(&place.offer(&site(2, "example.com"))), Refusal::NameTaken(_)));
+    let batch = [parsed(&site(3, "example.net")), parsed(&site(4, "example.net"))];
+    let verdicts = place.ledger.accept(FENCE, &batch, now()).expect("verdicts");
+    assert_eq!(verdicts[0], Verdict::Accepted);
+    assert!(matches!(refused(&verdicts[1]), Refusal::NameTaken(_)));
+}
+
+#[test]
+fn a_name_is_free_for_the_next_as_soon_as_its_bearer_is_to_go() {
+    let place = place();
+    place.offer(&site(1, "example.com"));
+    let batch = [parsed(&site(2, "example.com")), parsed(&tombstone(2, 1, 2, 0))];
+    let verdicts = place.ledger.accept(FENCE, &batch, now()).expect("verdicts");
+    assert_eq!(verdicts, [Verdict::Accepted, Verdict::Accepted]);
+    assert!(matches!(refused(&place.offer(&site(3, "example.com"))), Refusal::NameTaken(_)));
+}
+
+#[test]
+fn a_refused_tombstone_frees_no_name() {
+    let place = place();
+    let mut first = site(1, "example.com");
+    first.generation = 5;
+    place.offer(&first);
+    let batch = [parsed(&site(2, "example.com")), parsed(&tombstone(2, 1, 2, 0))];
+    let verdicts = place.ledger.accept(FENCE, &batch, now()).expect("verdicts");
+    assert!(matches!(refused(&verdicts[0]), Refusal::NameTaken(_)));
+}
+
+#[test]
+fn the_name_of_a_database_is_taken_while_its_data_is_kept() {
+    let place = place();
+    place.offer(&database(1, "acme_a"));
+    place.offer(&tombstone(3, 1, 2, 60));
+    assert!(matches!(refused(&place.offer(&database(2, "acme_a"))), Refusal::NameTaken(_)));
+    let key = parsed(&database(1, "acme_a")).key;
+    let until = now().plus(std::time::Duration::from_secs(60));
+    let retained = Progress::Retained { since: now(), until };
+    place.ledger.note_removal(key, Generation(2), retained).expect("noted");
+    assert!(matches!(refused(&place.offer(&database(2, "acme_a"))), Refusal::NameTaken(_)));
+    place.ledger.note_removal(key, Generation(2), Progress::Removed { since: now() }).expect("noted");
+    assert_eq!(place.offer(&database(2, "acme_a")), Verdict::Accepted);
 }
