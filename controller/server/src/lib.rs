@@ -1,1 +1,8 @@
-//! To be written.
+//! The controller: the REST API, the fleet's connections, and what starts them.
+
+pub mod agreement;
+mod auth;
+pub mod fleet;
+pub mod http;
+pub mod openapi;
+pub mod telemetry;

@@ -1,0 +1,60 @@
+//! What the API needs of the replicated state, so that its tests need no replication.
+
+use std::collections::BTreeMap;
+
+use futures::future::BoxFuture;
+use npanel_model::ControllerId;
+use npanel_proto::command::{Envelope, Outcome};
+use npanel_state::Reader;
+use tokio::sync::watch;
+
+/// The replicated state: agreed commands in, queries out.
+pub trait Agreement: Send + Sync + 'static {
+    /// Has a command agreed on and applied; returns when this controller has applied it. The leader fills in
+    /// the time, the feature level and the nodes chosen.
+    fn propose(&self, envelope: Envelope) -> BoxFuture<'_, Result<Outcome, Unproposed>>;
+
+    /// Returns when this controller has applied everything that was agreed on before the call.
+    fn linearize(&self) -> BoxFuture<'_, Result<(), Unproposed>>;
+
+    /// Queries on what this controller has applied.
+    fn reader(&self) -> &Reader;
+
+    /// The index of the last applied log entry, followed as it moves.
+    fn applied(&self) -> watch::Receiver<u64>;
+
+    /// How the agreement stands, as this controller knows.
+    fn status(&self) -> AgreementStatus;
+}
+
+/// Why a command was not agreed on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unproposed {
+    /// No leader answered in time. The command may have been agreed on, or may still be.
+    #[error("the cluster has no leader at the moment")]
+    NoLeader,
+    /// This controller cannot go on.
+    #[error("this controller cannot take part in the agreement: {0}")]
+    Stopped(String),
+}
+
+/// How the agreement stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AgreementStatus {
+    /// This controller.
+    pub controller_id: u64,
+    /// The leader that it knows of.
+    pub leader_id: Option<ControllerId>,
+    /// The term.
+    pub term: u64,
+    /// The last entry that it has applied.
+    pub applied_index: u64,
+    /// The last entry that it has.
+    pub last_log_index: Option<u64>,
+    /// The controllers that vote.
+    pub voters: Vec<ControllerId>,
+    /// The controllers that only receive.
+    pub learners: Vec<ControllerId>,
+    /// On the leader: the last entry that each controller is known to have.
+    pub replicated: BTreeMap<ControllerId, u64>,
+}

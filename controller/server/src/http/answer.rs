@@ -1,0 +1,83 @@
+//! Answers to writes.
+
+use std::{fmt::Display, future::Future};
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderName, HeaderValue, StatusCode, header::LOCATION};
+use npanel_model::{IdError, OperationId};
+use npanel_proto::command::Accepted;
+use npanel_sdk_types::OPERATION_HEADER;
+use serde::Serialize;
+
+use super::{app::App, asked::Asked, operations, problem::Failure, query::WaitQuery};
+
+/// Reads an id of the path. What is not an id is not there.
+pub(crate) fn id<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, Failure> {
+    text.parse().map_err(|_| Failure::not_found(what))
+}
+
+/// The id of the object that a write made. It may be an earlier one, if the write is a repetition.
+pub(crate) fn made<T>(
+    accepted: &Accepted,
+    parse: impl FnOnce(&[u8]) -> Result<T, IdError>,
+) -> Result<T, Failure> {
+    parse(&accepted.object_id).map_err(|error| Failure::internal(&error))
+}
+
+fn operation_of(accepted: &Accepted) -> Result<Option<OperationId>, Failure> {
+    if accepted.operation_id.is_empty() {
+        return Ok(None);
+    }
+    OperationId::from_bytes(&accepted.operation_id).map(Some).map_err(|error| Failure::internal(&error))
+}
+
+/// 201, where the object is, and its operation if the fleet has something to do; 202 if it was to be waited
+/// for and the time ended first. The object is read after the waiting.
+pub(crate) async fn created<T: Serialize, F: Future<Output = Result<T, Failure>>>(
+    app: &App,
+    accepted: &Accepted,
+    wait: Option<&WaitQuery>,
+    path: impl Display,
+    object: impl FnOnce() -> F,
+) -> Result<Response, Failure> {
+    let operation = operation_of(accepted)?;
+    let time = wait.map(WaitQuery::time).transpose()?.flatten();
+    let status = match operation.zip(time) {
+        Some((operation, time)) if !app.is_finished_within(operation, time).await? => StatusCode::ACCEPTED,
+        _ => StatusCode::CREATED,
+    };
+    let mut response = (status, Json(object().await?)).into_response();
+    insert(&mut response, LOCATION, path);
+    if let Some(operation) = operation {
+        insert(&mut response, HeaderName::from_static(OPERATION_HEADER), operation);
+    }
+    Ok(response)
+}
+
+/// 202 and the operation, or 200 if it was waited for and is done. 204 if the fleet has nothing to do.
+pub(crate) async fn deleted(
+    app: &App,
+    asked: &Asked,
+    accepted: &Accepted,
+    wait: Option<&WaitQuery>,
+) -> Result<Response, Failure> {
+    let Some(id) = operation_of(accepted)? else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+    let status = match wait.map(WaitQuery::time).transpose()?.flatten() {
+        Some(time) if app.is_finished_within(id, time).await? => StatusCode::OK,
+        _ => StatusCode::ACCEPTED,
+    };
+    let operation = operations::read(app, &asked.caller, id).await?;
+    let mut response = (status, Json(operation)).into_response();
+    insert(&mut response, HeaderName::from_static(OPERATION_HEADER), id);
+    Ok(response)
+}
+
+fn insert(response: &mut Response, name: HeaderName, value: impl Display) {
+    // Ids and our own paths are ASCII.
+    if let Ok(value) = HeaderValue::try_from(value.to_string()) {
+        response.headers_mut().insert(name, value);
+    }
+}

@@ -1,0 +1,118 @@
+//! `/v1/api-keys`. That a key gets no more than its maker has is the state machine's rule.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::Response,
+};
+use npanel_model::{ApiKeyId, Timestamp};
+use npanel_pki::ApiKeyText;
+use npanel_proto::command::{self, envelope::Command};
+use npanel_sdk_types::{ApiKey, CreateApiKey, Page};
+use npanel_state::ApiKeyFilter;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    answer::{created, deleted, id, made},
+    app::App,
+    asked::Asked,
+    body::Body,
+    problem::Failure,
+    query::{Query, list_query},
+};
+use crate::auth::Caller;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+}
+
+list_query! {
+    /// Which API keys.
+    ApiKeysQuery, ApiKeyId {
+        /// Only of this tenant.
+        #[param(value_type = Option<String>, format = "uuid")]
+        tenant_id: npanel_model::TenantId,
+        /// Only with this name.
+        name: String,
+    }
+}
+
+fn shown(row: npanel_state::ApiKey) -> ApiKey {
+    ApiKey {
+        id: row.id,
+        tenant_id: row.tenant_id,
+        name: row.name,
+        actions: row.actions,
+        key: None,
+        expires_at: row.expires_at,
+        created_at: row.created_at,
+    }
+}
+
+async fn read(app: &App, caller: &Caller, id: ApiKeyId) -> Result<ApiKey, Failure> {
+    app.find("API key", || app.reader().api_key(caller.tenant_id, id)).await.map(shown)
+}
+
+/// Make an API key.
+#[utoipa::path(post, path = "/v1/api-keys", operation_id = "api_key.create", tag = "api-keys",
+    request_body = CreateApiKey,
+    responses((status = 201, description = "Made; the key is shown this once", body = ApiKey)))]
+async fn create(
+    State(app): State<App>,
+    asked: Asked,
+    Body { value, bytes }: Body<CreateApiKey>,
+) -> Result<Response, Failure> {
+    let key = ApiKeyText::generate();
+    let command = command::CreateApiKey {
+        api_key_id: key.id.to_bytes(),
+        tenant_id: value.tenant_id.unwrap_or(asked.caller.tenant_id).to_bytes(),
+        name: value.name.into(),
+        secret_hash: key.secret.hash().to_bytes(),
+        actions: value.actions.into_iter().map(String::from).collect(),
+        expires_millis: value.expires_at.map_or(0, Timestamp::as_millis),
+    };
+    let accepted = app.propose(&asked, &bytes, Command::CreateApiKey(command)).await?;
+    let id = made(&accepted, ApiKeyId::from_bytes)?;
+    // A repetition made no key: its secret opens nothing.
+    let once = (id == key.id).then(|| key.reveal());
+    created(&app, &accepted, None, format!("/v1/api-keys/{id}"), || async {
+        Ok(ApiKey { key: once, ..read(&app, &asked.caller, id).await? })
+    })
+    .await
+}
+
+/// List API keys.
+#[utoipa::path(get, path = "/v1/api-keys", operation_id = "api_key.list", tag = "api-keys",
+    params(ApiKeysQuery), responses((status = 200, description = "Some of them", body = Page<ApiKey>)))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<ApiKeysQuery>,
+) -> Result<Json<Page<ApiKey>>, Failure> {
+    let paging = query.paging()?;
+    let filter = ApiKeyFilter { tenant_id: query.tenant_id, name: query.name };
+    let rows = app.reader().api_keys(caller.tenant_id, filter, &paging.rows()).await?;
+    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+}
+
+/// Show an API key (never its secret).
+#[utoipa::path(get, path = "/v1/api-keys/{id}", operation_id = "api_key.get", tag = "api-keys",
+    params(("id" = String, Path, format = "uuid", description = "The API key")),
+    responses((status = 200, description = "The API key", body = ApiKey)))]
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path(text): Path<String>,
+) -> Result<Json<ApiKey>, Failure> {
+    read(&app, &caller, id("API key", &text)?).await.map(Json)
+}
+
+/// Revoke an API key.
+#[utoipa::path(delete, path = "/v1/api-keys/{id}", operation_id = "api_key.delete", tag = "api-keys",
+    params(("id" = String, Path, format = "uuid", description = "The API key")),
+    responses((status = 204, description = "Revoked")))]
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
+    let api_key_id = id::<ApiKeyId>("API key", &text)?.to_bytes();
+    let command = Command::DeleteApiKey(command::DeleteApiKey { api_key_id });
+    deleted(&app, &asked, &app.propose(&asked, &[], command).await?, None).await
+}

@@ -1,0 +1,139 @@
+//! What the routes share.
+
+use std::{future::Future, ops::Deref, sync::Arc, time::Duration};
+
+use npanel_model::{NodeId, OperationId, TenantId, Timestamp};
+use npanel_pki::{ClusterKey, KeyFingerprint};
+use npanel_proto::command::{Accepted, envelope::Command, outcome};
+use npanel_state::{QueryError, Reader};
+
+use super::{asked::Asked, problem::Failure};
+use crate::{
+    agreement::{Agreement, Unproposed},
+    telemetry::Metrics,
+};
+
+/// How long a read waits for this controller to catch up, when it does not find an object.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// Whether this controller reaches a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodePresence {
+    /// It has not been connected since this controller started.
+    NeverSeen,
+    /// It is connected.
+    Connected {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It was connected.
+    Lost {
+        /// Since when it is not.
+        since: Timestamp,
+    },
+}
+
+/// Who of the nodes is connected to this controller.
+pub trait Presence: Send + Sync + 'static {
+    /// Whether the node is.
+    fn of(&self, node: NodeId) -> NodePresence;
+}
+
+/// What the API is made of.
+#[derive(Clone)]
+pub struct Services {
+    /// The replicated state.
+    pub agreement: Arc<dyn Agreement>,
+    /// Which nodes are connected.
+    pub presence: Arc<dyn Presence>,
+    /// Opens the tenants' data keys.
+    pub cluster_key: ClusterKey,
+    /// The fingerprint of the authority's key: part of bootstrap tokens.
+    pub ca_pin: KeyFingerprint,
+    /// Where requests are counted.
+    pub metrics: Metrics,
+}
+
+/// [`Services`], shared.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Services>);
+
+impl Deref for App {
+    type Target = Services;
+    fn deref(&self) -> &Services {
+        &self.0
+    }
+}
+
+impl App {
+    pub(crate) fn new(services: Services) -> Self {
+        Self(Arc::new(services))
+    }
+
+    pub(crate) fn reader(&self) -> &Reader {
+        self.agreement.reader()
+    }
+
+    /// Has a command agreed on. A refusal is a failure here.
+    pub(crate) async fn propose(
+        &self,
+        asked: &Asked,
+        body: &[u8],
+        command: Command,
+    ) -> Result<Accepted, Failure> {
+        match self.agreement.propose(asked.envelope(body, command)).await?.outcome {
+            Some(outcome::Outcome::Accepted(accepted)) => Ok(accepted),
+            Some(outcome::Outcome::Refused(refused)) => Err(refused.into()),
+            None => Err(Unproposed::Stopped("the outcome is empty".to_owned()).into()),
+        }
+    }
+
+    /// What a read finds; if nothing, once more when this controller has caught up with the others, so that
+    /// what one controller acknowledged is found on every other.
+    pub(crate) async fn find<T, F>(&self, what: &str, read: impl Fn() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<Option<T>, QueryError>>,
+    {
+        if let Some(found) = read().await? {
+            return Ok(found);
+        }
+        // Without a leader, what is here is what there is to say.
+        let caught_up = tokio::time::timeout(CATCH_UP, self.agreement.linearize()).await;
+        if matches!(caught_up, Ok(Ok(()))) {
+            return read().await?.ok_or_else(|| Failure::not_found(what));
+        }
+        Err(Failure::not_found(what))
+    }
+
+    /// Whether the operation finished within `time`. It must have been applied here.
+    pub(crate) async fn is_finished_within(
+        &self,
+        operation: OperationId,
+        time: Duration,
+    ) -> Result<bool, Failure> {
+        let mut applied = self.agreement.applied();
+        let finished = async {
+            loop {
+                applied.borrow_and_update();
+                // One that is gone is over.
+                if self.reader().is_finished(operation).await?.unwrap_or(true) {
+                    return Ok(true);
+                }
+                if applied.changed().await.is_err() {
+                    return Ok(false);
+                }
+            }
+        };
+        tokio::time::timeout(time, finished).await.unwrap_or(Ok(false))
+    }
+
+    /// The key that seals the tenant's secrets.
+    pub(crate) async fn data_key(&self, tenant: TenantId) -> Result<npanel_pki::DataKey, Failure> {
+        let wrapped = self
+            .reader()
+            .wrapped_data_key(tenant)
+            .await?
+            .ok_or_else(|| Failure::internal(&format!("the tenant {tenant} has no data key")))?;
+        self.cluster_key.unwrap(tenant, &wrapped).map_err(|error| Failure::internal(&error))
+    }
+}

@@ -1,0 +1,130 @@
+//! Request bodies: JSON of at most 1 MiB, without unknown fields.
+
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use serde::de::DeserializeOwned;
+
+use super::problem::{Failure, Kind};
+
+/// The longest body.
+pub(crate) const MAX_BYTES: usize = 1024 * 1024;
+
+/// A body, parsed and as it came.
+pub(crate) struct Body<T> {
+    pub(crate) value: T,
+    pub(crate) bytes: Bytes,
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        if !is_json(request.headers()) {
+            let detail = "the header Content-Type must be application/json";
+            return Err(Failure::new(Kind::UnsupportedMediaType, detail));
+        }
+        let bytes =
+            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => Failure::of_status(StatusCode::PAYLOAD_TOO_LARGE),
+                _ => Failure::new(Kind::MalformedBody, "the body could not be read"),
+            })?;
+        Ok(Self { value: parse(&bytes)?, bytes })
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = value.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/json")
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        refused(&path, error.inner())
+    })?;
+    json.end().map_err(|error| refused(".", &error))?;
+    Ok(value)
+}
+
+/// What serde says becomes what the caller reads. The types' own errors never repeat secrets.
+fn refused(path: &str, error: &serde_json::Error) -> Failure {
+    let detail = without_place(&error.to_string());
+    if !error.is_data() {
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        return Failure::new(Kind::MalformedBody, format!("the body is not JSON: {detail}{place}"));
+    }
+    let failure = Failure::new(Kind::InvalidBody, detail.clone());
+    match (path, named(&detail)) {
+        (".", None) => failure,
+        (".", Some(field)) => failure.at(field),
+        // An unknown field is reported at the object it is in, or at itself.
+        (path, Some(field)) if !path.ends_with(field) => failure.at(format!("{path}.{field}")),
+        (path, _) => failure.at(path),
+    }
+}
+
+fn without_place(text: &str) -> String {
+    text.rsplit_once(" at line ").map_or(text, |(text, _)| text).to_owned()
+}
+
+/// The field that serde names in "unknown field `x`, ..." and "missing field `x`".
+pub(super) fn named(detail: &str) -> Option<&str> {
+    let rest = ["unknown field `", "missing field `", "duplicate field `"]
+        .iter()
+        .find_map(|start| detail.strip_prefix(start))?;
+    rest.split('`').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use npanel_sdk_types::{CreateDatabaseUser, CreatePlan};
+
+    use super::*;
+
+    const ID: &str = "0190a5d2-0000-7000-8000-000000000001";
+
+    fn refusal<T: DeserializeOwned>(body: &str) -> Failure {
+        match parse::<T>(body.as_bytes()) {
+            Ok(_) => panic!("{body} was accepted"),
+            Err(failure) => failure,
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_malformed() {
+        for body in ["", "{", "{\"name\": }", "nul", "{} {}", "[", "\u{0}"] {
+            assert_eq!(refusal::<CreatePlan>(body).kind(), Kind::MalformedBody, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn the_field_at_fault_is_named() {
+        for (body, field) in [
+            (r#"{"name":"p","disk_mb":1,"php_version":"8.2","domans":3}"#, "domans"),
+            (r#"{"name":"p","php_version":"8.2"}"#, "disk_mb"),
+            (r#"{"name":"P","disk_mb":1,"php_version":"8.2"}"#, "name"),
+            (r#"{"name":"p","disk_mb":-1,"php_version":"8.2"}"#, "disk_mb"),
+            (r#"{"name":"p","disk_mb":1,"php_version":"../x"}"#, "php_version"),
+        ] {
+            assert_eq!(refusal::<CreatePlan>(body).field(), Some(field), "{body}");
+        }
+        let nested = format!(
+            r#"{{"account_id":"{ID}","name":"x","grants":[{{"database_id":"{ID}","privileges":"root"}}]}}"#
+        );
+        assert_eq!(refusal::<CreateDatabaseUser>(&nested).field(), Some("grants[0].privileges"));
+        let unknown = format!(
+            r#"{{"account_id":"{ID}","name":"x","grants":[{{"database_id":"{ID}","privileges":"all","x":1}}]}}"#
+        );
+        assert_eq!(refusal::<CreateDatabaseUser>(&unknown).field(), Some("grants[0].x"));
+    }
+
+    #[test]
+    fn a_password_is_not_repeated() {
+        let body = format!(r#"{{"account_id":"{ID}","name":"x","password":["hunter2"]}}"#);
+        let failure = refusal::<CreateDatabaseUser>(&body);
+        assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
+    }
+}

@@ -1,0 +1,100 @@
+//! What surrounds every request: its id, its trace span, its metrics, its deadline, and problems for errors.
+
+use std::{
+    any::Any,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use npanel_model::RequestId;
+use npanel_sdk_types::{PROBLEM_MEDIA_TYPE, REQUEST_ID_HEADER};
+use tracing::Instrument;
+
+use super::{
+    asked::Peer,
+    problem::{Failure, Kind},
+};
+use crate::telemetry::Metrics;
+
+/// How long a request may take, waiting for the fleet not counted.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// The longest that a request may wait for the fleet, beyond that.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// Gives the request its id and span, and makes a problem of every error.
+pub(super) async fn context(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(request.headers());
+    let method = request.method().clone();
+    // The route, not the path: metrics must not grow with ids, nor logs with what strangers type.
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_canonical().to_string());
+    let span = tracing::info_span!(
+        "request",
+        request_id = %id,
+        %method,
+        route,
+        peer = peer.unwrap_or_default(),
+        api_key = tracing::field::Empty
+    );
+    request.extensions_mut().insert(id);
+    let response = next.run(request).instrument(span.clone()).await;
+    let mut response = span.in_scope(|| with_problem(response, id));
+    if let Ok(value) = HeaderValue::try_from(id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID_HEADER, value);
+    }
+    let status = response.status();
+    metrics.count(&method, route, status, started.elapsed());
+    span.in_scope(|| tracing::info!(status = status.as_u16(), elapsed = ?started.elapsed(), "answered"));
+    response
+}
+
+/// The caller's id if it is one of ours in form, else a new one.
+fn request_id(headers: &HeaderMap) -> RequestId {
+    let given = headers.get(REQUEST_ID_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+    given.unwrap_or_else(RequestId::generate)
+}
+
+fn with_problem(mut response: Response, id: RequestId) -> Response {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let is_problem = |value: &HeaderValue| value.as_bytes() == PROBLEM_MEDIA_TYPE.as_bytes();
+    match response.extensions_mut().remove::<Failure>() {
+        Some(failure) => failure.answer(id),
+        None if response.headers().get(CONTENT_TYPE).is_some_and(is_problem) => response,
+        None => {
+            let mut answer = Failure::of_status(status).answer(id);
+            if let Some(allow) = response.headers_mut().remove(http::header::ALLOW) {
+                answer.headers_mut().insert(http::header::ALLOW, allow);
+            }
+            answer
+        }
+    }
+}
+
+/// Ends a request that takes too long.
+pub(super) async fn deadline(request: Request, next: Next) -> Response {
+    let waits = request.uri().query().is_some_and(|query| query.contains("wait="));
+    let limit = if waits { DEADLINE + LONGEST_WAIT } else { DEADLINE };
+    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+        let detail = format!(
+            "the request took longer than {} s; a write may still happen: repeat it with the same \
+             Idempotency-Key",
+            limit.as_secs()
+        );
+        Failure::new(Kind::TimedOut, detail).into_response()
+    })
+}
+
+/// What a panic becomes. Its message is in the log by the panic hook.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is tower-http's")]
+pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response {
+    Failure::of_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()
+}

@@ -1,0 +1,166 @@
+//! `/v1/database-users`.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::Response,
+};
+use npanel_model::{DatabaseUserId, DatabaseUserName, OperationId, Secret, TenantId};
+use npanel_pki::Field;
+use npanel_proto::command::{self, envelope::Command};
+use npanel_sdk_types::{CreateDatabaseUser, DatabaseUser, Grant, Operation, Page};
+use npanel_state::OwnedFilter;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    accounts,
+    answer::{created, deleted, id, made},
+    app::App,
+    asked::Asked,
+    body::Body,
+    convergence::convergence,
+    password,
+    problem::Failure,
+    query::{Query, WaitQuery, list_query},
+};
+use crate::auth::Caller;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+}
+
+list_query! {
+    /// Which database users.
+    DatabaseUsersQuery, DatabaseUserId {
+        /// Only of this account.
+        #[param(value_type = Option<String>, format = "uuid")]
+        account_id: npanel_model::AccountId,
+        /// Only with this full name.
+        name: String,
+    }
+}
+
+fn shown(row: npanel_state::DatabaseUser) -> DatabaseUser {
+    let grant =
+        |grant: npanel_state::Grant| Grant { database_id: grant.database_id, privileges: grant.privileges };
+    DatabaseUser {
+        id: row.id,
+        account_id: row.account_id,
+        name: row.name,
+        grants: row.grants.into_iter().map(grant).collect(),
+        password: None,
+        created_at: row.created_at,
+        convergence: convergence(row.convergence),
+    }
+}
+
+async fn read(app: &App, caller: &Caller, id: DatabaseUserId) -> Result<DatabaseUser, Failure> {
+    app.find("database user", || app.reader().database_user(caller.tenant_id, id)).await.map(shown)
+}
+
+async fn sealed(
+    app: &App,
+    tenant: TenantId,
+    user: DatabaseUserId,
+    password: &Secret,
+) -> Result<Vec<u8>, Failure> {
+    let hash = password::native_hash(password);
+    let object = user.to_bytes();
+    let field = Field::database_password(tenant, &object);
+    app.data_key(tenant)
+        .await?
+        .seal(field, hash.expose().as_bytes())
+        .map_err(|error| Failure::internal(&error))
+}
+
+/// Create a database user.
+#[utoipa::path(post, path = "/v1/database-users", operation_id = "database.create_user",
+    tag = "database-users", params(WaitQuery), request_body = CreateDatabaseUser,
+    responses((status = 201, description = "Made, and converged if that was waited for", body = DatabaseUser),
+        (status = 202, description = "Made, and not converged at the timeout", body = DatabaseUser)))]
+async fn create(
+    State(app): State<App>,
+    asked: Asked,
+    Query(wait): Query<WaitQuery>,
+    Body { value, bytes }: Body<CreateDatabaseUser>,
+) -> Result<Response, Failure> {
+    let account = accounts::row(&app, &asked.caller, value.account_id).await?;
+    let name = DatabaseUserName::of_account(&account.username, &value.name)
+        .map_err(|error| Failure::invalid("name", error))?;
+    let generated = match &value.password {
+        Some(given) => password::check(given).map(|()| None)?,
+        None => Some(password::generate()?),
+    };
+    let password = value.password.as_ref().or(generated.as_ref());
+    let password = password.ok_or_else(|| Failure::internal(&"no password was made"))?;
+    let user = DatabaseUserId::generate();
+    let grant = |grant: Grant| command::DatabaseGrant {
+        database_id: grant.database_id.to_bytes(),
+        privileges: grant.privileges.as_str().to_owned(),
+    };
+    let command = command::CreateDatabaseUser {
+        database_user_id: user.to_bytes(),
+        account_id: account.id.to_bytes(),
+        name: name.into(),
+        sealed_password_hash: sealed(&app, account.tenant_id, user, password).await?,
+        grants: value.grants.into_iter().map(grant).collect(),
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    let accepted = app.propose(&asked, &bytes, Command::CreateDatabaseUser(command)).await?;
+    let id = made(&accepted, DatabaseUserId::from_bytes)?;
+    // A repetition made no user: its password is nobody's.
+    let once = generated.filter(|_| id == user);
+    let path = format!("/v1/database-users/{id}");
+    created(&app, &accepted, Some(&wait), path, || async {
+        Ok(DatabaseUser { password: once, ..read(&app, &asked.caller, id).await? })
+    })
+    .await
+}
+
+/// List database users.
+#[utoipa::path(get, path = "/v1/database-users", operation_id = "database.list_users",
+    tag = "database-users", params(DatabaseUsersQuery),
+    responses((status = 200, description = "Some of them", body = Page<DatabaseUser>)))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<DatabaseUsersQuery>,
+) -> Result<Json<Page<DatabaseUser>>, Failure> {
+    let paging = query.paging()?;
+    let filter = OwnedFilter { account_id: query.account_id, name: query.name };
+    let rows = app.reader().database_users(caller.tenant_id, filter, &paging.rows()).await?;
+    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+}
+
+/// Show a database user (never its password).
+#[utoipa::path(get, path = "/v1/database-users/{id}", operation_id = "database.get_user",
+    tag = "database-users",
+    params(("id" = String, Path, format = "uuid", description = "The database user")),
+    responses((status = 200, description = "The database user", body = DatabaseUser)))]
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path(text): Path<String>,
+) -> Result<Json<DatabaseUser>, Failure> {
+    read(&app, &caller, id("database user", &text)?).await.map(Json)
+}
+
+/// Drop a database user.
+#[utoipa::path(delete, path = "/v1/database-users/{id}", operation_id = "database.delete_user",
+    tag = "database-users",
+    params(("id" = String, Path, format = "uuid", description = "The database user"), WaitQuery),
+    responses((status = 200, description = "Removed, as was waited for", body = Operation),
+        (status = 202, description = "Being removed", body = Operation)))]
+async fn delete(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+    Query(wait): Query<WaitQuery>,
+) -> Result<Response, Failure> {
+    let command = command::DeleteDatabaseUser {
+        database_user_id: id::<DatabaseUserId>("database user", &text)?.to_bytes(),
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    let accepted = app.propose(&asked, &[], Command::DeleteDatabaseUser(command)).await?;
+    deleted(&app, &asked, &accepted, Some(&wait)).await
+}

@@ -1,0 +1,126 @@
+//! `/v1/databases`.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::Response,
+};
+use npanel_model::{DatabaseId, DatabaseName, OperationId};
+use npanel_proto::command::{self, envelope::Command};
+use npanel_sdk_types::{CreateDatabase, Database, Operation, Page};
+use npanel_state::OwnedFilter;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    accounts,
+    answer::{created, deleted, id, made},
+    app::App,
+    asked::Asked,
+    body::Body,
+    convergence::convergence,
+    problem::Failure,
+    query::{Query, WaitQuery, list_query},
+};
+use crate::auth::Caller;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+}
+
+list_query! {
+    /// Which databases.
+    DatabasesQuery, DatabaseId {
+        /// Only of this account.
+        #[param(value_type = Option<String>, format = "uuid")]
+        account_id: npanel_model::AccountId,
+        /// Only with this full name.
+        name: String,
+    }
+}
+
+fn shown(row: npanel_state::Database) -> Database {
+    Database {
+        id: row.id,
+        account_id: row.account_id,
+        name: row.name,
+        created_at: row.created_at,
+        convergence: convergence(row.convergence),
+    }
+}
+
+async fn read(app: &App, caller: &Caller, id: DatabaseId) -> Result<Database, Failure> {
+    app.find("database", || app.reader().database(caller.tenant_id, id)).await.map(shown)
+}
+
+/// Create a database.
+#[utoipa::path(post, path = "/v1/databases", operation_id = "database.create_database", tag = "databases",
+    params(WaitQuery), request_body = CreateDatabase,
+    responses((status = 201, description = "Made, and converged if that was waited for", body = Database),
+        (status = 202, description = "Made, and not converged at the timeout", body = Database)))]
+async fn create(
+    State(app): State<App>,
+    asked: Asked,
+    Query(wait): Query<WaitQuery>,
+    Body { value, bytes }: Body<CreateDatabase>,
+) -> Result<Response, Failure> {
+    let account = accounts::row(&app, &asked.caller, value.account_id).await?;
+    let name = DatabaseName::of_account(&account.username, &value.name)
+        .map_err(|error| Failure::invalid("name", error))?;
+    let command = command::CreateDatabase {
+        database_id: DatabaseId::generate().to_bytes(),
+        account_id: account.id.to_bytes(),
+        name: name.into(),
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    let accepted = app.propose(&asked, &bytes, Command::CreateDatabase(command)).await?;
+    let id = made(&accepted, DatabaseId::from_bytes)?;
+    let path = format!("/v1/databases/{id}");
+    created(&app, &accepted, Some(&wait), path, || read(&app, &asked.caller, id)).await
+}
+
+/// List databases.
+#[utoipa::path(get, path = "/v1/databases", operation_id = "database.list_databases", tag = "databases",
+    params(DatabasesQuery), responses((status = 200, description = "Some of them", body = Page<Database>)))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<DatabasesQuery>,
+) -> Result<Json<Page<Database>>, Failure> {
+    let paging = query.paging()?;
+    let filter = OwnedFilter { account_id: query.account_id, name: query.name };
+    let rows = app.reader().databases(caller.tenant_id, filter, &paging.rows()).await?;
+    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+}
+
+/// Show a database.
+#[utoipa::path(get, path = "/v1/databases/{id}", operation_id = "database.get_database", tag = "databases",
+    params(("id" = String, Path, format = "uuid", description = "The database")),
+    responses((status = 200, description = "The database", body = Database)))]
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path(text): Path<String>,
+) -> Result<Json<Database>, Failure> {
+    read(&app, &caller, id("database", &text)?).await.map(Json)
+}
+
+/// Drop a database. Its data is kept for the cluster's retention time.
+#[utoipa::path(delete, path = "/v1/databases/{id}", operation_id = "database.delete_database",
+    tag = "databases",
+    params(("id" = String, Path, format = "uuid", description = "The database"), WaitQuery),
+    responses((status = 200, description = "Removed, as was waited for", body = Operation),
+        (status = 202, description = "Being removed", body = Operation)))]
+async fn delete(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+    Query(wait): Query<WaitQuery>,
+) -> Result<Response, Failure> {
+    let command = command::DeleteDatabase {
+        database_id: id::<DatabaseId>("database", &text)?.to_bytes(),
+        operation_id: OperationId::generate().to_bytes(),
+        retention_seconds: None,
+    };
+    let accepted = app.propose(&asked, &[], Command::DeleteDatabase(command)).await?;
+    deleted(&app, &asked, &accepted, Some(&wait)).await
+}

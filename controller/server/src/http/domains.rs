@@ -1,0 +1,151 @@
+//! `/v1/domains`.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::Response,
+};
+use npanel_model::{AccountId, DocumentRoot, DomainId, Fqdn, OperationId, ZoneId, ZoneProvider};
+use npanel_proto::command::{self, envelope::Command};
+use npanel_sdk_types::{CreateDomain, Domain, Operation, Page};
+use npanel_state::OwnedFilter;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    answer::{created, deleted, id, made},
+    app::App,
+    asked::Asked,
+    body::Body,
+    convergence::convergence,
+    problem::Failure,
+    query::{Query, WaitQuery, list_query},
+};
+use crate::auth::Caller;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+}
+
+list_query! {
+    /// Which domains.
+    DomainsQuery, DomainId {
+        /// Only of this account.
+        #[param(value_type = Option<String>, format = "uuid")]
+        account_id: AccountId,
+        /// Only with this name.
+        #[param(value_type = Option<String>)]
+        name: Fqdn,
+    }
+}
+
+fn shown(row: npanel_state::Domain) -> Domain {
+    Domain {
+        id: row.id,
+        account_id: row.account_id,
+        name: row.name,
+        document_root: row.document_root,
+        zone_id: row.zone_id,
+        created_at: row.created_at,
+        convergence: convergence(row.convergence),
+    }
+}
+
+async fn read(app: &App, caller: &Caller, id: DomainId) -> Result<Domain, Failure> {
+    app.find("domain", || app.reader().domain(caller.tenant_id, id)).await.map(shown)
+}
+
+/// The command that makes a domain. A new zone comes without record sets: the state machine adds the address
+/// of the web node, which only the leader knows.
+pub(super) fn command(
+    account: AccountId,
+    name: Fqdn,
+    document_root: Option<DocumentRoot>,
+    create_zone: bool,
+    operation: OperationId,
+) -> command::CreateDomain {
+    let zone = create_zone.then(|| zone(account, &name, operation));
+    command::CreateDomain {
+        domain_id: DomainId::generate().to_bytes(),
+        account_id: account.to_bytes(),
+        document_root: document_root.unwrap_or_else(|| DocumentRoot::of_domain(&name)).into(),
+        name: name.into(),
+        operation_id: operation.to_bytes(),
+        zone,
+    }
+}
+
+/// The command that makes a zone.
+pub(super) fn zone(account: AccountId, name: &Fqdn, operation: OperationId) -> command::CreateZone {
+    command::CreateZone {
+        zone_id: ZoneId::generate().to_bytes(),
+        account_id: account.to_bytes(),
+        name: name.to_string(),
+        provider: ZoneProvider::PowerDns.as_str().to_owned(),
+        operation_id: operation.to_bytes(),
+        ..command::CreateZone::default()
+    }
+}
+
+/// Put a domain on an account: zone, certificate, site.
+#[utoipa::path(post, path = "/v1/domains", operation_id = "domain.create", tag = "domains",
+    params(WaitQuery), request_body = CreateDomain,
+    responses((status = 201, description = "Made, and converged if that was waited for", body = Domain),
+        (status = 202, description = "Made, and not converged at the timeout", body = Domain)))]
+async fn create(
+    State(app): State<App>,
+    asked: Asked,
+    Query(wait): Query<WaitQuery>,
+    Body { value, bytes }: Body<CreateDomain>,
+) -> Result<Response, Failure> {
+    let operation = OperationId::generate();
+    let command = command(value.account_id, value.name, value.document_root, value.create_zone, operation);
+    let accepted = app.propose(&asked, &bytes, Command::CreateDomain(command)).await?;
+    let id = made(&accepted, DomainId::from_bytes)?;
+    let path = format!("/v1/domains/{id}");
+    created(&app, &accepted, Some(&wait), path, || read(&app, &asked.caller, id)).await
+}
+
+/// List domains.
+#[utoipa::path(get, path = "/v1/domains", operation_id = "domain.list", tag = "domains",
+    params(DomainsQuery), responses((status = 200, description = "Some of them", body = Page<Domain>)))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<DomainsQuery>,
+) -> Result<Json<Page<Domain>>, Failure> {
+    let paging = query.paging()?;
+    let filter = OwnedFilter { account_id: query.account_id, name: query.name.map(String::from) };
+    let rows = app.reader().domains(caller.tenant_id, filter, &paging.rows()).await?;
+    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+}
+
+/// Show a domain.
+#[utoipa::path(get, path = "/v1/domains/{id}", operation_id = "domain.get", tag = "domains",
+    params(("id" = String, Path, format = "uuid", description = "The domain")),
+    responses((status = 200, description = "The domain", body = Domain)))]
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path(text): Path<String>,
+) -> Result<Json<Domain>, Failure> {
+    read(&app, &caller, id("domain", &text)?).await.map(Json)
+}
+
+/// Undo a domain.
+#[utoipa::path(delete, path = "/v1/domains/{id}", operation_id = "domain.delete", tag = "domains",
+    params(("id" = String, Path, format = "uuid", description = "The domain"), WaitQuery),
+    responses((status = 200, description = "Removed, as was waited for", body = Operation),
+        (status = 202, description = "Being removed", body = Operation)))]
+async fn delete(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+    Query(wait): Query<WaitQuery>,
+) -> Result<Response, Failure> {
+    let command = command::DeleteDomain {
+        domain_id: id::<DomainId>("domain", &text)?.to_bytes(),
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    let accepted = app.propose(&asked, &[], Command::DeleteDomain(command)).await?;
+    deleted(&app, &asked, &accepted, Some(&wait)).await
+}

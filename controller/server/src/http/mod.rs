@@ -1,0 +1,37 @@
+//! The REST API: HTTPS under `/v1`, one file per noun.
+//!
+//! What runs inside: [`serve`] accepts connections, each in a task of its own, until it is told to stop; then
+//! it lets requests at work finish. A request passes, from outside in: its context (request id, trace span,
+//! metrics, problems), the body limit, the deadline, the gate (`auth`), its handler. Handlers keep nothing.
+
+mod accounts;
+mod answer;
+mod api_keys;
+mod app;
+mod asked;
+mod body;
+mod cluster;
+mod context;
+mod convergence;
+mod database_users;
+mod databases;
+mod domains;
+mod nodes;
+mod operations;
+mod password;
+mod plans;
+mod problem;
+mod query;
+mod record_sets;
+mod router;
+mod serve;
+mod tenants;
+mod tokens;
+mod zones;
+
+pub use app::{NodePresence, Presence, Services};
+pub(crate) use nodes::status as node_status;
+pub(crate) use problem::Failure;
+pub use router::router;
+pub(crate) use router::{api, document_of};
+pub use serve::serve;

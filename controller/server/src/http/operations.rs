@@ -1,0 +1,93 @@
+//! `/v1/operations`.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use npanel_model::OperationId;
+use npanel_sdk_types::{Operation, OperationStatus, Page};
+use npanel_state::OperationFilter;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    answer::id,
+    app::App,
+    convergence::open_condition,
+    problem::Failure,
+    query::{Query, WaitQuery, list_query},
+};
+use crate::auth::Caller;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get))
+}
+
+list_query! {
+    /// Which operations.
+    OperationsQuery, OperationId {
+        /// Only about this object, of whatever kind.
+        #[param(value_type = Option<String>, format = "uuid")]
+        object_id: uuid::Uuid,
+    }
+}
+
+fn shown(row: npanel_state::Operation) -> Operation {
+    let status = match row.finished_at {
+        Some(_) => OperationStatus::Succeeded,
+        None if row.waiting_for.iter().any(|(_, condition)| condition.state == "failed") => {
+            OperationStatus::Failed
+        }
+        None => OperationStatus::Converging,
+    };
+    Operation {
+        id: row.id,
+        action: row.action,
+        tenant_id: row.tenant_id,
+        object_kind: row.object_kind,
+        object_id: uuid::Uuid::from_slice(&row.object_id).map(|id| id.to_string()).unwrap_or_default(),
+        request_id: row.request_id,
+        status,
+        conditions: row.waiting_for.into_iter().map(open_condition).collect(),
+        created_at: row.created_at,
+        finished_at: row.finished_at,
+    }
+}
+
+/// An operation of the caller's.
+pub(super) async fn read(app: &App, caller: &Caller, id: OperationId) -> Result<Operation, Failure> {
+    app.find("operation", || app.reader().operation(caller.tenant_id, id)).await.map(shown)
+}
+
+/// List operations.
+#[utoipa::path(get, path = "/v1/operations", operation_id = "operation.list", tag = "operations",
+    params(OperationsQuery), responses((status = 200, description = "Some of them", body = Page<Operation>)))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<OperationsQuery>,
+) -> Result<Json<Page<Operation>>, Failure> {
+    let paging = query.paging()?;
+    let filter = OperationFilter { object_id: query.object_id.map(|id| id.as_bytes().to_vec()) };
+    let rows = app.reader().operations(caller.tenant_id, filter, &paging.rows()).await?;
+    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+}
+
+/// Show an operation, at once or when it is finished.
+#[utoipa::path(get, path = "/v1/operations/{id}", operation_id = "operation.get", tag = "operations",
+    params(("id" = String, Path, format = "uuid", description = "The operation"), WaitQuery),
+    responses((status = 200, description = "The operation as it is now", body = Operation)))]
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path(text): Path<String>,
+    Query(wait): Query<WaitQuery>,
+) -> Result<Json<Operation>, Failure> {
+    let operation = read(&app, &caller, id("operation", &text)?).await?;
+    match wait.time()? {
+        Some(time) if operation.finished_at.is_none() => {
+            app.is_finished_within(operation.id, time).await?;
+            read(&app, &caller, operation.id).await.map(Json)
+        }
+        _ => Ok(Json(operation)),
+    }
+}

@@ -1,0 +1,113 @@
+//! `/v1/plans`.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::Response,
+};
+use npanel_model::PlanId;
+use npanel_proto::command::{self, envelope::Command};
+use npanel_sdk_types::{CreatePlan, Page, Plan};
+use npanel_state::PlanFilter;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    answer::{created, deleted, id, made},
+    app::App,
+    asked::Asked,
+    body::Body,
+    problem::Failure,
+    query::{Query, list_query},
+    tenants::limit,
+};
+use crate::auth::Caller;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+}
+
+list_query! {
+    /// Which plans.
+    PlansQuery, PlanId {
+        /// Only of this tenant.
+        #[param(value_type = Option<String>, format = "uuid")]
+        tenant_id: npanel_model::TenantId,
+        /// Only with this name.
+        name: String,
+    }
+}
+
+fn shown(row: npanel_state::Plan) -> Plan {
+    Plan {
+        id: row.id,
+        tenant_id: row.tenant_id,
+        name: row.name,
+        disk_mb: row.disk,
+        domains: row.domains,
+        databases: row.databases,
+        php_version: row.php_version,
+        created_at: row.created_at,
+    }
+}
+
+async fn read(app: &App, caller: &Caller, id: PlanId) -> Result<Plan, Failure> {
+    app.find("plan", || app.reader().plan(caller.tenant_id, id)).await.map(shown)
+}
+
+/// Make a plan.
+#[utoipa::path(post, path = "/v1/plans", operation_id = "plan.create", tag = "plans",
+    request_body = CreatePlan, responses((status = 201, description = "Made", body = Plan)))]
+async fn create(
+    State(app): State<App>,
+    asked: Asked,
+    Body { value, bytes }: Body<CreatePlan>,
+) -> Result<Response, Failure> {
+    let command = command::CreatePlan {
+        plan_id: PlanId::generate().to_bytes(),
+        tenant_id: value.tenant_id.unwrap_or(asked.caller.tenant_id).to_bytes(),
+        name: value.name.into(),
+        disk_mb: value.disk_mb.0,
+        domains: limit(value.domains),
+        databases: limit(value.databases),
+        php_version: value.php_version.into(),
+    };
+    let accepted = app.propose(&asked, &bytes, Command::CreatePlan(command)).await?;
+    let id = made(&accepted, PlanId::from_bytes)?;
+    created(&app, &accepted, None, format!("/v1/plans/{id}"), || read(&app, &asked.caller, id)).await
+}
+
+/// List plans.
+#[utoipa::path(get, path = "/v1/plans", operation_id = "plan.list", tag = "plans",
+    params(PlansQuery), responses((status = 200, description = "Some of them", body = Page<Plan>)))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<PlansQuery>,
+) -> Result<Json<Page<Plan>>, Failure> {
+    let paging = query.paging()?;
+    let filter = PlanFilter { tenant_id: query.tenant_id, name: query.name };
+    let rows = app.reader().plans(caller.tenant_id, filter, &paging.rows()).await?;
+    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+}
+
+/// Show a plan.
+#[utoipa::path(get, path = "/v1/plans/{id}", operation_id = "plan.get", tag = "plans",
+    params(("id" = String, Path, format = "uuid", description = "The plan")),
+    responses((status = 200, description = "The plan", body = Plan)))]
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path(text): Path<String>,
+) -> Result<Json<Plan>, Failure> {
+    read(&app, &caller, id("plan", &text)?).await.map(Json)
+}
+
+/// Remove an unused plan.
+#[utoipa::path(delete, path = "/v1/plans/{id}", operation_id = "plan.delete", tag = "plans",
+    params(("id" = String, Path, format = "uuid", description = "The plan")),
+    responses((status = 204, description = "Removed")))]
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
+    let plan_id = id::<PlanId>("plan", &text)?.to_bytes();
+    let command = Command::DeletePlan(command::DeletePlan { plan_id });
+    deleted(&app, &asked, &app.propose(&asked, &[], command).await?, None).await
+}

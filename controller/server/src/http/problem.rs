@@ -1,0 +1,257 @@
+//! Every error of the API, and the one map from errors to HTTP.
+
+use axum::response::{IntoResponse, Response};
+use http::{
+    HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use npanel_model::{Action, RequestId};
+use npanel_proto::command::Refused;
+use npanel_sdk_types::{PROBLEM_MEDIA_TYPE, Problem};
+use npanel_state::{QueryError, RefusalCode};
+
+use crate::agreement::Unproposed;
+
+/// What kind of error it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The state's rules said no.
+    Refused(RefusalCode),
+    /// The body is not JSON.
+    MalformedBody,
+    /// The body is JSON, and not what the route takes.
+    InvalidBody,
+    /// The body is declared to be something else than JSON.
+    UnsupportedMediaType,
+    /// The body is too long.
+    BodyTooLarge,
+    /// The query is not what the route takes.
+    InvalidQuery,
+    /// A header is not what it should be.
+    InvalidHeader,
+    /// There is no such route.
+    NoRoute,
+    /// The route does not take this method.
+    MethodNotAllowed,
+    /// There is no leader at the moment.
+    NoLeader,
+    /// The request took too long.
+    TimedOut,
+    /// The request was not read as HTTP says.
+    BadRequest,
+    /// The controller is at fault.
+    Internal,
+}
+
+/// What an error kind means to the caller: status, code, title.
+fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
+    let status = match kind {
+        Kind::Refused(code) => return refusal_meaning(code),
+        Kind::MalformedBody | Kind::InvalidHeader | Kind::BadRequest => StatusCode::BAD_REQUEST,
+        Kind::InvalidBody | Kind::InvalidQuery => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Kind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::NoRoute => StatusCode::NOT_FOUND,
+        Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Kind::NoLeader | Kind::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let (code, title) = match kind {
+        Kind::Refused(_) => unreachable!("answered above"),
+        Kind::MalformedBody => ("malformed_body", "The body is not JSON"),
+        Kind::InvalidBody => ("invalid_body", "The body is not what the route takes"),
+        Kind::UnsupportedMediaType => ("unsupported_media_type", "The body is not declared to be JSON"),
+        Kind::BodyTooLarge => ("body_too_large", "The body is too long"),
+        Kind::InvalidQuery => ("invalid_query", "The query is not what the route takes"),
+        Kind::InvalidHeader => ("invalid_header", "A header is not what it should be"),
+        Kind::NoRoute => ("no_route", "There is no such route"),
+        Kind::MethodNotAllowed => ("method_not_allowed", "The route does not take this method"),
+        Kind::NoLeader => ("no_leader", "The controllers have no leader"),
+        Kind::TimedOut => ("timed_out", "The request took too long"),
+        Kind::BadRequest => ("bad_request", "The request is not readable"),
+        Kind::Internal => ("internal", "The controller is at fault"),
+    };
+    (status, code, title)
+}
+
+fn refusal_meaning(code: RefusalCode) -> (StatusCode, &'static str, &'static str) {
+    use RefusalCode as R;
+    let (status, title) = match code {
+        R::NotFound => (StatusCode::NOT_FOUND, "There is no such object"),
+        R::Forbidden => (StatusCode::FORBIDDEN, "The API key does not allow this"),
+        R::Unauthenticated => (StatusCode::UNAUTHORIZED, "The API key is not good"),
+        R::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "A value is not allowed"),
+        R::NameTaken => (StatusCode::CONFLICT, "The name is taken"),
+        R::NameOverlaps => (StatusCode::CONFLICT, "The name overlaps another account's"),
+        R::LimitReached => (StatusCode::CONFLICT, "A limit is reached"),
+        R::InUse => (StatusCode::CONFLICT, "The object is in use"),
+        R::Deleting => (StatusCode::CONFLICT, "The object is being deleted"),
+        R::NoNode => (StatusCode::CONFLICT, "No node can take it"),
+        R::TokenInvalid => (StatusCode::FORBIDDEN, "The token is not good"),
+        R::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "The idempotency key was used before"),
+        R::Unavailable => (StatusCode::UNPROCESSABLE_ENTITY, "The fleet does not offer this"),
+        R::AlreadyInitialised => (StatusCode::CONFLICT, "The cluster exists already"),
+        R::UnknownCommand => (StatusCode::INTERNAL_SERVER_ERROR, "The controllers' versions do not match"),
+    };
+    (status, code.as_str(), title)
+}
+
+/// An error on its way to the caller. It becomes a problem where the request's id is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    kind: Kind,
+    detail: String,
+    field: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), field: None }
+    }
+
+    pub(crate) fn at(self, field: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
+
+    pub(crate) fn invalid(field: &str, detail: impl ToString) -> Self {
+        Self::new(Kind::Refused(RefusalCode::Invalid), detail.to_string()).at(field)
+    }
+
+    pub(crate) fn not_found(what: &str) -> Self {
+        Self::new(Kind::Refused(RefusalCode::NotFound), format!("there is no such {what}"))
+    }
+
+    /// The same for every reason, so that nobody learns which part was wrong.
+    pub(crate) fn unauthenticated() -> Self {
+        Self::new(
+            Kind::Refused(RefusalCode::Unauthenticated),
+            "the API key is missing, unknown, expired or revoked",
+        )
+    }
+
+    pub(crate) fn forbidden(action: Action) -> Self {
+        Self::new(Kind::Refused(RefusalCode::Forbidden), format!("this API key does not allow {action}"))
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(Kind::MethodNotAllowed, "the route does not take this method")
+    }
+
+    /// The cause goes to the log, not to the caller.
+    pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a request failed");
+        Self::new(Kind::Internal, "the controller could not do it; its log says why")
+    }
+
+    /// What axum's and tower's own error answers mean, which have no problem in them.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::new(Kind::NoRoute, "there is no such route"),
+            StatusCode::METHOD_NOT_ALLOWED => Self::method_not_allowed(),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new(Kind::BodyTooLarge, "a body has at most 1 MiB"),
+            status if status.is_client_error() => Self::new(Kind::BadRequest, "the request is not readable"),
+            status => Self::internal(&format!("status {status}")),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The answer that the caller sees.
+    pub(crate) fn answer(self, request_id: RequestId) -> Response {
+        let (status, code, title) = meaning(self.kind);
+        let problem = Problem {
+            kind: format!("/problems/{code}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            code: code.to_owned(),
+            detail: self.detail,
+            field: self.field,
+            request_id: request_id.to_string(),
+        };
+        let mut response = (status, axum::Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = meaning(self.kind).0.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<QueryError> for Failure {
+    fn from(error: QueryError) -> Self {
+        let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
+        Self::internal(&format!("{error}{cause}"))
+    }
+}
+
+impl From<Unproposed> for Failure {
+    fn from(error: Unproposed) -> Self {
+        match error {
+            Unproposed::NoLeader => Self::new(
+                Kind::NoLeader,
+                format!("{error}; a write may still happen: repeat it with the same Idempotency-Key"),
+            ),
+            Unproposed::Stopped(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        let Some(code) = RefusalCode::from_text(&refused.code) else {
+            return Self::internal(&format!("unknown refusal {}: {}", refused.code, refused.message));
+        };
+        let failure = Self::new(Kind::Refused(code), refused.message);
+        match refused.field.trim_start_matches('/') {
+            // The id is in the path, or was made here: no field of the caller's.
+            "" | "id" => failure,
+            field => failure.at(field.replace('/', ".")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_is_a_client_error_or_says_that_the_server_is_at_fault() {
+        for code in RefusalCode::ALL {
+            let (status, text, title) = refusal_meaning(*code);
+            assert!(status.is_client_error() || *code == RefusalCode::UnknownCommand, "{text}");
+            assert!(!title.is_empty() && text == code.as_str());
+        }
+    }
+
+    #[test]
+    fn a_refusals_field_is_the_callers() {
+        let refused = |field: &str| Refused {
+            code: "name_taken".into(),
+            message: "x is taken".into(),
+            field: field.into(),
+        };
+        assert_eq!(Failure::from(refused("/name")).field.as_deref(), Some("name"));
+        assert_eq!(Failure::from(refused("/id")).field, None);
+        assert_eq!(Failure::from(refused("")).kind, Kind::Refused(RefusalCode::NameTaken));
+    }
+}

@@ -1,0 +1,171 @@
+//! Query parameters: pages and waiting.
+
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use npanel_sdk_types::Page;
+use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::IntoParams;
+
+use super::{
+    body::named,
+    problem::{Failure, Kind},
+};
+
+/// The most items that one answer lists.
+const MOST_ITEMS: u32 = 200;
+/// How many items an answer lists if the request does not say.
+const USUAL_ITEMS: u32 = 100;
+/// The longest that a request waits for the fleet.
+const LONGEST_WAIT_SECONDS: u32 = 300;
+/// How long a request waits if it does not say.
+const USUAL_WAIT_SECONDS: u32 = 30;
+
+/// The query's parameters.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let query = axum::extract::Query::<T>::try_from_uri(&parts.uri).map_err(|rejection| {
+            let text = std::error::Error::source(&rejection)
+                .map_or_else(|| rejection.to_string(), ToString::to_string);
+            // "<parameter>: <what is wrong>", or serde's own words about a field.
+            let field = match text.split_once(": ") {
+                Some((field, _)) if !field.contains(' ') => Some(field.to_owned()),
+                _ => named(&text).map(str::to_owned),
+            };
+            let failure = Failure::new(Kind::InvalidQuery, text);
+            match field {
+                Some(field) => failure.at(field),
+                None => failure,
+            }
+        })?;
+        Ok(Self(query.0))
+    }
+}
+
+/// Which part of a list is wanted, and how its answer is made.
+pub(crate) struct Paging {
+    limit: u32,
+    after: Option<Vec<u8>>,
+}
+
+impl Paging {
+    pub(crate) fn new(limit: Option<u32>, after: Option<Vec<u8>>) -> Result<Self, Failure> {
+        let limit = limit.unwrap_or(USUAL_ITEMS);
+        if (1..=MOST_ITEMS).contains(&limit) {
+            return Ok(Self { limit, after });
+        }
+        let detail = format!("a limit is 1 to {MOST_ITEMS} (got {limit})");
+        Err(Failure::new(Kind::InvalidQuery, detail).at("limit"))
+    }
+
+    /// One row more than wanted, to know whether there are more.
+    pub(crate) fn rows(&self) -> npanel_state::Page {
+        npanel_state::Page { after: self.after.clone(), limit: self.limit + 1 }
+    }
+
+    /// The page of these rows.
+    pub(crate) fn page<R, T>(
+        &self,
+        mut rows: Vec<R>,
+        id: impl Fn(&R) -> String,
+        show: impl FnMut(R) -> T,
+    ) -> axum::Json<Page<T>> {
+        let wanted = self.limit as usize;
+        let next = (rows.len() > wanted).then(|| id(&rows[wanted - 1]));
+        rows.truncate(wanted);
+        axum::Json(Page { items: rows.into_iter().map(show).collect(), next })
+    }
+}
+
+/// Makes the query type of a list: `limit`, `after` and filters.
+macro_rules! list_query {
+    ($(#[$doc:meta])* $name:ident, $id:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
+        #[serde(deny_unknown_fields)]
+        #[into_params(parameter_in = Query)]
+        pub(crate) struct $name {
+            /// How many items at most: 1 to 200; 100 if absent.
+            #[param(minimum = 1, maximum = 200)]
+            limit: Option<u32>,
+            /// The cursor that the answer before gave as `next`.
+            #[param(value_type = Option<String>, format = "uuid")]
+            after: Option<npanel_model::$id>,
+            $($(#[$field_doc])* $field: Option<$type>,)*
+        }
+
+        impl $name {
+            fn paging(&self) -> Result<$crate::http::query::Paging, $crate::http::problem::Failure> {
+                $crate::http::query::Paging::new(self.limit, self.after.map(npanel_model::$id::to_bytes))
+            }
+        }
+    };
+}
+pub(crate) use list_query;
+
+/// Whether a write's answer waits for the fleet.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct WaitQuery {
+    /// `converged`: answer when the fleet has done it, or at the timeout.
+    #[param(value_type = Option<String>, example = "converged")]
+    wait: Option<WaitFor>,
+    /// How many seconds to wait: at most 300; 30 if absent.
+    #[param(maximum = 300)]
+    timeout: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WaitFor {
+    Converged,
+}
+
+impl WaitQuery {
+    /// How long to wait, if at all.
+    pub(crate) fn time(&self) -> Result<Option<Duration>, Failure> {
+        let seconds = self.timeout.unwrap_or(USUAL_WAIT_SECONDS);
+        if seconds > LONGEST_WAIT_SECONDS {
+            let detail = format!("a timeout is at most {LONGEST_WAIT_SECONDS} seconds (got {seconds})");
+            return Err(Failure::new(Kind::InvalidQuery, detail).at("timeout"));
+        }
+        Ok(self.wait.map(|WaitFor::Converged| Duration::from_secs(seconds.into())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_page_leads_to_the_next() {
+        let paging = Paging::new(Some(2), None).expect("a page");
+        assert_eq!(paging.rows().limit, 3);
+        let page = paging.page(vec![1, 2, 3], ToString::to_string, |row| row);
+        assert_eq!((page.0.items, page.0.next), (vec![1, 2], Some("2".to_owned())));
+        let page = paging.page(vec![1, 2], ToString::to_string, |row| row);
+        assert_eq!((page.0.items, page.0.next), (vec![1, 2], None));
+    }
+
+    #[test]
+    fn no_page_is_endless() {
+        for limit in [0, 201, 1_000_000, u32::MAX] {
+            assert!(Paging::new(Some(limit), None).is_err(), "{limit}");
+        }
+    }
+
+    #[test]
+    fn waiting_has_an_end() {
+        let query = |timeout| WaitQuery { wait: Some(WaitFor::Converged), timeout };
+        assert_eq!(query(None).time(), Ok(Some(Duration::from_secs(30))));
+        assert_eq!(query(Some(300)).time(), Ok(Some(Duration::from_secs(300))));
+        assert!(query(Some(301)).time().is_err());
+        assert_eq!(WaitQuery { wait: None, timeout: None }.time(), Ok(None));
+    }
+}

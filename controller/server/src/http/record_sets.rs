@@ -1,0 +1,151 @@
+//! `/v1/zones/{zone_id}/record-sets`.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::Response,
+};
+use npanel_model::{OperationId, RecordData, RecordSetId, RecordType, ZoneId, validate_record_set};
+use npanel_proto::command::{self, envelope::Command};
+use npanel_sdk_types::{CreateRecordSet, Operation, Page, RecordSet};
+use npanel_state::RecordSetFilter;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    answer::{created, deleted, id, made},
+    app::App,
+    asked::Asked,
+    body::Body,
+    convergence::convergence,
+    problem::Failure,
+    query::{Query, WaitQuery, list_query},
+    zones,
+};
+use crate::auth::Caller;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+}
+
+list_query! {
+    /// Which record sets.
+    RecordSetsQuery, RecordSetId {
+        /// Only with this name, relative to the zone.
+        name: String,
+        /// Only of this type.
+        #[serde(rename = "type")]
+        #[param(value_type = Option<String>)]
+        kind: RecordType,
+    }
+}
+
+fn shown(row: npanel_state::RecordSet, zone: &npanel_state::Zone) -> RecordSet {
+    RecordSet {
+        id: row.id,
+        zone_id: row.zone_id,
+        name: row.name,
+        kind: row.kind,
+        ttl_seconds: row.ttl,
+        records: row.records,
+        created_at: row.created_at,
+        convergence: convergence(zone.convergence.clone()),
+    }
+}
+
+async fn read(app: &App, caller: &Caller, zone: ZoneId, id: RecordSetId) -> Result<RecordSet, Failure> {
+    let row = app.find("record set", || app.reader().record_set(caller.tenant_id, zone, id)).await?;
+    Ok(shown(row, &zones::row(app, caller, zone).await?))
+}
+
+/// Add a record set to a zone.
+#[utoipa::path(post, path = "/v1/zones/{zone_id}/record-sets", operation_id = "dns.add_record",
+    tag = "record-sets", params(("zone_id" = String, Path, format = "uuid", description = "The zone"), WaitQuery),
+    request_body = CreateRecordSet,
+    responses((status = 201, description = "Made, and converged if that was waited for", body = RecordSet),
+        (status = 202, description = "Made, and not converged at the timeout", body = RecordSet)))]
+async fn create(
+    State(app): State<App>,
+    asked: Asked,
+    Path(zone): Path<String>,
+    Query(wait): Query<WaitQuery>,
+    Body { value, bytes }: Body<CreateRecordSet>,
+) -> Result<Response, Failure> {
+    let zone: ZoneId = id("zone", &zone)?;
+    let records = validate_record_set(&value.name, value.kind, &value.records)
+        .map_err(|error| Failure::invalid("records", error))?;
+    let command = command::AddRecordSet {
+        record_set_id: RecordSetId::generate().to_bytes(),
+        zone_id: zone.to_bytes(),
+        name: value.name.into(),
+        r#type: value.kind.as_str().to_owned(),
+        ttl_seconds: value.ttl_seconds.seconds(),
+        records: records.iter().map(RecordData::canonical).collect(),
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    let accepted = app.propose(&asked, &bytes, Command::AddRecordSet(command)).await?;
+    let id = made(&accepted, RecordSetId::from_bytes)?;
+    let path = format!("/v1/zones/{zone}/record-sets/{id}");
+    created(&app, &accepted, Some(&wait), path, || read(&app, &asked.caller, zone, id)).await
+}
+
+/// List a zone's record sets.
+#[utoipa::path(get, path = "/v1/zones/{zone_id}/record-sets", operation_id = "dns.list_records",
+    tag = "record-sets",
+    params(("zone_id" = String, Path, format = "uuid", description = "The zone"), RecordSetsQuery),
+    responses((status = 200, description = "Some of them", body = Page<RecordSet>)))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Path(zone): Path<String>,
+    Query(query): Query<RecordSetsQuery>,
+) -> Result<Json<Page<RecordSet>>, Failure> {
+    let paging = query.paging()?;
+    let zone = zones::row(&app, &caller, id("zone", &zone)?).await?;
+    let filter = RecordSetFilter { name: query.name, kind: query.kind };
+    let rows = app.reader().record_sets(caller.tenant_id, zone.id, filter, &paging.rows()).await?;
+    Ok(paging.page(rows, |row| row.id.to_string(), |row| shown(row, &zone)))
+}
+
+/// Show a record set.
+#[utoipa::path(get, path = "/v1/zones/{zone_id}/record-sets/{id}", operation_id = "dns.get_record",
+    tag = "record-sets",
+    params(("zone_id" = String, Path, format = "uuid", description = "The zone"),
+        ("id" = String, Path, format = "uuid", description = "The record set")),
+    responses((status = 200, description = "The record set", body = RecordSet)))]
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path((zone, text)): Path<(String, String)>,
+) -> Result<Json<RecordSet>, Failure> {
+    read(&app, &caller, id("zone", &zone)?, id("record set", &text)?).await.map(Json)
+}
+
+/// Remove a record set.
+#[utoipa::path(delete, path = "/v1/zones/{zone_id}/record-sets/{id}", operation_id = "dns.delete_record",
+    tag = "record-sets",
+    params(("zone_id" = String, Path, format = "uuid", description = "The zone"),
+        ("id" = String, Path, format = "uuid", description = "The record set"), WaitQuery),
+    responses((status = 200, description = "Removed, as was waited for", body = Operation),
+        (status = 202, description = "Being removed", body = Operation)))]
+async fn delete(
+    State(app): State<App>,
+    asked: Asked,
+    Path((zone, text)): Path<(String, String)>,
+    Query(wait): Query<WaitQuery>,
+) -> Result<Response, Failure> {
+    let (zone, set): (ZoneId, RecordSetId) = (id("zone", &zone)?, id("record set", &text)?);
+    let tenant = asked.caller.tenant_id;
+    // The command names the record set alone; that it is in this zone is the path's claim. A repetition of a
+    // deletion that happened does not find it any more, and is answered by its idempotency key.
+    if let Some(other) = app.reader().zone_of_record_set(tenant, set).await?
+        && other != zone
+    {
+        return Err(Failure::not_found("record set"));
+    }
+    let command = command::DeleteRecordSet {
+        record_set_id: set.to_bytes(),
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    let accepted = app.propose(&asked, &[], Command::DeleteRecordSet(command)).await?;
+    deleted(&app, &asked, &accepted, Some(&wait)).await
+}

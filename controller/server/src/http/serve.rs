@@ -1,0 +1,114 @@
+//! Accepting HTTPS connections.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+use super::asked::Peer;
+
+/// Connections at one time: each costs a file descriptor and some buffers.
+const MOST_CONNECTIONS: usize = 4096;
+/// Streams at one time on an HTTP/2 connection.
+const MOST_STREAMS: u32 = 128;
+/// How long a client may take for the TLS handshake, and for a request's header.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long requests at work may go on after the stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serves the API on a listener until `stop` ends; then lets requests at work finish, for ten seconds.
+///
+/// # Errors
+/// Never for a single connection; if the listener itself is broken.
+pub async fn serve(
+    router: Router,
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    stop: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let acceptor = TlsAcceptor::from(tls);
+    let graceful = GracefulShutdown::new();
+    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let permit = room.clone().acquire_owned();
+        let accepted = async { (permit.await, listener.accept().await) };
+        let (permit, (stream, peer)) = tokio::select! {
+            () = &mut stop => break,
+            (permit, accepted) = accepted => match (permit, accepted) {
+                (Ok(permit), Ok(accepted)) => (permit, accepted),
+                (Err(closed), _) => return Err(io::Error::other(closed)),
+                (_, Err(error)) => {
+                    // Of one connection, or for want of file descriptors: others may fare better.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+        };
+        let connection =
+            Connection { stream, peer, permit, router: router.clone(), acceptor: acceptor.clone() };
+        tokio::spawn(connection.run(graceful.watcher()));
+    }
+    drop(listener);
+    if timeout(GRACE, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were cut off at the stop");
+    }
+    Ok(())
+}
+
+struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    permit: OwnedSemaphorePermit,
+    router: Router,
+    acceptor: TlsAcceptor,
+}
+
+impl Connection {
+    async fn run(self, watcher: hyper_util::server::graceful::Watcher) {
+        let peer = self.peer;
+        // A small answer must not wait for the acknowledgement of the one before.
+        if let Err(error) = self.stream.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
+        }
+        let stream = match timeout(PATIENCE, self.acceptor.accept(self.stream)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::debug!(%peer, %error, "the TLS handshake failed"),
+            Err(_) => return tracing::debug!(%peer, "the TLS handshake took too long"),
+        };
+        let service = self.router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            request.map(axum::body::Body::new)
+        });
+        let builder = builder();
+        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        if let Err(error) = watcher.watch(connection.into_owned()).await {
+            tracing::debug!(%peer, %error, "a connection ended early");
+        }
+        drop(self.permit);
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MOST_STREAMS)
+        .keep_alive_interval(Some(Duration::from_secs(30)))
+        .keep_alive_timeout(PATIENCE);
+    builder
+}

@@ -1,0 +1,117 @@
+//! `/v1/tenants`.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::Response,
+};
+use npanel_model::{Limit, TenantId};
+use npanel_pki::DataKey;
+use npanel_proto::command::{self, envelope::Command};
+use npanel_sdk_types::{CreateTenant, Page, Tenant};
+use npanel_state::TenantFilter;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    answer::{created, deleted, id, made},
+    app::App,
+    asked::Asked,
+    body::Body,
+    problem::Failure,
+    query::{Query, list_query},
+};
+use crate::auth::Caller;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+}
+
+list_query! {
+    /// Which tenants.
+    TenantsQuery, TenantId {
+        /// Only those directly beneath this one.
+        #[param(value_type = Option<String>, format = "uuid")]
+        parent_id: TenantId,
+        /// Only with this name.
+        name: String,
+    }
+}
+
+fn shown(row: npanel_state::Tenant) -> Tenant {
+    Tenant {
+        id: row.id,
+        parent_id: row.parent_id,
+        name: row.name,
+        account_limit: row.account_limit,
+        may_oversell: row.may_oversell,
+        created_at: row.created_at,
+    }
+}
+
+async fn read(app: &App, caller: &Caller, id: TenantId) -> Result<Tenant, Failure> {
+    app.find("tenant", || app.reader().tenant(caller.tenant_id, id)).await.map(shown)
+}
+
+/// Make a tenant.
+#[utoipa::path(post, path = "/v1/tenants", operation_id = "tenant.create", tag = "tenants",
+    request_body = CreateTenant, responses((status = 201, description = "Made", body = Tenant)))]
+async fn create(
+    State(app): State<App>,
+    asked: Asked,
+    Body { value, bytes }: Body<CreateTenant>,
+) -> Result<Response, Failure> {
+    let tenant_id = TenantId::generate();
+    let wrapped = app.cluster_key.wrap(tenant_id, &DataKey::generate());
+    let command = command::CreateTenant {
+        tenant_id: tenant_id.to_bytes(),
+        parent_id: value.parent_id.unwrap_or(asked.caller.tenant_id).to_bytes(),
+        name: value.name.into(),
+        wrapped_data_key: wrapped.map_err(|error| Failure::internal(&error))?,
+        account_limit: limit(value.account_limit),
+        may_oversell: value.may_oversell,
+    };
+    let accepted = app.propose(&asked, &bytes, Command::CreateTenant(command)).await?;
+    let id = made(&accepted, TenantId::from_bytes)?;
+    created(&app, &accepted, None, format!("/v1/tenants/{id}"), || read(&app, &asked.caller, id)).await
+}
+
+/// A limit as commands carry it: absent means unlimited.
+pub(super) fn limit(limit: Limit) -> Option<u64> {
+    limit.into()
+}
+
+/// List tenants.
+#[utoipa::path(get, path = "/v1/tenants", operation_id = "tenant.list", tag = "tenants",
+    params(TenantsQuery), responses((status = 200, description = "Some of them", body = Page<Tenant>)))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<TenantsQuery>,
+) -> Result<Json<Page<Tenant>>, Failure> {
+    let paging = query.paging()?;
+    let filter = TenantFilter { parent_id: query.parent_id, name: query.name };
+    let rows = app.reader().tenants(caller.tenant_id, filter, &paging.rows()).await?;
+    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+}
+
+/// Show a tenant.
+#[utoipa::path(get, path = "/v1/tenants/{id}", operation_id = "tenant.get", tag = "tenants",
+    params(("id" = String, Path, format = "uuid", description = "The tenant")),
+    responses((status = 200, description = "The tenant", body = Tenant)))]
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path(text): Path<String>,
+) -> Result<Json<Tenant>, Failure> {
+    read(&app, &caller, id("tenant", &text)?).await.map(Json)
+}
+
+/// Remove an empty tenant.
+#[utoipa::path(delete, path = "/v1/tenants/{id}", operation_id = "tenant.delete", tag = "tenants",
+    params(("id" = String, Path, format = "uuid", description = "The tenant")),
+    responses((status = 204, description = "Removed")))]
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
+    let tenant_id = id::<TenantId>("tenant", &text)?.to_bytes();
+    let command = Command::DeleteTenant(command::DeleteTenant { tenant_id });
+    deleted(&app, &asked, &app.propose(&asked, &[], command).await?, None).await
+}

@@ -1,0 +1,119 @@
+//! `/v1/tokens`.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::Response,
+};
+use npanel_model::{Timestamp, TokenId};
+use npanel_pki::BootstrapToken;
+use npanel_proto::command::{self, envelope::Command};
+use npanel_sdk_types::{CreateToken, Page, Token};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    answer::{created, deleted, id, made},
+    app::App,
+    asked::Asked,
+    body::Body,
+    problem::Failure,
+    query::{Query, list_query},
+};
+
+/// The pool of nodes for which none was named.
+const USUAL_POOL: &str = "default";
+const SHORTEST_SECONDS: u32 = 60;
+/// A week: the state machine's rule, said here as well so that the answer names what was sent.
+const LONGEST_SECONDS: u32 = 7 * 24 * 3600;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+}
+
+list_query! {
+    /// Which bootstrap tokens.
+    TokensQuery, TokenId {}
+}
+
+fn shown(row: npanel_state::Token) -> Token {
+    Token {
+        id: row.id,
+        role: row.role,
+        uses: row.uses_allowed,
+        uses_left: row.uses_left,
+        pool: row.pool,
+        token: None,
+        expires_at: row.expires_at,
+        created_at: row.created_at,
+    }
+}
+
+async fn read(app: &App, id: TokenId) -> Result<Token, Failure> {
+    app.find("token", || app.reader().token(id)).await.map(shown)
+}
+
+/// Make a bootstrap token.
+#[utoipa::path(post, path = "/v1/tokens", operation_id = "token.create", tag = "tokens",
+    request_body = CreateToken,
+    responses((status = 201, description = "Made; the token is shown this once", body = Token)))]
+async fn create(
+    State(app): State<App>,
+    asked: Asked,
+    Body { value, bytes }: Body<CreateToken>,
+) -> Result<Response, Failure> {
+    if !(SHORTEST_SECONDS..=LONGEST_SECONDS).contains(&value.ttl_seconds) {
+        let bounds = format!("{SHORTEST_SECONDS} to {LONGEST_SECONDS}");
+        let detail = format!("a token is good for {bounds} seconds (got {})", value.ttl_seconds);
+        return Err(Failure::invalid("ttl_seconds", detail));
+    }
+    let token = BootstrapToken::generate(app.ca_pin);
+    let expires = Timestamp::now().plus(Duration::from_secs(value.ttl_seconds.into()));
+    let command = command::CreateToken {
+        token_id: token.credential.id.to_bytes(),
+        role: value.role.as_str().to_owned(),
+        secret_hash: token.credential.secret.hash().to_bytes(),
+        uses: value.uses,
+        expires_millis: expires.as_millis(),
+        pool: value.pool.map_or_else(|| USUAL_POOL.to_owned(), String::from),
+    };
+    let accepted = app.propose(&asked, &bytes, Command::CreateToken(command)).await?;
+    let id = made(&accepted, TokenId::from_bytes)?;
+    // A repetition made no token: its secret opens nothing.
+    let once = (id == token.credential.id).then(|| token.reveal());
+    created(&app, &accepted, None, format!("/v1/tokens/{id}"), || async {
+        Ok(Token { token: once, ..read(&app, id).await? })
+    })
+    .await
+}
+
+/// List bootstrap tokens.
+#[utoipa::path(get, path = "/v1/tokens", operation_id = "token.list", tag = "tokens",
+    params(TokensQuery), responses((status = 200, description = "Some of them", body = Page<Token>)))]
+async fn list(
+    State(app): State<App>,
+    Query(query): Query<TokensQuery>,
+) -> Result<Json<Page<Token>>, Failure> {
+    let paging = query.paging()?;
+    let rows = app.reader().tokens(&paging.rows()).await?;
+    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+}
+
+/// Show a bootstrap token (never its secret).
+#[utoipa::path(get, path = "/v1/tokens/{id}", operation_id = "token.get", tag = "tokens",
+    params(("id" = String, Path, format = "uuid", description = "The token")),
+    responses((status = 200, description = "The token", body = Token)))]
+async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Json<Token>, Failure> {
+    read(&app, id("token", &text)?).await.map(Json)
+}
+
+/// Withdraw a bootstrap token.
+#[utoipa::path(delete, path = "/v1/tokens/{id}", operation_id = "token.delete", tag = "tokens",
+    params(("id" = String, Path, format = "uuid", description = "The token")),
+    responses((status = 204, description = "Withdrawn")))]
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
+    let token_id = id::<TokenId>("token", &text)?.to_bytes();
+    let command = Command::DeleteToken(command::DeleteToken { token_id });
+    deleted(&app, &asked, &app.propose(&asked, &[], command).await?, None).await
+}

@@ -1,0 +1,125 @@
+//! `/v1/zones`.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::Response,
+};
+use npanel_model::{Fqdn, OperationId, ZoneId};
+use npanel_proto::command::{self, envelope::Command};
+use npanel_sdk_types::{CreateZone, Operation, Page, Zone};
+use npanel_state::OwnedFilter;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    answer::{created, deleted, id, made},
+    app::App,
+    asked::Asked,
+    body::Body,
+    convergence::convergence,
+    domains,
+    problem::Failure,
+    query::{Query, WaitQuery, list_query},
+};
+use crate::auth::Caller;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+}
+
+list_query! {
+    /// Which zones.
+    ZonesQuery, ZoneId {
+        /// Only of this account.
+        #[param(value_type = Option<String>, format = "uuid")]
+        account_id: npanel_model::AccountId,
+        /// Only with this name.
+        #[param(value_type = Option<String>)]
+        name: Fqdn,
+    }
+}
+
+fn shown(row: npanel_state::Zone) -> Zone {
+    Zone {
+        id: row.id,
+        account_id: row.account_id,
+        name: row.name,
+        provider: row.provider,
+        name_servers: row.name_servers,
+        node_ids: row.nodes,
+        created_at: row.created_at,
+        convergence: convergence(row.convergence),
+    }
+}
+
+/// A zone of the caller's; also for its record sets.
+pub(super) async fn row(app: &App, caller: &Caller, id: ZoneId) -> Result<npanel_state::Zone, Failure> {
+    app.find("zone", || app.reader().zone(caller.tenant_id, id)).await
+}
+
+async fn read(app: &App, caller: &Caller, id: ZoneId) -> Result<Zone, Failure> {
+    row(app, caller, id).await.map(shown)
+}
+
+/// Create a zone.
+#[utoipa::path(post, path = "/v1/zones", operation_id = "dns.create_zone", tag = "zones",
+    params(WaitQuery), request_body = CreateZone,
+    responses((status = 201, description = "Made, and converged if that was waited for", body = Zone),
+        (status = 202, description = "Made, and not converged at the timeout", body = Zone)))]
+async fn create(
+    State(app): State<App>,
+    asked: Asked,
+    Query(wait): Query<WaitQuery>,
+    Body { value, bytes }: Body<CreateZone>,
+) -> Result<Response, Failure> {
+    let command = domains::zone(value.account_id, &value.name, OperationId::generate());
+    let accepted = app.propose(&asked, &bytes, Command::CreateZone(command)).await?;
+    let id = made(&accepted, ZoneId::from_bytes)?;
+    let path = format!("/v1/zones/{id}");
+    created(&app, &accepted, Some(&wait), path, || read(&app, &asked.caller, id)).await
+}
+
+/// List zones.
+#[utoipa::path(get, path = "/v1/zones", operation_id = "dns.list_zones", tag = "zones",
+    params(ZonesQuery), responses((status = 200, description = "Some of them", body = Page<Zone>)))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<ZonesQuery>,
+) -> Result<Json<Page<Zone>>, Failure> {
+    let paging = query.paging()?;
+    let filter = OwnedFilter { account_id: query.account_id, name: query.name.map(String::from) };
+    let rows = app.reader().zones(caller.tenant_id, filter, &paging.rows()).await?;
+    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+}
+
+/// Show a zone.
+#[utoipa::path(get, path = "/v1/zones/{id}", operation_id = "dns.get_zone", tag = "zones",
+    params(("id" = String, Path, format = "uuid", description = "The zone")),
+    responses((status = 200, description = "The zone", body = Zone)))]
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path(text): Path<String>,
+) -> Result<Json<Zone>, Failure> {
+    read(&app, &caller, id("zone", &text)?).await.map(Json)
+}
+
+/// Remove a zone.
+#[utoipa::path(delete, path = "/v1/zones/{id}", operation_id = "dns.delete_zone", tag = "zones",
+    params(("id" = String, Path, format = "uuid", description = "The zone"), WaitQuery),
+    responses((status = 200, description = "Removed, as was waited for", body = Operation),
+        (status = 202, description = "Being removed", body = Operation)))]
+async fn delete(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+    Query(wait): Query<WaitQuery>,
+) -> Result<Response, Failure> {
+    let command = command::DeleteZone {
+        zone_id: id::<ZoneId>("zone", &text)?.to_bytes(),
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    let accepted = app.propose(&asked, &[], Command::DeleteZone(command)).await?;
+    deleted(&app, &asked, &accepted, Some(&wait)).await
+}

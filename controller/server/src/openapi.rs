@@ -1,0 +1,120 @@
+//! The OpenAPI document: made of the routes, served at `/v1/openapi.json`, and committed as `openapi.json`.
+
+use npanel_sdk_types::{IDEMPOTENCY_HEADER, OPERATION_HEADER, PROBLEM_MEDIA_TYPE, Problem};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Components, Content, Header, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, Ref, Required,
+        Response, ResponseBuilder, Type,
+        path::{Operation, ParameterBuilder, ParameterIn},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
+};
+
+use crate::http;
+
+const SECURITY: &str = "api_key";
+
+/// The document as pretty JSON with a final line end: the content of the committed `openapi.json`.
+pub fn document() -> String {
+    let mut text = build().to_pretty_json().expect("the document is made of strings and maps");
+    text.push('\n');
+    text
+}
+
+fn build() -> OpenApi {
+    let (_, mut document) = http::document_of(http::api());
+    document.info = InfoBuilder::new()
+        .title("nPanel")
+        .version("1")
+        .description(Some(
+            "Shared web hosting on a fleet. Every operationId is the action that an API key must cover. \
+             Errors are problems (RFC 9457).",
+        ))
+        .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
+        .build();
+    let components = document.components.get_or_insert_with(Components::new);
+    components.schemas.insert(Problem::name().into_owned(), Problem::schema());
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An API key: npk_<id>.<secret>"))
+        .build();
+    components.security_schemes.insert(SECURITY.to_owned(), SecurityScheme::Http(scheme).into());
+    document.security = Some(vec![SecurityRequirement::new(SECURITY, Vec::<String>::new())]);
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.get].into_iter().flatten() {
+            add_problem(operation);
+        }
+        for operation in [&mut item.post, &mut item.delete].into_iter().flatten() {
+            add_problem(operation);
+            add_write_headers(operation);
+        }
+    }
+    document
+}
+
+/// Every operation may answer with a problem.
+fn add_problem(operation: &mut Operation) {
+    let content = Content::new(Some(Ref::from_schema_name(Problem::name())));
+    let response =
+        ResponseBuilder::new().description("A problem").content(PROBLEM_MEDIA_TYPE, content).build();
+    operation.responses.responses.insert("default".to_owned(), response.into());
+}
+
+/// Every write takes an idempotency key, and names its operation if the fleet has something to do.
+fn add_write_headers(operation: &mut Operation) {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let parameter = ParameterBuilder::new()
+        .name(IDEMPOTENCY_HEADER)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "Makes a repetition of this request, within a day, harmless: it gets the first answer",
+        ))
+        .schema(Some(text().build()))
+        .build();
+    operation.parameters.get_or_insert_default().push(parameter.into());
+    for (status, response) in &mut operation.responses.responses {
+        if let utoipa::openapi::RefOr::T(Response { headers, .. }) = response
+            && matches!(status.as_str(), "200" | "201" | "202")
+        {
+            let header = Header::new(text().description(Some("The operation")).build());
+            headers.insert(OPERATION_HEADER.to_owned(), header.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use npanel_model::Action;
+
+    use super::*;
+    use crate::auth::operations;
+
+    #[test]
+    fn the_committed_document_is_that_of_the_routes() {
+        let committed = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../openapi.json"));
+        assert!(
+            committed.expect("openapi.json") == document(),
+            "openapi.json is out of date: npanel-controller openapi > openapi.json"
+        );
+    }
+
+    #[test]
+    fn every_route_is_an_action_and_every_action_a_route() {
+        let document = build();
+        let ids = document.paths.paths.values().flat_map(operations).map(|(_, operation)| {
+            let id = operation.operation_id.as_deref().expect("an operationId");
+            id.parse::<Action>().expect("a known action")
+        });
+        let ids: Vec<Action> = ids.collect();
+        let unique: BTreeSet<Action> = ids.iter().copied().collect();
+        assert_eq!(unique.len(), ids.len(), "an action twice");
+        let by_machines = [Action::NodeEnrol, Action::ControllerJoin];
+        let expected: BTreeSet<Action> =
+            Action::ALL.iter().copied().filter(|action| !by_machines.contains(action)).collect();
+        assert_eq!(unique, expected);
+    }
+}

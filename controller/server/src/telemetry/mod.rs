@@ -1,0 +1,8 @@
+//! How the controller is doing: `/healthz`, `/readyz` and `/metrics` on a listener of their own, plain HTTP and
+//! meant for the machine itself or a monitoring network.
+
+mod listener;
+mod metrics;
+
+pub use listener::{Telemetry, router, serve};
+pub use metrics::Metrics;
