@@ -1,1 +1,31 @@
-//! To be written.
+//! The leader's loops: what is wanted is told to nodes, what they say is written down, and what is new is placed.
+//!
+//! What runs inside, all of it on the leader only and all of it ended when it leads no longer:
+//!
+//! | task | how many | what it owns |
+//! |---|---|---|
+//! | [`Reconciler::run`] | one | follows leadership; on the leader, the list of sessions; tells each of them when something changed for its node |
+//! | a session | one per connected node | what the node is wanted to hold and what it said of it; pushes, heartbeats, listens |
+//! | the recorder | one | observations on their way into the log, many at a time |
+//!
+//! Everything is level-triggered: a session compares intent (the state) with observation (the node's ledger and
+//! reports) and acts on the difference, on a signal and on a timer. A new leader needs nothing of an old one.
+//!
+//! On every controller: [`NodeConnections`], the connections that nodes opened, kept by the fleet listener;
+//! [`Liveness`], what the leader last heard of each node (empty elsewhere); and [`Placing`], which the leader
+//! runs before it proposes.
+
+mod connections;
+mod facts;
+mod intent;
+mod liveness;
+mod placing;
+mod recorder;
+mod session;
+mod supervisor;
+mod view;
+
+pub use connections::{Connection, NodeConnections, Registration};
+pub use liveness::{Capacity, Liveness, Presence, Seen};
+pub use placing::Placing;
+pub use supervisor::Reconciler;

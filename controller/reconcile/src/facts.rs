@@ -1,0 +1,87 @@
+//! What a node says of itself, against what is known of it.
+
+use npanel_model::NodeId;
+use npanel_proto::{command::UpdateNodeFacts, node::HelloResponse};
+use npanel_state::Node;
+
+/// The command that brings the state up to date, if the node says something new.
+pub(crate) fn update(id: NodeId, known: &Node, hello: &HelloResponse) -> Option<UpdateNodeFacts> {
+    let facts = hello.facts.as_ref()?;
+    let texts = |values: &[String]| {
+        let mut values = values.to_vec();
+        values.sort();
+        values.dedup();
+        values
+    };
+    let said = UpdateNodeFacts {
+        node_id: id.to_bytes(),
+        roles: texts(&facts.roles),
+        address: facts.address.clone(),
+        os_profile: facts.os_profile.clone(),
+        php_versions: texts(&facts.php_versions),
+        version: hello.version.clone(),
+    };
+    let shown = |values: Vec<String>| texts(&values);
+    let have = UpdateNodeFacts {
+        node_id: id.to_bytes(),
+        roles: shown(known.roles.iter().map(ToString::to_string).collect()),
+        address: known.address.clone(),
+        os_profile: known.os_profile.clone(),
+        php_versions: shown(known.php_versions.iter().map(ToString::to_string).collect()),
+        version: known.version.clone(),
+    };
+    (said != have).then_some(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use npanel_model::{NodeRole, Timestamp};
+    use npanel_proto::node::Facts;
+    use npanel_state::NodeLoad;
+
+    fn known() -> Node {
+        Node {
+            id: NodeId::generate(),
+            name: "n1".parse().expect("a name"),
+            pool: "default".parse().expect("a pool"),
+            roles: vec![NodeRole::Web, NodeRole::Dns],
+            address: "10.0.0.1".into(),
+            os_profile: "debian-12".into(),
+            php_versions: vec!["8.2".parse().expect("a version")],
+            version: "0.1.0".into(),
+            certificate_expires_at: None,
+            load: NodeLoad::default(),
+            created_at: Timestamp::now(),
+        }
+    }
+
+    fn said() -> HelloResponse {
+        HelloResponse {
+            protocol: 1,
+            version: "0.1.0".into(),
+            facts: Some(Facts {
+                roles: vec!["dns".into(), "web".into()],
+                address: "10.0.0.1".into(),
+                os_profile: "debian-12".into(),
+                php_versions: vec!["8.2".into()],
+                capacity: None,
+            }),
+            fence: None,
+        }
+    }
+
+    #[test]
+    fn what_is_known_is_not_written_again_in_whatever_order_it_is_said() {
+        let known = known();
+        assert_eq!(update(known.id, &known, &said()), None);
+    }
+
+    #[test]
+    fn what_is_new_is_written() {
+        let known = known();
+        let mut hello = said();
+        hello.facts.as_mut().expect("facts").address = "10.0.0.2".into();
+        assert_eq!(update(known.id, &known, &hello).expect("an update").address, "10.0.0.2");
+    }
+}

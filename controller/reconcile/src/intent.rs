@@ -1,0 +1,109 @@
+//! An object's whole intent as it is told to a node. Secrets are opened here, just before.
+
+use npanel_model::{Fqdn, Privileges};
+use npanel_pki::{ClusterKey, Field, SealError};
+use npanel_proto::node::{self, ObjectIntent, object_intent::Intent};
+use npanel_state::{Grant, IntentSource, QueryError, Reader, WantedObject, ZoneRecordSet};
+
+use crate::view::{Key, wire_object};
+
+/// Why an intent cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IntentError {
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error("a secret of the object cannot be opened")]
+    Seal(#[from] SealError),
+    #[error("a secret of the object is not text")]
+    Text,
+}
+
+/// Makes intents.
+#[derive(Debug, Clone)]
+pub(crate) struct Intents {
+    state: Reader,
+    key: ClusterKey,
+}
+
+impl Intents {
+    pub(crate) fn new(state: Reader, key: ClusterKey) -> Self {
+        Self { state, key }
+    }
+
+    /// The object's newest content, at the generation given; `None` if the object is gone meanwhile.
+    pub(crate) async fn read(&self, wanted: &WantedObject) -> Result<Option<ObjectIntent>, IntentError> {
+        let intent = match wanted.tombstone_seconds {
+            Some(retention_seconds) => Intent::Tombstone(node::Tombstone { retention_seconds }),
+            None => match self.state.intent(wanted.kind, &wanted.id).await? {
+                Some(source) => self.content(source)?,
+                None => return Ok(None),
+            },
+        };
+        let key: Key = (wanted.kind, wanted.id.clone());
+        Ok(Some(ObjectIntent {
+            object: Some(wire_object(&key)),
+            generation: wanted.generation.0,
+            intent: Some(intent),
+        }))
+    }
+
+    fn content(&self, source: IntentSource) -> Result<Intent, IntentError> {
+        Ok(match source {
+            IntentSource::Account { username, uid, php_version } => Intent::Account(node::Account {
+                username: username.into(),
+                uid: uid.get(),
+                php_version: php_version.into(),
+            }),
+            IntentSource::Site { account_id, username, uid, domain, document_root } => {
+                Intent::Site(node::Site {
+                    account_id: account_id.to_bytes(),
+                    username: username.into(),
+                    uid: uid.get(),
+                    domain: domain.to_string(),
+                    document_root: document_root.to_string(),
+                })
+            }
+            IntentSource::Database { name } => Intent::Database(node::Database { name: name.into() }),
+            IntentSource::DatabaseUser {
+                id,
+                name,
+                tenant_id,
+                wrapped_data_key,
+                sealed_password_hash,
+                grants,
+            } => {
+                let data_key = self.key.unwrap(tenant_id, &wrapped_data_key)?;
+                let hash = data_key
+                    .open(Field::database_password(tenant_id, &id.to_bytes()), &sealed_password_hash)?;
+                Intent::DatabaseUser(node::DatabaseUser {
+                    name: name.into(),
+                    password_hash: str::from_utf8(&hash).map_err(|_| IntentError::Text)?.to_owned(),
+                    grants: grants.into_iter().map(grant).collect(),
+                })
+            }
+            IntentSource::Zone { name, name_servers, record_sets } => Intent::Zone(node::Zone {
+                hostmaster: format!("hostmaster.{name}"),
+                name: name.to_string(),
+                name_servers: name_servers.iter().map(Fqdn::to_string).collect(),
+                record_sets: record_sets.into_iter().map(record_set).collect(),
+            }),
+        })
+    }
+}
+
+fn grant(grant: Grant) -> node::Grant {
+    let privileges = match grant.privileges {
+        Privileges::All => node::Privileges::All,
+        Privileges::ReadOnly => node::Privileges::ReadOnly,
+    };
+    node::Grant { database: grant.database.into(), privileges: privileges.into() }
+}
+
+fn record_set(set: ZoneRecordSet) -> node::RecordSet {
+    node::RecordSet {
+        name: set.name.to_string(),
+        r#type: set.kind.to_string(),
+        ttl_seconds: set.ttl.into(),
+        records: set.records,
+    }
+}

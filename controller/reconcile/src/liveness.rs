@@ -1,0 +1,175 @@
+//! What the leader last heard of each node. In memory only: a new leader hears it anew within a heartbeat.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use npanel_model::{Megabytes, NodeId, Timestamp};
+use npanel_proto::node;
+use tokio::sync::watch;
+
+/// A node that was silent for so long is not given anything new: five heartbeats.
+pub(crate) const SILENCE: Duration = Duration::from_secs(10);
+
+/// What a node has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Capacity {
+    /// Disk space.
+    pub disk_total: Megabytes,
+    /// Of which is free.
+    pub disk_free: Megabytes,
+    /// Memory.
+    pub memory_total: Megabytes,
+    /// Of which is free.
+    pub memory_free: Megabytes,
+}
+
+impl From<node::Capacity> for Capacity {
+    fn from(wire: node::Capacity) -> Self {
+        Self {
+            disk_total: Megabytes(wire.disk_total_mb),
+            disk_free: Megabytes(wire.disk_free_mb),
+            memory_total: Megabytes(wire.memory_total_mb),
+            memory_free: Megabytes(wire.memory_free_mb),
+        }
+    }
+}
+
+/// What a node last said of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// When.
+    pub at: Timestamp,
+    /// What it has.
+    pub capacity: Capacity,
+    /// Managed services that do not run, by unit name.
+    pub failed_services: Vec<String>,
+}
+
+/// How a node is, as the leader knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// It answers.
+    Online(Seen),
+    /// It did, while this leader leads, and does not now.
+    Lost(Seen),
+    /// This controller does not lead, or has not heard of it yet.
+    Unknown,
+}
+
+#[derive(Debug, Clone)]
+enum Entry {
+    Answering(Seen),
+    Lost(Seen),
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    leading_since: Option<Instant>,
+    nodes: HashMap<NodeId, Entry>,
+}
+
+/// What the leader last heard of each node. Cheap to clone; every clone is the same table.
+#[derive(Debug, Clone)]
+pub struct Liveness {
+    table: Arc<RwLock<Table>>,
+    changed: Arc<watch::Sender<()>>,
+}
+
+impl Default for Liveness {
+    fn default() -> Self {
+        Self { table: Arc::default(), changed: Arc::new(watch::Sender::new(())) }
+    }
+}
+
+impl Liveness {
+    /// How the node is now.
+    pub fn presence(&self, node: NodeId) -> Presence {
+        self.presence_at(node, Timestamp::now())
+    }
+
+    fn presence_at(&self, node: NodeId, now: Timestamp) -> Presence {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        match table.nodes.get(&node) {
+            None => Presence::Unknown,
+            Some(Entry::Answering(seen)) if now.since(seen.at) < SILENCE => Presence::Online(seen.clone()),
+            Some(Entry::Answering(seen) | Entry::Lost(seen)) => Presence::Lost(seen.clone()),
+        }
+    }
+
+    /// How long this controller has been leading; zero if it does not, or its loops have not begun.
+    pub(crate) fn leading_for(&self) -> Duration {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.leading_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Moves whenever something was heard.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Begins, knowing nothing, or ends with `None`.
+    pub(crate) fn reset(&self, leading_since: Option<Instant>) {
+        self.write(|table| *table = Table { leading_since, nodes: HashMap::new() });
+    }
+
+    pub(crate) fn heard(&self, node: NodeId, seen: Seen) {
+        self.write(|table| {
+            table.nodes.insert(node, Entry::Answering(seen));
+        });
+    }
+
+    pub(crate) fn lost(&self, node: NodeId) {
+        self.write(|table| {
+            if let Some(entry) = table.nodes.get_mut(&node) {
+                let (Entry::Answering(seen) | Entry::Lost(seen)) = &*entry;
+                *entry = Entry::Lost(seen.clone());
+            }
+        });
+    }
+
+    /// Every change is one call on the table, so a panic elsewhere leaves it whole.
+    fn write(&self, change: impl FnOnce(&mut Table)) {
+        change(&mut self.table.write().unwrap_or_else(PoisonError::into_inner));
+        self.changed.send_replace(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(at: Timestamp) -> Seen {
+        Seen { at, capacity: Capacity::default(), failed_services: Vec::new() }
+    }
+
+    #[test]
+    fn a_silent_node_is_lost_after_five_heartbeats() {
+        let (liveness, node, now) = (Liveness::default(), NodeId::generate(), Timestamp::now());
+        assert_eq!(liveness.presence_at(node, now), Presence::Unknown);
+        liveness.heard(node, seen(now));
+        let soon = now.plus(SILENCE - Duration::from_millis(1));
+        assert_eq!(liveness.presence_at(node, soon), Presence::Online(seen(now)));
+        assert_eq!(liveness.presence_at(node, now.plus(SILENCE)), Presence::Lost(seen(now)));
+    }
+
+    #[test]
+    fn a_node_whose_connection_ended_is_lost_at_once() {
+        let (liveness, node, now) = (Liveness::default(), NodeId::generate(), Timestamp::now());
+        liveness.heard(node, seen(now));
+        liveness.lost(node);
+        assert_eq!(liveness.presence_at(node, now), Presence::Lost(seen(now)));
+        liveness.heard(node, seen(now));
+        assert_eq!(liveness.presence_at(node, now), Presence::Online(seen(now)));
+    }
+
+    #[test]
+    fn a_new_leader_knows_nothing() {
+        let (liveness, node) = (Liveness::default(), NodeId::generate());
+        liveness.heard(node, seen(Timestamp::now()));
+        liveness.reset(Some(Instant::now()));
+        assert_eq!(liveness.presence(node), Presence::Unknown);
+    }
+}

@@ -1,0 +1,131 @@
+//! Which controllers may call the `Controller` service.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use npanel_consensus::Cluster;
+use npanel_model::ControllerId;
+use npanel_pki::Identity;
+use npanel_state::QueryError;
+use tonic::{Request, Status};
+
+use super::stream::Caller;
+
+/// How soon a removed controller is refused.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Default)]
+struct Known {
+    present: BTreeSet<ControllerId>,
+    /// No controller that this replica has heard of has this id or a higher one.
+    next: u64,
+}
+
+/// The controllers, as this replica's state has them.
+///
+/// The handshake has verified that the caller's identity was issued by the cluster. A controller that the state
+/// does not know *yet* must be let in: a replica that is behind, or empty, learns of a new leader only through
+/// what that leader sends. One that the state knows to be gone is refused; ids are never used again.
+#[derive(Debug, Default)]
+pub(super) struct KnownControllers {
+    known: RwLock<Known>,
+}
+
+impl KnownControllers {
+    pub(super) fn shared() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    /// Keeps it up to date.
+    pub(super) async fn follow(self: Arc<Self>, cluster: Cluster) {
+        let mut tick = tokio::time::interval(INTERVAL);
+        loop {
+            tick.tick().await;
+            match read(&cluster).await {
+                Ok(known) => *self.known.write().unwrap_or_else(PoisonError::into_inner) = known,
+                Err(error) => {
+                    tracing::error!(error = %error, "the controllers cannot be read from the state")
+                }
+            }
+        }
+    }
+
+    /// Lets a controller's call pass, with its identity in the request's extensions.
+    pub(super) fn admit(&self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let identity = request.extensions().get::<Caller>().and_then(|caller| caller.peer.as_ref());
+        match identity.map(|peer| peer.id.identity) {
+            Some(identity @ Identity::Controller(id)) if !self.is_gone(id) => {
+                request.extensions_mut().insert(identity);
+                Ok(request)
+            }
+            Some(_) => Err(Status::permission_denied("only controllers of the cluster may call this")),
+            None => Err(Status::unauthenticated("a controller's certificate is needed")),
+        }
+    }
+
+    fn is_gone(&self, id: ControllerId) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        id.0 < known.next && !known.present.contains(&id)
+    }
+}
+
+async fn read(cluster: &Cluster) -> Result<Known, QueryError> {
+    // In this order: one that is enrolled in between is then too new, not gone.
+    let next = cluster.state().next_controller_id().await?.0;
+    let present = cluster.state().controllers().await?.into_iter().map(|controller| controller.id).collect();
+    Ok(Known { present, next })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use npanel_model::{NodeId, Timestamp};
+    use npanel_pki::{ClusterId, KeyFingerprint, Peer, SpiffeId};
+    use tonic::Code;
+
+    fn request(identity: Option<Identity>) -> Request<()> {
+        let peer = identity.map(|identity| Peer {
+            id: SpiffeId { cluster: ClusterId::generate(), identity },
+            key: KeyFingerprint::of_spki(b"key"),
+            serial: vec![1],
+            not_after: Timestamp::now(),
+        });
+        let mut request = Request::new(());
+        request.extensions_mut().insert(Caller { peer, address: ([127, 0, 0, 1], 1).into() });
+        request
+    }
+
+    fn known() -> KnownControllers {
+        let present = [ControllerId(1), ControllerId(3)].into();
+        KnownControllers { known: RwLock::new(Known { present, next: 4 }) }
+    }
+
+    fn code(identity: Option<Identity>) -> Option<Code> {
+        known().admit(request(identity)).err().map(|status| status.code())
+    }
+
+    #[test]
+    fn controllers_are_let_in_and_those_that_are_gone_are_not() {
+        let controller = |id| Some(Identity::Controller(ControllerId(id)));
+        assert_eq!(code(controller(1)), None);
+        assert_eq!(code(controller(4)), None, "too new for this replica to know");
+        assert_eq!(code(controller(2)), Some(Code::PermissionDenied));
+    }
+
+    #[test]
+    fn nodes_and_strangers_are_not_let_in() {
+        assert_eq!(code(Some(Identity::Node(NodeId::generate()))), Some(Code::PermissionDenied));
+        assert_eq!(code(None), Some(Code::Unauthenticated));
+        assert!(known().admit(Request::new(())).is_err());
+    }
+
+    #[test]
+    fn the_identity_is_the_certificates() {
+        let identity = Identity::Controller(ControllerId(3));
+        let admitted = known().admit(request(Some(identity))).expect("let in");
+        assert_eq!(admitted.extensions().get::<Identity>(), Some(&identity));
+    }
+}
