@@ -1,16 +1,28 @@
 //! The root side of a node's daemon: a closed set of typed operations, asked for over a Unix socket.
 //!
-//! The agent (unprivileged) holds a [`Client`]; the executor (root) runs the server. One connection carries
-//! one [`Request`] and its answer, so nothing is shared between requests but the executor itself. An operation
-//! that was begun is finished even if its asker goes away, and its answer is kept under the request's id.
+//! The agent (unprivileged) holds a [`Client`]; the executor (root) runs [`serve`]. One connection carries one
+//! [`Request`] and its answer, so nothing is shared between requests but the executor itself. An operation that
+//! was begun is finished even if its asker goes away, and its answer is kept under the request's id.
+//!
+//! Inside [`serve`]: a task per connection; a task per operation, which holds the locks of its objects; and one
+//! that looks after accounts' PHP.
 
 mod client;
+mod config;
+mod failure;
 mod frame;
+mod locks;
+mod memory;
 mod operation;
+mod perform;
+mod server;
+mod watch;
 
 pub use client::Client;
+pub use config::{DEFAULT_SOCKET, ExecutorConfig};
 pub use npanel_services::mariadb::Grant;
 pub use npanel_services::powerdns::{RecordSet, ZoneSpec};
 pub use operation::{
     Capacity, Done, Facts, Failure, Operation, Output, Request, Response, ServiceHealth, StageTime,
 };
+pub use server::{ServeError, serve};

@@ -126,6 +126,11 @@ impl OsProfile {
         }
     }
 
+    /// The profile of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [DEBIAN_12].into_iter().find(|profile| profile.name == name)
+    }
+
     /// The FastCGI process manager of a PHP version, whether it is installed or not.
     pub fn php_program(&self, version: &PhpVersion) -> PathBuf {
         PathBuf::from(format!("{}{version}{}", self.php_prefix, self.php_suffix))

@@ -1,4 +1,18 @@
-//! The services that a node runs, each in a folder of its own.
+//! The services that a node runs, each in a folder of its own with its templates: what their configuration is,
+//! how it is checked, put into place, made effective and verified. Runs as root inside the executor, without
+//! tasks of its own.
+//!
+//! An account's change touches files and units of that account only; the shared configuration is written once
+//! by each service's `ensure_base`.
+
+mod error;
+mod template;
 
 pub mod mariadb;
+pub mod nginx;
+pub mod packet_filter;
+pub mod php;
 pub mod powerdns;
+
+pub use error::ServiceError;
+pub use template::RenderError;

@@ -88,7 +88,10 @@ impl Accounts {
     }
 
     /// Fails if a record of ours says that the name or the uid is another account's.
-    pub(super) fn check_identity(&self, user: &AccountUser) -> Result<(), AccountError> {
+    ///
+    /// # Errors
+    /// [`AccountError::NameTaken`] or [`AccountError::UidTaken`].
+    pub fn check_identity(&self, user: &AccountUser) -> Result<(), AccountError> {
         if let Some(uid) = self.record_uid(user)?.filter(|uid| *uid != user.uid.get()) {
             return Err(AccountError::NameTaken { username: user.username.clone(), uid });
         }

@@ -59,13 +59,18 @@ impl Directory {
         }
     }
 
+    /// The name under which a file waits beside its place.
+    pub fn staged_name(name: &str) -> String {
+        format!(".{name}.new")
+    }
+
     /// Writes a file beside its place, durable, under a name that [`Directory::commit`] then puts into place.
     /// Answers the staged name.
     ///
     /// # Errors
     /// If the system refuses.
     pub fn stage(&self, name: &str, contents: &[u8], attributes: Attributes) -> Result<String, FileError> {
-        let staged = format!(".{}.new", checked(name)?);
+        let staged = Self::staged_name(checked(name)?);
         self.remove_file(&staged)?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
         let how = OpenHow::new()
@@ -132,7 +137,7 @@ impl Directory {
                 });
             }
         }
-        let staged = format!(".{}.new", checked(name)?);
+        let staged = Self::staged_name(checked(name)?);
         self.remove_file(&staged)?;
         symlinkat(target, &self.handle, staged.as_str())
             .map_err(|errno| self.failed("link", &staged, errno))?;

@@ -28,7 +28,7 @@ pub enum SystemdError {
         /// Of which unit.
         unit: String,
         /// The answer.
-        source: zbus::Error,
+        source: Box<zbus::Error>,
     },
     /// The job ended, but not well.
     #[error("systemd: the job to {action} {unit} ended with '{result}'")]
@@ -306,7 +306,7 @@ async fn active_state(session: &Session, unit: &str) -> zbus::Result<String> {
 }
 
 fn failed(action: &'static str, unit: &str, source: zbus::Error) -> SystemdError {
-    SystemdError::Bus { action, unit: unit.to_owned(), source }
+    SystemdError::Bus { action, unit: unit.to_owned(), source: Box::new(source) }
 }
 
 fn is_absent(error: &zbus::Error) -> bool {

@@ -1,0 +1,204 @@
+//! Carrying operations out.
+
+use std::{collections::BTreeSet, future::Future};
+
+use npanel_host::{
+    AccountUser, Accounts, Attributes, Directory, Layout, OsError, OsProfile, Owner, Stages, Systemd,
+    blocking, memory, space,
+};
+use npanel_model::{NodeRole, PhpVersion, Uid, Username};
+use npanel_services::{
+    ServiceError,
+    mariadb::Mariadb,
+    nginx::{self, SiteSpec},
+    packet_filter, php,
+    powerdns::PowerDns,
+};
+
+use crate::{
+    failure::PerformError,
+    operation::{Capacity, Done, Facts, Failure, Operation, Output, ServiceHealth, StageTime},
+};
+
+/// What carries operations out: the machine, or a test's stand-in.
+pub(crate) trait Perform: Send + Sync + 'static {
+    /// Carries one out to its end.
+    fn perform(&self, operation: Operation) -> impl Future<Output = Result<Done, Failure>> + Send;
+}
+
+/// This machine's services.
+#[derive(Debug, Clone)]
+pub(crate) struct Machine {
+    os: OsProfile,
+    systemd: Systemd,
+    mariadb: Mariadb,
+    powerdns: PowerDns,
+    control_ports: BTreeSet<u16>,
+}
+
+/// Whether anything was changed, and what was read.
+type Outcome = (bool, Output);
+
+impl Machine {
+    pub(crate) fn open(systemd: Systemd, control_ports: BTreeSet<u16>) -> Result<Self, OsError> {
+        let os = OsProfile::detect()?;
+        let mariadb = Mariadb::new(&os);
+        Ok(Self { systemd, mariadb, powerdns: PowerDns::new(), control_ports, os })
+    }
+
+    async fn dispatch(&self, operation: Operation, stages: &mut Stages) -> Result<Outcome, PerformError> {
+        let changed = match operation {
+            Operation::EnsureBase { roles } => self.ensure_base(&roles, stages).await?,
+            Operation::EnsureAccount { uid, username, php } => {
+                self.ensure_account(AccountUser { uid, username }, php, stages).await?
+            }
+            Operation::RetireAccount { uid, username } => self.retire_account(uid, username, stages).await?,
+            Operation::PurgeAccount { uid } => self.purge_account(uid, stages).await?,
+            Operation::EnsureSite { uid, username, domain, document_root } => {
+                let user = AccountUser { uid, username };
+                let (accounts, web_gid) = accounts()?;
+                let site = SiteSpec { user, domain, document_root };
+                nginx::ensure_site(&accounts, web_gid, &site, stages).await?
+            }
+            Operation::RemoveSite { domain } => nginx::remove_site(&domain, stages).await?,
+            Operation::EnsureDatabase { name } => self.mariadb.ensure_database(&name, stages).await?,
+            Operation::DropDatabase { name } => self.mariadb.drop_database(&name, stages).await?,
+            Operation::EnsureDatabaseUser { name, password_hash, grants } => {
+                self.mariadb.ensure_user(&name, &password_hash, &grants, stages).await?
+            }
+            Operation::DropDatabaseUser { name } => self.mariadb.drop_user(&name, stages).await?,
+            Operation::EnsureZone { zone } => self.powerdns.ensure_zone(&zone, stages).await?,
+            Operation::RemoveZone { name } => self.powerdns.remove_zone(&name, stages).await?,
+            Operation::Capacity {} => return Ok((false, Output::Capacity(capacity()?))),
+            Operation::ServiceHealth { roles } => {
+                let failed = self.failed_services(&roles).await?;
+                return Ok((false, Output::ServiceHealth(ServiceHealth { failed })));
+            }
+            Operation::Facts {} => return Ok((false, Output::Facts(self.facts()?))),
+        };
+        Ok((changed, Output::Nothing))
+    }
+
+    /// What units need comes before what starts them: the packet filter before PHP, PHP's units before nginx.
+    async fn ensure_base(&self, roles: &[NodeRole], stages: &mut Stages) -> Result<bool, PerformError> {
+        blocking(ensure_directories).await?;
+        let mut changed = false;
+        if roles.contains(&NodeRole::Web) {
+            let (os, systemd) = (&self.os, &self.systemd);
+            changed |= packet_filter::ensure_base(os, systemd, &self.control_ports, stages).await?;
+            changed |= nginx::ensure_base(os, systemd, stages).await?;
+            changed |= php::ensure_base(os, systemd, nginx::web_group()?, stages).await?;
+        }
+        if roles.contains(&NodeRole::Database) {
+            changed |= self.mariadb.ensure_base(&self.os, &self.systemd, stages).await?;
+        }
+        if roles.contains(&NodeRole::Dns) {
+            changed |= self.powerdns.ensure_base(&self.os, &self.systemd, stages).await?;
+        }
+        Ok(changed)
+    }
+
+    async fn ensure_account(
+        &self,
+        user: AccountUser,
+        php: PhpVersion,
+        stages: &mut Stages,
+    ) -> Result<bool, PerformError> {
+        stages.enter("user");
+        let (accounts, _) = accounts()?;
+        let owned = user.clone();
+        let made = blocking(move || accounts.ensure(&owned)).await?;
+        let served = php::ensure_account(&self.os, &self.systemd, &user, &php, stages).await?;
+        Ok(made || served)
+    }
+
+    async fn retire_account(
+        &self,
+        uid: Uid,
+        username: Username,
+        stages: &mut Stages,
+    ) -> Result<bool, PerformError> {
+        stages.enter("check");
+        let (accounts, _) = accounts()?;
+        let user = AccountUser { uid, username };
+        let (checked, owned) = (accounts.clone(), user.clone());
+        blocking(move || checked.check_identity(&owned)).await?;
+        let stopped = php::retire_account(&self.systemd, uid, stages).await?;
+        stages.enter("retain");
+        let retired = blocking(move || accounts.retire(&user)).await?;
+        Ok(stopped || retired)
+    }
+
+    async fn purge_account(&self, uid: Uid, stages: &mut Stages) -> Result<bool, PerformError> {
+        stages.enter("purge");
+        let (accounts, _) = accounts()?;
+        Ok(blocking(move || accounts.purge(uid)).await?)
+    }
+
+    async fn failed_services(&self, roles: &[NodeRole]) -> Result<Vec<String>, ServiceError> {
+        let mut failed = Vec::new();
+        for role in roles {
+            let unit = match role {
+                NodeRole::Web => self.os.nginx.unit,
+                NodeRole::Database => self.os.mariadb_unit,
+                NodeRole::Dns => self.os.powerdns.unit,
+            };
+            if !self.systemd.state(unit).await?.is_active() {
+                failed.push(unit.to_owned());
+            }
+        }
+        Ok(failed)
+    }
+
+    fn facts(&self) -> Result<Facts, PerformError> {
+        Ok(Facts {
+            os_profile: self.os.name.to_owned(),
+            php_versions: self.os.php_versions(),
+            capacity: capacity()?,
+        })
+    }
+}
+
+impl Perform for Machine {
+    async fn perform(&self, operation: Operation) -> Result<Done, Failure> {
+        let mut stages = Stages::begin("begin");
+        match self.dispatch(operation, &mut stages).await {
+            Ok((changed, output)) => {
+                let stages = stages.finish().into_iter().map(stage_time).collect();
+                Ok(Done { changed, stages, output })
+            }
+            Err(error) => Err(error.into_failure(stages.current())),
+        }
+    }
+}
+
+fn stage_time(time: npanel_host::StageTime) -> StageTime {
+    let microseconds = u64::try_from(time.time.as_micros()).unwrap_or(u64::MAX);
+    StageTime { stage: time.stage.to_owned(), microseconds }
+}
+
+/// The accounts, and the group that the web server reads them by.
+fn accounts() -> Result<(Accounts, u32), ServiceError> {
+    let web_gid = nginx::web_group()?;
+    Ok((Accounts::new(web_gid), web_gid))
+}
+
+fn capacity() -> Result<Capacity, PerformError> {
+    let (disk, memory) = (space(Layout::HOMES)?, memory()?);
+    Ok(Capacity {
+        disk_total: disk.total,
+        disk_free: disk.free,
+        memory_total: memory.total,
+        memory_free: memory.free,
+    })
+}
+
+/// The directories that are there whatever the node is for.
+fn ensure_directories() -> Result<(), ServiceError> {
+    let state = Directory::open("/var/lib")?;
+    state.ensure("npanel-executor", Attributes::new(Owner::ROOT, 0o700))?;
+    state.sync()?;
+    let etc = Directory::open("/etc")?;
+    etc.ensure("userdb", Attributes::new(Owner::ROOT, 0o755))?;
+    Ok(etc.sync()?)
+}

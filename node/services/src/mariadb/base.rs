@@ -1,0 +1,47 @@
+//! What all databases of a node share.
+
+use std::time::Duration;
+
+use npanel_host::{Attributes, Directory, OsProfile, Owner, Stages, Systemd, blocking};
+use sqlx::raw_sql;
+
+use super::Mariadb;
+use crate::ServiceError;
+
+const SERVER_CNF: &str = include_str!("templates/server.cnf");
+/// Recovering after a crash may take a while.
+const START: Duration = Duration::from_secs(100);
+
+impl Mariadb {
+    /// MariaDB running, started at boot, and answering. Answers whether anything was changed.
+    ///
+    /// # Errors
+    /// If it does not start or answer.
+    pub async fn ensure_base(
+        &self,
+        os: &OsProfile,
+        systemd: &Systemd,
+        stages: &mut Stages,
+    ) -> Result<bool, ServiceError> {
+        stages.enter("mariadb-commit");
+        let path = os.mariadb_configuration;
+        let written = blocking(move || {
+            let directory = Directory::open(path)?;
+            let file = Attributes::new(Owner::ROOT, 0o644);
+            let written = directory.write("90-npanel.cnf", SERVER_CNF.as_bytes(), file)?;
+            directory.sync().map(|()| written)
+        });
+        let written = written.await?;
+        let mut changed = written | systemd.enable(os.mariadb_unit).await?;
+        stages.enter("mariadb-start");
+        if !systemd.state(os.mariadb_unit).await?.is_active() {
+            systemd.reset_failed(os.mariadb_unit).await?;
+            systemd.start(os.mariadb_unit, START).await?;
+            changed = true;
+        }
+        stages.enter("mariadb-verify");
+        // The same as in the file, without a restart.
+        raw_sql("SET GLOBAL local_infile = 0").execute(self.pool()).await?;
+        Ok(changed)
+    }
+}

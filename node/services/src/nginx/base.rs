@@ -1,0 +1,217 @@
+//! nginx's own configuration. It names no site.
+
+use std::{path::Path, time::Duration};
+
+use minijinja::context;
+use nix::unistd::Group;
+use npanel_host::{Attributes, Child, Directory, Layout, OsProfile, Owner, Stages, Systemd, blocking};
+
+use super::{certificate::Certificate, probe, site};
+use crate::{
+    ServiceError,
+    template::{RenderError, Syntax, render},
+};
+
+const NGINX_CONF: &str = include_str!("templates/nginx.conf");
+const UNIT_CONF: &str = include_str!("templates/unit.conf");
+const SYSUSERS_CONF: &str = include_str!("templates/sysusers.conf");
+const FILE: Attributes = Attributes { owner: Owner::ROOT, mode: 0o644 };
+const CONFIGURATION: &str = "npanel.conf";
+/// The site of clients that name none.
+const DEFAULT_SITE: &str = "_";
+/// `nginx -t` reads a configuration without sites: milliseconds.
+const CHECK: Duration = Duration::from_secs(20);
+/// Stopping waits for running requests.
+const RESTART: Duration = Duration::from_secs(45);
+/// New workers after SIGHUP.
+const SHOWN: Duration = Duration::from_secs(10);
+
+/// The group that the web server reads sites by.
+///
+/// # Errors
+/// If it is not there: the base has not been set up.
+pub fn web_group() -> Result<u32, ServiceError> {
+    match Group::from_name(Layout::WEB_USER) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        _ => Err(ServiceError::NoUser(Layout::WEB_USER)),
+    }
+}
+
+/// nginx's user, directories, default certificate and configuration, in effect. Answers whether anything was
+/// changed. systemd's units are read again, so it comes after everything else that writes units.
+///
+/// # Errors
+/// If the configuration is refused (the last good one stays) or nginx does not come up with it.
+pub async fn ensure_base(
+    os: &OsProfile,
+    systemd: &Systemd,
+    stages: &mut Stages,
+) -> Result<bool, ServiceError> {
+    stages.enter("nginx-user");
+    let mut changed = ensure_user(os).await?;
+    let web_gid = web_group()?;
+    stages.enter("nginx-render");
+    let text = configuration(os, has_ipv6())?;
+    let unit = unit(os)?;
+    stages.enter("nginx-check");
+    let directory = os.nginx.configuration;
+    changed |= blocking(move || site::ensure_directories(web_gid)).await?;
+    changed |= ensure_default_certificate(web_gid).await?;
+    let previous = check(os, &text).await?;
+    stages.enter("nginx-commit");
+    let unit_changed = blocking(move || write_unit(&unit)).await?;
+    if unit_changed {
+        systemd.reload_units().await?;
+    }
+    let text_changed = previous.as_deref() != Some(text.as_bytes());
+    if text_changed {
+        blocking(move || commit(directory, text.as_bytes())).await?;
+    }
+    changed |= systemd.enable(os.nginx.unit).await?;
+    let running = systemd.state(os.nginx.unit).await?.is_active();
+    if unit_changed || !running {
+        systemd.reset_failed(os.nginx.unit).await?;
+        systemd.restart(os.nginx.unit, RESTART).await?;
+    } else if text_changed {
+        systemd.hang_up(os.nginx.unit).await?;
+    }
+    stages.enter("nginx-verify");
+    if let Err(error) = verify_default().await {
+        if let (true, Some(last_good)) = (text_changed, previous) {
+            blocking(move || commit(directory, &last_good)).await?;
+            systemd.restart(os.nginx.unit, RESTART).await?;
+        }
+        return Err(error);
+    }
+    Ok(changed || unit_changed || text_changed || !running)
+}
+
+fn configuration(os: &OsProfile, ipv6: bool) -> Result<String, RenderError> {
+    let values = context! {
+        web_user => Layout::WEB_USER,
+        pid_file => os.nginx.pid_file,
+        logs => os.nginx.logs,
+        configuration => os.nginx.configuration,
+        sites => Layout::SITES,
+        acme => Layout::ACME,
+        ipv6,
+    };
+    render("nginx.conf", Syntax::Nginx, NGINX_CONF, values)
+}
+
+fn unit(os: &OsProfile) -> Result<String, RenderError> {
+    let values = context! {
+        program => os.nginx.program,
+        configuration => format!("{}/{CONFIGURATION}", os.nginx.configuration),
+    };
+    render("nginx.service.d", Syntax::Unit, UNIT_CONF, values)
+}
+
+async fn ensure_user(os: &OsProfile) -> Result<bool, ServiceError> {
+    let values = context! { web_user => Layout::WEB_USER };
+    let text = render("sysusers.d", Syntax::Plain, SYSUSERS_CONF, values)?;
+    let written = blocking(move || {
+        let directory = Directory::open("/etc")?.ensure("sysusers.d", Attributes::new(Owner::ROOT, 0o755))?.0;
+        let written = directory.write("npanel-web.conf", text.as_bytes(), FILE)?;
+        directory.sync().map(|()| written)
+    });
+    let written = written.await?;
+    if written || web_group().is_err() {
+        Child::new(os.sysusers, CHECK).arg("/etc/sysusers.d/npanel-web.conf").run().await?;
+    }
+    Ok(written)
+}
+
+async fn ensure_default_certificate(web_gid: u32) -> Result<bool, ServiceError> {
+    blocking(move || {
+        let directory = site::open_site(DEFAULT_SITE, web_gid)?;
+        site::ensure_certificate(&directory, "default.invalid", web_gid).map(|(_, made)| made)
+    })
+    .await
+}
+
+/// Has nginx check the text, if it differs from what is in place, which is answered.
+async fn check(os: &OsProfile, text: &str) -> Result<Option<Vec<u8>>, ServiceError> {
+    let (path, text) = (os.nginx.configuration, text.to_owned());
+    let (previous, staged) = blocking(move || {
+        let directory = Directory::open(path)?;
+        let previous = directory.read(CONFIGURATION, 1024 * 1024)?;
+        if previous.as_deref() == Some(text.as_bytes()) {
+            return Ok((previous, None));
+        }
+        directory.stage(CONFIGURATION, text.as_bytes(), FILE).map(|staged| (previous, Some(staged)))
+    })
+    .await?;
+    if let Some(staged) = staged {
+        let staged = Path::new(path).join(staged);
+        let checked = Child::new(os.nginx.program, CHECK).arg("-t").arg("-c").arg(staged).run().await;
+        checked.map_err(|error| ServiceError::checked("nginx", error))?;
+    }
+    Ok(previous)
+}
+
+fn commit(directory: &str, text: &[u8]) -> Result<(), ServiceError> {
+    let directory = Directory::open(directory)?;
+    directory.write(CONFIGURATION, text, FILE)?;
+    Ok(directory.sync()?)
+}
+
+fn write_unit(text: &str) -> Result<bool, ServiceError> {
+    let units = Directory::open(Layout::UNITS)?;
+    let (directory, _) = units.ensure("nginx.service.d", Attributes::new(Owner::ROOT, 0o755))?;
+    let changed = directory.write("npanel.conf", text.as_bytes(), FILE)?;
+    directory.sync()?;
+    Ok(changed)
+}
+
+async fn verify_default() -> Result<(), ServiceError> {
+    let certificate = blocking(|| {
+        let directory = Directory::open(Layout::SITES)?.descend(DEFAULT_SITE)?;
+        Ok::<_, ServiceError>(directory.read("tls.pem", Certificate::LIMIT)?)
+    })
+    .await?;
+    let certificate = certificate.and_then(|pem| Certificate::parse(&pem));
+    let certificate = certificate.ok_or(ServiceError::Unverified {
+        service: "nginx",
+        detail: "there is no default certificate".to_owned(),
+    })?;
+    probe::shows(None, certificate.der(), SHOWN).await
+}
+
+fn has_ipv6() -> bool {
+    std::fs::metadata("/proc/net/if_inet6").is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn os() -> OsProfile {
+        OsProfile::named("debian-12").expect("a profile")
+    }
+
+    #[test]
+    fn only_plain_host_names_become_paths() {
+        let text = configuration(&os(), true).expect("rendered");
+        // Every path with a name in it takes the mapped one.
+        for line in text.lines().filter(|line| line.contains(Layout::SITES) && !line.starts_with('#')) {
+            assert!(line.contains("/$sni/") || line.contains("/$site/"), "{line}");
+        }
+        assert!(!text.contains("/$host") && !text.contains("/$ssl_server_name"));
+    }
+
+    #[test]
+    fn without_ipv6_nothing_listens_on_it() {
+        assert!(configuration(&os(), true).expect("rendered").contains("listen [::]:443"));
+        assert!(!configuration(&os(), false).expect("rendered").contains("[::]"));
+    }
+
+    #[test]
+    fn the_unit_reads_our_file_only() {
+        let text = unit(&os()).expect("rendered");
+        assert!(
+            text.contains("\nExecStart=\nExecStart=/usr/sbin/nginx -c /etc/nginx/npanel.conf\n"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! nginx: one server for all ordinary sites.
+
+mod base;
+mod certificate;
+mod probe;
+mod site;
+
+pub use base::{ensure_base, web_group};
+pub use certificate::Certificate;
+pub use site::{SiteSpec, ensure_site, remove_site};

@@ -1,0 +1,132 @@
+//! A site: a directory of a certificate and two links. Nothing else is touched, and nothing reloaded.
+
+use std::time::Duration;
+
+use npanel_host::{
+    AccountUser, Accounts, Attributes, Directory, FileError, Kind, Layout, Owner, Stages, blocking,
+};
+use npanel_model::{DocumentRoot, Fqdn};
+use rustls_pki_types::CertificateDer;
+
+use super::{certificate::Certificate, probe};
+use crate::ServiceError;
+
+const FIRST_PAGE: &[u8] = include_bytes!("templates/first-page.php");
+/// The files are in effect as soon as they are there.
+const SHOWN: Duration = Duration::from_secs(5);
+
+/// A domain served from a directory of an account.
+#[derive(Debug, Clone)]
+pub struct SiteSpec {
+    /// Whose it is.
+    pub user: AccountUser,
+    /// The domain.
+    pub domain: Fqdn,
+    /// The directory.
+    pub document_root: DocumentRoot,
+}
+
+/// The document root, certificate and links of a site, shown by the web server. Answers whether anything was
+/// changed.
+///
+/// # Errors
+/// If the account is not there, or the web server does not show the certificate.
+pub async fn ensure_site(
+    accounts: &Accounts,
+    web_gid: u32,
+    site: &SiteSpec,
+    stages: &mut Stages,
+) -> Result<bool, ServiceError> {
+    stages.enter("document-root");
+    let (owned_accounts, owned_site) = (accounts.clone(), site.clone());
+    let made = blocking(move || {
+        owned_accounts.check_present(&owned_site.user)?;
+        let first_page = ("index.php", FIRST_PAGE);
+        owned_accounts.ensure_document_root(&owned_site.user, &owned_site.document_root, first_page)
+    });
+    let made = made.await?;
+    stages.enter("commit");
+    let (accounts, spec) = (accounts.clone(), site.clone());
+    let (certificate, changed) = blocking(move || commit(&accounts, web_gid, &spec)).await?;
+    stages.enter("verify");
+    probe::shows(Some(site.domain.as_str()), &certificate, SHOWN).await?;
+    Ok(made || changed)
+}
+
+/// Serves a domain no longer. Answers whether it was served.
+///
+/// # Errors
+/// If the files cannot be removed.
+pub async fn remove_site(domain: &Fqdn, stages: &mut Stages) -> Result<bool, ServiceError> {
+    stages.enter("commit");
+    let domain = domain.clone();
+    blocking(move || {
+        let sites = Directory::open(Layout::SITES)?;
+        let removed = sites.remove_tree(domain.as_str())?;
+        sites.sync()?;
+        Ok(removed)
+    })
+    .await
+}
+
+/// The links before the certificate: what is complete last is what makes the site answer.
+fn commit(
+    accounts: &Accounts,
+    web_gid: u32,
+    site: &SiteSpec,
+) -> Result<(CertificateDer<'static>, bool), ServiceError> {
+    let directory = open_site(site.domain.as_str(), web_gid)?;
+    let root = accounts.document_root(&site.user.username, &site.document_root);
+    let mut changed = directory.link("docroot", root)?;
+    changed |= directory.link("php.sock", Layout::php_socket(site.user.uid))?;
+    let (certificate, made) = ensure_certificate(&directory, site.domain.as_str(), web_gid)?;
+    if changed || made {
+        directory.sync()?;
+    }
+    Ok((certificate, changed || made))
+}
+
+/// The directories that sites are in. Answers whether anything was changed.
+pub(super) fn ensure_directories(web_gid: u32) -> Result<bool, ServiceError> {
+    let frame = Attributes::new(Owner::ROOT, 0o711);
+    let shared = Attributes::new(Owner::root_and(web_gid), 0o750);
+    let (served, mut changed) = Directory::open("/srv")?.ensure("npanel", frame)?;
+    changed |= served.ensure("sites", shared)?.1;
+    changed |= served.ensure("acme", shared)?.1;
+    served.sync()?;
+    Ok(changed)
+}
+
+/// A site's directory, made if it is not there.
+pub(super) fn open_site(name: &str, web_gid: u32) -> Result<Directory, FileError> {
+    let sites = Directory::open(Layout::SITES)?;
+    let (directory, changed) = sites.ensure(name, Attributes::new(Owner::root_and(web_gid), 0o750))?;
+    if changed {
+        sites.sync()?;
+    }
+    Ok(directory)
+}
+
+/// The site's certificate: the one that is there while it is good for the name, else a new one.
+pub(super) fn ensure_certificate(
+    directory: &Directory,
+    name: &str,
+    web_gid: u32,
+) -> Result<(CertificateDer<'static>, bool), ServiceError> {
+    let there = match directory.kind("tls.pem")? {
+        Some(Kind::File) => directory.read("tls.pem", Certificate::LIMIT)?,
+        _ => None,
+    };
+    let good = there.and_then(|pem| Certificate::parse(&pem)).filter(|found| found.is_good_for(name));
+    if let Some(certificate) = good {
+        return Ok((certificate.der().clone(), false));
+    }
+    let pem = Certificate::generate(name)?;
+    let made = Certificate::parse(pem.as_bytes()).ok_or(ServiceError::Unverified {
+        service: "nginx",
+        detail: "a new certificate cannot be read".to_owned(),
+    })?;
+    directory.write("tls.pem", pem.as_bytes(), Attributes::new(Owner::root_and(web_gid), 0o640))?;
+    directory.sync()?;
+    Ok((made.der().clone(), true))
+}

@@ -1,0 +1,97 @@
+//! The packet filter: which addresses and ports accounts' processes may not reach. One table of our own,
+//! `inet npanel`; the administrator's other tables are left alone.
+
+use std::{collections::BTreeSet, path::Path, time::Duration};
+
+use minijinja::context;
+use npanel_host::{Attributes, Child, Directory, Layout, OsProfile, Owner, Stages, Systemd, blocking};
+use npanel_model::Uid;
+
+use crate::{
+    ServiceError,
+    powerdns::API_PORT,
+    template::{RenderError, Syntax, render},
+};
+
+const RULES: &str = include_str!("rules.nft");
+const UNIT: &str = include_str!("unit.service");
+const RULES_FILE: &str = "packet-filter.nft";
+const UNIT_FILE: &str = "npanel-packet-filter.service";
+const FILE: Attributes = Attributes { owner: Owner::ROOT, mode: 0o644 };
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The rules, checked, loaded now and at boot. `control_ports` are ports of this machine that no account may
+/// reach, besides those of the managed services. Answers whether anything was changed.
+///
+/// # Errors
+/// If the rules are refused: the loaded ones stay.
+pub async fn ensure_base(
+    os: &OsProfile,
+    systemd: &Systemd,
+    control_ports: &BTreeSet<u16>,
+    stages: &mut Stages,
+) -> Result<bool, ServiceError> {
+    stages.enter("filter-render");
+    let (rules, unit) = (rules(control_ports)?, unit(os)?);
+    stages.enter("filter-check");
+    let text = rules.clone();
+    let staged = blocking(move || Directory::open(Layout::STATE)?.stage(RULES_FILE, text.as_bytes(), FILE));
+    let staged = Path::new(Layout::STATE).join(staged.await?);
+    let checked = Child::new(os.nft, DEADLINE).arg("-c").arg("-f").arg(&staged).run().await;
+    checked.map_err(|error| ServiceError::checked("nftables", error))?;
+    stages.enter("filter-commit");
+    let (rules_changed, unit_changed) = blocking(move || commit(&rules, &unit)).await?;
+    if unit_changed {
+        systemd.reload_units().await?;
+    }
+    let mut changed = rules_changed | unit_changed | systemd.enable(UNIT_FILE).await?;
+    // Somebody may have flushed the rules since they were loaded.
+    let loaded = Child::new(os.nft, DEADLINE).arg("list").arg("table").arg("inet").arg("npanel").run().await;
+    if rules_changed || loaded.is_err() {
+        systemd.reset_failed(UNIT_FILE).await?;
+        systemd.restart(UNIT_FILE, DEADLINE).await?;
+        changed = true;
+    }
+    stages.enter("filter-verify");
+    let shown = Child::new(os.nft, DEADLINE).arg("list").arg("table").arg("inet").arg("npanel").run().await?;
+    if shown.stdout.contains("meta skuid") {
+        Ok(changed)
+    } else {
+        let detail = "the table has no rule for accounts".to_owned();
+        Err(ServiceError::Unverified { service: "nftables", detail })
+    }
+}
+
+fn rules(control_ports: &BTreeSet<u16>) -> Result<String, RenderError> {
+    let ports: Vec<u16> = control_ports.iter().copied().chain([API_PORT]).collect();
+    let values = context! { ports, first_uid => Uid::FIRST.get(), last_uid => Uid::LAST.get() };
+    render("packet-filter.nft", Syntax::Plain, RULES, values)
+}
+
+fn unit(os: &OsProfile) -> Result<String, RenderError> {
+    let values = context! { nft => os.nft, rules => format!("{}/{RULES_FILE}", Layout::STATE) };
+    render("npanel-packet-filter.service", Syntax::Unit, UNIT, values)
+}
+
+fn commit(rules: &str, unit: &str) -> Result<(bool, bool), ServiceError> {
+    let state = Directory::open(Layout::STATE)?;
+    let rules_changed = !state.holds(RULES_FILE, rules.as_bytes(), FILE)?;
+    state.commit(&Directory::staged_name(RULES_FILE), RULES_FILE)?;
+    let units = Directory::open(Layout::UNITS)?;
+    let unit_changed = units.write(UNIT_FILE, unit.as_bytes(), FILE)?;
+    units.sync()?;
+    Ok((rules_changed, unit_changed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_are_about_accounts_uids_and_all_control_ports() {
+        let text = rules(&BTreeSet::from([9471])).expect("rendered");
+        assert!(text.contains("meta skuid 1900000000-2147483647 jump account"), "{text}");
+        assert!(text.contains("elements = { 9471, 8081 }"), "{text}");
+        assert!(text.contains("169.254.169.254") && text.contains("fd00:ec2::254"));
+    }
+}

@@ -1,0 +1,232 @@
+//! One account's PHP.
+
+use std::{path::Path, time::Duration};
+
+use minijinja::context;
+use npanel_host::{
+    AccountUser, Attributes, Child, Directory, Kind, Layout, OsProfile, Owner, Stages, Systemd, blocking,
+};
+use npanel_model::{PhpVersion, Uid};
+
+use super::units::{TARGET, Units};
+use crate::{
+    ServiceError,
+    template::{RenderError, Syntax, render},
+};
+
+const FPM_CONF: &str = include_str!("templates/fpm.conf");
+const CONFIGURATION: &str = "fpm.conf";
+const PROGRAM: &str = "php-fpm";
+const CHECK: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(20);
+/// More than the time that the unit gives running requests to end.
+const STOP: Duration = Duration::from_secs(40);
+
+/// The account's PHP configuration, checked by that PHP, and its socket, listening. Answers whether anything
+/// was changed. Requests in flight end under the old configuration. The account's user must be there.
+///
+/// # Errors
+/// If the PHP version is not installed or refuses the configuration, or the socket does not start.
+pub async fn ensure_account(
+    os: &OsProfile,
+    systemd: &Systemd,
+    user: &AccountUser,
+    version: &PhpVersion,
+    stages: &mut Stages,
+) -> Result<bool, ServiceError> {
+    stages.enter("render");
+    let program = os.php_program(version);
+    require_installed(os, version, &program)?;
+    let text = configuration(user)?;
+    stages.enter("stage");
+    let (uid, contents, link) = (user.uid, text.clone(), program.clone());
+    let staged = blocking(move || stage(uid, &contents, &link)).await?;
+    stages.enter("check");
+    if staged.is_some() {
+        check(&program, user.uid).await?;
+    }
+    stages.enter("commit");
+    let (uid, home) = (user.uid, Layout::home(&user.username));
+    let replaced = staged.as_ref().is_some_and(|staged| staged.replaces);
+    let linked = blocking(move || commit(uid, staged.is_some(), &program, &home)).await?;
+    let units = Units::of(user.uid);
+    if replaced {
+        systemd.stop(&units.service, STOP).await?;
+    }
+    stages.enter("start");
+    let started = ensure_socket(systemd, &units).await?;
+    stages.enter("verify");
+    verify(systemd, user.uid, &units).await?;
+    Ok(linked || started)
+}
+
+/// Ends everything that the account runs and removes its socket and PHP configuration. Answers whether
+/// anything was there.
+///
+/// # Errors
+/// If a unit cannot be stopped.
+pub async fn retire_account(systemd: &Systemd, uid: Uid, stages: &mut Stages) -> Result<bool, ServiceError> {
+    stages.enter("stop");
+    let units = Units::of(uid);
+    let removed = blocking(move || disable(uid, &Units::of(uid))).await?;
+    // The socket first, so that nothing starts the service again; the slice last, whatever is in it.
+    for unit in [&units.socket, &units.service, &units.slice] {
+        systemd.stop(unit, STOP).await?;
+        systemd.reset_failed(unit).await?;
+    }
+    let configured = blocking(move || remove_configuration(uid)).await?;
+    Ok(removed || configured)
+}
+
+fn configuration(user: &AccountUser) -> Result<String, RenderError> {
+    let values = context! {
+        pool => user.uid.to_string(),
+        socket => Layout::php_socket(user.uid).display().to_string(),
+        home => Layout::home(&user.username).display().to_string(),
+    };
+    render("fpm.conf", Syntax::Ini, FPM_CONF, values)
+}
+
+fn require_installed(os: &OsProfile, version: &PhpVersion, program: &Path) -> Result<(), ServiceError> {
+    if program.exists() {
+        return Ok(());
+    }
+    let installed: Vec<String> = os.php_versions().iter().map(ToString::to_string).collect();
+    Err(ServiceError::UnknownPhp { version: version.clone(), installed: installed.join(", ") })
+}
+
+/// A configuration that is not in place yet.
+struct Staged {
+    /// Whether another one is in place.
+    replaces: bool,
+}
+
+/// Stages the configuration if it differs from what is in place, or is for another PHP.
+fn stage(uid: Uid, text: &str, program: &Path) -> Result<Option<Staged>, ServiceError> {
+    let directory = open(uid)?;
+    let known = directory.kind(CONFIGURATION)?.is_some();
+    let same_program = match directory.kind(PROGRAM)? {
+        Some(Kind::Link) => directory.link_target(PROGRAM)?.as_deref() == Some(program),
+        _ => false,
+    };
+    if same_program && directory.holds(CONFIGURATION, text.as_bytes(), readable(uid, 0o640))? {
+        return Ok(None);
+    }
+    directory.stage(CONFIGURATION, text.as_bytes(), readable(uid, 0o640))?;
+    Ok(Some(Staged { replaces: known }))
+}
+
+/// As the account, as it will run; `-n`: the extensions of php.ini are not what is checked, and loading them
+/// takes most of the time.
+async fn check(program: &Path, uid: Uid) -> Result<(), ServiceError> {
+    let staged = Path::new(Layout::PHP).join(uid.to_string()).join(staged_name());
+    let checker =
+        Child::new(program, CHECK).arg("-n").arg("-t").arg("--fpm-config").arg(staged).as_account(uid);
+    match checker.run().await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(ServiceError::checked("php-fpm", error)),
+    }
+}
+
+fn commit(uid: Uid, staged: bool, program: &Path, home: &Path) -> Result<bool, ServiceError> {
+    let directory = open(uid)?;
+    let mut changed = directory.link(PROGRAM, program)?;
+    if staged {
+        directory.put(&staged_name(), CONFIGURATION)?;
+        changed = true;
+    }
+    if changed {
+        directory.sync()?;
+    }
+    let homes = Directory::open(Layout::HOME_LINKS)?;
+    if homes.link(&uid.to_string(), home)? {
+        homes.sync()?;
+        changed = true;
+    }
+    // At boot, systemd starts the socket without us. A link in this directory needs no daemon-reload.
+    let units = Units::of(uid);
+    let wants = wants()?;
+    if wants.link(&units.socket, Path::new(Layout::UNITS).join(&units.template))? {
+        wants.sync()?;
+        changed = true;
+    }
+    Ok(changed)
+}
+
+/// Starts the socket unless it listens. What a tenant's own crashes have tripped is reset.
+async fn ensure_socket(systemd: &Systemd, units: &Units) -> Result<bool, ServiceError> {
+    if systemd.state(&units.socket).await?.is_active() {
+        return Ok(false);
+    }
+    systemd.reset_failed(&units.service).await?;
+    systemd.reset_failed(&units.socket).await?;
+    systemd.start(&units.socket, START).await?;
+    Ok(true)
+}
+
+/// By looks only: a connection would start PHP.
+async fn verify(systemd: &Systemd, uid: Uid, units: &Units) -> Result<(), ServiceError> {
+    let name = format!("{uid}.sock");
+    let kind = blocking(move || Directory::open(Layout::PHP_SOCKETS)?.kind(&name)).await?;
+    let state = systemd.state(&units.socket).await?;
+    if kind == Some(Kind::Other) && state.is_active() {
+        return Ok(());
+    }
+    let detail = format!("{} is {} and its file {kind:?}", units.socket, state.active);
+    Err(ServiceError::Unverified { service: "php", detail })
+}
+
+fn disable(uid: Uid, units: &Units) -> Result<bool, ServiceError> {
+    let wants = wants()?;
+    let mut changed = wants.remove_file(&units.socket)?;
+    wants.sync()?;
+    let homes = Directory::open(Layout::HOME_LINKS)?;
+    changed |= homes.remove_file(&uid.to_string())?;
+    homes.sync()?;
+    Ok(changed)
+}
+
+fn remove_configuration(uid: Uid) -> Result<bool, ServiceError> {
+    Directory::open(Layout::PHP_SOCKETS)?.remove_file(&format!("{uid}.sock"))?;
+    let configurations = Directory::open(Layout::PHP)?;
+    let removed = configurations.remove_tree(&uid.to_string())?;
+    configurations.sync()?;
+    Ok(removed)
+}
+
+/// The account's own directory, which the other accounts cannot read.
+fn open(uid: Uid) -> Result<Directory, ServiceError> {
+    let configurations = Directory::open(Layout::PHP)?;
+    let (directory, made) = configurations.ensure(&uid.to_string(), readable(uid, 0o750))?;
+    if made {
+        configurations.sync()?;
+    }
+    Ok(directory)
+}
+
+fn wants() -> Result<Directory, ServiceError> {
+    Ok(Directory::open(Layout::UNITS)?.descend(&format!("{TARGET}.wants"))?)
+}
+
+fn readable(uid: Uid, mode: u32) -> Attributes {
+    Attributes::new(Owner::root_and(uid.get()), mode)
+}
+
+fn staged_name() -> String {
+    Directory::staged_name(CONFIGURATION)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_names_its_own_account_only() {
+        let user = AccountUser { uid: Uid::FIRST, username: "acme".parse().expect("a name") };
+        let text = configuration(&user).expect("rendered");
+        assert!(text.contains("[1900000000]\nlisten = \"/run/npanel-php/1900000000.sock\"\n"), "{text}");
+        for line in text.lines().filter(|line| line.contains("/home/")) {
+            assert!(line.contains("\"/home/acme"), "{line}");
+        }
+    }
+}

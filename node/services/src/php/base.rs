@@ -1,0 +1,143 @@
+//! What all accounts' PHP shares: templates of units, and directories.
+
+use std::time::Duration;
+
+use minijinja::context;
+use npanel_host::{Attributes, Child, Directory, Layout, OsProfile, Owner, Stages, Systemd, blocking};
+
+use super::units::{PAIRS, TARGET, number};
+use crate::{
+    ServiceError,
+    template::{RenderError, Syntax, render},
+};
+
+const SOCKET: &str = include_str!("templates/php.socket");
+const SERVICE: &str = include_str!("templates/php.service");
+const TARGET_UNIT: &str = include_str!("templates/php.target");
+const TMPFILES: &str = include_str!("templates/tmpfiles.conf");
+const FILE: Attributes = Attributes { owner: Owner::ROOT, mode: 0o644 };
+const DEADLINE: Duration = Duration::from_secs(20);
+/// At a boot with many accounts their sockets start with the target: 46 s for 10,000.
+const TARGET_DEADLINE: Duration = Duration::from_secs(120);
+
+/// The templates of PHP's units and the directories of accounts' configuration and sockets; the distribution's
+/// own process managers, which run all sites as one user, are stopped. Answers whether anything was changed.
+///
+/// # Errors
+/// If a file cannot be written or a unit not started.
+pub async fn ensure_base(
+    os: &OsProfile,
+    systemd: &Systemd,
+    web_gid: u32,
+    stages: &mut Stages,
+) -> Result<bool, ServiceError> {
+    stages.enter("php-render");
+    let units = units(os)?;
+    let values = context! { sockets => Layout::PHP_SOCKETS, web_user => Layout::WEB_USER };
+    let tmpfiles = render("tmpfiles.d", Syntax::Plain, TMPFILES, values)?;
+    stages.enter("php-commit");
+    let units_changed = blocking(move || write_units(&units)).await?;
+    let mut changed = units_changed;
+    changed |= blocking(move || write_directories(&tmpfiles, web_gid)).await?;
+    Child::new(os.tmpfiles, DEADLINE).arg("--create").arg("/etc/tmpfiles.d/npanel-php.conf").run().await?;
+    if units_changed {
+        systemd.reload_units().await?;
+    }
+    changed |= systemd.enable(TARGET).await?;
+    systemd.start(TARGET, TARGET_DEADLINE).await?;
+    for version in os.php_versions() {
+        let shared = os.php_default_unit(&version);
+        if systemd.state(&shared).await?.is_active() {
+            changed |= systemd.disable(&shared).await?;
+            systemd.stop(&shared, DEADLINE).await?;
+        }
+    }
+    Ok(changed)
+}
+
+/// All unit files, by name.
+fn units(os: &OsProfile) -> Result<Vec<(String, String)>, RenderError> {
+    let mut units = vec![(TARGET.to_owned(), TARGET_UNIT.to_owned())];
+    for pair in 0..PAIRS {
+        let number = number(pair);
+        let values = context! {
+            number,
+            sockets => Layout::PHP_SOCKETS,
+            web_user => Layout::WEB_USER,
+            configuration => Layout::PHP,
+            homes => Layout::HOME_LINKS,
+            sites => Layout::SITES,
+            acme => Layout::ACME,
+            state => Layout::STATE,
+            database => os.mariadb_run,
+        };
+        let socket = render("php.socket", Syntax::Unit, SOCKET, &values)?;
+        let service = render("php.service", Syntax::Unit, SERVICE, &values)?;
+        units.push((format!("npanel-php{number}@.socket"), socket));
+        units.push((format!("npanel-php{number}@.service"), service));
+    }
+    Ok(units)
+}
+
+fn write_units(units: &[(String, String)]) -> Result<bool, ServiceError> {
+    let directory = Directory::open(Layout::UNITS)?;
+    let mut changed = false;
+    for (name, text) in units {
+        changed |= directory.write(name, text.as_bytes(), FILE)?;
+    }
+    let wants = format!("{TARGET}.wants");
+    changed |= directory.ensure(&wants, Attributes::new(Owner::ROOT, 0o755))?.1;
+    if changed {
+        directory.sync()?;
+    }
+    Ok(changed)
+}
+
+fn write_directories(tmpfiles: &str, web_gid: u32) -> Result<bool, ServiceError> {
+    let etc = Directory::open("/etc")?;
+    let (directory, _) = etc.ensure("tmpfiles.d", Attributes::new(Owner::ROOT, 0o755))?;
+    let mut changed = directory.write("npanel-php.conf", tmpfiles.as_bytes(), FILE)?;
+    directory.sync()?;
+    let run = Directory::open("/run")?;
+    let sockets = Attributes::new(Owner::root_and(web_gid), 0o750);
+    changed |= run.ensure("npanel-php", sockets)?.1;
+    let (served, _) = Directory::open("/srv")?.ensure("npanel", Attributes::new(Owner::ROOT, 0o711))?;
+    changed |= served.ensure("php", Attributes::new(Owner::ROOT, 0o711))?.1;
+    changed |= served.ensure("homes", Attributes::new(Owner::ROOT, 0o700))?.1;
+    served.sync()?;
+    Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered() -> Vec<(String, String)> {
+        units(&OsProfile::named("debian-12").expect("a profile")).expect("rendered")
+    }
+
+    #[test]
+    fn every_pair_has_a_slice_of_its_own() {
+        let units = rendered();
+        assert_eq!(units.len(), 201);
+        let text = |name: &str| units.iter().find(|unit| unit.0 == name).expect("a unit").1.clone();
+        assert!(text("npanel-php07@.socket").contains("\nSlice=acct-07.slice\n"));
+        assert!(text("npanel-php07@.service").contains("\nSlice=acct-07-%i.slice\n"));
+        assert!(text("npanel-php99@.service").contains("\nUser=%i\n"));
+    }
+
+    #[test]
+    fn a_service_sees_no_other_account() {
+        let (_, text) = rendered().pop().expect("a unit");
+        for wall in [
+            "ProtectHome=tmpfs",
+            "BindPaths=/srv/npanel/homes/%i\n",
+            "TemporaryFileSystem=/run:ro",
+            "ProtectProc=invisible",
+            "NoNewPrivileges=yes",
+            "-/srv/npanel/sites",
+        ] {
+            assert!(text.contains(wall), "{wall}");
+        }
+    }
+}

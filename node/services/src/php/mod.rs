@@ -1,0 +1,14 @@
+//! PHP: a socket per account, and a process manager of its own only while it is used.
+//!
+//! The units are a hundred pairs of templates, `npanel-php00@.socket` and `.service` to `…99@`, because systemd's
+//! cost of one more unit grows with the number of units in a slice: each pair has a slice of its own, and an
+//! account's pair is its uid's last two digits. The instance is the uid.
+
+mod account;
+mod base;
+mod units;
+mod watch;
+
+pub use account::{ensure_account, retire_account};
+pub use base::ensure_base;
+pub use watch::{Idle, revive_failed};

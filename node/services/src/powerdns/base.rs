@@ -1,0 +1,137 @@
+//! What all zones of a node share: the database, and the server's configuration with the key of its API.
+
+use std::{path::Path, time::Duration};
+
+use minijinja::context;
+use nix::unistd::User;
+use npanel_host::{
+    Attributes, Directory, Kind, Layout, OsProfile, Owner, PowerDnsProfile, Stages, Systemd, blocking,
+};
+use npanel_model::Secret;
+use rusqlite::Connection;
+
+use super::{API_PORT, PowerDns};
+use crate::{
+    ServiceError,
+    template::{RenderError, Syntax, render},
+};
+
+const PDNS_CONF: &str = include_str!("templates/pdns.conf");
+const SCHEMA: &str = include_str!("schema.sql");
+const CONFIGURATION: &str = "npanel.conf";
+const DATABASE: &str = "npanel.sqlite3";
+const KEY: &str = "powerdns-api.key";
+const START: Duration = Duration::from_secs(60);
+
+impl PowerDns {
+    /// The database, the configuration, and PowerDNS running with it. Answers whether anything was changed.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn ensure_base(
+        &self,
+        os: &OsProfile,
+        systemd: &Systemd,
+        stages: &mut Stages,
+    ) -> Result<bool, ServiceError> {
+        let profile = os.powerdns.clone();
+        stages.enter("powerdns-commit");
+        let changed = blocking(move || commit(&profile)).await?;
+        stages.enter("powerdns-start");
+        let enabled = systemd.enable(os.powerdns.unit).await?;
+        let running = systemd.state(os.powerdns.unit).await?.is_active();
+        if changed || !running {
+            systemd.reset_failed(os.powerdns.unit).await?;
+            systemd.restart(os.powerdns.unit, START).await?;
+        }
+        stages.enter("powerdns-verify");
+        self.ping().await?;
+        Ok(changed || enabled || !running)
+    }
+}
+
+/// The key of the API, which is made on this node and never leaves it.
+pub(super) fn key() -> Result<Secret, ServiceError> {
+    let state = Directory::open(Layout::STATE)?;
+    let read = |bytes: Vec<u8>| String::from_utf8(bytes).ok().filter(|text| text.len() == 64);
+    if let Some(key) = state.read(KEY, 1024)?.and_then(read) {
+        return Ok(Secret::new(key));
+    }
+    let mut random = [0_u8; 32];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| ServiceError::NoRandomness)?;
+    let key: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    state.write(KEY, key.as_bytes(), Attributes::new(Owner::ROOT, 0o600))?;
+    state.sync()?;
+    Ok(Secret::new(key))
+}
+
+fn commit(profile: &PowerDnsProfile) -> Result<bool, ServiceError> {
+    let user = User::from_name(profile.user).ok().flatten().ok_or(ServiceError::NoUser(profile.user))?;
+    let owner = Owner { uid: user.uid.as_raw(), gid: user.gid.as_raw() };
+    let made = ensure_database(profile, owner)?;
+    let text = configuration(profile, &key()?, std::fs::metadata("/proc/net/if_inet6").is_ok())?;
+    let directory = Directory::open(profile.configuration)?;
+    let attributes = Attributes::new(Owner::root_and(owner.gid), 0o640);
+    let written = directory.write(CONFIGURATION, text.as_bytes(), attributes)?;
+    directory.sync()?;
+    Ok(made || written)
+}
+
+fn configuration(profile: &PowerDnsProfile, key: &Secret, ipv6: bool) -> Result<String, RenderError> {
+    let values = context! {
+        database => format!("{}/{DATABASE}", profile.data),
+        port => API_PORT,
+        key => key.expose(),
+        ipv6,
+    };
+    render("pdns.conf", Syntax::Plain, PDNS_CONF, values)
+}
+
+/// An empty database, made aside and moved into the place that belongs to PowerDNS.
+fn ensure_database(profile: &PowerDnsProfile, owner: Owner) -> Result<bool, ServiceError> {
+    let data = Directory::open(profile.data)?;
+    if data.kind(DATABASE)? == Some(Kind::File) {
+        return Ok(false);
+    }
+    let state = Directory::open(Layout::STATE)?;
+    let (place, _) = state.ensure("powerdns.new", Attributes::new(Owner::ROOT, 0o700))?;
+    place.remove_file(DATABASE)?;
+    make_database(&place.path().join(DATABASE))?;
+    let contents = place.read(DATABASE, 16 * 1024 * 1024)?.unwrap_or_default();
+    data.write(DATABASE, &contents, Attributes::new(owner, 0o640))?;
+    data.sync()?;
+    state.remove_tree("powerdns.new")?;
+    Ok(true)
+}
+
+fn make_database(path: &Path) -> Result<(), rusqlite::Error> {
+    let connection = Connection::open(path)?;
+    connection.execute_batch(SCHEMA)?;
+    // Closing writes the log back into the file.
+    connection.close().map_err(|(_, error)| error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_database_is_whole_in_one_file() {
+        let place = tempfile::tempdir().expect("a directory");
+        make_database(&place.path().join("z")).expect("made");
+        assert_eq!(std::fs::read_dir(place.path()).expect("a list").count(), 1);
+        let connection = Connection::open(place.path().join("z")).expect("opened");
+        let tables: i64 = connection
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0))
+            .expect("counted");
+        assert_eq!(tables, 7);
+    }
+
+    #[test]
+    fn the_api_listens_on_this_machine_only() {
+        let os = OsProfile::named("debian-12").expect("a profile");
+        let text = configuration(&os.powerdns, &Secret::new("k"), true).expect("rendered");
+        assert!(text.contains("\nwebserver-address=127.0.0.1\n") && text.contains("\napi-key=k\n"));
+        assert!(text.contains("\nlocal-address=0.0.0.0, ::\n"), "{text}");
+    }
+}
