@@ -43,7 +43,7 @@ pub struct Peer {
     pub id: ControllerId,
     /// Its fleet address.
     pub address: String,
-    /// Whether it votes (else it is a learner).
+    /// Whether it votes, and will when the membership change under way (if any) is done.
     pub is_voter: bool,
     /// The last log index it is known to have; known to the leader only.
     pub matched_index: Option<u64>,
@@ -105,7 +105,8 @@ impl Cluster {
         let log = Log::open(&directory.join("raft-log.db"))
             .map_err(|error| ClusterError::Log(error.to_string()))?;
         let machine = Machine::open(store.clone(), &directory.join("snapshots"))?;
-        let config = config::raft().validate().map_err(|error| ClusterError::Consensus(error.to_string()))?;
+        let config =
+            config::raft(id).validate().map_err(|error| ClusterError::Consensus(error.to_string()))?;
         let network = Network { dial: Arc::clone(&dial) };
         let raft = Raft::new(id.0, Arc::new(config), network, log, machine)
             .await
@@ -161,12 +162,15 @@ impl Cluster {
     pub fn status(&self) -> ClusterStatus {
         let metrics = self.inner.raft.metrics();
         let now = metrics.borrow();
-        let voters: std::collections::BTreeSet<u64> = now.membership_config.voter_ids().collect();
+        // While the membership changes, it takes a majority of the old voters and one of the new: a voter is
+        // only counted on once it is in both.
+        let configs = now.membership_config.membership().get_joint_config();
+        let is_voter = |id: &u64| !configs.is_empty() && configs.iter().all(|voters| voters.contains(id));
         let matched = |id: &u64| now.replication.as_ref().and_then(|all| all.get(id).copied().flatten());
         let peer = |(id, node): (&u64, &BasicNode)| Peer {
             id: ControllerId(*id),
             address: node.addr.clone(),
-            is_voter: voters.contains(id),
+            is_voter: is_voter(id),
             matched_index: matched(id).map(|id| id.index),
         };
         ClusterStatus {
@@ -177,6 +181,24 @@ impl Cluster {
             applied_index: *self.inner.applied.borrow(),
             peers: now.membership_config.nodes().map(peer).collect(),
         }
+    }
+
+    /// Makes a snapshot now and purges the log up to it, as far as is configured to be kept: before a backup,
+    /// or to free disk space.
+    ///
+    /// # Errors
+    /// If the snapshot cannot be made.
+    pub async fn compact(&self) -> Result<(), ClusterError> {
+        let failed = |error: &dyn std::fmt::Display| ClusterError::Consensus(error.to_string());
+        let applied = *self.inner.applied.borrow();
+        let trigger = self.inner.raft.trigger();
+        trigger.snapshot().await.map_err(|error| failed(&error))?;
+        let covered = |metrics: &openraft::RaftMetrics<u64, BasicNode>| {
+            metrics.running_state.is_err() || metrics.snapshot.is_some_and(|id| id.index >= applied)
+        };
+        let mut metrics = self.inner.raft.metrics();
+        metrics.wait_for(covered).await.map_err(|error| failed(&error))?;
+        trigger.purge_log(applied).await.map_err(|error| failed(&error))
     }
 
     /// Whether the consensus library still runs; after a failure of the disk it does not.

@@ -6,7 +6,10 @@
 //!
 //! The consensus library does not show outside this crate, so that it can be replaced.
 
-#![expect(clippy::result_large_err, reason = "the consensus library's error types are what its traits ask for")]
+#![expect(
+    clippy::result_large_err,
+    reason = "the consensus library's error types are what its traits ask for"
+)]
 
 mod cluster;
 mod config;

@@ -57,8 +57,8 @@ impl Cluster {
         make_repeatable(&mut envelope);
         let deadline = Instant::now() + WRITE_DEADLINE;
         loop {
-            let attempt = self.try_once(&envelope, deadline);
-            match timeout_at(deadline, attempt).await.unwrap_or(Try::Again) {
+            let attempt = timeout_at(deadline, self.try_leader(&envelope, deadline));
+            match attempt.await.unwrap_or(Try::Again) {
                 Try::Decided(outcome) => {
                     self.wait_applied(outcome.index, deadline).await?;
                     return Ok(outcome);
@@ -67,6 +67,17 @@ impl Cluster {
                 Try::Again if Instant::now() >= deadline => return Err(ProposeError::NoLeader),
                 Try::Again => self.wait_for_other_leader(deadline).await,
             }
+        }
+    }
+
+    /// Asks the leader; gives up on it as soon as another is known, for a leader that was cut off never answers.
+    async fn try_leader(&self, envelope: &Envelope, deadline: Instant) -> Try {
+        let mut metrics = self.raft().metrics();
+        let asked = metrics.borrow_and_update().current_leader;
+        let replaced = metrics.wait_for(|now| now.current_leader.is_some() && now.current_leader != asked);
+        tokio::select! {
+            answer = self.try_once(envelope, deadline) => answer,
+            _ = replaced, if asked.is_some() => Try::Again,
         }
     }
 

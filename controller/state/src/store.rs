@@ -111,8 +111,9 @@ impl Store {
         fs::rename(source, &path)?;
         fs::File::open(&path)?.sync_all()?;
         set_current(&self.directory, &path)?;
-        self.writer.move_to(path.clone()).await?;
+        // Readers first: whoever sees the new position must also see the rows that go with it.
         self.reader.move_to(open::readers(&path).await?).await;
+        self.writer.move_to(path.clone()).await?;
         remove_others(&self.directory, &path)?;
         Ok(self.writer.applied().borrow().clone())
     }

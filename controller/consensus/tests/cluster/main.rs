@@ -1,0 +1,5 @@
+//! Members that talk over pipes in one process; their files are real.
+
+mod agreement;
+mod members;
+mod replacement;

@@ -1,0 +1,248 @@
+//! Controllers in one process, each with its own files, joined by pipes that can be cut.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use hyper_util::rt::TokioIo;
+use npanel_consensus::{Cluster, ControllerService, Dial, JoinKeys, Leadership, Unprepared};
+use npanel_model::{ApiKeyId, ControllerId, RequestId, TenantId};
+use npanel_pki::Identity;
+use npanel_proto::command::{
+    Certificate, CreateApiKey, CreateCluster, CreateTenant, CreateToken, EnrolController, Envelope, Outcome,
+    Principal, envelope::Command, outcome, principal::Who,
+};
+use tokio::{io::DuplexStream, sync::mpsc, task::JoinHandle, time::timeout};
+use tonic::transport::{Channel, Endpoint, Server};
+
+/// Longer than any election here takes, also on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+const HASH: [u8; 32] = [7; 32];
+
+type Doors = Arc<Mutex<HashMap<u64, mpsc::UnboundedSender<DuplexStream>>>>;
+
+struct NoKeys;
+
+impl JoinKeys for NoKeys {
+    fn seal_for(&self, _: ControllerId, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+struct Pipes {
+    doors: Doors,
+}
+
+impl Dial for Pipes {
+    fn channel(&self, controller: ControllerId, _address: &str) -> Channel {
+        let doors = Arc::clone(&self.doors);
+        let connector = tower::service_fn(move |_| {
+            let door = doors.lock().expect("no panic").get(&controller.0).cloned();
+            async move {
+                let (ours, theirs) = tokio::io::duplex(1 << 20);
+                let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+                door.ok_or_else(refused)?.send(theirs).map_err(|_| refused())?;
+                Ok::<_, io::Error>(TokioIo::new(ours))
+            }
+        });
+        Endpoint::from_static("http://controller.invalid").connect_with_connector_lazy(connector)
+    }
+}
+
+/// A running controller.
+pub(crate) struct Member {
+    pub(crate) cluster: Cluster,
+    server: JoinHandle<()>,
+}
+
+/// All of them.
+pub(crate) struct Members {
+    directory: tempfile::TempDir,
+    doors: Doors,
+    pub(crate) running: HashMap<u64, Member>,
+    pub(crate) root: TenantId,
+    pub(crate) admin: ApiKeyId,
+}
+
+impl Members {
+    /// A cluster of `count`, all voters.
+    pub(crate) async fn start(count: u64) -> Self {
+        let mut members = Self {
+            directory: tempfile::tempdir().expect("a directory"),
+            doors: Doors::default(),
+            running: HashMap::new(),
+            root: TenantId::generate(),
+            admin: ApiKeyId::generate(),
+        };
+        members.run(1).await;
+        members.member(1).found("c1.example:1").await.expect("founded");
+        members.leader_among(&[1]).await;
+        members.accept(1, Who::ControllerId(1), members.first_command()).await;
+        for id in 2..=count {
+            members.enrol(id).await;
+            members.run(id).await;
+        }
+        members.wait_for_voters(count).await;
+        members
+    }
+
+    fn path(&self, id: u64) -> PathBuf {
+        self.directory.path().join(format!("c{id}"))
+    }
+
+    /// Starts (again) a controller on its files.
+    pub(crate) async fn run(&mut self, id: u64) {
+        let dial = Arc::new(Pipes { doors: Arc::clone(&self.doors) });
+        let path = self.path(id);
+        let cluster =
+            Cluster::start(ControllerId(id), &path, dial, Arc::new(Unprepared)).await.expect("it starts");
+        let (door, visitors) = mpsc::unbounded_channel::<DuplexStream>();
+        let incoming = tokio_stream::StreamExt::map(
+            tokio_stream::wrappers::UnboundedReceiverStream::new(visitors),
+            Ok::<_, io::Error>,
+        );
+        let service = ControllerService::server(cluster.clone(), Arc::new(NoKeys));
+        let checked = tonic::service::interceptor::InterceptedService::new(
+            service,
+            |mut request: tonic::Request<()>| {
+                request.extensions_mut().insert(Identity::Controller(ControllerId(1)));
+                Ok(request)
+            },
+        );
+        let server = tokio::spawn(async move {
+            let served = Server::builder().add_service(checked).serve_with_incoming(incoming).await;
+            drop(served);
+        });
+        self.doors.lock().expect("no panic").insert(id, door);
+        self.running.insert(id, Member { cluster, server });
+    }
+
+    /// Takes a controller away without a word.
+    pub(crate) async fn kill(&mut self, id: u64) {
+        self.doors.lock().expect("no panic").remove(&id);
+        let member = self.running.remove(&id).expect("it runs");
+        member.server.abort();
+        member.cluster.shutdown().await.expect("its tasks end");
+    }
+
+    pub(crate) fn member(&self, id: u64) -> &Cluster {
+        &self.running[&id].cluster
+    }
+
+    fn first_command(&self) -> Command {
+        Command::CreateCluster(CreateCluster {
+            cluster_id: "test".into(),
+            root_tenant_id: self.root.to_bytes(),
+            root_tenant_name: "platform".into(),
+            wrapped_data_key: vec![1],
+            first_key: Some(CreateApiKey {
+                api_key_id: self.admin.to_bytes(),
+                tenant_id: self.root.to_bytes(),
+                name: "admin".into(),
+                secret_hash: HASH.to_vec(),
+                actions: vec!["*".into()],
+                expires_millis: 0,
+            }),
+            first_controller: Some(controller(1)),
+            name_server_domain: "ns.example".into(),
+            retention_seconds: 3600,
+        })
+    }
+
+    async fn enrol(&self, id: u64) {
+        let token = npanel_model::TokenId::generate().to_bytes();
+        let create = Command::CreateToken(CreateToken {
+            token_id: token.clone(),
+            role: "controller".into(),
+            secret_hash: HASH.to_vec(),
+            uses: 1,
+            expires_millis: npanel_model::Timestamp::now().as_millis() + 600_000,
+            pool: "default".into(),
+        });
+        self.accept(1, Who::ApiKeyId(self.admin.to_bytes()), create).await;
+        let enrol = Command::EnrolController(EnrolController {
+            token_id: token.clone(),
+            token_secret_hash: HASH.to_vec(),
+            ..controller(id)
+        });
+        self.accept(1, Who::TokenId(token), enrol).await;
+    }
+
+    /// A command that makes a tenant.
+    pub(crate) fn tenant(&self, id: TenantId, name: &str) -> Command {
+        Command::CreateTenant(CreateTenant {
+            tenant_id: id.to_bytes(),
+            parent_id: self.root.to_bytes(),
+            name: name.into(),
+            wrapped_data_key: vec![1],
+            account_limit: None,
+            may_oversell: false,
+        })
+    }
+
+    pub(crate) fn by_admin(&self) -> Who {
+        Who::ApiKeyId(self.admin.to_bytes())
+    }
+
+    pub(crate) async fn accept(&self, at: u64, who: Who, command: Command) -> Outcome {
+        let outcome = self.member(at).propose(envelope(who, command)).await.expect("decided");
+        assert!(matches!(outcome.outcome, Some(outcome::Outcome::Accepted(_))), "{outcome:?}");
+        outcome
+    }
+
+    /// Waits until one of these controllers leads, and returns it.
+    pub(crate) async fn leader_among(&self, ids: &[u64]) -> u64 {
+        let wait_for_one = |id: u64| {
+            let mut leadership = self.member(id).leadership();
+            Box::pin(async move {
+                leadership.wait_for(|now| matches!(now, Leadership::Leader { .. })).await.expect("it runs");
+                id
+            })
+        };
+        let first = futures::future::select_all(ids.iter().map(|id| wait_for_one(*id)));
+        timeout(PATIENCE, first).await.expect("a leader in time").0
+    }
+
+    async fn wait_for_voters(&self, count: u64) {
+        let count = usize::try_from(count).expect("a small number");
+        for id in self.running.keys() {
+            let cluster = self.member(*id);
+            let mut applied = cluster.applied();
+            let voters =
+                |cluster: &Cluster| cluster.status().peers.iter().filter(|peer| peer.is_voter).count();
+            let all = async {
+                while voters(cluster) < count {
+                    applied.changed().await.expect("it runs");
+                }
+            };
+            timeout(PATIENCE, all).await.expect("all vote in time");
+        }
+    }
+}
+
+pub(crate) fn envelope(who: Who, command: Command) -> Envelope {
+    Envelope {
+        principal: Some(Principal { who: Some(who) }),
+        request_id: RequestId::generate().to_bytes(),
+        command: Some(command),
+        ..Envelope::default()
+    }
+}
+
+fn controller(id: u64) -> EnrolController {
+    EnrolController {
+        controller_id: id,
+        name: format!("c{id}"),
+        fleet_address: format!("c{id}.example:1"),
+        certificate: Some(Certificate {
+            serial: id.to_be_bytes().to_vec(),
+            not_after_millis: i64::MAX,
+            key_fingerprint: HASH.to_vec(),
+        }),
+        ..EnrolController::default()
+    }
+}
