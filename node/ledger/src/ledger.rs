@@ -164,6 +164,16 @@ impl Ledger {
         Ok(keys.len())
     }
 
+    /// How many objects the inventory has.
+    pub fn len(&self) -> usize {
+        self.inner().entries.values().filter(|entry| !entry.is_removed()).count()
+    }
+
+    /// Whether the inventory has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// What the node holds, in the ledger's order. An object of which nothing is left is not in it: the
     /// controllers forget it when they hear so.
     pub fn inventory(&self) -> Vec<InventoryEntry> {

@@ -1,0 +1,269 @@
+//! The one task that turns the plan into operations.
+
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use npanel_executor::{Done, Failure, Output, Request, StageTime};
+use npanel_ledger::{Ledger, ObjectKey, Progress};
+use npanel_model::{NodeRole, Timestamp};
+use tokio::{
+    sync::mpsc,
+    task::{JoinSet, spawn_blocking},
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Executor, Observer, Reports,
+    operation_id::{Incarnation, Subject},
+    plan::{Ended, Lane, Now, Planner, Run, Task},
+};
+
+/// So many operations run side by side: enough to keep two cores and a disk busy while each waits for its
+/// service, few enough that a service is not flooded after a restart.
+const SIDE_BY_SIDE: usize = 8;
+
+/// The calendar's time.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// The machine's.
+    pub fn system() -> Self {
+        Self::from_fn(Timestamp::now)
+    }
+
+    /// Another, for tests.
+    pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+/// What the engine has to know of the node.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What the node is for.
+    pub roles: Vec<NodeRole>,
+    /// Deletions accepted until then were released by a person.
+    pub released: Timestamp,
+}
+
+#[derive(Debug)]
+enum Message {
+    Changed(Vec<ObjectKey>),
+    ReleaseDeletions(Timestamp),
+}
+
+/// Wakes the engine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle(mpsc::UnboundedSender<Message>);
+
+impl Handle {
+    /// These objects have changed in the ledger.
+    pub fn changed(&self, keys: Vec<ObjectKey>) {
+        self.send(Message::Changed(keys));
+    }
+
+    /// A person releases the deletions that were accepted until `until`.
+    pub fn release_deletions(&self, until: Timestamp) {
+        self.send(Message::ReleaseDeletions(until));
+    }
+
+    fn send(&self, message: Message) {
+        // Fails only when the engine has ended, and then the daemon ends; the ledger has it all.
+        drop(self.0.send(message));
+    }
+}
+
+/// Converges the node until it is stopped.
+pub struct Engine<E, O> {
+    ledger: Arc<Ledger>,
+    executor: Arc<E>,
+    observer: Arc<O>,
+    reports: Arc<Reports>,
+    clock: Clock,
+    settings: Settings,
+    incarnation: Incarnation,
+    messages: mpsc::UnboundedReceiver<Message>,
+}
+
+impl<E: Executor, O: Observer> Engine<E, O> {
+    /// An engine that has not begun, and the handle that wakes it.
+    pub fn new(
+        ledger: Arc<Ledger>,
+        executor: E,
+        observer: Arc<O>,
+        reports: Arc<Reports>,
+        clock: Clock,
+        settings: Settings,
+    ) -> (Self, Handle) {
+        let (sender, messages) = mpsc::unbounded_channel();
+        let (executor, incarnation) = (Arc::new(executor), Incarnation::new());
+        let engine = Self { ledger, executor, observer, reports, clock, settings, incarnation, messages };
+        (engine, Handle(sender))
+    }
+
+    /// Runs until `stop`. Operations that run then are finished by the executor; what they came to is found
+    /// out at the next start.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut planner = Planner::new(&self.settings.roles, self.settings.released, self.now());
+        for (key, entry) in self.ledger.entries() {
+            planner.learn(key, &entry, Lane::Routine, self.now());
+        }
+        let mut running = JoinSet::new();
+        loop {
+            self.start_what_is_due(&mut planner, &mut running);
+            for report in planner.news() {
+                self.reports.publish(report);
+            }
+            // While there is no room, only the end of an operation matters.
+            let next = planner.next_due().filter(|_| running.len() < SIDE_BY_SIDE);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(message) = self.messages.recv() => self.take(&mut planner, message),
+                Some(ended) = running.join_next() => {
+                    if let Ok((run, ended)) = ended {
+                        planner.end(&run, ended, self.now());
+                    }
+                }
+                () = until(next) => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { instant: Instant::now(), wall: self.clock.now() }
+    }
+
+    fn take(&self, planner: &mut Planner, message: Message) {
+        match message {
+            Message::Changed(keys) => {
+                for key in keys {
+                    if let Some(entry) = self.ledger.entry(key) {
+                        planner.learn(key, &entry, Lane::Fresh, self.now());
+                    }
+                }
+            }
+            Message::ReleaseDeletions(time) => planner.release_deletions(time, self.now()),
+        }
+    }
+
+    fn start_what_is_due(&self, planner: &mut Planner, running: &mut JoinSet<(Run, Ended)>) {
+        while running.len() < SIDE_BY_SIDE {
+            let Some(run) = planner.start(self.now()) else { return };
+            let worker = Worker {
+                ledger: Arc::clone(&self.ledger),
+                executor: Arc::clone(&self.executor),
+                observer: Arc::clone(&self.observer),
+                clock: self.clock.clone(),
+                incarnation: self.incarnation,
+            };
+            running.spawn(async move {
+                let ended = AssertUnwindSafe(worker.carry_out(&run)).catch_unwind().await;
+                (run, ended.unwrap_or_else(|panic| Ended::Failed(panicked(panic.as_ref()))))
+            });
+        }
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A fault of ours costs one object's attempt, not the node.
+fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    let text = panic.downcast_ref::<&str>().copied().unwrap_or("no text");
+    tracing::error!(panic = text, "an operation panicked");
+    failure("Internal", "the daemon has a fault; see its log", "plan")
+}
+
+fn failure(reason: &str, message: &str, stage: &str) -> Failure {
+    Failure {
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        stage: stage.to_owned(),
+        retriable: true,
+    }
+}
+
+/// Carries out one run.
+struct Worker<E, O> {
+    ledger: Arc<Ledger>,
+    executor: Arc<E>,
+    observer: Arc<O>,
+    clock: Clock,
+    incarnation: Incarnation,
+}
+
+impl<E: Executor, O: Observer> Worker<E, O> {
+    async fn carry_out(&self, run: &Run) -> Ended {
+        let done = match self.operate(run).await {
+            Ok(done) => done,
+            Err(failure) => return Ended::Failed(failure),
+        };
+        let mut stages = vec![stage("wait", run.waited)];
+        stages.extend(done.stages);
+        match (run.subject, self.progress(&run.task)) {
+            (Subject::Object(key), Some(progress)) => self.note(key, run, progress, stages).await,
+            _ => Ended::Ensured(stages),
+        }
+    }
+
+    async fn operate(&self, run: &Run) -> Result<Done, Failure> {
+        let Some(operation) = run.task.operation() else {
+            return Ok(Done { changed: false, stages: Vec::new(), output: Output::Nothing });
+        };
+        let name = operation.name();
+        let id = self.incarnation.operation(&run.subject.to_string(), run.generation, name, run.attempt);
+        let begun = Instant::now();
+        let answer = self.executor.call(Request { id, operation: operation.clone() }).await;
+        let took = begun.elapsed();
+        self.observer.operation_ended(name, took, answer.is_ok());
+        let (subject, generation) = (run.subject, run.generation);
+        match &answer {
+            Ok(done) => {
+                tracing::info!(%subject, %generation, operation = name, changed = done.changed, ?took, "done");
+            }
+            Err(failure) => {
+                tracing::warn!(%subject, %generation, operation = name, %failure, ?took, "failed");
+            }
+        }
+        answer
+    }
+
+    /// How far a removal is once the task's operation is done.
+    fn progress(&self, task: &Task) -> Option<Progress> {
+        let since = self.clock.now();
+        match task {
+            Task::Ensure(_) => None,
+            Task::Retire(_, retention) => Some(Progress::Retained { since, until: since.plus(*retention) }),
+            Task::Remove(_) => Some(Progress::Removed { since }),
+        }
+    }
+
+    async fn note(&self, key: ObjectKey, run: &Run, progress: Progress, stages: Vec<StageTime>) -> Ended {
+        let (ledger, generation) = (Arc::clone(&self.ledger), run.generation);
+        let noted = spawn_blocking(move || ledger.note_removal(key, generation, progress)).await;
+        match noted {
+            Ok(Ok(entry)) => Ended::Noted(stages, entry),
+            Ok(Err(error)) => {
+                tracing::error!(%key, error = &error as &dyn std::error::Error, "ledger not written");
+                Ended::Failed(failure("LedgerUnwritable", &error.to_string(), "note"))
+            }
+            Err(_) => Ended::Failed(failure("Internal", "the daemon has a fault; see its log", "note")),
+        }
+    }
+}
+
+fn stage(name: &str, took: Duration) -> StageTime {
+    let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    StageTime { stage: name.to_owned(), microseconds }
+}

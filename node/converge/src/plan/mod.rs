@@ -1,0 +1,11 @@
+//! What is to be done next. Pure: it is told the time, does no I/O, and starts nothing.
+
+mod due;
+mod graph;
+mod obstacle;
+mod outcome;
+mod planner;
+mod track;
+
+pub(crate) use due::Lane;
+pub(crate) use planner::{Ended, Now, Planner, Run, Task};

@@ -1,0 +1,152 @@
+//! What keeps an object from its next step.
+
+use npanel_ledger::{Content, Entry, Intent, Name, ObjectKey, Progress, Removal, SiteIntent};
+use npanel_model::{AccountId, NodeRole};
+
+use super::{
+    due::Lane,
+    graph::Obstacle,
+    planner::{Now, Planner},
+    track::{Place, Standing},
+};
+use crate::{backoff, operation_id::Subject, report::State};
+
+impl Planner {
+    /// Puts the object aside if it has to wait for another, or for a person.
+    pub(super) fn has_to_wait(&mut self, key: ObjectKey, entry: &Entry, now: Now) -> bool {
+        if self.is_held(key, entry, now) {
+            self.hold(key, now);
+            return true;
+        }
+        let Some(obstacle) = self.obstacle(key, entry) else { return false };
+        self.block(key, obstacle, now);
+        true
+    }
+
+    fn obstacle(&self, key: ObjectKey, entry: &Entry) -> Option<Obstacle> {
+        let role = role(key);
+        if !self.bases.get(&role).is_some_and(|base| base.in_place) {
+            return Some(Obstacle::Base(role));
+        }
+        match &entry.content {
+            Content::Wanted(intent) => self.leaving(key, entry).or_else(|| self.prerequisite(intent)),
+            Content::Going(Removal { progress: Progress::Asked, .. }) => {
+                self.leaving(key, entry).or_else(|| self.site_still_to_go(key))
+            }
+            Content::Going(_) => None,
+        }
+    }
+
+    /// Another object that bears the name and goes first: any, if this one is wanted; of two that go, the one
+    /// with the lower key, so that they do not wait for each other.
+    fn leaving(&self, key: ObjectKey, entry: &Entry) -> Option<Obstacle> {
+        let name = entry.bears()?;
+        let goes_first = |other: &ObjectKey| {
+            *other != key
+                && (*other < key || !entry.is_tombstone())
+                && self.tracks.get(other).is_some_and(|track| track.entry.is_tombstone())
+        };
+        self.graph.bearers(&name).find(goes_first).map(Obstacle::Leaving)
+    }
+
+    fn prerequisite(&self, intent: &Intent) -> Option<Obstacle> {
+        match intent {
+            Intent::Site(site) => self.account_missing(site),
+            Intent::DatabaseUser(user) => user.grants.iter().find_map(|grant| {
+                let name = Name::Database(grant.database.clone());
+                let missing = |key: &ObjectKey| self.is_wanted(*key) && !self.is_in_place(*key);
+                self.graph.bearers(&name).find(missing).map(Obstacle::Database)
+            }),
+            Intent::Account(_) | Intent::Database(_) | Intent::Zone(_) => None,
+        }
+    }
+
+    fn account_missing(&self, site: &SiteIntent) -> Option<Obstacle> {
+        let account = ObjectKey::Account(site.account);
+        (!self.is_in_place(account)).then_some(Obstacle::Account(account))
+    }
+
+    fn is_wanted(&self, key: ObjectKey) -> bool {
+        self.tracks.get(&key).is_some_and(|track| !track.entry.is_tombstone())
+    }
+
+    fn is_in_place(&self, key: ObjectKey) -> bool {
+        self.is_wanted(key) && self.course(Subject::Object(key)).standing == Standing::Good
+    }
+
+    /// An account goes after those of its sites that go.
+    fn site_still_to_go(&self, key: ObjectKey) -> Option<Obstacle> {
+        let ObjectKey::Account(account) = key else { return None };
+        let going = |site: &ObjectKey| {
+            self.tracks.get(site).is_some_and(|track| {
+                let to_go = track.entry.is_tombstone() && !track.entry.is_removed();
+                to_go || track.course.place == Place::Running
+            })
+        };
+        self.graph.sites_of(account).find(going).map(Obstacle::Site)
+    }
+
+    fn block(&mut self, key: ObjectKey, obstacle: Obstacle, now: Now) {
+        let subject = obstacle.subject();
+        // A wait of a moment is no news; one for something that fails or is missing is.
+        if self.is_stuck(subject) && self.course(Subject::Object(key)).standing == Standing::Open {
+            let state = State::Pending { reason: obstacle.reason(), message: obstacle.message() };
+            self.tell(key, state, Vec::new(), now);
+        }
+        self.hurry(subject, now);
+        self.graph.block(key, &obstacle);
+        self.course_mut(Subject::Object(key)).place = Place::Blocked(obstacle);
+    }
+
+    fn is_stuck(&self, subject: Subject) -> bool {
+        self.known_course(subject).is_none_or(|course| course.standing == Standing::Bad)
+    }
+
+    /// Someone waits now for what was only routine.
+    fn hurry(&mut self, subject: Subject, now: Now) {
+        if let Some(&Place::Queued(Lane::Routine, at)) =
+            self.known_course(subject).map(|course| &course.place)
+            && at <= now.instant
+        {
+            self.queue(subject, Lane::Fresh, at);
+        }
+    }
+}
+
+/// The guard against many deletions.
+impl Planner {
+    fn is_held(&mut self, key: ObjectKey, entry: &Entry, now: Now) -> bool {
+        let asked = matches!(&entry.content, Content::Going(Removal { progress: Progress::Asked, .. }));
+        asked
+            && account_of(key, entry)
+                .is_some_and(|account| self.census.holds(ObjectKey::Account(account), now.wall))
+    }
+
+    /// It is looked at again now and then, for the deletions that count grow old.
+    fn hold(&mut self, key: ObjectKey, now: Now) {
+        self.held.insert(key);
+        self.queue(Subject::Object(key), Lane::Routine, now.instant + backoff::LONGEST);
+        let message = "many accounts are to be deleted at once: release the deletions on the node, or \
+                       withdraw them";
+        let state = State::Pending { reason: "DeletionsHeld", message: message.to_owned() };
+        self.tell(key, state, Vec::new(), now);
+    }
+}
+
+/// Whose shared configuration an object needs.
+fn role(key: ObjectKey) -> NodeRole {
+    match key {
+        ObjectKey::Account(_) | ObjectKey::Site(_) => NodeRole::Web,
+        ObjectKey::Database(_) | ObjectKey::DatabaseUser(_) => NodeRole::Database,
+        ObjectKey::Zone(_) => NodeRole::Dns,
+    }
+}
+
+/// A site goes with its account, or stays with it.
+fn account_of(key: ObjectKey, entry: &Entry) -> Option<AccountId> {
+    match (key, entry.intent()) {
+        (ObjectKey::Account(id), _) => Some(id),
+        (ObjectKey::Site(_), Some(Intent::Site(site))) => Some(site.account),
+        _ => None,
+    }
+}

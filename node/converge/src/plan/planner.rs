@@ -1,0 +1,312 @@
+//! The plan: what each object needs next, given how the others stand.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use npanel_executor::{Failure, Operation, StageTime};
+use npanel_ledger::{Content, Entry, ObjectKey, Progress, Removal};
+use npanel_model::{Generation, NodeRole, Timestamp};
+use tokio::time::Instant;
+
+use super::{
+    due::{Due, Lane},
+    graph::Graph,
+    track::{Course, Place, Track},
+};
+use crate::{
+    census::Census,
+    operation_id::Subject,
+    report::{Report, State},
+    step::Step,
+};
+
+/// The time, by the clock that only goes forward and by the calendar's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now {
+    pub(crate) instant: Instant,
+    pub(crate) wall: Timestamp,
+}
+
+/// Something to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) subject: Subject,
+    pub(crate) generation: Generation,
+    pub(crate) attempt: u64,
+    pub(crate) task: Task,
+    /// How long it waited for others and for room.
+    pub(crate) waited: Duration,
+}
+
+/// What a run does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Carry an operation out.
+    Ensure(Operation),
+    /// Carry an operation out, if there is one, then note in the ledger that the data is retained.
+    Retire(Option<Operation>, Duration),
+    /// Carry an operation out, if there is one, then note in the ledger that nothing is left.
+    Remove(Option<Operation>),
+}
+
+impl Task {
+    pub(crate) fn operation(&self) -> Option<&Operation> {
+        match self {
+            Self::Ensure(operation) => Some(operation),
+            Self::Retire(operation, _) | Self::Remove(operation) => operation.as_ref(),
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Something was ensured.
+    Ensured(Vec<StageTime>),
+    /// A step of a removal was taken; with the entry as the ledger has it now, or none if another generation
+    /// has come to it meanwhile.
+    Noted(Vec<StageTime>, Option<Arc<Entry>>),
+    /// It failed.
+    Failed(Failure),
+}
+
+/// The shared configuration of one role.
+#[derive(Debug)]
+pub(super) struct Base {
+    pub(super) course: Course,
+    /// Whether it was ever ensured: a later failure takes nothing away.
+    pub(super) in_place: bool,
+}
+
+/// The plan. See the crate's documentation for what it holds to.
+#[derive(Debug)]
+pub(crate) struct Planner {
+    pub(super) bases: BTreeMap<NodeRole, Base>,
+    pub(super) tracks: BTreeMap<ObjectKey, Track>,
+    due: Due,
+    pub(super) graph: Graph,
+    pub(super) census: Census,
+    /// Removals that wait for a person.
+    pub(super) held: BTreeSet<ObjectKey>,
+    /// Deletions accepted until then were released by a person.
+    released: Timestamp,
+    news: Vec<Report>,
+}
+
+/// What it is told, and what it says.
+impl Planner {
+    pub(crate) fn new(roles: &[NodeRole], released: Timestamp, now: Now) -> Self {
+        let mut planner = Self {
+            bases: BTreeMap::new(),
+            tracks: BTreeMap::new(),
+            due: Due::default(),
+            graph: Graph::default(),
+            census: Census::default(),
+            held: BTreeSet::new(),
+            released,
+            news: Vec::new(),
+        };
+        for role in roles {
+            planner.bases.insert(*role, Base { course: Course::new(now.instant), in_place: false });
+            planner.queue(Subject::Base(*role), Lane::Fresh, now.instant);
+        }
+        planner
+    }
+
+    /// The reports that have come up since the last call.
+    pub(crate) fn news(&mut self) -> Vec<Report> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// When something is next due.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.due.next()
+    }
+
+    /// An entry as the ledger has it: at start (as routine) or because it has changed.
+    pub(crate) fn learn(&mut self, key: ObjectKey, entry: &Arc<Entry>, lane: Lane, now: Now) {
+        if self.tracks.get(&key).is_some_and(|track| track.entry == *entry) {
+            return;
+        }
+        self.put(key, entry, Vec::new(), now);
+        let subject = Subject::Object(key);
+        if self.course(subject).place != Place::Running {
+            self.queue(subject, lane, now.instant);
+        }
+        self.wake_those_waiting_for(subject, now);
+        if matches!(key, ObjectKey::Account(_)) {
+            self.look_again_at_held(now);
+        }
+    }
+
+    /// A person releases the deletions that were accepted until `until`.
+    pub(crate) fn release_deletions(&mut self, until: Timestamp, now: Now) {
+        self.released = self.released.max(until);
+        for (key, entry) in self.accounts() {
+            self.count(key, &entry);
+        }
+        self.look_again_at_held(now);
+    }
+
+    fn accounts(&self) -> Vec<(ObjectKey, Arc<Entry>)> {
+        let is_account = |(key, _): &(&ObjectKey, &Track)| matches!(key, ObjectKey::Account(_));
+        let accounts = self.tracks.iter().filter(is_account);
+        accounts.map(|(key, track)| (*key, Arc::clone(&track.entry))).collect()
+    }
+
+    fn look_again_at_held(&mut self, now: Now) {
+        for key in std::mem::take(&mut self.held) {
+            self.queue(Subject::Object(key), Lane::Fresh, now.instant);
+        }
+    }
+
+    /// Replaces an object's entry, and reports how it stands by itself.
+    pub(super) fn put(&mut self, key: ObjectKey, entry: &Arc<Entry>, stages: Vec<StageTime>, now: Now) {
+        self.count(key, entry);
+        match self.tracks.get_mut(&key) {
+            Some(track) => {
+                self.graph.remove(key, &track.entry);
+                if track.entry.generation != entry.generation {
+                    track.course.begin_again(now.instant);
+                }
+                track.entry = Arc::clone(entry);
+            }
+            None => {
+                let course = Course::new(now.instant);
+                self.tracks.insert(key, Track { entry: Arc::clone(entry), course });
+            }
+        }
+        self.graph.add(key, entry);
+        let (state, since) = standing(entry, now.wall);
+        self.news.push(Report { key, generation: entry.generation, state, since, stages });
+    }
+
+    /// Keeps the census, for the guard against many deletions.
+    fn count(&mut self, key: ObjectKey, entry: &Entry) {
+        let ObjectKey::Account(_) = key else { return };
+        match &entry.content {
+            Content::Wanted(_) => self.census.lives(key),
+            Content::Going(Removal { of: None, .. }) => self.census.forget(key),
+            Content::Going(removal) => match removal.progress {
+                Progress::Asked if entry.accepted <= self.released => self.census.forget(key),
+                Progress::Asked => self.census.is_asked(key),
+                Progress::Retained { since, .. } | Progress::Removed { since } => {
+                    self.census.is_carried_out(key, since);
+                }
+            },
+        }
+    }
+
+    /// Reports on an object's newest generation.
+    pub(super) fn tell(&mut self, key: ObjectKey, state: State, stages: Vec<StageTime>, now: Now) {
+        let Some(track) = self.tracks.get(&key) else { return };
+        let generation = track.entry.generation;
+        self.news.push(Report { key, generation, state, since: now.wall, stages });
+    }
+}
+
+/// What is next.
+impl Planner {
+    /// What to start next, if anything is due.
+    pub(crate) fn start(&mut self, now: Now) -> Option<Run> {
+        while let Some(subject) = self.due.take(now.instant) {
+            self.course_mut(subject).place = Place::Idle;
+            let next = match subject {
+                Subject::Base(role) => {
+                    let operation = Operation::EnsureBase { roles: vec![role] };
+                    Some((Generation::FIRST, Task::Ensure(operation)))
+                }
+                Subject::Object(key) => self.next_task(key, now),
+            };
+            if let Some((generation, task)) = next {
+                let course = self.course_mut(subject);
+                course.place = Place::Running;
+                let waited = now.instant.saturating_duration_since(course.since);
+                return Some(Run { subject, generation, attempt: course.attempts, task, waited });
+            }
+        }
+        None
+    }
+
+    fn next_task(&mut self, key: ObjectKey, now: Now) -> Option<(Generation, Task)> {
+        let entry = Arc::clone(&self.tracks.get(&key)?.entry);
+        let task = match Step::of(&entry, now.wall) {
+            Step::Rest => return None,
+            Step::WaitUntil(until) => {
+                let at = now.instant + until.since(now.wall);
+                self.queue(Subject::Object(key), Lane::Fresh, at);
+                return None;
+            }
+            Step::Impossible(error) => {
+                self.give_up(key, &error, now);
+                return None;
+            }
+            Step::Ensure(operation) => Task::Ensure(operation),
+            Step::Retire { operation, retention } => Task::Retire(operation, retention),
+            Step::Remove(operation) => Task::Remove(operation),
+        };
+        if self.has_to_wait(key, &entry, now) { None } else { Some((entry.generation, task)) }
+    }
+
+    /// Moves a subject that does not run to a place in a queue.
+    pub(super) fn queue(&mut self, subject: Subject, lane: Lane, at: Instant) {
+        let place = std::mem::replace(&mut self.course_mut(subject).place, Place::Queued(lane, at));
+        match (place, subject) {
+            (Place::Queued(lane, at), _) => self.due.remove(lane, at, subject),
+            (Place::Blocked(obstacle), Subject::Object(key)) => self.graph.unblock(key, &obstacle),
+            _ => {}
+        }
+        self.due.insert(lane, at, subject);
+    }
+
+    /// The same, after a time that is not counted as waiting.
+    pub(super) fn queue_in(&mut self, subject: Subject, lane: Lane, now: Now, wait: Duration) {
+        self.course_mut(subject).since = now.instant + wait;
+        self.queue(subject, lane, now.instant + wait);
+    }
+
+    pub(super) fn wake_those_waiting_for(&mut self, subject: Subject, now: Now) {
+        for key in self.graph.waiting_for(subject) {
+            self.queue(Subject::Object(key), Lane::Fresh, now.instant);
+        }
+    }
+
+    pub(super) fn course(&self, subject: Subject) -> &Course {
+        self.known_course(subject).expect(KNOWN)
+    }
+
+    /// None for an object that was never learnt, or a role that the node has not.
+    pub(super) fn known_course(&self, subject: Subject) -> Option<&Course> {
+        match subject {
+            Subject::Base(role) => self.bases.get(&role).map(|base| &base.course),
+            Subject::Object(key) => self.tracks.get(&key).map(|track| &track.course),
+        }
+    }
+
+    pub(super) fn course_mut(&mut self, subject: Subject) -> &mut Course {
+        let course = match subject {
+            Subject::Base(role) => self.bases.get_mut(&role).map(|base| &mut base.course),
+            Subject::Object(key) => self.tracks.get_mut(&key).map(|track| &mut track.course),
+        };
+        course.expect(KNOWN)
+    }
+}
+
+/// Why a subject that is queued or runs has a course.
+const KNOWN: &str = "only what was learnt is planned, and nothing is forgotten";
+
+/// How an entry stands by itself, before anything is done about it.
+fn standing(entry: &Entry, now: Timestamp) -> (State, Timestamp) {
+    match &entry.content {
+        Content::Going(Removal { progress: Progress::Retained { since, .. }, .. }) => {
+            (State::Retained, *since)
+        }
+        Content::Going(Removal { progress: Progress::Removed { since }, .. }) => (State::Removed, *since),
+        Content::Wanted(_) | Content::Going(_) => {
+            (State::Pending { reason: "Accepted", message: String::new() }, now)
+        }
+    }
+}

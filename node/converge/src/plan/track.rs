@@ -1,0 +1,65 @@
+//! How one object stands.
+
+use std::sync::Arc;
+
+use npanel_ledger::Entry;
+use tokio::time::Instant;
+
+use super::{due::Lane, graph::Obstacle};
+
+/// One object, or the base, on its way.
+#[derive(Debug)]
+pub(crate) struct Track {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) course: Course,
+}
+
+/// What has become of the newest generation, and what happens next.
+#[derive(Debug)]
+pub(crate) struct Course {
+    pub(crate) standing: Standing,
+    pub(crate) place: Place,
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    /// Every attempt of this run of the daemon, so that no two have one operation id.
+    pub(crate) attempts: u64,
+    /// Since when it could have run, for the time spent waiting.
+    pub(crate) since: Instant,
+}
+
+/// What has become of the newest generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Not carried out since the daemon started or the generation came.
+    Open,
+    /// Carried out.
+    Good,
+    /// Its last attempt failed.
+    Bad,
+}
+
+/// What happens next. A subject is in exactly one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Nothing.
+    Idle,
+    /// It runs at this time, or when there is room.
+    Queued(Lane, Instant),
+    /// It waits for another to move.
+    Blocked(Obstacle),
+    /// It runs.
+    Running,
+}
+
+impl Course {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { standing: Standing::Open, place: Place::Idle, failures: 0, attempts: 0, since: now }
+    }
+
+    /// A new generation has come.
+    pub(crate) fn begin_again(&mut self, now: Instant) {
+        self.standing = Standing::Open;
+        self.failures = 0;
+        self.since = now;
+    }
+}

@@ -1,0 +1,9 @@
+//! The engine with a stand-in for the executor, in paused time: nothing here waits for real.
+
+mod deletion;
+mod fake;
+mod node;
+mod offers;
+mod order;
+mod restart;
+mod retry;
