@@ -1,0 +1,206 @@
+//! A cluster of one controller that leads, and its loops.
+
+use std::{sync::Arc, time::Duration};
+
+use npanel_consensus::{Cluster, Dial, Leadership};
+use npanel_model::{
+    AccountId, ControllerId, DomainId, NodeId, OperationId, PlanId, TenantId, Timestamp, TokenId, ZoneId,
+};
+use npanel_pki::{ClusterKey, DataKey, TokenSecret};
+use npanel_proto::command::{
+    Certificate, CreateAccount, CreateCluster, CreateDomain, CreatePlan, CreateToken, CreateZone, EnrolNode,
+    Envelope, Principal, envelope::Command, outcome::Outcome, principal::Who,
+};
+use npanel_reconcile::{Liveness, NodeConnections, Placing, Reconciler, Registration};
+use npanel_state::Reader;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::played_node::PlayedNode;
+
+struct Alone;
+
+impl Dial for Alone {
+    fn channel(&self, _: ControllerId, _: &str) -> Channel {
+        Endpoint::from_static("http://nobody.invalid").connect_lazy()
+    }
+}
+
+pub(crate) struct Fleet {
+    pub(crate) root: TenantId,
+    pub(crate) data_key: DataKey,
+    pub(crate) liveness: Liveness,
+    connections: NodeConnections,
+    cluster: Cluster,
+    plan: PlanId,
+    _tasks: JoinSet<()>,
+    _directory: TempDir,
+}
+
+pub(crate) struct Created {
+    pub(crate) id: AccountId,
+    pub(crate) operation: OperationId,
+}
+
+impl Fleet {
+    pub(crate) async fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (liveness, connections) = (Liveness::default(), NodeConnections::default());
+        let (key, data_key, root) = (ClusterKey::generate(), DataKey::generate(), TenantId::generate());
+        let placing = Arc::new(Placing::new(liveness.clone()));
+        let cluster = Cluster::start(ControllerId(1), directory.path(), Arc::new(Alone), placing)
+            .await
+            .expect("a controller");
+        cluster.found("127.0.0.1:1").await.expect("a cluster");
+        let mut leadership = cluster.leadership();
+        leadership.wait_for(|now| matches!(now, Leadership::Leader { .. })).await.expect("a leader");
+        let mut tasks = JoinSet::new();
+        tasks.spawn(
+            Reconciler::new(cluster.clone(), connections.clone(), liveness.clone(), key.clone()).run(),
+        );
+        let fleet = Self {
+            root,
+            liveness,
+            connections,
+            cluster,
+            plan: PlanId::generate(),
+            _tasks: tasks,
+            _directory: directory,
+            data_key,
+        };
+        fleet
+            .accept(Command::CreateCluster(CreateCluster {
+                cluster_id: "0190163d-8694-739b-aea5-966c26f8ad91".into(),
+                root_tenant_id: root.to_bytes(),
+                root_tenant_name: "platform".into(),
+                wrapped_data_key: key.wrap(root, &fleet.data_key).expect("wrapped"),
+                name_server_domain: "nodes.example".into(),
+                retention_seconds: 60,
+                ..CreateCluster::default()
+            }))
+            .await;
+        fleet
+            .accept(Command::CreatePlan(CreatePlan {
+                plan_id: fleet.plan.to_bytes(),
+                tenant_id: root.to_bytes(),
+                name: "small".into(),
+                disk_mb: 1000,
+                domains: None,
+                databases: None,
+                php_version: "8.2".into(),
+            }))
+            .await;
+        fleet
+    }
+
+    pub(crate) fn state(&self) -> &Reader {
+        self.cluster.state()
+    }
+
+    pub(crate) async fn propose(&self, command: Command) -> Option<Outcome> {
+        let envelope = Envelope {
+            principal: Some(Principal { who: Some(Who::ControllerId(1)) }),
+            command: Some(command),
+            ..Envelope::default()
+        };
+        self.cluster.propose(envelope).await.expect("decided").outcome
+    }
+
+    pub(crate) async fn accept(&self, command: Command) {
+        let outcome = self.propose(command).await;
+        assert!(matches!(outcome, Some(Outcome::Accepted(_))), "{outcome:?}");
+    }
+
+    pub(crate) async fn enrol(&self, name: &str) -> NodeId {
+        let (node, token, secret) = (NodeId::generate(), TokenId::generate(), TokenSecret::generate());
+        self.accept(Command::CreateToken(CreateToken {
+            token_id: token.to_bytes(),
+            role: "node".into(),
+            secret_hash: secret.hash().to_bytes(),
+            uses: 1,
+            expires_millis: Timestamp::now().plus(Duration::from_secs(60)).as_millis(),
+            pool: "default".into(),
+        }))
+        .await;
+        self.accept(Command::EnrolNode(EnrolNode {
+            node_id: node.to_bytes(),
+            name: name.into(),
+            certificate: Some(Certificate {
+                serial: node.to_bytes(),
+                not_after_millis: Timestamp::now().as_millis(),
+                key_fingerprint: vec![1; 32],
+            }),
+            token_id: token.to_bytes(),
+            token_secret_hash: secret.hash().to_bytes(),
+        }))
+        .await;
+        node
+    }
+
+    /// Connects the node and waits until the leader knows its roles.
+    pub(crate) async fn connect(&self, id: NodeId, node: &PlayedNode) -> Registration {
+        let registration = self.connections.register(id, node.serve().await);
+        self.until("the node is known", async || {
+            !self.state().node(id).await.expect("a query").expect("a node").roles.is_empty()
+        })
+        .await;
+        registration
+    }
+
+    pub(crate) fn account_command(&self, id: AccountId, username: &str, domain: &str) -> Command {
+        let operation_id = OperationId::generate().to_bytes();
+        let zone = CreateZone {
+            zone_id: ZoneId::generate().to_bytes(),
+            account_id: id.to_bytes(),
+            name: domain.into(),
+            provider: "powerdns".into(),
+            operation_id: operation_id.clone(),
+            ..CreateZone::default()
+        };
+        Command::CreateAccount(CreateAccount {
+            account_id: id.to_bytes(),
+            tenant_id: self.root.to_bytes(),
+            plan_id: self.plan.to_bytes(),
+            username: username.into(),
+            domain: Some(CreateDomain {
+                domain_id: DomainId::generate().to_bytes(),
+                account_id: id.to_bytes(),
+                name: domain.into(),
+                document_root: format!("web/{domain}"),
+                operation_id: operation_id.clone(),
+                zone: Some(zone),
+            }),
+            operation_id,
+            ..CreateAccount::default()
+        })
+    }
+
+    pub(crate) async fn create_account(&self, username: &str, domain: &str) -> Created {
+        let id = AccountId::generate();
+        let command = self.account_command(id, username, domain);
+        let Command::CreateAccount(body) = &command else { panic!("another command") };
+        let operation = OperationId::from_bytes(&body.operation_id).expect("an id");
+        self.accept(command).await;
+        Created { id, operation }
+    }
+
+    pub(crate) async fn is_finished(&self, operation: OperationId) -> bool {
+        let found = self.state().operation(self.root, operation).await.expect("a query");
+        found.is_some_and(|operation| operation.finished_at.is_some())
+    }
+
+    /// Waits for a condition of the state or a node. Each change of the state is a reason to look again, and so is
+    /// a little time, because what nodes do is not a change of the state.
+    pub(crate) async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
+        let mut applied = self.cluster.applied();
+        let wait = async {
+            while !condition().await {
+                let _ = tokio::time::timeout(Duration::from_millis(20), applied.changed()).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), wait)
+            .await
+            .unwrap_or_else(|_| panic!("waited for: {what}"));
+    }
+}

@@ -1,0 +1,191 @@
+//! The leader's loops, with a cluster of one real controller and nodes that are played.
+
+mod fleet;
+mod played_node;
+
+use std::time::Duration;
+
+use fleet::Fleet;
+use npanel_model::{AccountId, DatabaseUserId};
+use npanel_pki::Field;
+use npanel_proto::{
+    command::{CreateDatabaseUser, DeleteAccount, envelope::Command, outcome::Outcome},
+    node::{ObjectKind, ObjectRef, object_intent::Intent},
+};
+use npanel_reconcile::Presence;
+use played_node::PlayedNode;
+
+#[tokio::test]
+async fn what_is_wanted_reaches_the_node_and_what_it_says_reaches_the_state() {
+    let fleet = Fleet::new().await;
+    let node = PlayedNode::new(&["web", "database", "dns"]);
+    let id = fleet.enrol("n1").await;
+    let _connection = fleet.connect(id, &node).await;
+    fleet
+        .until("the node's facts are known", async || {
+            let known = fleet.state().node(id).await.expect("a query").expect("a node");
+            known.roles.len() == 3 && known.address == "10.0.0.9" && known.version == "9.9.9"
+        })
+        .await;
+    assert!(
+        matches!(fleet.liveness.presence(id), Presence::Online(seen) if seen.capacity.disk_free.0 == 50_000)
+    );
+
+    let account = fleet.create_account("alice", "alice.example").await;
+    fleet.until("the operation is finished", async || fleet.is_finished(account.operation).await).await;
+    let kinds: Vec<ObjectKind> = node.pushed().iter().map(|object| object.0).collect();
+    assert_eq!(kinds, [ObjectKind::Account, ObjectKind::Site, ObjectKind::Zone]);
+    assert_eq!(node.requests(), 1, "one push for one change");
+    let Some(Intent::Zone(zone)) = node.intent(ObjectKind::Zone) else { panic!("no zone") };
+    assert_eq!(zone.name_servers, ["n1.nodes.example"]);
+}
+
+#[tokio::test]
+async fn a_push_that_was_missed_is_mended() {
+    let fleet = Fleet::new().await;
+    let node = PlayedNode::new(&["web", "database", "dns"]);
+    let id = fleet.enrol("n1").await;
+    let _connection = fleet.connect(id, &node).await;
+    let account = fleet.create_account("alice", "alice.example").await;
+    fleet.until("the operation is finished", async || fleet.is_finished(account.operation).await).await;
+
+    node.forget(ObjectKind::Site);
+    fleet.until("the site is back", async || node.intent(ObjectKind::Site).is_some()).await;
+}
+
+#[tokio::test]
+async fn what_only_the_node_knows_is_left_alone() {
+    let fleet = Fleet::new().await;
+    let node = PlayedNode::new(&["web", "database", "dns"]);
+    let stranger = ObjectRef { kind: ObjectKind::Zone.into(), id: vec![7; 16] };
+    node.hold(&stranger, 4);
+    let id = fleet.enrol("n1").await;
+    let _connection = fleet.connect(id, &node).await;
+    let account = fleet.create_account("alice", "alice.example").await;
+    fleet.until("the operation is finished", async || fleet.is_finished(account.operation).await).await;
+    let beats = node.heartbeats();
+    fleet.until("a comparison of what is now", async || node.heartbeats() >= beats + 2).await;
+    let inventories = node.inventories();
+    fleet.until("another heartbeat", async || node.heartbeats() >= beats + 3).await;
+    assert_eq!(node.inventories(), inventories, "a difference that nothing mends is compared once");
+    assert_eq!(node.generation(&stranger), Some(4));
+}
+
+#[tokio::test]
+async fn what_is_deleted_goes_by_a_tombstone_and_is_then_forgotten() {
+    let fleet = Fleet::new().await;
+    let node = PlayedNode::new(&["web", "database", "dns"]);
+    let id = fleet.enrol("n1").await;
+    let _connection = fleet.connect(id, &node).await;
+    let account = fleet.create_account("alice", "alice.example").await;
+    fleet.until("the operation is finished", async || fleet.is_finished(account.operation).await).await;
+    let delete = DeleteAccount {
+        account_id: account.id.to_bytes(),
+        operation_id: npanel_model::OperationId::generate().to_bytes(),
+        retention_seconds: Some(0),
+    };
+    fleet.accept(Command::DeleteAccount(delete)).await;
+    fleet
+        .until("the account is forgotten", async || {
+            fleet.state().wanted_on(id).await.expect("a query").is_empty()
+                && fleet.state().account(fleet.root, account.id).await.expect("a query").is_none()
+        })
+        .await;
+    assert_eq!(node.tombstones(), 3);
+    assert!(node.is_empty());
+}
+
+#[tokio::test]
+async fn a_secret_is_opened_just_before_the_push() {
+    let fleet = Fleet::new().await;
+    let node = PlayedNode::new(&["web", "database", "dns"]);
+    let id = fleet.enrol("n1").await;
+    let _connection = fleet.connect(id, &node).await;
+    let account = fleet.create_account("alice", "alice.example").await;
+    let user = DatabaseUserId::generate();
+    let hash = format!("*{}", "0123456789".repeat(4));
+    let sealed = fleet
+        .data_key
+        .seal(Field::database_password(fleet.root, &user.to_bytes()), hash.as_bytes())
+        .expect("sealed");
+    fleet
+        .accept(Command::CreateDatabaseUser(CreateDatabaseUser {
+            database_user_id: user.to_bytes(),
+            account_id: account.id.to_bytes(),
+            name: "alice_wp".into(),
+            sealed_password_hash: sealed,
+            grants: Vec::new(),
+            operation_id: npanel_model::OperationId::generate().to_bytes(),
+        }))
+        .await;
+    fleet.until("the user is pushed", async || node.intent(ObjectKind::DatabaseUser).is_some()).await;
+    let Some(Intent::DatabaseUser(pushed)) = node.intent(ObjectKind::DatabaseUser) else { panic!("no user") };
+    assert_eq!((pushed.name.as_str(), pushed.password_hash == hash), ("alice_wp", true));
+}
+
+#[tokio::test]
+async fn a_refused_intent_shows_as_a_failure() {
+    let fleet = Fleet::new().await;
+    let node = PlayedNode::new(&["web", "database", "dns"]);
+    node.refuse(ObjectKind::Site);
+    let id = fleet.enrol("n1").await;
+    let _connection = fleet.connect(id, &node).await;
+    fleet.create_account("alice", "alice.example").await;
+    fleet
+        .until("the site has failed", async || {
+            let wanted = fleet.state().wanted_on(id).await.expect("a query");
+            wanted
+                .iter()
+                .any(|object| object.observed.state == "failed" && object.observed.reason == "IntentInvalid")
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn the_newest_connection_takes_over() {
+    let fleet = Fleet::new().await;
+    let (old, new) =
+        (PlayedNode::new(&["web", "database", "dns"]), PlayedNode::new(&["web", "database", "dns"]));
+    let id = fleet.enrol("n1").await;
+    let _first = fleet.connect(id, &old).await;
+    let _second = fleet.connect(id, &new).await;
+    fleet.create_account("alice", "alice.example").await;
+    fleet.until("the new daemon has the site", async || new.intent(ObjectKind::Site).is_some()).await;
+    assert!(old.intent(ObjectKind::Site).is_none());
+}
+
+#[tokio::test]
+async fn parts_go_together_and_zones_to_two_nodes() {
+    let fleet = Fleet::new().await;
+    let mut connections = Vec::new();
+    for (name, roles) in
+        [("n1", &["web", "database", "dns"][..]), ("n2", &["web", "database"]), ("n3", &["dns"])]
+    {
+        let node = PlayedNode::new(roles);
+        connections.push(fleet.connect(fleet.enrol(name).await, &node).await);
+    }
+    for (username, domain) in [("alice", "alice.example"), ("bobby", "bobby.example")] {
+        fleet.create_account(username, domain).await;
+    }
+    let nodes = fleet.state().all_nodes().await.expect("a query");
+    let loads: Vec<_> =
+        nodes.iter().map(|node| (node.load.web, node.load.database, node.load.zones)).collect();
+    assert_eq!(loads, [(1, 1, 2), (1, 1, 0), (0, 0, 2)]);
+}
+
+#[tokio::test]
+async fn when_no_node_fits_every_reason_is_given() {
+    let fleet = Fleet::new().await;
+    let node = PlayedNode::new(&["dns"]);
+    let _connection = fleet.connect(fleet.enrol("n1").await, &node).await;
+    fleet.enrol("n2").await;
+    let account = AccountId::generate();
+    let started = std::time::Instant::now();
+    let outcome = fleet.propose(fleet.account_command(account, "alice", "alice.example")).await;
+    let Some(Outcome::Refused(refused)) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(refused.code, "no_node");
+    assert!(refused.message.contains("n1 does not have the role web (has dns)"), "{}", refused.message);
+    assert!(refused.message.contains("n2 does not have the role web (has none)"), "{}", refused.message);
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(fleet.state().account(fleet.root, account).await.expect("a query").is_none());
+}

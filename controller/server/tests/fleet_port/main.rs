@@ -1,0 +1,178 @@
+//! The fleet's port over real sockets: who may speak to it, and about what.
+
+mod controller;
+
+use std::{sync::Arc, time::Duration};
+
+use controller::{Controller, enrol_with, enrolment, joined, node_credentials, raft_message};
+use npanel_model::{NodeId, Timestamp};
+use npanel_pki::{Identity, JoinKey, KeyFingerprint, Serial, TokenSecret, tls};
+use npanel_proto::{
+    command::{DeleteNode, envelope::Command},
+    controller::JoinRequest,
+    enrolment::Role,
+};
+use tonic::Code;
+
+#[tokio::test]
+async fn a_machine_with_a_token_becomes_a_node_and_is_connected() {
+    let controller = Controller::start().await;
+    let token = controller.token("node", 1).await;
+    let (key, answer) = enrol_with(&controller, &token, Role::Node, "n1").await;
+    let credentials = joined(key, answer.expect("enrolled"));
+    let Identity::Node(id) = credentials.id().identity else { panic!("not a node") };
+    let node = controller.state().node(id).await.expect("a query").expect("a node");
+    assert_eq!((node.name.as_str(), node.pool.as_str()), ("n1", "default"));
+
+    let connection = controller.dial(tls::node_client(&credentials).expect("a configuration")).await;
+    controller.until("the node is connected", || controller.connections.is_connected(id)).await;
+    drop(connection);
+    controller.until("its connection's end is seen", || !controller.connections.is_connected(id)).await;
+}
+
+#[tokio::test]
+async fn every_useless_token_gets_the_same_answer() {
+    let controller = Controller::start().await;
+    let good = controller.token("node", 1).await;
+    let (_, first) = enrol_with(&controller, &good, Role::Node, "n1").await;
+    first.expect("the first use");
+
+    let unused = controller.token("node", 1).await;
+    let mut wrong_secret = unused.clone();
+    wrong_secret.credential.secret = TokenSecret::generate();
+    let unknown = npanel_pki::BootstrapToken::generate(unused.pin);
+    let for_controllers = controller.token("controller", 1).await;
+    for (what, token) in [
+        ("used", &good),
+        ("wrong secret", &wrong_secret),
+        ("unknown", &unknown),
+        ("another role", &for_controllers),
+    ] {
+        let (_, answer) = enrol_with(&controller, token, Role::Node, "n2").await;
+        let status = answer.expect_err(what);
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::Unauthenticated, "the token is not valid"),
+            "{what}"
+        );
+    }
+    let (_, answer) = enrol_with(&controller, &unused, Role::Node, "n2").await;
+    answer.expect("a failed try with another secret uses nothing up");
+}
+
+#[tokio::test]
+async fn a_token_is_used_once_whoever_is_first() {
+    let controller = Controller::start().await;
+    let token = controller.token("node", 1).await;
+    let tries = (0..4).map(|number| {
+        let (controller, token) = (&controller, &token);
+        async move { enrol_with(controller, token, Role::Node, &format!("n{number}")).await.1.is_ok() }
+    });
+    let successes = futures::future::join_all(tries).await.into_iter().filter(|ok| *ok).count();
+    assert_eq!(successes, 1);
+}
+
+#[tokio::test]
+async fn a_taken_name_is_named_and_uses_nothing_up() {
+    let controller = Controller::start().await;
+    let token = controller.token("node", 2).await;
+    enrol_with(&controller, &token, Role::Node, "n1").await.1.expect("enrolled");
+    let refused = enrol_with(&controller, &token, Role::Node, "n1").await.1.expect_err("taken");
+    assert_eq!(refused.code(), Code::AlreadyExists);
+    enrol_with(&controller, &token, Role::Node, "n2").await.1.expect("still of use");
+}
+
+#[tokio::test]
+async fn a_wrong_pin_is_named_and_the_token_is_not_sent() {
+    let controller = Controller::start().await;
+    let mut token = controller.token("node", 1).await;
+    token.pin = KeyFingerprint::of_spki(b"another authority");
+    let refused = enrol_with(&controller, &token, Role::Node, "n1").await.1.expect_err("refused");
+    let shown = format!("{refused:?}");
+    assert!(shown.contains("Pin"), "{shown}");
+    token.pin = controller.pin();
+    enrol_with(&controller, &token, Role::Node, "n1").await.1.expect("the token was never seen");
+}
+
+#[tokio::test]
+async fn a_controller_that_enrols_gets_the_clusters_keys() {
+    let controller = Controller::start().await;
+    let token = controller.token("controller", 1).await;
+    let (key, answer) = enrol_with(&controller, &token, Role::Controller, "c2").await;
+    let credentials = joined(key, answer.expect("enrolled"));
+    assert_eq!(credentials.id().identity.to_string(), "controller/2");
+    let sealing = JoinKey::generate().expect("a key");
+    let mut client = controller.calls(tls::controller_client(&credentials).expect("a configuration"));
+    let request = JoinRequest { sealing_key: sealing.public().to_vec() };
+    let answer = client.join(request).await.expect("the keys").into_inner();
+    let secrets = sealing.open(credentials.id(), &answer.sealed_keys).expect("opened");
+    assert_eq!(secrets.authority().expect("an authority").pin(), controller.pin());
+}
+
+#[tokio::test]
+async fn only_controllers_reach_the_controllers_service() {
+    let controller = Controller::start().await;
+    let stranger = controller.calls(tls::enrolling_client(controller.pin()).expect("a configuration"));
+    let node = node_credentials(&controller).await;
+    // A node's key and certificate, on a connection that speaks what controllers speak.
+    let posing = controller.calls(tls::controller_client(&node).expect("a configuration"));
+    for (mut client, code) in [(stranger, Code::Unauthenticated), (posing, Code::PermissionDenied)] {
+        let sealing_key = JoinKey::generate().expect("a key").public().to_vec();
+        assert_eq!(client.join(JoinRequest { sealing_key }).await.expect_err("refused").code(), code);
+        assert_eq!(client.vote(raft_message()).await.expect_err("refused").code(), code);
+        assert_eq!(client.append_entries(raft_message()).await.expect_err("refused").code(), code);
+        assert_eq!(
+            client
+                .propose(npanel_proto::controller::ProposeRequest::default())
+                .await
+                .expect_err("refused")
+                .code(),
+            code
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_the_state_does_not_know_is_turned_away() {
+    let controller = Controller::start().await;
+    let ghost = controller.issue(Identity::Node(NodeId::generate()), Serial::generate(), Timestamp::now());
+    let Identity::Node(id) = ghost.id().identity else { panic!("not a node") };
+    let mut connection = controller.dial(tls::node_client(&ghost).expect("a configuration")).await;
+    controller::until_closed(&mut connection).await;
+    assert!(!controller.connections.is_connected(id));
+}
+
+#[tokio::test]
+async fn a_controller_is_not_taken_for_a_node() {
+    let controller = Controller::start().await;
+    let mut config = (*tls::controller_client(&controller.credentials()).expect("a configuration")).clone();
+    config.alpn_protocols = vec![npanel_proto::ALPN_NODE.to_vec()];
+    let mut connection = controller.dial(Arc::new(config)).await;
+    controller::until_closed(&mut connection).await;
+}
+
+#[tokio::test]
+async fn a_deleted_node_is_cut_off() {
+    let controller = Controller::start().await;
+    let node = node_credentials(&controller).await;
+    let Identity::Node(id) = node.id().identity else { panic!("not a node") };
+    let mut connection = controller.dial(tls::node_client(&node).expect("a configuration")).await;
+    controller.until("the node is connected", || controller.connections.is_connected(id)).await;
+    controller.accept(Command::DeleteNode(DeleteNode { node_id: id.to_bytes() })).await;
+    controller.until("it is cut off", || !controller.connections.is_connected(id)).await;
+    controller::until_closed(&mut connection).await;
+    let mut again = controller.dial(tls::node_client(&node).expect("a configuration")).await;
+    controller::until_closed(&mut again).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_dawdles_with_its_handshake_is_cut_off() {
+    let controller = Controller::start().await;
+    let mut silent = tokio::net::TcpStream::connect(controller.address).await.expect("a connection");
+    let closed = tokio::time::timeout(Duration::from_secs(15), controller::until_closed(&mut silent)).await;
+    assert!(closed.is_ok());
+    let mut client = enrolment(&controller, controller.pin());
+    let status =
+        client.enrol(npanel_proto::enrolment::EnrolRequest::default()).await.expect_err("nothing asked");
+    assert_eq!(status.code(), Code::InvalidArgument, "others are served meanwhile");
+}
