@@ -106,9 +106,17 @@ impl Machine {
     ) -> Result<bool, PerformError> {
         stages.enter("user");
         let (accounts, _) = accounts()?;
+        let (checked, owned) = (accounts.clone(), user.clone());
+        blocking(move || checked.check_allowed(&owned)).await?;
+        let mut beside = Stages::begin("render");
         let owned = user.clone();
-        let made = blocking(move || accounts.ensure(&owned)).await?;
-        let served = php::ensure_account(&self.os, &self.systemd, &user, &php, stages).await?;
+        let (made, prepared) = tokio::join!(
+            blocking(move || accounts.ensure(&owned)),
+            php::prepare_account(&self.os, &user, &php, &mut beside)
+        );
+        let made = made?;
+        stages.absorb(beside);
+        let served = php::commit_account(&self.systemd, &user, prepared?, stages).await?;
         Ok(made || served)
     }
 

@@ -31,6 +31,15 @@ impl Stages {
         self.current = stage;
     }
 
+    /// Ends the current stage and adds those of work that went on meanwhile, side by side: their times overlap.
+    /// Its current stage becomes the current one here.
+    pub fn absorb(&mut self, other: Stages) {
+        self.enter(other.current);
+        for time in other.finish() {
+            self.add(time);
+        }
+    }
+
     /// The stage the operation is in: after an error, the one that failed.
     pub fn current(&self) -> &'static str {
         self.current
@@ -46,9 +55,13 @@ impl Stages {
         let now = Instant::now();
         let time = now - self.since;
         self.since = now;
-        match self.past.iter_mut().find(|past| past.stage == self.current) {
-            Some(past) => past.time += time,
-            None => self.past.push(StageTime { stage: self.current, time }),
+        self.add(StageTime { stage: self.current, time });
+    }
+
+    fn add(&mut self, time: StageTime) {
+        match self.past.iter_mut().find(|past| past.stage == time.stage) {
+            Some(past) => past.time += time.time,
+            None => self.past.push(time),
         }
     }
 }
@@ -56,6 +69,17 @@ impl Stages {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_stages_of_work_side_by_side_are_added() {
+        let mut stages = Stages::begin("begin");
+        let mut other = Stages::begin("render");
+        other.enter("check");
+        stages.absorb(other);
+        assert_eq!(stages.current(), "check");
+        let names: Vec<_> = stages.finish().iter().map(|time| time.stage).collect();
+        assert_eq!(names, ["begin", "render", "check"]);
+    }
 
     #[test]
     fn a_stage_visited_twice_is_listed_once() {

@@ -92,40 +92,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// nginx's tokens (ngx_conf_read_token): words, quoted strings with escapes, and `{`, `}`, `;`.
-    fn nginx_tokens(text: &str) -> Option<Vec<String>> {
-        let (mut tokens, mut chars) = (Vec::new(), text.chars().peekable());
-        while let Some(c) = chars.next() {
-            match c {
-                c if c.is_whitespace() => {}
-                '#' => while chars.next_if(|c| *c != '\n').is_some() {},
-                ';' | '{' | '}' => tokens.push(c.to_string()),
-                '"' => {
-                    let mut word = String::new();
-                    loop {
-                        match chars.next()? {
-                            '"' => break,
-                            '\\' => match chars.next()? {
-                                escaped @ ('"' | '\\') => word.push(escaped),
-                                other => word.extend(['\\', other]),
-                            },
-                            other => word.push(other),
-                        }
-                    }
-                    tokens.push(format!("\"{word}"));
-                }
-                first => {
-                    let mut word = String::from(first);
-                    while let Some(c) = chars.next_if(|c| !c.is_whitespace() && !";{}".contains(*c)) {
-                        word.push(c);
-                    }
-                    tokens.push(word);
-                }
-            }
-        }
-        Some(tokens)
-    }
+    use crate::nginx::tokens;
 
     /// The value of an ini line `name = "value"`, as zend_ini_scanner reads it.
     fn ini_value(line: &str) -> Option<String> {
@@ -146,7 +113,7 @@ mod tests {
         fn nginx_reads_exactly_the_directive_intended(value in any::<String>()) {
             let written = render("t", Syntax::Nginx, "root \"{{ v }}\";\nindex a;\n", context! { v => value });
             if let Ok(text) = written {
-                let read = nginx_tokens(&text).expect("tokens");
+                let read = tokens(&text).expect("tokens");
                 prop_assert_eq!(read, ["root".to_owned(), format!("\"{value}"), ";".into(), "index".into(), "a".into(), ";".into()]);
                 prop_assert!(!value.contains('$'));
             }

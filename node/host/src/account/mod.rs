@@ -108,12 +108,25 @@ impl Accounts {
     /// # Errors
     /// If the name or uid is somebody else's, or the account was retired here.
     pub fn ensure(&self, user: &AccountUser) -> Result<bool, AccountError> {
+        self.check_allowed(user)?;
+        // Side by side, because each waits for the disk; neither needs the other.
+        let (users, home) = std::thread::scope(|scope| {
+            let home = scope.spawn(|| self.ensure_home(user));
+            (self.ensure_user(user), home.join())
+        });
+        let home = home.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(users? || home)
+    }
+
+    /// Fails if the name or uid is somebody else's, or the account was retired here. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`Accounts::ensure`].
+    pub fn check_allowed(&self, user: &AccountUser) -> Result<(), AccountError> {
         if self.is_retired(user.uid)? {
             return Err(AccountError::Retired { uid: user.uid });
         }
-        let users = self.ensure_user(user)?;
-        let home = self.ensure_home(user)?;
-        Ok(users || home)
+        self.check_identity(user)
     }
 
     /// Whether the account has been retired on this machine, purged or not.

@@ -125,7 +125,10 @@ async fn ensure_user(os: &OsProfile) -> Result<bool, ServiceError> {
 async fn ensure_default_certificate(web_gid: u32) -> Result<bool, ServiceError> {
     blocking(move || {
         let directory = site::open_site(DEFAULT_SITE, web_gid)?;
-        site::ensure_certificate(&directory, "default.invalid", web_gid).map(|(_, made)| made)
+        let (_, made) = site::ensure_certificate(&directory, "default.invalid", web_gid)?;
+        directory.sync()?;
+        Directory::open(Layout::SITES)?.sync()?;
+        Ok(made)
     })
     .await
 }
@@ -185,6 +188,7 @@ fn has_ipv6() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nginx::tokens;
 
     fn os() -> OsProfile {
         OsProfile::named("debian-12").expect("a profile")
@@ -198,6 +202,20 @@ mod tests {
             assert!(line.contains("/$sni/") || line.contains("/$site/"), "{line}");
         }
         assert!(!text.contains("/$host") && !text.contains("/$ssl_server_name"));
+    }
+
+    #[test]
+    fn nginx_reads_the_exemption_from_links_as_one_word() {
+        let read = tokens(&configuration(&os(), true).expect("rendered")).expect("tokens");
+        let at = |word: &str| read.iter().rposition(|token| token == word).expect("the directive");
+        let directive = &read[at("disable_symlinks")..][..4];
+        let from = format!("\"from={}/$site/docroot", Layout::SITES);
+        assert_eq!(directive, ["disable_symlinks", "if_not_owner", &from, ";"]);
+        // A quote inside a word would be a part of the value.
+        let bare = read.iter().filter(|token| !token.starts_with(['"', '\'']));
+        for word in bare {
+            assert!(!word.contains(['"', '\'']), "{word}");
+        }
     }
 
     #[test]

@@ -4,7 +4,11 @@ mod base;
 mod certificate;
 mod probe;
 mod site;
+#[cfg(test)]
+mod tokens;
 
 pub use base::{ensure_base, web_group};
 pub use certificate::Certificate;
 pub use site::{SiteSpec, ensure_site, remove_site};
+#[cfg(test)]
+pub(crate) use tokens::tokens;

@@ -9,7 +9,7 @@ use npanel_model::{DocumentRoot, Fqdn};
 use rustls_pki_types::CertificateDer;
 
 use super::{certificate::Certificate, probe};
-use crate::ServiceError;
+use crate::{ServiceError, php};
 
 const FIRST_PAGE: &[u8] = include_bytes!("templates/first-page.php");
 /// The files are in effect as soon as they are there.
@@ -37,19 +37,29 @@ pub async fn ensure_site(
     site: &SiteSpec,
     stages: &mut Stages,
 ) -> Result<bool, ServiceError> {
-    stages.enter("document-root");
-    let (owned_accounts, owned_site) = (accounts.clone(), site.clone());
-    let made = blocking(move || {
-        owned_accounts.check_present(&owned_site.user)?;
-        let first_page = ("index.php", FIRST_PAGE);
-        owned_accounts.ensure_document_root(&owned_site.user, &owned_site.document_root, first_page)
-    });
-    let made = made.await?;
     stages.enter("commit");
-    let (accounts, spec) = (accounts.clone(), site.clone());
-    let (certificate, changed) = blocking(move || commit(&accounts, web_gid, &spec)).await?;
+    let (accounts, site) = (accounts.clone(), site.clone());
+    let (present, user) = (accounts.clone(), site.user.clone());
+    blocking(move || present.check_present(&user)).await?;
+    // Side by side, because each waits for the disk; whichever ends last makes the site answer.
+    let (root_accounts, root_site) = (accounts.clone(), site.clone());
+    let root = blocking(move || {
+        let first_page = ("index.php", FIRST_PAGE);
+        root_accounts.ensure_document_root(&root_site.user, &root_site.document_root, first_page)
+    });
+    let domain = site.domain.clone();
+    let uid = site.user.uid;
+    let served = blocking(move || {
+        let sites = Directory::open(Layout::SITES)?;
+        if sites.kind(site.domain.as_str())?.is_none() {
+            php::warm_up(uid);
+        }
+        commit(&accounts, web_gid, &site)
+    });
+    let (made, served) = tokio::join!(root, served);
+    let (made, (certificate, changed)) = (made?, served?);
     stages.enter("verify");
-    probe::shows(Some(site.domain.as_str()), &certificate, SHOWN).await?;
+    probe::shows(Some(domain.as_str()), &certificate, SHOWN).await?;
     Ok(made || changed)
 }
 
@@ -82,6 +92,7 @@ fn commit(
     let (certificate, made) = ensure_certificate(&directory, site.domain.as_str(), web_gid)?;
     if changed || made {
         directory.sync()?;
+        Directory::open(Layout::SITES)?.sync()?;
     }
     Ok((certificate, changed || made))
 }
@@ -100,14 +111,10 @@ pub(super) fn ensure_directories(web_gid: u32) -> Result<bool, ServiceError> {
 /// A site's directory, made if it is not there.
 pub(super) fn open_site(name: &str, web_gid: u32) -> Result<Directory, FileError> {
     let sites = Directory::open(Layout::SITES)?;
-    let (directory, changed) = sites.ensure(name, Attributes::new(Owner::root_and(web_gid), 0o750))?;
-    if changed {
-        sites.sync()?;
-    }
-    Ok(directory)
+    Ok(sites.ensure(name, Attributes::new(Owner::root_and(web_gid), 0o750))?.0)
 }
 
-/// The site's certificate: the one that is there while it is good for the name, else a new one.
+/// The site's certificate, durable once the directory is synced: the one that is there while it is good for the name, else a new one.
 pub(super) fn ensure_certificate(
     directory: &Directory,
     name: &str,
@@ -127,6 +134,5 @@ pub(super) fn ensure_certificate(
         detail: "a new certificate cannot be read".to_owned(),
     })?;
     directory.write("tls.pem", pem.as_bytes(), Attributes::new(Owner::root_and(web_gid), 0o640))?;
-    directory.sync()?;
     Ok((made.der().clone(), true))
 }

@@ -1,12 +1,16 @@
 //! One account's PHP.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use minijinja::context;
 use npanel_host::{
     AccountUser, Attributes, Child, Directory, Kind, Layout, OsProfile, Owner, Stages, Systemd, blocking,
 };
 use npanel_model::{PhpVersion, Uid};
+use tokio::net::UnixStream;
 
 use super::units::{TARGET, Units};
 use crate::{
@@ -22,42 +26,80 @@ const START: Duration = Duration::from_secs(20);
 /// More than the time that the unit gives running requests to end.
 const STOP: Duration = Duration::from_secs(40);
 
-/// The account's PHP configuration, checked by that PHP, and its socket, listening. Answers whether anything
-/// was changed. Requests in flight end under the old configuration. The account's user must be there.
+/// A configuration that its PHP accepts, not yet in place.
+#[derive(Debug)]
+pub struct Prepared {
+    program: PathBuf,
+    /// None if what is in place is right already.
+    staged: Option<Staged>,
+}
+
+#[derive(Debug)]
+struct Staged {
+    /// Whether another one is in place.
+    replaces: bool,
+}
+
+/// Renders, stages and checks the account's PHP configuration. The account's user need not be there yet.
 ///
 /// # Errors
-/// If the PHP version is not installed or refuses the configuration, or the socket does not start.
-pub async fn ensure_account(
+/// If the PHP version is not installed or refuses the configuration.
+pub async fn prepare_account(
     os: &OsProfile,
-    systemd: &Systemd,
     user: &AccountUser,
     version: &PhpVersion,
     stages: &mut Stages,
-) -> Result<bool, ServiceError> {
+) -> Result<Prepared, ServiceError> {
     stages.enter("render");
     let program = os.php_program(version);
     require_installed(os, version, &program)?;
     let text = configuration(user)?;
     stages.enter("stage");
-    let (uid, contents, link) = (user.uid, text.clone(), program.clone());
-    let staged = blocking(move || stage(uid, &contents, &link)).await?;
+    let (uid, link) = (user.uid, program.clone());
+    let staged = blocking(move || stage(uid, &text, &link)).await?;
     stages.enter("check");
     if staged.is_some() {
         check(&program, user.uid).await?;
     }
+    Ok(Prepared { program, staged })
+}
+
+/// Puts the configuration into place and has the account's socket listen, now and at boot. Answers whether
+/// anything was changed. Requests in flight end under the old configuration. The account's user must be there.
+///
+/// # Errors
+/// If the socket does not start.
+pub async fn commit_account(
+    systemd: &Systemd,
+    user: &AccountUser,
+    prepared: Prepared,
+    stages: &mut Stages,
+) -> Result<bool, ServiceError> {
     stages.enter("commit");
-    let (uid, home) = (user.uid, Layout::home(&user.username));
-    let replaced = staged.as_ref().is_some_and(|staged| staged.replaces);
-    let linked = blocking(move || commit(uid, staged.is_some(), &program, &home)).await?;
     let units = Units::of(user.uid);
-    if replaced {
+    let (uid, home) = (user.uid, Layout::home(&user.username));
+    let replaces = prepared.staged.as_ref().is_some_and(|staged| staged.replaces);
+    // Nothing connects to the socket before there is a site, so it need not wait for the files.
+    let put = blocking(move || commit(uid, prepared.staged.is_some(), &prepared.program, &home));
+    let (put, started) = tokio::join!(put, ensure_socket(systemd, &units));
+    let (put, started) = (put?, started?);
+    if replaces {
         systemd.stop(&units.service, STOP).await?;
     }
-    stages.enter("start");
-    let started = ensure_socket(systemd, &units).await?;
     stages.enter("verify");
     verify(systemd, user.uid, &units).await?;
-    Ok(linked || started)
+    Ok(put || started)
+}
+
+/// Starts the account's process manager, if it is not running, without waiting for it: the first request of a
+/// new site then finds it.
+pub fn warm_up(uid: Uid) {
+    tokio::spawn(async move {
+        // The connection alone starts it. Whether it works is seen by whoever asks next.
+        if let Err(error) = UnixStream::connect(Layout::php_socket(uid)).await {
+            tracing::warn!(%uid, %error, "cannot connect to an account's PHP");
+        }
+    });
 }
 
 /// Ends everything that the account runs and removes its socket and PHP configuration. Answers whether
@@ -95,12 +137,6 @@ fn require_installed(os: &OsProfile, version: &PhpVersion, program: &Path) -> Re
     Err(ServiceError::UnknownPhp { version: version.clone(), installed: installed.join(", ") })
 }
 
-/// A configuration that is not in place yet.
-struct Staged {
-    /// Whether another one is in place.
-    replaces: bool,
-}
-
 /// Stages the configuration if it differs from what is in place, or is for another PHP.
 fn stage(uid: Uid, text: &str, program: &Path) -> Result<Option<Staged>, ServiceError> {
     let directory = open(uid)?;
@@ -129,28 +165,27 @@ async fn check(program: &Path, uid: Uid) -> Result<(), ServiceError> {
 }
 
 fn commit(uid: Uid, staged: bool, program: &Path, home: &Path) -> Result<bool, ServiceError> {
+    let homes = Directory::open(Layout::HOME_LINKS)?;
+    let linked = homes.link(&uid.to_string(), home)?;
+    // At boot, systemd starts the socket without us. A link in this directory needs no daemon-reload.
+    let (wants, units) = (wants()?, Units::of(uid));
+    let wanted = wants.link(&units.socket, Path::new(Layout::UNITS).join(&units.template))?;
     let directory = open(uid)?;
     let mut changed = directory.link(PROGRAM, program)?;
     if staged {
         directory.put(&staged_name(), CONFIGURATION)?;
         changed = true;
     }
-    if changed {
-        directory.sync()?;
+    // All names are there before the first is waited for, so that the disk takes them together.
+    let configurations = Directory::open(Layout::PHP)?;
+    for (directory, changed) in
+        [(&configurations, changed), (&homes, linked), (&wants, wanted), (&directory, changed)]
+    {
+        if changed {
+            directory.sync()?;
+        }
     }
-    let homes = Directory::open(Layout::HOME_LINKS)?;
-    if homes.link(&uid.to_string(), home)? {
-        homes.sync()?;
-        changed = true;
-    }
-    // At boot, systemd starts the socket without us. A link in this directory needs no daemon-reload.
-    let units = Units::of(uid);
-    let wants = wants()?;
-    if wants.link(&units.socket, Path::new(Layout::UNITS).join(&units.template))? {
-        wants.sync()?;
-        changed = true;
-    }
-    Ok(changed)
+    Ok(changed || linked || wanted)
 }
 
 /// Starts the socket unless it listens. What a tenant's own crashes have tripped is reset.
@@ -197,11 +232,7 @@ fn remove_configuration(uid: Uid) -> Result<bool, ServiceError> {
 /// The account's own directory, which the other accounts cannot read.
 fn open(uid: Uid) -> Result<Directory, ServiceError> {
     let configurations = Directory::open(Layout::PHP)?;
-    let (directory, made) = configurations.ensure(&uid.to_string(), readable(uid, 0o750))?;
-    if made {
-        configurations.sync()?;
-    }
-    Ok(directory)
+    Ok(configurations.ensure(&uid.to_string(), readable(uid, 0o750))?.0)
 }
 
 fn wants() -> Result<Directory, ServiceError> {

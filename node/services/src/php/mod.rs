@@ -9,6 +9,6 @@ mod base;
 mod units;
 mod watch;
 
-pub use account::{ensure_account, retire_account};
+pub use account::{Prepared, commit_account, prepare_account, retire_account, warm_up};
 pub use base::ensure_base;
 pub use watch::{Idle, revive_failed};
