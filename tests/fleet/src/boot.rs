@@ -90,7 +90,7 @@ fn first_controller(fleet: &Fleet) -> Result<Access> {
     let member = fleet.of_kind(Kind::Controller).next().context("no controller")?;
     let controller = fleet.controller(member);
     controller.install()?;
-    let printed = controller.run("init", &["--output", "json"])?;
+    let printed = controller.init()?;
     let made: Initialised =
         serde_json::from_str(&printed).context("the answer of `npanel-controller init`")?;
     let api_key_file = fleet.disk()?.join("admin.key");
@@ -122,7 +122,7 @@ fn other_controllers(fleet: &Fleet) -> Result<()> {
     for member in others {
         let controller = fleet.controller(member);
         controller.install()?;
-        controller.run("join", &["--token", &token, "--controller", &met_at])?;
+        controller.join(&met_at, &token)?;
         controller.start()?;
         wait_until_ready(fleet, member)?;
     }
@@ -185,7 +185,8 @@ fn enrol_nodes(fleet: &Fleet) -> Result<()> {
             "--collect",
             "--property=User=npanel",
         ]);
-        enroll.args(["--property=StateDirectory=npanel", "--property=StateDirectoryMode=0700", "--"]);
+        enroll.args(["--property=StateDirectory=npanel", "--property=StateDirectoryMode=0700"]);
+        enroll.env("NPANEL_TOKEN", &token).args(["--setenv=NPANEL_TOKEN", "--"]);
         enroll.args([
             "/usr/bin/npanel-node",
             "enroll",

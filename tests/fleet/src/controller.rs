@@ -49,11 +49,22 @@ impl Controller<'_> {
         fs::write(self.configuration_file()?, text).context("cannot write controller.toml")
     }
 
-    /// Runs a subcommand that ends by itself (`init`, `join`) in this controller's namespace.
-    pub(crate) fn run(&self, subcommand: &str, arguments: &[&str]) -> Result<String> {
+    /// Makes the cluster; what `init` prints.
+    pub(crate) fn init(&self) -> Result<String> {
+        self.run("init", &["--output", "json"], None)
+    }
+
+    /// Joins the cluster of the controller at this fleet address.
+    pub(crate) fn join(&self, controller: &str, token: &str) -> Result<String> {
+        self.run("join", &["--controller", controller], Some(token))
+    }
+
+    /// Runs a subcommand that ends by itself in this controller's namespace.
+    fn run(&self, subcommand: &str, arguments: &[&str], token: Option<&str>) -> Result<String> {
         let program = self.fleet.binaries().path("npanel-controller")?;
         let mut command = self.fleet.network().member(&self.member.name).command(&program.to_string_lossy());
         command.arg(subcommand).arg("--config").arg(self.configuration_file()?).args(arguments);
+        command.envs(token.map(|token| ("NPANEL_TOKEN", token)));
         let finished = finish(&mut command, Duration::from_secs(60))?;
         finished.ok().with_context(|| format!("npanel-controller {subcommand} on {}", self.member.name))
     }
