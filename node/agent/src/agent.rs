@@ -1,0 +1,157 @@
+//! The daemon without privileges.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use npanel_converge::{Clock, Engine, Reports, Settings};
+use npanel_executor::Client;
+use npanel_ledger::{Ledger, StoreError};
+use npanel_model::Timestamp;
+use npanel_pki::IdentityFiles;
+use sd_notify::NotifyState;
+use tokio::{
+    task::{JoinSet, spawn_blocking},
+    time::interval,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Config,
+    dial::Dialler,
+    release,
+    service::NodeService,
+    telemetry::{self, Health, Metrics},
+    vitals::Vitals,
+};
+
+/// How long a removal is remembered after nothing is left, so that a late message cannot undo it. Longer than
+/// any controller could be away and come back with an old state without the epoch being raised.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How often what is remembered for too long is forgotten.
+const UPKEEP: Duration = Duration::from_secs(24 * 3600);
+
+/// Why the daemon ends.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The ledger cannot be opened.
+    #[error("cannot open the ledger")]
+    Ledger(#[from] StoreError),
+    /// The telemetry's address.
+    #[error("cannot listen on {address}")]
+    Telemetry {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A part of the daemon has a fault.
+    #[error("a part of the daemon ended by itself")]
+    PartEnded,
+}
+
+/// Tells the service manager that the daemon is ready. Nobody may be listening.
+pub(crate) fn notify_ready() {
+    drop(sd_notify::notify(false, &[NotifyState::Ready]));
+}
+
+/// Runs until `stop`.
+///
+/// # Errors
+/// If the ledger or the telemetry's port cannot be opened, or a part of the daemon has a fault.
+pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentError> {
+    let telemetry = telemetry::bind(config.telemetry)
+        .await
+        .map_err(|source| AgentError::Telemetry { address: config.telemetry, source })?;
+    let directory = config.ledger_directory();
+    let ledger = spawn_blocking(move || Ledger::open(&directory)).await.map_err(|_| AgentError::PartEnded)?;
+    let ledger = Arc::new(ledger?);
+    let metrics = Arc::new(Metrics::new());
+    metrics.quarantined(ledger.quarantined().len());
+    let reports = Arc::new(Reports::default());
+    let executor = Client::new(&config.executor_socket);
+    let vitals = Vitals::new(executor.clone(), &config.roles);
+    let identity = IdentityFiles::new(config.identity_directory());
+    let released = release::released(&config.data_directory);
+    let (engine, handle) = Engine::new(
+        Arc::clone(&ledger),
+        executor,
+        Arc::clone(&metrics),
+        Arc::clone(&reports),
+        Clock::system(),
+        Settings { roles: config.roles.clone(), released },
+    );
+    let service = NodeService {
+        ledger: Arc::clone(&ledger),
+        reports: Arc::clone(&reports),
+        engine: handle.clone(),
+        vitals: vitals.clone(),
+        roles: config.roles.clone().into(),
+        address: config.address,
+    };
+    tracing::info!(objects = ledger.len(), fence = %ledger.fence(), "the ledger is loaded");
+
+    let mut parts = JoinSet::new();
+    parts.spawn(engine.run(stop.clone()));
+    for endpoint in &config.controllers {
+        let dialler = Dialler {
+            endpoint: endpoint.clone(),
+            name: config.name.clone(),
+            identity: identity.clone(),
+            service: service.clone(),
+            metrics: Arc::clone(&metrics),
+        };
+        parts.spawn(dialler.run(stop.clone()));
+    }
+    let health = Health { vitals: vitals.clone(), identity, reports, metrics };
+    parts.spawn(serve_telemetry(telemetry, health, stop.clone()));
+    parts.spawn(until_stopped(stop.clone(), async move { vitals.keep_reading().await }));
+    parts.spawn(until_stopped(stop.clone(), keep_up(ledger)));
+    let data_directory = config.data_directory.clone();
+    let releases = async move { release::watch(&data_directory, &handle).await };
+    parts.spawn(until_stopped(stop.clone(), releases));
+    notify_ready();
+    wait(parts, &stop).await
+}
+
+/// Every part runs until the daemon stops; one that ends before has a fault, and a restart is the way out.
+async fn wait(mut parts: JoinSet<()>, stop: &CancellationToken) -> Result<(), AgentError> {
+    while let Some(ended) = parts.join_next().await {
+        if !stop.is_cancelled() {
+            tracing::error!(panicked = ended.is_err(), "a part of the daemon ended by itself");
+            stop.cancel();
+            return Err(AgentError::PartEnded);
+        }
+    }
+    Ok(())
+}
+
+async fn until_stopped(stop: CancellationToken, part: impl Future<Output = ()>) {
+    tokio::select! {
+        () = part => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+async fn serve_telemetry(listener: tokio::net::TcpListener, health: Health, stop: CancellationToken) {
+    if let Err(error) = telemetry::serve(listener, health, stop).await {
+        tracing::error!(error = &error as &dyn std::error::Error, "the telemetry failed");
+    }
+}
+
+async fn keep_up(ledger: Arc<Ledger>) {
+    let mut days = interval(UPKEEP);
+    loop {
+        days.tick().await;
+        let ledger = Arc::clone(&ledger);
+        let now = Timestamp::now();
+        let before = Timestamp::from_millis(now.as_millis() - REMEMBERED.as_millis() as i64);
+        match spawn_blocking(move || ledger.forget_removed(before)).await {
+            Ok(Ok(forgotten)) => tracing::debug!(forgotten, "removals forgotten"),
+            Ok(Err(error)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "removals cannot be forgotten");
+            }
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Connections to the controllers: the node dials, and serves what it dialled.
+
+use std::{io, sync::Arc, time::Duration};
+
+use hyper::server::conn::http2;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use npanel_model::NodeName;
+use npanel_pki::{Credentials, CredentialsError, IdentityFiles, SpiffeId, tls};
+use npanel_proto::{ALPN_NODE, node::node_server::NodeServer};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::{config::Endpoint, retry::Retry, service::NodeService, telemetry::Metrics};
+
+/// For each of connecting and shaking hands.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// A silent cut is noticed after a ping's interval and its timeout: 8 s.
+const PING_EVERY: Duration = Duration::from_secs(3);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection that lasted this long was a good one.
+const LASTED: Duration = Duration::from_secs(10);
+
+/// Calls at once on one connection.
+const CALLS: u32 = 128;
+
+/// The largest push: some thousands of objects.
+const LARGEST_REQUEST: usize = 32 * 1024 * 1024;
+
+/// How long calls may take to end when the daemon stops.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Why there is no connection to a controller.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The node has no identity yet.
+    #[error("this node is not enrolled (run: npanel-node enroll)")]
+    NotEnrolled,
+    /// The identity cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// TLS cannot be set up with it.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsSetupError),
+    /// No connection.
+    #[error("cannot connect")]
+    Connect(#[source] io::Error),
+    /// The peer is none that the node may serve.
+    #[error("the controller was refused: {0}")]
+    Refused(tls::Refusal),
+    /// The handshake failed otherwise.
+    #[error("the TLS handshake failed")]
+    Handshake(#[source] io::Error),
+    /// The peer does not speak the protocol.
+    #[error("the controller does not speak npanel-node/1")]
+    Protocol,
+    /// It took too long.
+    #[error("no answer within {DEADLINE:?}")]
+    Timeout,
+    /// The peer's certificate cannot be read; the handshake should not have let it pass.
+    #[error("the controller showed no identity")]
+    NoPeer,
+}
+
+/// Dials one controller again and again, and serves it.
+pub struct Dialler {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// Who dials.
+    pub name: NodeName,
+    /// As whom; read at each dial, so that a new identity needs no restart.
+    pub identity: IdentityFiles,
+    /// What is served.
+    pub service: NodeService,
+    /// Where connections are counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Dialler {
+    /// Never ends before `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut retry = Retry::new(format!("{} {}", self.name, self.endpoint));
+        while !stop.is_cancelled() {
+            let begun = Instant::now();
+            self.connect_and_serve(&stop).await;
+            if begun.elapsed() >= LASTED {
+                retry.succeeded();
+            }
+            tokio::select! {
+                () = sleep(retry.wait()) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn connect_and_serve(&self, stop: &CancellationToken) {
+        let controller = self.endpoint.as_str();
+        let dialled = tokio::select! {
+            dialled = self.connect() => dialled,
+            () = stop.cancelled() => return,
+        };
+        match dialled {
+            Ok((stream, peer)) => {
+                tracing::info!(controller, %peer, "connected");
+                self.metrics.connection(&self.endpoint, true);
+                let ended = self.serve(stream, stop).await;
+                self.metrics.connection(&self.endpoint, false);
+                match ended {
+                    Ok(()) => tracing::info!(controller, "the connection ended"),
+                    Err(error) => {
+                        tracing::warn!(
+                            controller,
+                            error = &error as &dyn std::error::Error,
+                            "the connection broke"
+                        );
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(controller, error = &error as &dyn std::error::Error, "no connection");
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<(TlsStream<TcpStream>, SpiffeId), DialError> {
+        let credentials: Credentials = self.identity.load()?.ok_or(DialError::NotEnrolled)?;
+        let connector = TlsConnector::from(tls::node_client(&credentials)?);
+        let stream = connect(&self.endpoint).await.map_err(DialError::Connect)?;
+        let shaking = connector.connect(tls::fleet_server_name(), stream);
+        let stream = timeout(DEADLINE, shaking)
+            .await
+            .map_err(|_| DialError::Timeout)?
+            .map_err(|error| tls::refusal(&error).map_or(DialError::Handshake(error), DialError::Refused))?;
+        let connection = stream.get_ref().1;
+        if connection.alpn_protocol() != Some(ALPN_NODE) {
+            return Err(DialError::Protocol);
+        }
+        let peer = tls::peer(connection).ok().flatten().ok_or(DialError::NoPeer)?;
+        Ok((stream, peer.id))
+    }
+
+    /// Until the controller ends the connection, it breaks, or the daemon stops.
+    async fn serve(
+        &self,
+        stream: TlsStream<TcpStream>,
+        stop: &CancellationToken,
+    ) -> Result<(), hyper::Error> {
+        let service = NodeServer::new(self.service.clone()).max_decoding_message_size(LARGEST_REQUEST);
+        let mut connection = std::pin::pin!(
+            http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .keep_alive_interval(PING_EVERY)
+                .keep_alive_timeout(PING_TIMEOUT)
+                .max_concurrent_streams(CALLS)
+                .adaptive_window(true)
+                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        );
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        timeout(FAREWELL, connection).await.unwrap_or(Ok(()))
+    }
+}
+
+/// A TCP connection to a controller, within the deadline.
+pub(crate) async fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {
+    let stream = timeout(DEADLINE, TcpStream::connect(endpoint.as_str())).await??;
+    // Small messages go back and forth: none may wait to be joined by another.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

@@ -1,0 +1,141 @@
+//! `npanel-node`: a node's two daemons, and the way into a fleet.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use npanel_agent::{
+    Config, agent,
+    config::{Endpoint, LogFormat},
+    enroll::{self, Enrolling},
+    executor, logging, release,
+};
+use npanel_model::{NodeName, Timestamp};
+use npanel_pki::{BootstrapToken, tls};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+
+/// A node of an nPanel fleet.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Makes this machine a node: its key is made here and certified by a controller.
+    Enroll {
+        #[command(flatten)]
+        place: Place,
+        /// A bootstrap token, as `npanel token create` shows it. In the environment, other users do not see it.
+        #[arg(long, env = "NPANEL_TOKEN", hide_env_values = true)]
+        token: BootstrapToken,
+        /// A controller to ask, HOST:PORT. Those of the configuration unless given; may be repeated.
+        #[arg(long = "controller")]
+        controllers: Vec<Endpoint>,
+        /// The node's name. That of the configuration unless given.
+        #[arg(long)]
+        name: Option<NodeName>,
+        /// Replaces an identity that is there.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Runs the daemon that speaks to the fleet, without privileges.
+    Agent {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Runs the daemon that does what needs root, for the agent.
+    Executor {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Lets the agent carry out the many deletions that it holds.
+    ReleaseDeletions {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(clap::Args)]
+struct Place {
+    /// The configuration.
+    #[arg(long, default_value = "/etc/npanel/node.toml")]
+    config: PathBuf,
+}
+
+impl Place {
+    fn read(&self) -> anyhow::Result<Config> {
+        Ok(Config::read(&self.config)?)
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("npanel-node: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    tls::install_provider();
+    match command {
+        Command::Enroll { place, token, controllers, name, force } => {
+            let config = place.read()?;
+            logging::begin(LogFormat::Text);
+            let controllers = if controllers.is_empty() { config.controllers.clone() } else { controllers };
+            let name = name.unwrap_or_else(|| config.name.clone());
+            enroll::prepare(&config)?;
+            let asked = Enrolling { token, name, controllers, force };
+            let identity = runtime()?.block_on(enroll::enroll(&config, &asked))?;
+            println!("enrolled as {identity}");
+            Ok(())
+        }
+        Command::Agent { place } => {
+            let config = begin(&place)?;
+            runtime()?.block_on(async { Ok(agent::run(&config, stop_signal()?).await?) })
+        }
+        Command::Executor { place } => {
+            let config = begin(&place)?;
+            runtime()?.block_on(async { Ok(executor::run(&config, stop_signal()?).await?) })
+        }
+        Command::ReleaseDeletions { place } => {
+            Ok(release::release_deletions(&place.read()?, Timestamp::now())?)
+        }
+    }
+}
+
+fn begin(place: &Place) -> anyhow::Result<Config> {
+    let config = place.read()?;
+    logging::begin(config.log);
+    Ok(config)
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    Runtime::new().context("cannot start the runtime")
+}
+
+/// Cancelled by SIGTERM and SIGINT.
+fn stop_signal() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        stopped.cancel();
+    });
+    Ok(stop)
+}

@@ -1,0 +1,124 @@
+//! The machine's vitals, read through the executor now and then, so that a heartbeat is cheap.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use npanel_executor::{Capacity, Client, Facts, Failure, Operation, Output};
+use npanel_model::NodeRole;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+/// How often they are read.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// The executor answers reads within milliseconds; one that takes this long is of no use.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How old an answer may be while the executor counts as reachable.
+const FRESH: Duration = Duration::from_secs(15);
+
+/// The unit that is missing when the executor does not answer.
+const EXECUTOR_UNIT: &str = "npanel-executor.service";
+
+/// What is known of the machine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Vitals {
+    executor: Client,
+    roles: Arc<[NodeRole]>,
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    capacity: Option<Capacity>,
+    failed_services: Vec<String>,
+    facts: Option<Facts>,
+    answered: Option<Instant>,
+}
+
+impl Vitals {
+    /// Nothing is known yet.
+    pub fn new(executor: Client, roles: &[NodeRole]) -> Self {
+        Self { executor, roles: roles.into(), known: Arc::default() }
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads them again and again. Never ends.
+    pub(crate) async fn keep_reading(&self) {
+        let mut ticks = interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(failure) = self.read().await {
+                tracing::debug!(%failure, "the executor does not answer");
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<(), Failure> {
+        if let Output::Capacity(capacity) = self.ask(Operation::Capacity {}).await? {
+            let mut known = self.known();
+            known.capacity = Some(capacity);
+            known.answered = Some(Instant::now());
+        }
+        let health = Operation::ServiceHealth { roles: self.roles.to_vec() };
+        if let Output::ServiceHealth(health) = self.ask(health).await? {
+            self.known().failed_services = health.failed;
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, operation: Operation) -> Result<Output, Failure> {
+        match timeout(PATIENCE, self.executor.run(operation)).await {
+            Ok(answer) => answer.map(|done| done.output),
+            Err(_) => Err(Failure {
+                reason: "ExecutorTimeout".to_owned(),
+                message: format!("no answer within {PATIENCE:?}"),
+                stage: "call".to_owned(),
+                retriable: true,
+            }),
+        }
+    }
+
+    /// What the machine is; as it was when last asked, if the executor does not answer now.
+    ///
+    /// # Errors
+    /// The executor's, if it never answered.
+    pub(crate) async fn facts(&self) -> Result<Facts, Failure> {
+        match self.ask(Operation::Facts {}).await {
+            Ok(Output::Facts(facts)) => {
+                self.known().facts = Some(facts.clone());
+                Ok(facts)
+            }
+            Ok(_) => Err(Failure {
+                reason: "ExecutorProtocol".to_owned(),
+                message: "the executor answered something else".to_owned(),
+                stage: "call".to_owned(),
+                retriable: true,
+            }),
+            Err(failure) => self.known().facts.clone().ok_or(failure),
+        }
+    }
+
+    /// Space and memory, if they were ever read.
+    pub(crate) fn capacity(&self) -> Option<Capacity> {
+        self.known().capacity
+    }
+
+    /// Whether the executor has answered lately.
+    pub(crate) fn executor_answers(&self) -> bool {
+        self.known().answered.is_some_and(|answered| answered.elapsed() < FRESH)
+    }
+
+    /// Services that should run and do not, the executor among them.
+    pub(crate) fn failed_services(&self) -> Vec<String> {
+        let answers = self.executor_answers();
+        let known = self.known();
+        let own = (!answers).then(|| EXECUTOR_UNIT.to_owned());
+        known.failed_services.iter().cloned().chain(own).collect()
+    }
+}
