@@ -130,7 +130,7 @@ mod tests {
     fn a_service_sees_no_other_account() {
         let (_, text) = rendered().pop().expect("a unit");
         for wall in [
-            "ProtectHome=tmpfs",
+            "TemporaryFileSystem=/home:ro,",
             "BindPaths=/srv/npanel/homes/%i\n",
             "TemporaryFileSystem=/run:ro",
             "ProtectProc=invisible",
