@@ -209,10 +209,11 @@ fn make_repeatable(envelope: &mut Envelope) {
     if envelope.request_id.is_empty() {
         envelope.request_id = RequestId::generate().to_bytes();
     }
-    if by_caller && envelope.idempotency_key.is_empty() {
-        if let Ok(id) = RequestId::from_bytes(&envelope.request_id) {
-            envelope.idempotency_key = format!("request/{id}");
-        }
+    if by_caller
+        && envelope.idempotency_key.is_empty()
+        && let Ok(id) = RequestId::from_bytes(&envelope.request_id)
+    {
+        envelope.idempotency_key = format!("request/{id}");
     }
 }
 

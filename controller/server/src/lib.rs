@@ -2,6 +2,8 @@
 
 pub mod agreement;
 mod auth;
+pub mod config;
+pub mod daemon;
 pub mod fleet;
 pub mod http;
 pub mod openapi;

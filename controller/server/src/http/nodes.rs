@@ -33,10 +33,11 @@ list_query! {
 /// A node's status: what this controller sees, and where it saw nothing, what the node once reported.
 pub(crate) fn status(presence: NodePresence, has_reported: bool) -> NodeStatus {
     match presence {
-        NodePresence::Connected { .. } => NodeStatus::Ready,
+        // Ready is what the leader can place things on, so it must have said what it is.
+        NodePresence::Connected { .. } if has_reported => NodeStatus::Ready,
         NodePresence::Lost { .. } => NodeStatus::Unreachable,
         NodePresence::NeverSeen if has_reported => NodeStatus::Unreachable,
-        NodePresence::NeverSeen => NodeStatus::NeverSeen,
+        NodePresence::Connected { .. } | NodePresence::NeverSeen => NodeStatus::NeverSeen,
     }
 }
 
@@ -101,6 +102,7 @@ mod tests {
     fn a_node_that_never_reported_is_not_called_unreachable() {
         let since = Timestamp::now();
         assert_eq!(status(NodePresence::Connected { since }, true), NodeStatus::Ready);
+        assert_eq!(status(NodePresence::Connected { since }, false), NodeStatus::NeverSeen);
         assert_eq!(status(NodePresence::Lost { since }, true), NodeStatus::Unreachable);
         assert_eq!(status(NodePresence::NeverSeen, true), NodeStatus::Unreachable);
         assert_eq!(status(NodePresence::NeverSeen, false), NodeStatus::NeverSeen);

@@ -1,0 +1,53 @@
+//! The replicated state as the API asks for it.
+
+use futures::{FutureExt, future::BoxFuture};
+use npanel_consensus::{Cluster, ProposeError};
+use npanel_proto::command::{Envelope, Outcome};
+use npanel_state::Reader;
+use tokio::sync::watch;
+
+use crate::agreement::{Agreement, AgreementStatus, Unproposed};
+
+/// A member of the cluster.
+pub(super) struct Member(pub(super) Cluster);
+
+impl Agreement for Member {
+    fn propose(&self, envelope: Envelope) -> BoxFuture<'_, Result<Outcome, Unproposed>> {
+        async move {
+            self.0.propose(envelope).await.map_err(|error| match error {
+                ProposeError::NoLeader => Unproposed::NoLeader,
+                ProposeError::Stopped => Unproposed::Stopped(error.to_string()),
+            })
+        }
+        .boxed()
+    }
+
+    fn linearize(&self) -> BoxFuture<'_, Result<(), Unproposed>> {
+        async move { self.0.linearize().await.map_err(|_| Unproposed::NoLeader) }.boxed()
+    }
+
+    fn reader(&self) -> &Reader {
+        self.0.state()
+    }
+
+    fn applied(&self) -> watch::Receiver<u64> {
+        self.0.applied()
+    }
+
+    fn status(&self) -> AgreementStatus {
+        let now = self.0.status();
+        let ids = |votes: bool| {
+            now.peers.iter().filter(|peer| peer.is_voter == votes).map(|peer| peer.id).collect()
+        };
+        AgreementStatus {
+            controller_id: now.id.0,
+            leader_id: now.leader,
+            term: now.term,
+            applied_index: now.applied_index,
+            last_log_index: Some(now.last_log_index),
+            voters: ids(true),
+            learners: ids(false),
+            replicated: now.peers.iter().filter_map(|peer| Some((peer.id, peer.matched_index?))).collect(),
+        }
+    }
+}

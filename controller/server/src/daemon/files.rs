@@ -1,0 +1,110 @@
+//! What a controller keeps, all beneath `<data_directory>/controller`.
+//!
+//! `init` and `join` build it aside and rename it into place, so that a failure in between leaves nothing.
+
+use std::{
+    fs,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use npanel_pki::{ClusterSecrets, Credentials, IdentityFiles, MachineKey};
+
+/// A controller's directory.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    root: PathBuf,
+}
+
+/// A controller's directory that is not in place yet. Removed when dropped before [`Staged::commit`].
+pub(super) struct Staged {
+    files: Files,
+    place: PathBuf,
+    committed: bool,
+}
+
+impl Files {
+    pub(super) fn of(data_directory: &Path) -> Self {
+        Self { root: data_directory.join("controller") }
+    }
+
+    /// Begins a new controller.
+    pub(super) fn stage(data_directory: &Path) -> anyhow::Result<Staged> {
+        let place = Self::of(data_directory).root;
+        if place.exists() {
+            bail!(
+                "{} exists: this machine is a controller already (to start anew, move that directory away)",
+                place.display()
+            );
+        }
+        fs::create_dir_all(data_directory)
+            .with_context(|| format!("cannot make {}", data_directory.display()))?;
+        let root = data_directory.join("controller.new");
+        if root.exists() {
+            // An earlier try that failed: nothing refers to it.
+            fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
+        }
+        let files = Self { root };
+        for directory in [files.root.clone(), files.root.join("identity")] {
+            let made = fs::DirBuilder::new().mode(0o700).create(&directory);
+            made.with_context(|| format!("cannot make {}", directory.display()))?;
+        }
+        Ok(Staged { files, place, committed: false })
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn identity(&self) -> IdentityFiles {
+        IdentityFiles::new(self.root.join("identity"))
+    }
+
+    fn machine_key(&self) -> anyhow::Result<MachineKey> {
+        Ok(MachineKey::load_or_create(&self.root.join("machine.key"))?)
+    }
+
+    fn secrets_path(&self) -> PathBuf {
+        self.root.join("secrets.sealed")
+    }
+
+    pub(super) fn save(&self, credentials: &Credentials, secrets: &ClusterSecrets) -> anyhow::Result<()> {
+        self.identity().save(credentials).context("cannot save the identity")?;
+        secrets.save(&self.secrets_path(), &self.machine_key()?).context("cannot save the cluster's secrets")
+    }
+
+    pub(super) fn load(&self) -> anyhow::Result<(Credentials, ClusterSecrets)> {
+        let missing = "this machine is not a controller yet: run `npanel-controller init` or `join` first";
+        let credentials = self.identity().load().context("cannot load the identity")?.context(missing)?;
+        let secrets = ClusterSecrets::load(&self.secrets_path(), &self.machine_key()?)?.context(missing)?;
+        Ok((credentials, secrets))
+    }
+}
+
+impl Staged {
+    pub(super) fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// Puts the directory into its place.
+    pub(super) fn commit(mut self) -> anyhow::Result<Files> {
+        let files = Files { root: self.place.clone() };
+        fs::rename(&self.files.root, &self.place)
+            .with_context(|| format!("cannot rename {} into place", self.files.root.display()))?;
+        self.committed = true;
+        if let Some(parent) = self.place.parent() {
+            fs::File::open(parent)?.sync_all()?;
+        }
+        Ok(files)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.committed {
+            // Left behind, it is removed by the next try.
+            let _ = fs::remove_dir_all(&self.files.root);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The life of a controller: made by `init` or `join`, then `run`.
+
+mod agreement;
+mod dial;
+mod files;
+mod found;
+mod join;
+mod presence;
+mod run;
+
+pub use found::{Founded, found};
+pub use join::{Joined, join};
+pub use run::run;

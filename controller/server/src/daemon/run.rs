@@ -1,0 +1,159 @@
+//! `npanel-controller run`: the daemon.
+//!
+//! What runs inside: the member of the cluster, the fleet's port, the leader's loops (idle unless this
+//! controller leads), the API and telemetry. The first that ends takes the process with it; the service manager
+//! starts it again.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use npanel_consensus::Cluster;
+use npanel_model::Timestamp;
+use npanel_pki::{ClusterSecrets, Credentials, Identity, PrivateKey, Serial, tls};
+use npanel_reconcile::{Liveness, NodeConnections, Placing, Reconciler};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+};
+
+use super::{agreement::Member, dial::FleetDial, files::Files, presence::Connected};
+use crate::{
+    config::Config,
+    fleet::{FleetListener, FleetParts},
+    http::{self, Services},
+    telemetry::{self, Metrics, Telemetry},
+};
+
+/// Runs the controller until it is told to stop.
+///
+/// # Errors
+/// If it cannot start, or a part of it fails.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let files = Files::of(&config.data_directory);
+    let (credentials, secrets) = files.load()?;
+    let Identity::Controller(id) = credentials.id().identity else {
+        bail!("the identity in {} is not a controller's", files.root().display());
+    };
+    let authority = secrets.authority()?;
+    let api_tls = tls::api_server(&api_credentials(&config, &credentials, &secrets)?)?;
+    let connections = NodeConnections::default();
+    let liveness = Liveness::default();
+    let cluster = Cluster::start(
+        id,
+        files.root(),
+        Arc::new(FleetDial::new(&credentials)?),
+        Arc::new(Placing::new(liveness.clone())),
+    )
+    .await?;
+
+    let mut parts: JoinSet<anyhow::Result<()>> = JoinSet::new();
+    let (stop, stopped) = watch::channel(false);
+    let until_stopped = || {
+        let mut stopped = stopped.clone();
+        async move {
+            // An error means that the sender is gone, which is a stop, too.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        }
+    };
+
+    let fleet = FleetListener::bind(
+        config.fleet_listen,
+        FleetParts {
+            cluster: cluster.clone(),
+            connections: connections.clone(),
+            credentials,
+            secrets: secrets.clone(),
+        },
+    )
+    .await?;
+    parts.spawn(async move { match fleet.serve().await {} });
+
+    let key = secrets.cluster_key().clone();
+    let reconciler = Reconciler::new(cluster.clone(), connections.clone(), liveness, key.clone());
+    parts.spawn(async move {
+        reconciler.run().await;
+        Ok(())
+    });
+
+    let presence = Arc::new(Connected::default());
+    parts.spawn({
+        let presence = Arc::clone(&presence);
+        async move {
+            presence.follow(connections).await;
+            Ok(())
+        }
+    });
+
+    let agreement = Arc::new(Member(cluster.clone()));
+    let metrics = Metrics::new();
+    let telemetry =
+        Telemetry { agreement: agreement.clone(), presence: presence.clone(), metrics: metrics.clone() };
+    let listener = listen(config.telemetry_listen).await?;
+    parts.spawn({
+        let stop = until_stopped();
+        async move { Ok(telemetry::serve(telemetry, listener, stop).await?) }
+    });
+
+    let services = Services { agreement, presence, cluster_key: key, ca_pin: authority.pin(), metrics };
+    let listener = listen(config.api_listen).await?;
+    parts.spawn({
+        let stop = until_stopped();
+        async move { Ok(http::serve(http::router(services), listener, api_tls, stop).await?) }
+    });
+
+    tracing::info!(controller = %id, name = %config.name, "running");
+    notify_ready();
+    let ended = tokio::select! {
+        ended = parts.join_next() => ended,
+        () = told_to_stop()? => None,
+    };
+    let result = match ended {
+        None => Ok(()),
+        Some(part) => part
+            .context("a part of the controller panicked")?
+            .and_then(|()| bail!("a part of the controller ended")),
+    };
+    stop.send_replace(true);
+    parts.shutdown().await;
+    cluster.shutdown().await?;
+    result
+}
+
+/// The API's certificate carries the names of the configuration, so it is made anew at each start.
+fn api_credentials(
+    config: &Config,
+    credentials: &Credentials,
+    secrets: &ClusterSecrets,
+) -> anyhow::Result<Credentials> {
+    let authority = secrets.authority()?;
+    let key = PrivateKey::generate()?;
+    let request = key.certificate_request()?;
+    let identity = credentials.id().identity;
+    let issued =
+        authority.issue(&request, identity, &config.api_names, Serial::generate(), Timestamp::now())?;
+    Ok(Credentials::new(key, issued.chain, credentials.authorities().to_vec())?)
+}
+
+async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Tells the service manager, if there is one.
+fn notify_ready() {
+    if let Err(error) = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]) {
+        tracing::warn!(%error, "the service manager could not be told that the controller is ready");
+    }
+}
+
+fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

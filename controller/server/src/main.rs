@@ -1,0 +1,141 @@
+//! `npanel-controller`: makes, joins and runs a controller.
+
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand, ValueEnum};
+use npanel_model::Fqdn;
+use npanel_pki::BootstrapToken;
+use npanel_server::{config::Config, daemon, openapi};
+
+/// A controller of an nPanel fleet.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Args)]
+struct ConfigFile {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "/etc/npanel/controller.toml")]
+    config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a new cluster with this machine as its first controller, and print the first administrator's key.
+    Init {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// The domain in which the fleet's name servers are named: <node>.<domain>.
+        #[arg(long, value_name = "DOMAIN", default_value = "nodes.npanel.internal")]
+        name_server_domain: Fqdn,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+    /// Make this machine one more controller of a cluster.
+    Join {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// A bootstrap token for the role "controller". Better given as NPANEL_TOKEN: arguments are visible to
+        /// every user of the machine.
+        #[arg(long, env = "NPANEL_TOKEN", hide_env_values = true)]
+        token: BootstrapToken,
+        /// The fleet address of a controller.
+        #[arg(long, value_name = "HOST:PORT")]
+        controller: String,
+    },
+    /// Run the daemon.
+    Run {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Print the API's OpenAPI document.
+    Openapi,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    npanel_pki::tls::install_provider();
+    log_to_standard_error();
+    match execute(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line for people: the error and what caused it.
+            let _ = writeln!(std::io::stderr(), "npanel-controller: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// As much as RUST_LOG says, `info` if it says nothing; JSON when NPANEL_LOG_FORMAT is `json`.
+fn log_to_standard_error() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        // The consensus library tells its whole life at info.
+        tracing_subscriber::EnvFilter::new("info,openraft=warn")
+    });
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    if std::env::var("NPANEL_LOG_FORMAT").is_ok_and(|format| format == "json") {
+        log.json().init();
+    } else {
+        log.init();
+    }
+}
+
+fn execute(command: Command) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    match command {
+        Command::Init { file, name_server_domain, output } => {
+            let config = Config::load(&file.config)?;
+            let founded = runtime.block_on(daemon::found(&config, &name_server_domain))?;
+            print(&founded_text(&founded, output))
+        }
+        Command::Join { file, token, controller } => {
+            let config = Config::load(&file.config)?;
+            let joined = runtime.block_on(daemon::join(&config, &token, &controller))?;
+            print(&format!(
+                "This machine is controller {}. Start it: systemctl enable --now npanel-controller\n\
+                 The CA for clients of the API: {}\n",
+                joined.id,
+                joined.ca_file.display()
+            ))
+        }
+        Command::Run { file } => runtime.block_on(daemon::run(Config::load(&file.config)?)),
+        Command::Openapi => print(&openapi::document()),
+    }
+}
+
+fn founded_text(founded: &daemon::Founded, output: Output) -> String {
+    let (key, ca) = (founded.api_key.expose(), founded.ca_file.display());
+    match output {
+        Output::Json => {
+            let fields = serde_json::json!({
+                "cluster_id": founded.cluster.to_string(),
+                "ca_pin": founded.pin.to_string(),
+                "api_key": key,
+                "ca_file": ca.to_string(),
+            });
+            format!("{fields}\n")
+        }
+        Output::Text => format!(
+            "The cluster {} is made. Start it: systemctl enable --now npanel-controller\n\n\
+             The first administrator's API key, shown this once:\n  {key}\n\n\
+             The CA for clients of the API: {ca}\n\
+             The CA's pin, also part of every bootstrap token: {}\n",
+            founded.cluster, founded.pin
+        ),
+    }
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().lock().write_all(text.as_bytes()).context("cannot write to standard output")
+}
