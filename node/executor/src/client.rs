@@ -57,8 +57,13 @@ impl Client {
 
     async fn exchange(&self, request: &Request) -> io::Result<Response> {
         let mut frames = Frames::new(UnixStream::connect(&self.socket).await?);
-        frames.send(request).await?;
-        frames.receive().await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        // A refusal may come, and the connection be closed, before the request is read.
+        let sent = frames.send(request).await;
+        match frames.receive().await {
+            Ok(Some(response)) => Ok(response),
+            Ok(None) => Err(sent.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into())),
+            Err(error) => Err(sent.err().unwrap_or(error)),
+        }
     }
 }
 

@@ -16,8 +16,8 @@ use crate::ServiceError;
 /// Statements change shared tables, so more at once gain nothing.
 const CONNECTIONS: u32 = 4;
 const CONNECT: Duration = Duration::from_secs(20);
-/// ER_NONEXISTING_GRANT, from `SHOW GRANTS`: there is no such user.
-const NO_SUCH_USER: u16 = 1141;
+/// ER_NONEXISTING_GRANT: there is no such user, or it has no such grant.
+const NO_SUCH_GRANT: u16 = 1141;
 
 /// A node's MariaDB. Cheap to clone; connects when it is first needed.
 #[derive(Debug, Clone)]
@@ -170,9 +170,9 @@ impl Mariadb {
             let exact = kept.is_some_and(|grant| found.contains(&grants::statement(name, grant)));
             if !exact {
                 let on = sql::identifier(&database);
-                self.execute(format!("REVOKE ALL PRIVILEGES, GRANT OPTION ON {on}.* FROM {user}"))
-                    .await
-                    .or_else(|error| if code(&error) == "1141" { Ok(()) } else { Err(error) })?;
+                // The option first: without it, the last privilege takes the whole grant away.
+                self.revoke(format!("REVOKE GRANT OPTION ON {on}.* FROM {user}")).await?;
+                self.revoke(format!("REVOKE ALL PRIVILEGES ON {on}.* FROM {user}")).await?;
             }
         }
         // What is left is not on a whole database: global, or on tables, columns, routines. Nobody grants such.
@@ -181,6 +181,14 @@ impl Mariadb {
             self.execute(format!("REVOKE ALL PRIVILEGES, GRANT OPTION FROM {user}")).await?;
         }
         Ok(())
+    }
+
+    /// Carries out a revocation; what is not granted need not be revoked.
+    async fn revoke(&self, statement: String) -> Result<(), ServiceError> {
+        match self.execute(statement).await {
+            Err(error) if code(&error) == NO_SUCH_GRANT.to_string() => Ok(()),
+            done => Ok(done?),
+        }
     }
 
     async fn shown(
@@ -199,7 +207,7 @@ impl Mariadb {
                 let rows = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
                 Ok(Some(rows))
             }
-            Err(error) if code(&error) == NO_SUCH_USER.to_string() => Ok(None),
+            Err(error) if code(&error) == NO_SUCH_GRANT.to_string() => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
