@@ -141,7 +141,7 @@ mod tests {
         };
         let own = attributes(&directory);
         let (mut inner, _) = directory.ensure("home", own).expect("made");
-        for _ in 0..3000 {
+        for _ in 0..MAX_DEPTH * 6 {
             inner = inner.ensure("d", own).expect("made").0;
         }
         drop(inner);

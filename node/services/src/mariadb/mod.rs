@@ -8,3 +8,6 @@ mod sql;
 
 pub use server::Mariadb;
 pub use spec::Grant;
+
+/// MariaDB's port, which applications on this machine may use instead of its socket.
+pub(crate) const PORT: u16 = 3306;

@@ -8,7 +8,7 @@ use npanel_host::{Attributes, Child, Directory, Layout, OsProfile, Owner, Stages
 use npanel_model::Uid;
 
 use crate::{
-    ServiceError,
+    ServiceError, mariadb,
     powerdns::API_PORT,
     template::{RenderError, Syntax, render},
 };
@@ -64,7 +64,8 @@ pub async fn ensure_base(
 
 fn rules(control_ports: &BTreeSet<u16>) -> Result<String, RenderError> {
     let ports: Vec<u16> = control_ports.iter().copied().chain([API_PORT]).collect();
-    let values = context! { ports, first_uid => Uid::FIRST.get(), last_uid => Uid::LAST.get() };
+    let (first_uid, last_uid) = (Uid::FIRST.get(), Uid::LAST.get());
+    let values = context! { ports, mariadb_port => mariadb::PORT, first_uid, last_uid };
     render("packet-filter.nft", Syntax::Plain, RULES, values)
 }
 
@@ -92,6 +93,7 @@ mod tests {
         let text = rules(&BTreeSet::from([9471])).expect("rendered");
         assert!(text.contains("meta skuid 1900000000-2147483647 jump account"), "{text}");
         assert!(text.contains("elements = { 9471, 8081 }"), "{text}");
+        assert!(text.contains("elements = { 9471, 8081, 3306 }"), "{text}");
         assert!(text.contains("169.254.169.254") && text.contains("fd00:ec2::254"));
     }
 }
