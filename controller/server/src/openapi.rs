@@ -4,9 +4,10 @@ use npanel_sdk_types::{IDEMPOTENCY_HEADER, OPERATION_HEADER, PROBLEM_MEDIA_TYPE,
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Components, Content, Header, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, Ref, Required,
-        Response, ResponseBuilder, Type,
+        Components, Content, Header, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, Ref, RefOr,
+        Required, Response, ResponseBuilder, Schema, Type,
         path::{Operation, ParameterBuilder, ParameterIn},
+        schema::ArrayItems,
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
@@ -35,6 +36,11 @@ fn build() -> OpenApi {
         .build();
     let components = document.components.get_or_insert_with(Components::new);
     components.schemas.insert(Problem::name().into_owned(), Problem::schema());
+    for (name, schema) in &mut components.schemas {
+        if let Some(item) = name.strip_prefix("Page_") {
+            refer_to(item, schema);
+        }
+    }
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("An API key: npk_<id>.<secret>"))
@@ -51,6 +57,15 @@ fn build() -> OpenApi {
         }
     }
     document
+}
+
+/// Makes a page's items a reference to their schema, where the derived schema repeats it.
+fn refer_to(item: &str, page: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::Object(page)) = page
+        && let Some(RefOr::T(Schema::Array(items))) = page.properties.get_mut("items")
+    {
+        items.items = ArrayItems::RefOrSchema(Box::new(Ref::from_schema_name(item).into()));
+    }
 }
 
 /// Every operation may answer with a problem.
@@ -75,7 +90,7 @@ fn add_write_headers(operation: &mut Operation) {
         .build();
     operation.parameters.get_or_insert_default().push(parameter.into());
     for (status, response) in &mut operation.responses.responses {
-        if let utoipa::openapi::RefOr::T(Response { headers, .. }) = response
+        if let RefOr::T(Response { headers, .. }) = response
             && matches!(status.as_str(), "200" | "201" | "202")
         {
             let header = Header::new(text().description(Some("The operation")).build());

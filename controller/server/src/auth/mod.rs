@@ -7,4 +7,6 @@ mod caller;
 mod gate;
 
 pub(crate) use caller::Caller;
+#[cfg(test)]
+pub(crate) use gate::operations;
 pub(crate) use gate::{Gate, RouteActions, authorise};

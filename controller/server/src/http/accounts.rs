@@ -51,14 +51,14 @@ fn shown(row: npanel_state::Account) -> Account {
         username: row.username,
         uid: row.uid,
         contact: row.contact,
-        assignments: row.assignments.into_iter().map(assignment).collect(),
+        assignments: row.assignments.iter().map(assignment).collect(),
         placement: None,
         created_at: row.created_at,
         convergence: convergence(row.convergence),
     }
 }
 
-fn assignment(row: npanel_state::Assignment) -> Assignment {
+fn assignment(row: &npanel_state::Assignment) -> Assignment {
     let state = match row.state.as_str() {
         "incoming" => AssignmentState::Incoming,
         "outgoing" => AssignmentState::Outgoing,
@@ -119,7 +119,7 @@ async fn create(
     let accepted = app.propose(&asked, &bytes, Command::CreateAccount(command)).await?;
     let id = made(&accepted, AccountId::from_bytes)?;
     let path = format!("/v1/accounts/{id}");
-    created(&app, &accepted, Some(&wait), path, || read(&app, &asked.caller, id)).await
+    created(&app, &accepted, Some(wait), path, || read(&app, &asked.caller, id)).await
 }
 
 /// List accounts.
@@ -166,5 +166,5 @@ async fn delete(
         retention_seconds: None,
     };
     let accepted = app.propose(&asked, &[], Command::DeleteAccount(command)).await?;
-    deleted(&app, &asked, &accepted, Some(&wait)).await
+    deleted(&app, &asked, &accepted, Some(wait)).await
 }

@@ -39,12 +39,12 @@ fn operation_of(accepted: &Accepted) -> Result<Option<OperationId>, Failure> {
 pub(crate) async fn created<T: Serialize, F: Future<Output = Result<T, Failure>>>(
     app: &App,
     accepted: &Accepted,
-    wait: Option<&WaitQuery>,
+    wait: Option<WaitQuery>,
     path: impl Display,
     object: impl FnOnce() -> F,
 ) -> Result<Response, Failure> {
     let operation = operation_of(accepted)?;
-    let time = wait.map(WaitQuery::time).transpose()?.flatten();
+    let time = wait.and_then(WaitQuery::time);
     let status = match operation.zip(time) {
         Some((operation, time)) if !app.is_finished_within(operation, time).await? => StatusCode::ACCEPTED,
         _ => StatusCode::CREATED,
@@ -62,10 +62,10 @@ pub(crate) async fn deleted(
     app: &App,
     asked: &Asked,
     accepted: &Accepted,
-    wait: Option<&WaitQuery>,
+    wait: Option<WaitQuery>,
 ) -> Result<Response, Failure> {
     let Some(id) = operation_of(accepted)? else { return Ok(StatusCode::NO_CONTENT.into_response()) };
-    let status = match wait.map(WaitQuery::time).transpose()?.flatten() {
+    let status = match wait.and_then(WaitQuery::time) {
         Some(time) if app.is_finished_within(id, time).await? => StatusCode::OK,
         _ => StatusCode::ACCEPTED,
     };

@@ -3,7 +3,7 @@
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::problem::{Failure, Kind};
 
@@ -40,27 +40,21 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    // First whether it is JSON at all: a field's error must not hide that the end is missing.
+    serde_json::from_slice::<IgnoredAny>(bytes)
+        .map_err(|error| Failure::new(Kind::MalformedBody, format!("the body is not JSON: {error}")))?;
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        refused(&path, error.inner())
-    })?;
-    json.end().map_err(|error| refused(".", &error))?;
-    Ok(value)
+    serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| refused(&error.path().to_string(), &without_place(&error.inner().to_string())))
 }
 
 /// What serde says becomes what the caller reads. The types' own errors never repeat secrets.
-fn refused(path: &str, error: &serde_json::Error) -> Failure {
-    let detail = without_place(&error.to_string());
-    if !error.is_data() {
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        return Failure::new(Kind::MalformedBody, format!("the body is not JSON: {detail}{place}"));
-    }
-    let failure = Failure::new(Kind::InvalidBody, detail.clone());
-    match (path, named(&detail)) {
+fn refused(path: &str, detail: &str) -> Failure {
+    let failure = Failure::new(Kind::InvalidBody, detail);
+    match (path, named(detail)) {
         (".", None) => failure,
         (".", Some(field)) => failure.at(field),
-        // An unknown field is reported at the object it is in, or at itself.
+        // A missing field is reported at the object that it should be in.
         (path, Some(field)) if !path.ends_with(field) => failure.at(format!("{path}.{field}")),
         (path, _) => failure.at(path),
     }

@@ -94,7 +94,6 @@ pub(super) async fn deadline(request: Request, next: Next) -> Response {
 }
 
 /// What a panic becomes. Its message is in the log by the panic hook.
-#[expect(clippy::needless_pass_by_value, reason = "the signature is tower-http's")]
 pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response {
     Failure::of_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()
 }

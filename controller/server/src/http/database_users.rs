@@ -86,7 +86,7 @@ async fn create(
 ) -> Result<Response, Failure> {
     let account = accounts::row(&app, &asked.caller, value.account_id).await?;
     let name = DatabaseUserName::of_account(&account.username, &value.name)
-        .map_err(|error| Failure::invalid("name", error))?;
+        .map_err(|error| Failure::invalid("name", error.to_string()))?;
     let generated = match &value.password {
         Some(given) => password::check(given).map(|()| None)?,
         None => Some(password::generate()?),
@@ -111,7 +111,7 @@ async fn create(
     // A repetition made no user: its password is nobody's.
     let once = generated.filter(|_| id == user);
     let path = format!("/v1/database-users/{id}");
-    created(&app, &accepted, Some(&wait), path, || async {
+    created(&app, &accepted, Some(wait), path, || async {
         Ok(DatabaseUser { password: once, ..read(&app, &asked.caller, id).await? })
     })
     .await
@@ -162,5 +162,5 @@ async fn delete(
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &[], Command::DeleteDatabaseUser(command)).await?;
-    deleted(&app, &asked, &accepted, Some(&wait)).await
+    deleted(&app, &asked, &accepted, Some(wait)).await
 }

@@ -65,7 +65,7 @@ async fn create(
 ) -> Result<Response, Failure> {
     let account = accounts::row(&app, &asked.caller, value.account_id).await?;
     let name = DatabaseName::of_account(&account.username, &value.name)
-        .map_err(|error| Failure::invalid("name", error))?;
+        .map_err(|error| Failure::invalid("name", error.to_string()))?;
     let command = command::CreateDatabase {
         database_id: DatabaseId::generate().to_bytes(),
         account_id: account.id.to_bytes(),
@@ -75,7 +75,7 @@ async fn create(
     let accepted = app.propose(&asked, &bytes, Command::CreateDatabase(command)).await?;
     let id = made(&accepted, DatabaseId::from_bytes)?;
     let path = format!("/v1/databases/{id}");
-    created(&app, &accepted, Some(&wait), path, || read(&app, &asked.caller, id)).await
+    created(&app, &accepted, Some(wait), path, || read(&app, &asked.caller, id)).await
 }
 
 /// List databases.
@@ -122,5 +122,5 @@ async fn delete(
         retention_seconds: None,
     };
     let accepted = app.propose(&asked, &[], Command::DeleteDatabase(command)).await?;
-    deleted(&app, &asked, &accepted, Some(&wait)).await
+    deleted(&app, &asked, &accepted, Some(wait)).await
 }

@@ -102,7 +102,7 @@ async fn create(
     let accepted = app.propose(&asked, &bytes, Command::CreateDomain(command)).await?;
     let id = made(&accepted, DomainId::from_bytes)?;
     let path = format!("/v1/domains/{id}");
-    created(&app, &accepted, Some(&wait), path, || read(&app, &asked.caller, id)).await
+    created(&app, &accepted, Some(wait), path, || read(&app, &asked.caller, id)).await
 }
 
 /// List domains.
@@ -147,5 +147,5 @@ async fn delete(
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &[], Command::DeleteDomain(command)).await?;
-    deleted(&app, &asked, &accepted, Some(&wait)).await
+    deleted(&app, &asked, &accepted, Some(wait)).await
 }

@@ -83,7 +83,7 @@ async fn get(
     Query(wait): Query<WaitQuery>,
 ) -> Result<Json<Operation>, Failure> {
     let operation = read(&app, &caller, id("operation", &text)?).await?;
-    match wait.time()? {
+    match wait.time() {
         Some(time) if operation.finished_at.is_none() => {
             app.is_finished_within(operation.id, time).await?;
             read(&app, &caller, operation.id).await.map(Json)

@@ -113,8 +113,8 @@ impl Failure {
         Self { field: Some(field.into()), ..self }
     }
 
-    pub(crate) fn invalid(field: &str, detail: impl ToString) -> Self {
-        Self::new(Kind::Refused(RefusalCode::Invalid), detail.to_string()).at(field)
+    pub(crate) fn invalid(field: &str, detail: impl Into<String>) -> Self {
+        Self::new(Kind::Refused(RefusalCode::Invalid), detail).at(field)
     }
 
     pub(crate) fn not_found(what: &str) -> Self {

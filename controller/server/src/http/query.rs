@@ -109,7 +109,7 @@ macro_rules! list_query {
 pub(crate) use list_query;
 
 /// Whether a write's answer waits for the fleet.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct WaitQuery {
@@ -117,8 +117,8 @@ pub(crate) struct WaitQuery {
     #[param(value_type = Option<String>, example = "converged")]
     wait: Option<WaitFor>,
     /// How many seconds to wait: at most 300; 30 if absent.
-    #[param(maximum = 300)]
-    timeout: Option<u32>,
+    #[param(value_type = Option<u32>, maximum = 300)]
+    timeout: Option<WaitSeconds>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -127,15 +127,27 @@ enum WaitFor {
     Converged,
 }
 
+/// Checked before anything is written.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "u32")]
+struct WaitSeconds(u32);
+
+impl TryFrom<u32> for WaitSeconds {
+    type Error = String;
+    fn try_from(seconds: u32) -> Result<Self, String> {
+        if seconds <= LONGEST_WAIT_SECONDS {
+            Ok(Self(seconds))
+        } else {
+            Err(format!("a timeout is at most {LONGEST_WAIT_SECONDS} seconds (got {seconds})"))
+        }
+    }
+}
+
 impl WaitQuery {
     /// How long to wait, if at all.
-    pub(crate) fn time(&self) -> Result<Option<Duration>, Failure> {
-        let seconds = self.timeout.unwrap_or(USUAL_WAIT_SECONDS);
-        if seconds > LONGEST_WAIT_SECONDS {
-            let detail = format!("a timeout is at most {LONGEST_WAIT_SECONDS} seconds (got {seconds})");
-            return Err(Failure::new(Kind::InvalidQuery, detail).at("timeout"));
-        }
-        Ok(self.wait.map(|WaitFor::Converged| Duration::from_secs(seconds.into())))
+    pub(crate) fn time(self) -> Option<Duration> {
+        let WaitSeconds(seconds) = self.timeout.unwrap_or(WaitSeconds(USUAL_WAIT_SECONDS));
+        self.wait.map(|WaitFor::Converged| Duration::from_secs(seconds.into()))
     }
 }
 
@@ -163,9 +175,9 @@ mod tests {
     #[test]
     fn waiting_has_an_end() {
         let query = |timeout| WaitQuery { wait: Some(WaitFor::Converged), timeout };
-        assert_eq!(query(None).time(), Ok(Some(Duration::from_secs(30))));
-        assert_eq!(query(Some(300)).time(), Ok(Some(Duration::from_secs(300))));
-        assert!(query(Some(301)).time().is_err());
-        assert_eq!(WaitQuery { wait: None, timeout: None }.time(), Ok(None));
+        assert_eq!(query(None).time(), Some(Duration::from_secs(30)));
+        assert_eq!(query(WaitSeconds::try_from(300).ok()).time(), Some(Duration::from_secs(300)));
+        assert!(WaitSeconds::try_from(301).is_err());
+        assert_eq!(WaitQuery { wait: None, timeout: None }.time(), None);
     }
 }

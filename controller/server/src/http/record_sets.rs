@@ -72,7 +72,7 @@ async fn create(
 ) -> Result<Response, Failure> {
     let zone: ZoneId = id("zone", &zone)?;
     let records = validate_record_set(&value.name, value.kind, &value.records)
-        .map_err(|error| Failure::invalid("records", error))?;
+        .map_err(|error| Failure::invalid("records", error.to_string()))?;
     let command = command::AddRecordSet {
         record_set_id: RecordSetId::generate().to_bytes(),
         zone_id: zone.to_bytes(),
@@ -85,7 +85,7 @@ async fn create(
     let accepted = app.propose(&asked, &bytes, Command::AddRecordSet(command)).await?;
     let id = made(&accepted, RecordSetId::from_bytes)?;
     let path = format!("/v1/zones/{zone}/record-sets/{id}");
-    created(&app, &accepted, Some(&wait), path, || read(&app, &asked.caller, zone, id)).await
+    created(&app, &accepted, Some(wait), path, || read(&app, &asked.caller, zone, id)).await
 }
 
 /// List a zone's record sets.
@@ -147,5 +147,5 @@ async fn delete(
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &[], Command::DeleteRecordSet(command)).await?;
-    deleted(&app, &asked, &accepted, Some(&wait)).await
+    deleted(&app, &asked, &accepted, Some(wait)).await
 }

@@ -76,7 +76,7 @@ async fn create(
     let accepted = app.propose(&asked, &bytes, Command::CreateZone(command)).await?;
     let id = made(&accepted, ZoneId::from_bytes)?;
     let path = format!("/v1/zones/{id}");
-    created(&app, &accepted, Some(&wait), path, || read(&app, &asked.caller, id)).await
+    created(&app, &accepted, Some(wait), path, || read(&app, &asked.caller, id)).await
 }
 
 /// List zones.
@@ -121,5 +121,5 @@ async fn delete(
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &[], Command::DeleteZone(command)).await?;
-    deleted(&app, &asked, &accepted, Some(&wait)).await
+    deleted(&app, &asked, &accepted, Some(wait)).await
 }

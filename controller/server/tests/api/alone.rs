@@ -1,0 +1,151 @@
+//! One replica that agrees with itself.
+
+use futures::future::BoxFuture;
+use npanel_model::{AssignmentId, ControllerId, NodeId, Timestamp};
+use npanel_proto::command::{
+    Assignment, CreateAccount, CreateZone, Envelope, Observation, Outcome, Principal, RecordObservations,
+    ZoneAssignment, envelope::Command, outcome, principal::Who,
+};
+use npanel_server::agreement::{Agreement, AgreementStatus, Unproposed};
+use npanel_state::{LogPosition, LogRecord, Reader, RecordPayload, Store};
+use tokio::sync::{Mutex, watch};
+
+pub(crate) struct Alone {
+    store: Store,
+    next: Mutex<u64>,
+    applied: watch::Sender<u64>,
+    node: NodeId,
+    has_leader: watch::Sender<bool>,
+    /// What was proposed, as the log would keep it.
+    pub(crate) log: Mutex<Vec<Envelope>>,
+    _directory: tempfile::TempDir,
+}
+
+impl Alone {
+    pub(crate) async fn new(node: NodeId) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        Self {
+            store: Store::open(directory.path()).await.expect("the store opens"),
+            next: Mutex::new(1),
+            applied: watch::Sender::new(0),
+            node,
+            has_leader: watch::Sender::new(true),
+            log: Mutex::default(),
+            _directory: directory,
+        }
+    }
+
+    pub(crate) fn lose_leader(&self) {
+        self.has_leader.send_replace(false);
+    }
+
+    /// What the leader does before it proposes.
+    fn prepare(&self, envelope: &mut Envelope) {
+        envelope.time_millis = Timestamp::now().as_millis();
+        envelope.feature_level = npanel_state::FEATURE_LEVEL;
+        match &mut envelope.command {
+            Some(Command::CreateAccount(account)) => self.place(account),
+            Some(Command::CreateDomain(domain)) => self.place_zone(domain.zone.as_mut()),
+            Some(Command::CreateZone(zone)) => self.place_zone(Some(zone)),
+            _ => {}
+        }
+    }
+
+    fn place(&self, account: &mut CreateAccount) {
+        let assignment = |part: &str| Assignment {
+            assignment_id: AssignmentId::generate().to_bytes(),
+            part: part.to_owned(),
+            node_id: self.node.to_bytes(),
+        };
+        account.assignments = vec![assignment("web"), assignment("database")];
+        let verdict = format!(
+            r#"{{"node_id":"{0}","name":"n1","verdict":"chosen","reason":"the only one"}}"#,
+            self.node
+        );
+        account.placement_report =
+            format!(r#"{{"parts":[{{"part":"web","chosen":"{0}","nodes":[{verdict}]}}]}}"#, self.node);
+        self.place_zone(account.domain.as_mut().and_then(|domain| domain.zone.as_mut()));
+    }
+
+    fn place_zone(&self, zone: Option<&mut CreateZone>) {
+        if let Some(zone) = zone {
+            zone.assignments = vec![ZoneAssignment {
+                assignment_id: AssignmentId::generate().to_bytes(),
+                node_id: self.node.to_bytes(),
+            }];
+        }
+    }
+
+    async fn apply(&self, mut envelope: Envelope) -> Outcome {
+        self.prepare(&mut envelope);
+        self.log.lock().await.push(envelope.clone());
+        let mut next = self.next.lock().await;
+        let position = LogPosition { term: 1, leader: 1, index: *next };
+        let record = LogRecord { position, payload: RecordPayload::Command(Box::new(envelope)) };
+        let outcome = self.store.apply(vec![record]).await.expect("applied").pop().expect("one outcome");
+        self.applied.send_replace(*next);
+        *next += 1;
+        outcome
+    }
+
+    /// Applies a command that does not come through the API.
+    pub(crate) async fn accept(&self, who: Who, command: Command) {
+        let principal = Some(Principal { who: Some(who) });
+        let envelope = Envelope { principal, command: Some(command), ..Envelope::default() };
+        let outcome = self.apply(envelope).await.outcome;
+        assert!(matches!(outcome, Some(outcome::Outcome::Accepted(_))), "{outcome:?}");
+    }
+
+    /// The node reports `state` for everything that it should have done.
+    pub(crate) async fn report(&self, state: &str, removed: &str) {
+        let wanted = self.store.reader().wanted_on(self.node).await.expect("a list");
+        let observation = |object: npanel_state::WantedObject| Observation {
+            node_id: self.node.to_bytes(),
+            kind: object.kind.as_str().to_owned(),
+            object_id: object.id,
+            generation: object.generation.0,
+            state: if object.tombstone_seconds.is_some() { removed } else { state }.to_owned(),
+            reason: if state == "failed" { "CheckerRefused" } else { "" }.to_owned(),
+            since_millis: Timestamp::now().as_millis(),
+            stages: r#"[["check",12]]"#.to_owned(),
+            ..Observation::default()
+        };
+        let observations = wanted.into_iter().map(observation).collect();
+        let command = Command::RecordObservations(RecordObservations { observations });
+        self.accept(Who::ControllerId(1), command).await;
+    }
+}
+
+impl Agreement for Alone {
+    fn propose(&self, envelope: Envelope) -> BoxFuture<'_, Result<Outcome, Unproposed>> {
+        Box::pin(async move {
+            if !*self.has_leader.borrow() {
+                return Err(Unproposed::NoLeader);
+            }
+            Ok(self.apply(envelope).await)
+        })
+    }
+
+    fn linearize(&self) -> BoxFuture<'_, Result<(), Unproposed>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn reader(&self) -> &Reader {
+        self.store.reader()
+    }
+
+    fn applied(&self) -> watch::Receiver<u64> {
+        self.applied.subscribe()
+    }
+
+    fn status(&self) -> AgreementStatus {
+        AgreementStatus {
+            controller_id: 1,
+            leader_id: self.has_leader.borrow().then_some(ControllerId(1)),
+            term: 1,
+            applied_index: *self.applied.borrow(),
+            voters: vec![ControllerId(1)],
+            ..AgreementStatus::default()
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The REST API, request by request, on a state that needs no agreement: one replica, one node that does what
+//! it is told when a test says so.
+
+mod alone;
+mod converging;
+mod forms;
+mod idempotency;
+mod resources;
+mod rights;
+mod secrets;
+mod support;
+mod telemetry;

@@ -1,0 +1,223 @@
+//! A fleet to send requests to: a platform, one node, two resellers with a plan each.
+
+use std::sync::Arc;
+
+use axum::{Router, body::Body};
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use npanel_model::{NodeId, TenantId, Timestamp, TokenId};
+use npanel_pki::{ApiKeyText, ClusterKey, DataKey, KeyFingerprint};
+use npanel_proto::command::{
+    Certificate, CreateApiKey, CreateCluster, CreateToken, EnrolController, EnrolNode, UpdateNodeFacts,
+    envelope::Command, principal::Who,
+};
+use npanel_server::{
+    http::{NodePresence, Presence, Services, router},
+    telemetry::Metrics,
+};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::alone::Alone;
+
+pub(crate) const JSON: &str = "application/json";
+
+pub(crate) struct Fleet {
+    pub(crate) agreement: Arc<Alone>,
+    pub(crate) services: Services,
+    router: Router,
+    pub(crate) admin: String,
+    pub(crate) root: TenantId,
+    pub(crate) node: NodeId,
+}
+
+pub(crate) struct Reseller {
+    pub(crate) tenant: String,
+    pub(crate) plan: String,
+    pub(crate) key: String,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The body, after making sure of the status.
+    #[track_caller]
+    pub(crate) fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        if self.text.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// Makes sure of a problem; returns the field at fault.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: u16, code: &str) -> Option<String> {
+        let body = self.expect(status);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(body["code"], code, "{body}");
+        assert_eq!(body["status"], status, "{body}");
+        assert_eq!(body["request_id"], self.header("x-request-id"), "{body}");
+        assert!(body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{body}");
+        body["field"].as_str().map(str::to_owned)
+    }
+}
+
+struct Connected;
+
+impl Presence for Connected {
+    fn of(&self, _: NodeId) -> NodePresence {
+        NodePresence::Connected { since: Timestamp::now() }
+    }
+}
+
+fn certificate(serial: u8) -> Option<Certificate> {
+    let not_after_millis = Timestamp::now().as_millis() + 86_400_000;
+    Some(Certificate { serial: vec![serial], not_after_millis, key_fingerprint: vec![7; 32] })
+}
+
+impl Fleet {
+    pub(crate) async fn new() -> Self {
+        let (root, node) = (TenantId::generate(), NodeId::generate());
+        let agreement = Arc::new(Alone::new(node).await);
+        let cluster_key = ClusterKey::generate();
+        let admin = ApiKeyText::generate();
+        let wrapped = cluster_key.wrap(root, &DataKey::generate()).expect("wrapped");
+        agreement.accept(Who::ControllerId(1), cluster(root, &admin, wrapped)).await;
+        enrol(&agreement, &admin, node).await;
+        let services = Services {
+            agreement: agreement.clone(),
+            presence: Arc::new(Connected),
+            cluster_key,
+            ca_pin: KeyFingerprint::of_spki(b"ca"),
+            metrics: Metrics::new(),
+        };
+        let router = router(services.clone());
+        let admin = admin.reveal().expose().to_owned();
+        Self { agreement, services, router, admin, root, node }
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).expect("text");
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    pub(crate) fn request(method: Method, path: &str, key: &str) -> http::request::Builder {
+        Request::builder().method(method).uri(path).header(header::AUTHORIZATION, format!("Bearer {key}"))
+    }
+
+    pub(crate) async fn get(&self, path: &str, key: &str) -> Answer {
+        self.send(Self::request(Method::GET, path, key).body(Body::empty()).expect("a request")).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str, key: &str) -> Answer {
+        self.send(Self::request(Method::DELETE, path, key).body(Body::empty()).expect("a request")).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.post_text(path, key, &body.to_string()).await
+    }
+
+    pub(crate) async fn post_text(&self, path: &str, key: &str, body: &str) -> Answer {
+        let request = Self::request(Method::POST, path, key).header(header::CONTENT_TYPE, JSON);
+        self.send(request.body(Body::from(body.to_owned())).expect("a request")).await
+    }
+
+    pub(crate) async fn reseller(&self, name: &str) -> Reseller {
+        let tenant = id(&self.post("/v1/tenants", &self.admin, &json!({"name": name})).await);
+        let key = self.key(&self.admin, &tenant, &["*"]).await;
+        let plan =
+            json!({"name": "basic", "disk_mb": 1000, "domains": 3, "databases": 2, "php_version": "8.2"});
+        let plan = id(&self.post("/v1/plans", &key, &plan).await);
+        Reseller { tenant, plan, key }
+    }
+
+    /// A new key, made by `maker`.
+    pub(crate) async fn key(&self, maker: &str, tenant: &str, actions: &[&str]) -> String {
+        let body = json!({"tenant_id": tenant, "name": "test", "actions": actions});
+        let made = self.post("/v1/api-keys", maker, &body).await.expect(201);
+        made["key"].as_str().expect("a key").to_owned()
+    }
+
+    pub(crate) async fn account(&self, of: &Reseller, username: &str, domain: Option<&str>) -> Answer {
+        let body =
+            json!({"tenant_id": of.tenant, "plan_id": of.plan, "username": username, "domain": domain});
+        self.post("/v1/accounts", &of.key, &body).await
+    }
+}
+
+/// The id of what was made.
+#[track_caller]
+pub(crate) fn id(answer: &Answer) -> String {
+    answer.expect(201)["id"].as_str().expect("an id").to_owned()
+}
+
+fn cluster(root: TenantId, admin: &ApiKeyText, wrapped_data_key: Vec<u8>) -> Command {
+    Command::CreateCluster(CreateCluster {
+        cluster_id: "test".to_owned(),
+        root_tenant_id: root.to_bytes(),
+        root_tenant_name: "platform".to_owned(),
+        wrapped_data_key,
+        first_key: Some(CreateApiKey {
+            api_key_id: admin.id.to_bytes(),
+            tenant_id: root.to_bytes(),
+            name: "administrator".to_owned(),
+            secret_hash: admin.secret.hash().to_bytes(),
+            actions: vec!["*".to_owned()],
+            expires_millis: 0,
+        }),
+        first_controller: Some(EnrolController {
+            controller_id: 1,
+            name: "c1".to_owned(),
+            fleet_address: "c1.example:8444".to_owned(),
+            certificate: certificate(1),
+            ..EnrolController::default()
+        }),
+        name_server_domain: "ns.example".to_owned(),
+        retention_seconds: 3600,
+    })
+}
+
+async fn enrol(agreement: &Alone, admin: &ApiKeyText, node: NodeId) {
+    let token = TokenId::generate().to_bytes();
+    let create = CreateToken {
+        token_id: token.clone(),
+        role: "node".to_owned(),
+        secret_hash: vec![7; 32],
+        uses: 1,
+        expires_millis: Timestamp::now().as_millis() + 60_000,
+        pool: "default".to_owned(),
+    };
+    agreement.accept(Who::ApiKeyId(admin.id.to_bytes()), Command::CreateToken(create)).await;
+    let enrol = EnrolNode {
+        node_id: node.to_bytes(),
+        name: "n1".to_owned(),
+        certificate: certificate(2),
+        token_id: token.clone(),
+        token_secret_hash: vec![7; 32],
+    };
+    agreement.accept(Who::TokenId(token), Command::EnrolNode(enrol)).await;
+    let facts = UpdateNodeFacts {
+        node_id: node.to_bytes(),
+        roles: vec!["web".to_owned(), "database".to_owned(), "dns".to_owned()],
+        address: "192.0.2.11".to_owned(),
+        os_profile: "debian-12".to_owned(),
+        php_versions: vec!["8.2".to_owned()],
+        version: "0.1.0".to_owned(),
+    };
+    agreement.accept(Who::ControllerId(1), Command::UpdateNodeFacts(facts)).await;
+}
