@@ -25,7 +25,7 @@ impl Layout {
     pub const HOME_LINKS: &str = "/srv/npanel/homes";
     /// PHP's configuration per account: `<uid>/`, readable by that account alone.
     pub const PHP: &str = "/srv/npanel/php";
-    /// PHP's sockets: `<uid>.sock`. root:npanel-web 0750, so that no tenant can reach or unlink one.
+    /// PHP's sockets: `<uid>.sock`. root:npanel-web 2750, so that no tenant can reach or unlink one.
     pub const PHP_SOCKETS: &str = "/run/npanel-php";
     /// The executor's own memory: keys, retired uids, last good files. root 0700.
     pub const STATE: &str = "/var/lib/npanel-executor";

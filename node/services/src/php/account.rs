@@ -15,6 +15,7 @@ use tokio::net::UnixStream;
 use super::units::{TARGET, Units};
 use crate::{
     ServiceError,
+    nginx::web_group,
     template::{RenderError, Syntax, render},
 };
 
@@ -201,13 +202,17 @@ async fn ensure_socket(systemd: &Systemd, units: &Units) -> Result<bool, Service
 
 /// By looks only: a connection would start PHP.
 async fn verify(systemd: &Systemd, uid: Uid, units: &Units) -> Result<(), ServiceError> {
+    let wanted = Owner::root_and(web_group()?);
     let name = format!("{uid}.sock");
-    let kind = blocking(move || Directory::open(Layout::PHP_SOCKETS)?.kind(&name)).await?;
-    let state = systemd.state(&units.socket).await?;
-    if kind == Some(Kind::Other) && state.is_active() {
+    let found = blocking(move || {
+        let sockets = Directory::open(Layout::PHP_SOCKETS)?;
+        Ok::<_, ServiceError>(sockets.kind(&name)?.zip(sockets.owner(&name)?))
+    });
+    let (found, state) = (found.await?, systemd.state(&units.socket).await?);
+    if found == Some((Kind::Other, wanted)) && state.is_active() {
         return Ok(());
     }
-    let detail = format!("{} is {} and its file {kind:?}", units.socket, state.active);
+    let detail = format!("{} is {} and its file {found:?}", units.socket, state.active);
     Err(ServiceError::Unverified { service: "php", detail })
 }
 

@@ -63,7 +63,6 @@ fn units(os: &OsProfile) -> Result<Vec<(String, String)>, RenderError> {
         let values = context! {
             number,
             sockets => Layout::PHP_SOCKETS,
-            web_user => Layout::WEB_USER,
             configuration => Layout::PHP,
             homes => Layout::HOME_LINKS,
             sites => Layout::SITES,
@@ -99,7 +98,8 @@ fn write_directories(tmpfiles: &str, web_gid: u32) -> Result<bool, ServiceError>
     let mut changed = directory.write("npanel-php.conf", tmpfiles.as_bytes(), FILE)?;
     directory.sync()?;
     let run = Directory::open("/run")?;
-    let sockets = Attributes::new(Owner::root_and(web_gid), 0o750);
+    // Sockets made in it get its group, so that the web server can connect to them.
+    let sockets = Attributes::new(Owner::root_and(web_gid), 0o2750);
     changed |= run.ensure("npanel-php", sockets)?.1;
     let (served, _) = Directory::open("/srv")?.ensure("npanel", Attributes::new(Owner::ROOT, 0o711))?;
     changed |= served.ensure("php", Attributes::new(Owner::ROOT, 0o711))?.1;
