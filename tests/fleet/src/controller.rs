@@ -13,6 +13,7 @@ use crate::fleet::Fleet;
 use crate::launch::{Launch, reap};
 use crate::run::finish;
 use crate::spec::Member;
+use crate::wait::until;
 
 pub(crate) const API_PORT: u16 = 8443;
 pub(crate) const FLEET_PORT: u16 = 8444;
@@ -82,7 +83,11 @@ impl Controller<'_> {
         command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()));
         command.arg(self.fleet.binaries().path("npanel-controller")?);
         command.arg("run").arg("--config").arg(self.configuration_file()?);
-        reap(command.spawn().context("cannot start the controller")?);
+        let mut child = command.spawn().context("cannot start the controller")?;
+        until("the controller's process", STOP_LIMIT, || {
+            Ok((cgroup.is_populated() || child.try_wait()?.is_some()).then_some(()))
+        })?;
+        reap(child);
         Ok(())
     }
 
