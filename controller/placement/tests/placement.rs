@@ -109,6 +109,8 @@ fn the_report_is_json_for_the_api() {
              "reason": "carries 1 already, the best one 0"},
         ]}]})
     );
+    let read: npanel_sdk_types::PlacementReport = serde_json::from_value(json).expect("the wire type");
+    assert_eq!(read.parts[0].chosen, Some(id(1)));
 }
 
 prop_compose! {

@@ -115,9 +115,23 @@ impl Liveness {
         self.write(|table| *table = Table { leading_since, nodes: HashMap::new() });
     }
 
-    pub(crate) fn heard(&self, node: NodeId, seen: Seen) {
+    /// The node answered. Without a capacity, it still has what it last said.
+    pub(crate) fn heard(&self, node: NodeId, capacity: Option<Capacity>, failed_services: Vec<String>) {
+        self.heard_at(Timestamp::now(), node, capacity, failed_services);
+    }
+
+    fn heard_at(
+        &self,
+        at: Timestamp,
+        node: NodeId,
+        capacity: Option<Capacity>,
+        failed_services: Vec<String>,
+    ) {
         self.write(|table| {
-            table.nodes.insert(node, Entry::Answering(seen));
+            let before =
+                table.nodes.get(&node).map(|(Entry::Answering(seen) | Entry::Lost(seen))| seen.capacity);
+            let capacity = capacity.or(before).unwrap_or_default();
+            table.nodes.insert(node, Entry::Answering(Seen { at, capacity, failed_services }));
         });
     }
 
@@ -149,7 +163,7 @@ mod tests {
     fn a_silent_node_is_lost_after_five_heartbeats() {
         let (liveness, node, now) = (Liveness::default(), NodeId::generate(), Timestamp::now());
         assert_eq!(liveness.presence_at(node, now), Presence::Unknown);
-        liveness.heard(node, seen(now));
+        liveness.heard_at(now, node, None, Vec::new());
         let soon = now.plus(SILENCE - Duration::from_millis(1));
         assert_eq!(liveness.presence_at(node, soon), Presence::Online(seen(now)));
         assert_eq!(liveness.presence_at(node, now.plus(SILENCE)), Presence::Lost(seen(now)));
@@ -158,17 +172,27 @@ mod tests {
     #[test]
     fn a_node_whose_connection_ended_is_lost_at_once() {
         let (liveness, node, now) = (Liveness::default(), NodeId::generate(), Timestamp::now());
-        liveness.heard(node, seen(now));
+        liveness.heard_at(now, node, None, Vec::new());
         liveness.lost(node);
         assert_eq!(liveness.presence_at(node, now), Presence::Lost(seen(now)));
-        liveness.heard(node, seen(now));
+        liveness.heard_at(now, node, None, Vec::new());
         assert_eq!(liveness.presence_at(node, now), Presence::Online(seen(now)));
+    }
+
+    #[test]
+    fn a_heartbeat_without_a_capacity_leaves_the_last_one() {
+        let (liveness, node) = (Liveness::default(), NodeId::generate());
+        let capacity = Capacity { disk_free: Megabytes(7), ..Capacity::default() };
+        liveness.heard(node, Some(capacity), Vec::new());
+        liveness.heard(node, None, vec!["nginx.service".into()]);
+        let Presence::Online(seen) = liveness.presence(node) else { panic!("not online") };
+        assert_eq!((seen.capacity, seen.failed_services.len()), (capacity, 1));
     }
 
     #[test]
     fn a_new_leader_knows_nothing() {
         let (liveness, node) = (Liveness::default(), NodeId::generate());
-        liveness.heard(node, seen(Timestamp::now()));
+        liveness.heard(node, None, Vec::new());
         liveness.reset(Some(Instant::now()));
         assert_eq!(liveness.presence(node), Presence::Unknown);
     }

@@ -1,6 +1,12 @@
 //! Placement before a command is proposed. Runs on the leader.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use npanel_consensus::Prepare;
 use npanel_model::{AssignmentId, Megabytes, NodeId, NodeRole, Part, PlanId};
@@ -23,10 +29,35 @@ const SETTLING: Duration = Duration::from_secs(6);
 /// How long a command waits at most for a node to turn up. Within the time that a write is tried.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a choice counts besides what the state says: longer than it takes to be agreed on and applied.
+const RECENT: Duration = Duration::from_secs(1);
+
 /// Chooses the nodes of accounts and zones, from the state and what the leader hears of the nodes.
 #[derive(Debug, Clone)]
 pub struct Placing {
     liveness: Liveness,
+    recent: Arc<Mutex<Recent>>,
+}
+
+/// Choices of the last moment. The state does not show them yet, so that without them everything that is asked
+/// for at once would go to one node. Only a tilt of the balance: a new leader does well without.
+#[derive(Debug, Default)]
+struct Recent {
+    choices: VecDeque<(Instant, NodeRole, NodeId)>,
+}
+
+impl Recent {
+    fn note(&mut self, role: NodeRole, node: NodeId) {
+        self.choices.push_back((Instant::now(), role, node));
+    }
+
+    fn count(&mut self, role: NodeRole, node: NodeId) -> u64 {
+        while self.choices.front().is_some_and(|(at, _, _)| at.elapsed() >= RECENT) {
+            self.choices.pop_front();
+        }
+        let same = |choice: &&(Instant, NodeRole, NodeId)| choice.1 == role && choice.2 == node;
+        self.choices.iter().filter(same).count() as u64
+    }
 }
 
 enum Stop {
@@ -74,7 +105,7 @@ fn refused(code: RefusalCode, message: String) -> Refused {
 impl Placing {
     /// Placement that takes nodes for what they last said to the leader.
     pub fn new(liveness: Liveness) -> Self {
-        Self { liveness }
+        Self { liveness, recent: Arc::default() }
     }
 
     async fn account(&self, account: &mut CreateAccount, state: &Reader) -> Result<(), Stop> {
@@ -85,7 +116,7 @@ impl Placing {
         let mut near = None;
         for part in Part::ALL {
             let request = part_request(*part, &plan, near);
-            let choose = |nodes: &[Node]| place(&self.views(nodes, |load| carried(*part, load)), &request);
+            let choose = |nodes: &[Node]| place(&self.views(nodes, request.role), &request);
             let placed = |placement: &Placement| matches!(placement, Placement::Placed { .. });
             let content =
                 |placement: &Placement| placed(placement) || !self.may_turn_up(placement.verdicts());
@@ -96,6 +127,7 @@ impl Placing {
                 return Err(Stop::Refused(message));
             };
             near = Some(node);
+            self.recent().note(request.role, node);
             assignments.push(Assignment {
                 assignment_id: AssignmentId::generate().to_bytes(),
                 part: part.to_string(),
@@ -112,7 +144,7 @@ impl Placing {
 
     async fn zone(&self, zone: &mut CreateZone, state: &Reader) -> Result<(), Stop> {
         let request = Request::new(NodeRole::Dns, Megabytes(0));
-        let choose = |nodes: &[Node]| place_zone(&self.views(nodes, |load| load.zones), &request);
+        let choose = |nodes: &[Node]| place_zone(&self.views(nodes, request.role), &request);
         let full = |placement: &ZonePlacement| match placement {
             ZonePlacement::Placed { nodes, .. } => nodes.len() == ZONE_NODES,
             ZonePlacement::Refused { .. } => false,
@@ -122,6 +154,9 @@ impl Placing {
         let ZonePlacement::Placed { nodes, .. } = placement else {
             return Err(Stop::Refused(format!("no node can answer for the zone: {placement}")));
         };
+        for node in &nodes {
+            self.recent().note(request.role, *node);
+        }
         let assignment = |node: NodeId| ZoneAssignment {
             assignment_id: AssignmentId::generate().to_bytes(),
             node_id: node.to_bytes(),
@@ -154,8 +189,17 @@ impl Placing {
         self.liveness.leading_for() < SETTLING && verdicts.iter().any(unheard)
     }
 
-    fn views(&self, nodes: &[Node], carries: impl Fn(&NodeLoad) -> u64) -> Vec<NodeView> {
-        nodes.iter().map(|node| self.view(node, carries(&node.load))).collect()
+    fn views(&self, nodes: &[Node], role: NodeRole) -> Vec<NodeView> {
+        let mut recent = self.recent();
+        nodes
+            .iter()
+            .map(|node| self.view(node, carried(role, &node.load) + recent.count(role, node.id)))
+            .collect()
+    }
+
+    /// Every change is one call, so a panic elsewhere leaves it whole.
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn view(&self, node: &Node, carries: u64) -> NodeView {
@@ -176,10 +220,11 @@ impl Placing {
     }
 }
 
-fn carried(part: Part, load: &NodeLoad) -> u64 {
-    match part {
-        Part::Web => load.web,
-        Part::Database => load.database,
+fn carried(role: NodeRole, load: &NodeLoad) -> u64 {
+    match role {
+        NodeRole::Web => load.web,
+        NodeRole::Database => load.database,
+        NodeRole::Dns => load.zones,
     }
 }
 

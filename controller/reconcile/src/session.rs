@@ -29,7 +29,7 @@ use tonic::{Request, Status, transport::Channel};
 use crate::{
     facts,
     intent::Intents,
-    liveness::{Liveness, Seen},
+    liveness::Liveness,
     recorder::own_envelope,
     view::{Difference, Key, View, key_of},
 };
@@ -38,7 +38,7 @@ use crate::{
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// A node that takes longer for a small answer is not well; its session ends and begins anew.
-const SMALL_CALL: Duration = Duration::from_secs(5);
+const SMALL_CALL: Duration = Duration::from_secs(10);
 
 /// For calls whose size grows with what the node holds.
 const LARGE_CALL: Duration = Duration::from_secs(30);
@@ -138,7 +138,7 @@ impl Session {
     async fn note_facts(&self, hello: &HelloResponse) -> Result<(), SessionError> {
         let known = self.cluster.state().node(self.node).await?.ok_or(SessionError::Deleted)?;
         if let Some(facts) = &hello.facts {
-            self.heard(facts.capacity.unwrap_or_default(), Vec::new());
+            self.liveness.heard(self.node, facts.capacity.map(Into::into), Vec::new());
         }
         let Some(update) = facts::update(self.node, &known, hello) else { return Ok(()) };
         tracing::info!(node = %known.name, roles = ?update.roles, version = update.version, "the node has news of itself");
@@ -147,11 +147,6 @@ impl Session {
             tracing::error!(node = %known.name, reason = refused.message, "what the node says of itself is refused");
         }
         Ok(())
-    }
-
-    fn heard(&self, capacity: npanel_proto::node::Capacity, failed_services: Vec<String>) {
-        let seen = Seen { at: Timestamp::now(), capacity: capacity.into(), failed_services };
-        self.liveness.heard(self.node, seen);
     }
 }
 
@@ -193,7 +188,8 @@ impl Dealing<'_> {
     async fn heartbeat(&self) -> Result<(), SessionError> {
         let request = timed(HeartbeatRequest { fence: Some(self.session.fence) }, SMALL_CALL);
         let answer = self.client.clone().heartbeat(request).await.map_err(failed("Heartbeat"))?.into_inner();
-        self.session.heard(answer.capacity.unwrap_or_default(), answer.failed_services);
+        let capacity = answer.capacity.map(Into::into);
+        self.session.liveness.heard(self.session.node, capacity, answer.failed_services);
         let ours = self.view().digest();
         if answer.ledger_digest == ours || self.is_explained(ours, &answer.ledger_digest) {
             return Ok(());

@@ -174,6 +174,25 @@ async fn parts_go_together_and_zones_to_two_nodes() {
 }
 
 #[tokio::test]
+async fn a_burst_is_spread() {
+    let fleet = Fleet::new().await;
+    let mut connections = Vec::new();
+    for name in ["n1", "n2"] {
+        let node = PlayedNode::new(&["web", "database", "dns"]);
+        connections.push(fleet.connect(fleet.enrol(name).await, &node).await);
+    }
+    let creating = (0..10).map(|number| {
+        let fleet = &fleet;
+        async move { fleet.create_account(&format!("alice{number}"), &format!("a{number}.example")).await }
+    });
+    futures::future::join_all(creating).await;
+    let nodes = fleet.state().all_nodes().await.expect("a query");
+    let webs: Vec<u64> = nodes.iter().map(|node| node.load.web).collect();
+    assert_eq!(webs.iter().sum::<u64>(), 10);
+    assert!(webs.iter().all(|web| *web >= 3), "{webs:?}");
+}
+
+#[tokio::test]
 async fn when_no_node_fits_every_reason_is_given() {
     let fleet = Fleet::new().await;
     let node = PlayedNode::new(&["dns"]);

@@ -47,7 +47,7 @@ impl KnownControllers {
             match read(&cluster).await {
                 Ok(known) => *self.known.write().unwrap_or_else(PoisonError::into_inner) = known,
                 Err(error) => {
-                    tracing::error!(error = %error, "the controllers cannot be read from the state")
+                    tracing::error!(error = %error, "the controllers cannot be read from the state");
                 }
             }
         }

@@ -66,7 +66,8 @@ impl Enrolling {
         let mut tries = 0;
         loop {
             tries += 1;
-            let id = self.shared.cluster.state().next_controller_id().await.map_err(unreadable)?;
+            let id =
+                self.shared.cluster.state().next_controller_id().await.map_err(|error| unreadable(&error))?;
             let issued = self.issue(asked, Identity::Controller(id))?;
             let command = Command::EnrolController(enrol_controller(asked, id, &issued));
             match self.propose(asked, command).await? {
@@ -113,7 +114,7 @@ impl Enrolling {
     }
 
     async fn is_plausible(&self, token: &TokenCredential, role: EnrolRole) -> Result<bool, Status> {
-        let found = self.shared.cluster.state().token(token.id).await.map_err(unreadable)?;
+        let found = self.shared.cluster.state().token(token.id).await.map_err(|error| unreadable(&error))?;
         Ok(found.is_some_and(|found| {
             found.role == role && found.uses_left > 0 && found.expires_at > Timestamp::now()
         }))
@@ -186,7 +187,7 @@ fn invalid_token() -> Status {
     Status::unauthenticated("the token is not valid")
 }
 
-fn unreadable(error: npanel_state::QueryError) -> Status {
+fn unreadable(error: &npanel_state::QueryError) -> Status {
     tracing::error!(error = %error, "the state cannot be read for an enrolment");
     Status::unavailable("the fleet's state cannot be read at the moment")
 }

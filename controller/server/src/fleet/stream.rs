@@ -65,10 +65,8 @@ impl AsyncRead for FleetStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(cut_off) = &mut self.cut_off {
-            if cut_off.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
+        if self.cut_off.as_mut().is_some_and(|cut_off| cut_off.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         Pin::new(&mut self.inner).poll_read(context, buffer)
     }
