@@ -29,9 +29,11 @@ pub(crate) fn object(format: Format, value: &impl Serialize) -> Result<(), Failu
         Format::Json => json(value),
         Format::Table => {
             let value = serde_json::to_value(value).map_err(|error| Failure::Refused(error.to_string()))?;
+            let mut fields: Vec<_> = value.as_object().into_iter().flatten().collect();
+            fields.sort_by_key(|(name, _)| place(name));
             let mut table = plain();
-            for (name, value) in value.as_object().into_iter().flatten() {
-                table.add_row([name.clone(), printable(&text_of(value))]);
+            for (name, value) in fields {
+                table.add_row([name.clone(), printable(&shown(name, value))]);
             }
             print(&table.trim_fmt())
         }
@@ -56,6 +58,22 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
             Err(Failure::Refused(format!("standard output: {error}")))
         }
         _ => Ok(()),
+    }
+}
+
+/// Who it is comes first, and what is long comes last.
+fn place(name: &str) -> usize {
+    const FIRST: [&str; 7] = ["id", "name", "username", "action", "type", "status", "uid"];
+    const LAST: [&str; 3] = ["assignments", "conditions", "placement"];
+    let at = |names: &[&str]| names.iter().position(|known| *known == name);
+    at(&FIRST).or_else(|| at(&LAST).map(|last| FIRST.len() + 1 + last)).unwrap_or(FIRST.len())
+}
+
+fn shown(name: &str, value: &Value) -> String {
+    match (name, value) {
+        ("account_limit" | "domains" | "databases", Value::Null) => "unlimited".to_owned(),
+        ("expires_at", Value::Null) => "never".to_owned(),
+        _ => text_of(value),
     }
 }
 
@@ -93,6 +111,14 @@ mod tests {
     #[test]
     fn escape_sequences_do_not_reach_the_terminal() {
         assert_eq!(printable("a\u{1b}[2Jb\n"), "a\u{fffd}[2Jb\n");
+    }
+
+    #[test]
+    fn who_it_is_comes_first_and_what_is_long_last() {
+        let mut names = ["conditions", "created_at", "name", "id", "placement", "tenant_id"];
+        names.sort_by_key(|name| place(name));
+        assert_eq!(names, ["id", "name", "created_at", "tenant_id", "conditions", "placement"]);
+        assert_eq!(shown("domains", &Value::Null), "unlimited");
     }
 
     #[test]

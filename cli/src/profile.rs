@@ -6,6 +6,7 @@ use std::{
     io::{ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use npanel_client::Config;
@@ -13,6 +14,9 @@ use npanel_model::Secret;
 use serde::{Deserialize, Serialize};
 
 use crate::{arguments::Connection, failure::Failure};
+
+/// How long a person waits while no controller answers: an election takes up to three seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One fleet, and a key to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +108,7 @@ pub(crate) fn client_config(connection: &Connection) -> Result<Config, Failure> 
             "no fleet to ask: add one with npanel profile add, or set NPANEL_API_URL and NPANEL_API_KEY_FILE",
         ));
     }
-    let config = Config::new(profile.api_urls, key(&profile.key_file)?);
+    let config = Config::new(profile.api_urls, key(&profile.key_file)?).with_patience(PATIENCE);
     match &profile.ca_file {
         Some(file) => Ok(config.with_ca(read(file, "CA file")?)),
         None => Ok(config),

@@ -1,6 +1,6 @@
 //! What the API needs of the replicated state, so that its tests need no replication.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::BoxFuture;
 use npanel_model::ControllerId;
@@ -25,6 +25,26 @@ pub trait Agreement: Send + Sync + 'static {
 
     /// How the agreement stands, as this controller knows.
     fn status(&self) -> AgreementStatus;
+}
+
+/// How long a read waits for this controller to catch up with the leader.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
+impl dyn Agreement {
+    /// Returns when this controller shows what others have acknowledged; a follower is behind by up to a
+    /// heartbeat. Without a leader it returns at once or in two seconds: what is here is what there is to say.
+    pub(crate) async fn catch_up(&self) {
+        let status = self.status();
+        match status.leader_id {
+            Some(leader) if leader.0 != status.controller_id => {
+                if !matches!(tokio::time::timeout(CATCH_UP, self.linearize()).await, Ok(Ok(()))) {
+                    tracing::debug!("this controller could not catch up with the leader");
+                }
+            }
+            // The leader itself is ahead of everyone.
+            Some(_) | None => {}
+        }
+    }
 }
 
 /// Why a command was not agreed on.

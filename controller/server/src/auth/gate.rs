@@ -8,8 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, Method, header::AUTHORIZATION};
-use npanel_model::{Action, Timestamp};
+use npanel_model::{Action, ApiKeyId, Timestamp};
 use npanel_pki::ApiKeyText;
+use npanel_state::{Login, QueryError};
+use tokio::sync::Semaphore;
 use utoipa::openapi::{OpenApi, path::Operation};
 
 use super::Caller;
@@ -54,8 +56,15 @@ pub(crate) fn operations(item: &utoipa::openapi::PathItem) -> impl Iterator<Item
 /// What the gate needs.
 #[derive(Clone)]
 pub(crate) struct Gate {
-    pub(crate) agreement: Arc<dyn Agreement>,
-    pub(crate) actions: RouteActions,
+    agreement: Arc<dyn Agreement>,
+    actions: RouteActions,
+    second_look: Arc<Semaphore>,
+}
+
+impl Gate {
+    pub(crate) fn new(agreement: Arc<dyn Agreement>, actions: RouteActions) -> Self {
+        Self { agreement, actions, second_look: Arc::new(Semaphore::new(1)) }
+    }
 }
 
 /// Lets a request in whose API key is good and covers the route's action, and tells the route who calls.
@@ -81,7 +90,7 @@ pub(crate) async fn authorise(
 async fn admit(gate: &Gate, action: Action, headers: &HeaderMap) -> Result<Caller, Failure> {
     let text = bearer(headers).ok_or_else(Failure::unauthenticated)?;
     let shown: ApiKeyText = text.parse().map_err(|_| Failure::unauthenticated())?;
-    let login = gate.agreement.reader().login(shown.id).await?.ok_or_else(Failure::unauthenticated)?;
+    let login = find(gate, shown.id).await?.ok_or_else(Failure::unauthenticated)?;
     let is_expired = login.key.expires_at.is_some_and(|at| at <= Timestamp::now());
     if !shown.secret.hash().matches(&login.secret_hash) || is_expired {
         return Err(Failure::unauthenticated());
@@ -91,6 +100,18 @@ async fn admit(gate: &Gate, action: Action, headers: &HeaderMap) -> Result<Calle
         return Err(Failure::forbidden(action));
     }
     Ok(Caller::new(login.key.id, login.key.tenant_id, text))
+}
+
+/// The key; one that another controller has just made is looked for once more. One such look at a time: a
+/// stranger's inventions must not become work for the leader.
+async fn find(gate: &Gate, id: ApiKeyId) -> Result<Option<Login>, QueryError> {
+    let found = gate.agreement.reader().login(id).await?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    let Ok(_permit) = gate.second_look.try_acquire() else { return Ok(None) };
+    gate.agreement.catch_up().await;
+    gate.agreement.reader().login(id).await
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -133,7 +133,7 @@ async fn list(
     let paging = query.paging()?;
     let filter =
         AccountFilter { tenant_id: query.tenant_id, plan_id: query.plan_id, username: query.username };
-    let rows = app.reader().accounts(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().accounts(caller.tenant_id, filter, &paging.rows(&app).await).await?;
     Ok(paging.page(rows, |row| row.id.to_string(), shown))
 }
 

@@ -91,7 +91,7 @@ async fn list(
 ) -> Result<Json<Page<ApiKey>>, Failure> {
     let paging = query.paging()?;
     let filter = ApiKeyFilter { tenant_id: query.tenant_id, name: query.name };
-    let rows = app.reader().api_keys(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().api_keys(caller.tenant_id, filter, &paging.rows(&app).await).await?;
     Ok(paging.page(rows, |row| row.id.to_string(), shown))
 }
 

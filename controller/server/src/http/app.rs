@@ -13,9 +13,6 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// How long a read waits for this controller to catch up, when it does not find an object.
-const CATCH_UP: Duration = Duration::from_secs(2);
-
 /// Whether this controller reaches a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodePresence {
@@ -97,12 +94,8 @@ impl App {
         if let Some(found) = read().await? {
             return Ok(found);
         }
-        // Without a leader, what is here is what there is to say.
-        let caught_up = tokio::time::timeout(CATCH_UP, self.agreement.linearize()).await;
-        if matches!(caught_up, Ok(Ok(()))) {
-            return read().await?.ok_or_else(|| Failure::not_found(what));
-        }
-        Err(Failure::not_found(what))
+        self.agreement.catch_up().await;
+        read().await?.ok_or_else(|| Failure::not_found(what))
     }
 
     /// Whether the operation finished within `time`. It must have been applied here.

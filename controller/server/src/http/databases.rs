@@ -88,7 +88,7 @@ async fn list(
 ) -> Result<Json<Page<Database>>, Failure> {
     let paging = query.paging()?;
     let filter = OwnedFilter { account_id: query.account_id, name: query.name };
-    let rows = app.reader().databases(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().databases(caller.tenant_id, filter, &paging.rows(&app).await).await?;
     Ok(paging.page(rows, |row| row.id.to_string(), shown))
 }
 

@@ -115,7 +115,7 @@ async fn list(
 ) -> Result<Json<Page<Domain>>, Failure> {
     let paging = query.paging()?;
     let filter = OwnedFilter { account_id: query.account_id, name: query.name.map(String::from) };
-    let rows = app.reader().domains(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().domains(caller.tenant_id, filter, &paging.rows(&app).await).await?;
     Ok(paging.page(rows, |row| row.id.to_string(), shown))
 }
 

@@ -68,7 +68,7 @@ fn shown(app: &App, row: npanel_state::Node) -> Node {
     params(NodesQuery), responses((status = 200, description = "Some of them", body = Page<Node>)))]
 async fn list(State(app): State<App>, Query(query): Query<NodesQuery>) -> Result<Json<Page<Node>>, Failure> {
     let paging = query.paging()?;
-    let rows = app.reader().nodes(query.name, &paging.rows()).await?;
+    let rows = app.reader().nodes(query.name, &paging.rows(&app).await).await?;
     Ok(paging.page(rows, |row| row.id.to_string(), |row| shown(&app, row)))
 }
 

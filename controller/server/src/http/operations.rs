@@ -68,7 +68,7 @@ async fn list(
 ) -> Result<Json<Page<Operation>>, Failure> {
     let paging = query.paging()?;
     let filter = OperationFilter { object_id: query.object_id.map(|id| id.as_bytes().to_vec()) };
-    let rows = app.reader().operations(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().operations(caller.tenant_id, filter, &paging.rows(&app).await).await?;
     Ok(paging.page(rows, |row| row.id.to_string(), shown))
 }
 

@@ -86,7 +86,7 @@ async fn list(
 ) -> Result<Json<Page<Plan>>, Failure> {
     let paging = query.paging()?;
     let filter = PlanFilter { tenant_id: query.tenant_id, name: query.name };
-    let rows = app.reader().plans(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().plans(caller.tenant_id, filter, &paging.rows(&app).await).await?;
     Ok(paging.page(rows, |row| row.id.to_string(), shown))
 }
 

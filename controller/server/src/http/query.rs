@@ -9,6 +9,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
 use super::{
+    app::App,
     body::named,
     problem::{Failure, Kind},
 };
@@ -63,8 +64,14 @@ impl Paging {
         Err(Failure::new(Kind::InvalidQuery, detail).at("limit"))
     }
 
+    /// The rows to ask the state for, once it shows what other controllers have acknowledged.
+    pub(crate) async fn rows(&self, app: &App) -> npanel_state::Page {
+        app.agreement.catch_up().await;
+        self.and_one_more()
+    }
+
     /// One row more than wanted, to know whether there are more.
-    pub(crate) fn rows(&self) -> npanel_state::Page {
+    fn and_one_more(&self) -> npanel_state::Page {
         npanel_state::Page { after: self.after.clone(), limit: self.limit + 1 }
     }
 
@@ -158,7 +165,7 @@ mod tests {
     #[test]
     fn a_full_page_leads_to_the_next() {
         let paging = Paging::new(Some(2), None).expect("a page");
-        assert_eq!(paging.rows().limit, 3);
+        assert_eq!(paging.and_one_more().limit, 3);
         let page = paging.page(vec![1, 2, 3], ToString::to_string, |row| row);
         assert_eq!((page.0.items, page.0.next), (vec![1, 2], Some("2".to_owned())));
         let page = paging.page(vec![1, 2], ToString::to_string, |row| row);

@@ -48,7 +48,7 @@ pub(crate) fn document_of(api: OpenApiRouter<App>) -> (Router<App>, OpenApi) {
 /// The API as a service.
 pub fn router(services: Services) -> Router {
     let (routes, document) = document_of(api());
-    let gate = Gate { agreement: services.agreement.clone(), actions: RouteActions::of(&document) };
+    let gate = Gate::new(services.agreement.clone(), RouteActions::of(&document));
     let metrics = services.metrics.clone();
     routes
         .route_layer(middleware::from_fn_with_state(gate, authorise))

@@ -90,7 +90,7 @@ async fn list(
 ) -> Result<Json<Page<Tenant>>, Failure> {
     let paging = query.paging()?;
     let filter = TenantFilter { parent_id: query.parent_id, name: query.name };
-    let rows = app.reader().tenants(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().tenants(caller.tenant_id, filter, &paging.rows(&app).await).await?;
     Ok(paging.page(rows, |row| row.id.to_string(), shown))
 }
 

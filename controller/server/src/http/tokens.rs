@@ -96,7 +96,7 @@ async fn list(
     Query(query): Query<TokensQuery>,
 ) -> Result<Json<Page<Token>>, Failure> {
     let paging = query.paging()?;
-    let rows = app.reader().tokens(&paging.rows()).await?;
+    let rows = app.reader().tokens(&paging.rows(&app).await).await?;
     Ok(paging.page(rows, |row| row.id.to_string(), shown))
 }
 

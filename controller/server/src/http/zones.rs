@@ -89,7 +89,7 @@ async fn list(
 ) -> Result<Json<Page<Zone>>, Failure> {
     let paging = query.paging()?;
     let filter = OwnedFilter { account_id: query.account_id, name: query.name.map(String::from) };
-    let rows = app.reader().zones(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().zones(caller.tenant_id, filter, &paging.rows(&app).await).await?;
     Ok(paging.page(rows, |row| row.id.to_string(), shown))
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Alone {
     applied: watch::Sender<u64>,
     node: NodeId,
     has_leader: watch::Sender<bool>,
+    /// What another controller has acknowledged and this one has not applied yet.
+    behind: Mutex<Vec<(Who, Command)>>,
     /// What was proposed, as the log would keep it.
     pub(crate) log: Mutex<Vec<Envelope>>,
     _directory: tempfile::TempDir,
@@ -30,6 +32,7 @@ impl Alone {
             applied: watch::Sender::new(0),
             node,
             has_leader: watch::Sender::new(true),
+            behind: Mutex::default(),
             log: Mutex::default(),
             _directory: directory,
         }
@@ -37,6 +40,11 @@ impl Alone {
 
     pub(crate) fn lose_leader(&self) {
         self.has_leader.send_replace(false);
+    }
+
+    /// Another controller, the leader, acknowledges a command that has not come here yet.
+    pub(crate) async fn accept_elsewhere(&self, who: Who, command: Command) {
+        self.behind.lock().await.push((who, command));
     }
 
     /// What the leader does before it proposes.
@@ -127,7 +135,12 @@ impl Agreement for Alone {
     }
 
     fn linearize(&self) -> BoxFuture<'_, Result<(), Unproposed>> {
-        Box::pin(std::future::ready(Ok(())))
+        Box::pin(async {
+            for (who, command) in std::mem::take(&mut *self.behind.lock().await) {
+                self.accept(who, command).await;
+            }
+            Ok(())
+        })
     }
 
     fn reader(&self) -> &Reader {
@@ -139,9 +152,11 @@ impl Agreement for Alone {
     }
 
     fn status(&self) -> AgreementStatus {
+        let is_behind = self.behind.try_lock().map_or(true, |behind| !behind.is_empty());
+        let leader = ControllerId(if is_behind { 2 } else { 1 });
         AgreementStatus {
             controller_id: 1,
-            leader_id: self.has_leader.borrow().then_some(ControllerId(1)),
+            leader_id: self.has_leader.borrow().then_some(leader),
             term: 1,
             applied_index: *self.applied.borrow(),
             voters: vec![ControllerId(1)],

@@ -8,5 +8,6 @@ mod idempotency;
 mod resources;
 mod rights;
 mod secrets;
+mod serving;
 mod support;
 mod telemetry;

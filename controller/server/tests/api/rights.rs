@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use axum::body::Body;
 use http::{Method, Request};
-use npanel_model::Action;
+use npanel_model::{Action, PlanId};
+use npanel_proto::command::{CreateApiKey, CreatePlan, envelope::Command, principal::Who};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Fleet, JSON, id};
@@ -188,6 +189,36 @@ async fn a_key_hands_on_no_more_than_it_has() {
     fleet.post("/v1/api-keys", &narrow, &above).await.problem(404, "not_found");
     let less = json!({"name": "less", "actions": ["account.get"]});
     fleet.post("/v1/api-keys", &narrow, &less).await.expect(201);
+}
+
+#[tokio::test]
+async fn what_another_controller_acknowledged_is_there_on_this_one() {
+    let fleet = Fleet::new().await;
+    let key = npanel_pki::ApiKeyText::generate();
+    let create = CreateApiKey {
+        api_key_id: key.id.to_bytes(),
+        tenant_id: fleet.root.to_bytes(),
+        name: "new".to_owned(),
+        secret_hash: key.secret.hash().to_bytes(),
+        actions: vec!["*".to_owned()],
+        expires_millis: 0,
+    };
+    fleet.agreement.accept_elsewhere(Who::ControllerId(1), Command::CreateApiKey(create)).await;
+    fleet.get("/v1/plans", key.reveal().expose()).await.expect(200);
+
+    let plan = |name: &str| {
+        Command::CreatePlan(CreatePlan {
+            plan_id: PlanId::generate().to_bytes(),
+            tenant_id: fleet.root.to_bytes(),
+            name: name.to_owned(),
+            disk_mb: 1,
+            php_version: "8.2".to_owned(),
+            ..CreatePlan::default()
+        })
+    };
+    fleet.agreement.accept_elsewhere(Who::ControllerId(1), plan("one")).await;
+    let listed = fleet.get("/v1/plans", &fleet.admin).await.expect(200);
+    assert_eq!(listed["items"][0]["name"], "one");
 }
 
 #[tokio::test]

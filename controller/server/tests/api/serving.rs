@@ -1,0 +1,167 @@
+//! The API over TLS, as the client library sees it.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use npanel_client::{Client, Config, Error, Wait, Waited};
+use npanel_model::{Action, ControllerId, Limit, Megabytes, Secret, Timestamp};
+use npanel_pki::{CertificateAuthority, ClusterId, Credentials, Identity, PrivateKey, Serial, tls};
+use npanel_sdk_types::{
+    Account, CreateAccount, CreatePlan, CreateTenant, Domain, OperationStatus, Plan, Status, Tenant,
+};
+use npanel_server::http::{router, serve};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+use crate::support::Fleet;
+
+struct Served {
+    fleet: Arc<Fleet>,
+    address: SocketAddr,
+    ca: Vec<u8>,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<std::io::Result<()>>,
+}
+
+impl Served {
+    async fn new() -> Self {
+        tls::install_provider();
+        let fleet = Arc::new(Fleet::new().await);
+        let authority =
+            CertificateAuthority::create(ClusterId::generate(), Timestamp::now()).expect("an authority");
+        let credentials = credentials(&authority);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (stop, stopped) = oneshot::channel();
+        let server = tls::api_server(&credentials).expect("a configuration");
+        let stopped = async move { stopped.await.unwrap_or_default() };
+        let served = tokio::spawn(serve(router(fleet.services.clone()), listener, server, stopped));
+        let ca = authority.certificate_pem().into_bytes();
+        Self { fleet, address, ca, stop, served }
+    }
+
+    fn config(&self, urls: &[&str]) -> Config {
+        let urls = urls.iter().map(|url| (*url).to_owned()).chain([format!("https://{}", self.address)]);
+        Config::new(urls.collect(), Secret::new(self.fleet.admin.as_str()))
+            .with_ca(self.ca.clone())
+            .with_patience(Duration::ZERO)
+    }
+
+    fn client(&self) -> Client {
+        Client::new(self.config(&[])).expect("a client")
+    }
+}
+
+fn credentials(authority: &CertificateAuthority) -> Credentials {
+    let key = PrivateKey::generate().expect("a key");
+    let request = key.certificate_request().expect("a request");
+    let names = ["127.0.0.1".try_into().expect("a name")];
+    let identity = Identity::Controller(ControllerId(1));
+    let issued = authority.issue(&request, identity, &names, Serial::generate(), Timestamp::now());
+    Credentials::new(key, issued.expect("issued").chain, vec![authority.certificate().clone()])
+        .expect("credentials")
+}
+
+async fn make_account(client: &Client, wait: Wait) -> npanel_client::Written<Account> {
+    let tenant = CreateTenant {
+        parent_id: None,
+        name: "acme".parse().expect("a name"),
+        account_limit: Limit::Unlimited,
+        may_oversell: false,
+    };
+    let tenant = client.create::<Tenant>(&tenant, Wait::No).await.expect("a tenant").object;
+    let plan = CreatePlan {
+        tenant_id: Some(tenant.id),
+        name: "basic".parse().expect("a name"),
+        disk_mb: Megabytes(100),
+        domains: Limit::AtMost(5),
+        databases: Limit::Unlimited,
+        php_version: "8.2".parse().expect("a version"),
+    };
+    let plan = client.create::<Plan>(&plan, Wait::No).await.expect("a plan").object;
+    let account = CreateAccount {
+        tenant_id: tenant.id,
+        plan_id: plan.id,
+        username: "alice".parse().expect("a name"),
+        contact: None,
+        domain: Some("example.com".parse().expect("a name")),
+        document_root: None,
+        create_zone: true,
+    };
+    client.create::<Account>(&account, wait).await.expect("an account")
+}
+
+#[tokio::test]
+async fn the_client_makes_waits_for_and_removes_an_account() {
+    let served = Served::new().await;
+    let client = served.client();
+    let made = make_account(&client, Wait::Converged(Duration::ZERO)).await;
+    assert!(made.timed_out && made.object.convergence.status == Status::Converging);
+    let domains =
+        client.list_all::<Domain>(&[("account_id", made.object.id.to_string())]).await.expect("a list");
+    assert_eq!(domains[0].name.as_str(), "example.com");
+
+    let mut news = Vec::new();
+    let operation = made.operation_id.expect("an operation");
+    let wait = client.wait_for(operation, Duration::from_secs(20), |operation| news.push(operation.status));
+    let (waited, ()) = tokio::join!(wait, served.fleet.agreement.report("converged", "removed"));
+    assert!(matches!(waited, Ok(Waited::Ended(ref operation)) if operation.action == Action::AccountCreate));
+    assert_eq!(news.last(), Some(&OperationStatus::Succeeded));
+    let account: Account = client.get(made.object.id).await.expect("an account");
+    assert_eq!(account.convergence.status, Status::Ready);
+
+    let operation = client.delete::<Account>(account.id, Wait::No).await.expect("a deletion");
+    assert_eq!(operation.expect("an operation").action, Action::AccountDelete);
+    served.fleet.agreement.report("converged", "removed").await;
+    match client.get::<Account>(account.id).await {
+        Err(Error::Refused(problem)) => {
+            assert_eq!((problem.status, problem.code.as_str()), (404, "not_found"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_next_controller_is_asked_when_one_is_dead() {
+    let served = Served::new().await;
+    let client = Client::new(served.config(&["https://127.0.0.1:1"])).expect("a client");
+    assert_eq!(client.cluster_status().await.expect("a status").cluster_id, "test");
+}
+
+#[tokio::test]
+async fn a_server_of_another_authority_is_not_spoken_to() {
+    let served = Served::new().await;
+    let other = CertificateAuthority::create(ClusterId::generate(), Timestamp::now()).expect("an authority");
+    let config = served.config(&[]).with_ca(other.certificate_pem().into_bytes());
+    let client = Client::new(config).expect("a client");
+    assert!(matches!(client.cluster_status().await, Err(Error::Unreachable(_))));
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_holds_nobody_up() {
+    let served = Served::new().await;
+    let mut silent = Vec::new();
+    for _ in 0..50 {
+        silent.push(TcpStream::connect(served.address).await.expect("a connection"));
+    }
+    served.client().cluster_status().await.expect("a status");
+}
+
+#[tokio::test]
+async fn a_stop_lets_a_request_at_work_finish() {
+    let served = Served::new().await;
+    let client = served.client();
+    let made = make_account(&client, Wait::No).await;
+    let operation = made.operation_id.expect("an operation");
+    let wait = client.wait_for(operation, Duration::from_secs(20), |_| ());
+    let stop = async {
+        served.stop.send(()).expect("it still runs");
+        served.fleet.agreement.report("converged", "removed").await;
+    };
+    let (waited, ()) = tokio::join!(biased; wait, stop);
+    assert!(matches!(waited, Ok(Waited::Ended(_))), "{waited:?}");
+    served.served.await.expect("no panic").expect("served");
+    assert!(TcpStream::connect(served.address).await.is_err(), "it still listens");
+}
