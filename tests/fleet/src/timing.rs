@@ -33,9 +33,8 @@ impl Timings {
 
 impl fmt::Display for Timings {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.steps.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         for (name, took) in &self.steps {
-            writeln!(out, "  {name:<width$}  {:>9.2} s", took.as_secs_f64())?;
+            writeln!(out, "  {name:<36} {:>8.2} s", took.as_secs_f64())?;
         }
         Ok(())
     }

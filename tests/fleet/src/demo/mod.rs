@@ -32,8 +32,8 @@ pub fn demo() -> Result<()> {
     show_fleet(&fleet)?;
     let mut timings = Timings::default();
     site::host(&fleet, &mut timings)?;
-    println!("\nTime taken\n{}{timings}", fleet.timings());
-    println!("  everything, this time: {:.1} s", started.elapsed().as_secs_f64());
+    timings.note("all of this time's demo", started.elapsed());
+    println!("\nTime taken by the fleet's boot\n{}and by the site\n{timings}", fleet.timings());
     usage::explain(&fleet, port)
 }
 
