@@ -104,8 +104,6 @@ async fn first_page(domain: &str, address: IpAddr) -> Result<()> {
 /// The nodes' own stages for the account and what came with it. They overlap: the objects converge side by side.
 fn stages(world: &World, account: npanel_model::AccountId) -> Result<Sample> {
     let of_account = [("account_id", account.to_string())];
-    let of_account: Vec<(&str, &str)> =
-        of_account.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let conditions = world.block_on(async {
         let account = world.client.get::<Account>(account).await?;
         let domains = world.client.list_all::<Domain>(&of_account).await?;
