@@ -1,6 +1,10 @@
 //! Connections to the controllers: the node dials, and serves what it dialled.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io::{self, Cursor},
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::server::conn::http2;
 use hyper_util::{
@@ -11,6 +15,7 @@ use npanel_model::NodeName;
 use npanel_pki::{Credentials, CredentialsError, IdentityFiles, SpiffeId, tls};
 use npanel_proto::{ALPN_NODE, node::node_server::NodeServer};
 use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, join, split},
     net::TcpStream,
     time::{Instant, sleep, timeout},
 };
@@ -25,6 +30,9 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// A silent cut is noticed after a ping's interval and its timeout: 8 s.
 const PING_EVERY: Duration = Duration::from_secs(3);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The length of HTTP/2's connection preface (RFC 9113, 3.4).
+const GREETING: usize = 24;
 
 /// A connection that lasted this long was a good one.
 const LASTED: Duration = Duration::from_secs(10);
@@ -68,6 +76,17 @@ pub enum DialError {
     /// The peer's certificate cannot be read; the handshake should not have let it pass.
     #[error("the controller showed no identity")]
     NoPeer,
+}
+
+/// Why a connection broke.
+#[derive(Debug, thiserror::Error)]
+enum ServeError {
+    #[error("the controller says nothing")]
+    Silent,
+    #[error("the connection broke before the controller said anything")]
+    Greeting(#[source] io::Error),
+    #[error("the connection broke")]
+    Http(#[from] hyper::Error),
 }
 
 /// Dials one controller again and again, and serves it.
@@ -148,11 +167,8 @@ impl Dialler {
     }
 
     /// Until the controller ends the connection, it breaks, or the daemon stops.
-    async fn serve(
-        &self,
-        stream: TlsStream<TcpStream>,
-        stop: &CancellationToken,
-    ) -> Result<(), hyper::Error> {
+    async fn serve(&self, stream: TlsStream<TcpStream>, stop: &CancellationToken) -> Result<(), ServeError> {
+        let stream = greeted(stream).await?;
         let service = NodeServer::new(self.service.clone()).max_decoding_message_size(LARGEST_REQUEST);
         let mut connection = std::pin::pin!(
             http2::Builder::new(TokioExecutor::new())
@@ -164,11 +180,21 @@ impl Dialler {
                 .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
         );
         tokio::select! {
-            ended = connection.as_mut() => return ended,
+            ended = connection.as_mut() => return Ok(ended?),
             () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
         }
-        timeout(FAREWELL, connection).await.unwrap_or(Ok(()))
+        Ok(timeout(FAREWELL, connection).await.unwrap_or(Ok(()))?)
     }
+}
+
+/// Waits for the controller's first bytes, which HTTP/2 has it send at once: until they are there, the server
+/// sends no pings, and a silent cut would never be noticed.
+async fn greeted(stream: TlsStream<TcpStream>) -> Result<impl AsyncRead + AsyncWrite + Unpin, ServeError> {
+    let (mut reader, writer) = split(stream);
+    let mut greeting = [0; GREETING];
+    let received = timeout(DEADLINE, reader.read_exact(&mut greeting)).await;
+    received.map_err(|_| ServeError::Silent)?.map_err(ServeError::Greeting)?;
+    Ok(join(Cursor::new(greeting).chain(reader), writer))
 }
 
 /// A TCP connection to a controller, within the deadline.

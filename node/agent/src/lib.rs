@@ -26,4 +26,5 @@ pub mod telemetry;
 mod user;
 mod vitals;
 
+pub use agent::AgentError;
 pub use config::{Config, ConfigError};

@@ -1,6 +1,6 @@
 //! `npanel-node`: a node's two daemons, and the way into a fleet.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{convert::Infallible, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -10,7 +10,7 @@ use npanel_agent::{
     enroll::{self, Enrolling},
     executor, logging, release,
 };
-use npanel_model::{NodeName, Timestamp};
+use npanel_model::{NodeName, Secret, Timestamp};
 use npanel_pki::{BootstrapToken, tls};
 use tokio::{
     runtime::Runtime,
@@ -33,8 +33,8 @@ enum Command {
         #[command(flatten)]
         place: Place,
         /// A bootstrap token, as `npanel token create` shows it. In the environment, other users do not see it.
-        #[arg(long, env = "NPANEL_TOKEN", hide_env_values = true)]
-        token: BootstrapToken,
+        #[arg(long, env = "NPANEL_TOKEN", hide_env_values = true, value_parser = secret)]
+        token: Secret,
         /// A controller to ask, HOST:PORT. Those of the configuration unless given; may be repeated.
         #[arg(long = "controller")]
         controllers: Vec<Endpoint>,
@@ -60,6 +60,11 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
+}
+
+/// Parsed only afterwards: an error of the command line would repeat the value.
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
 }
 
 #[derive(clap::Args)]
@@ -89,6 +94,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     tls::install_provider();
     match command {
         Command::Enroll { place, token, controllers, name, force } => {
+            let token: BootstrapToken = token.expose().parse()?;
             let config = place.read()?;
             logging::begin(LogFormat::Text);
             let controllers = if controllers.is_empty() { config.controllers.clone() } else { controllers };

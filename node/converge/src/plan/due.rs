@@ -39,10 +39,10 @@ impl Due {
     }
 
     /// Takes the first that is due.
-    pub(crate) fn take(&mut self, now: Instant) -> Option<Subject> {
-        for lane in [&mut self.fresh, &mut self.routine] {
-            if lane.first().is_some_and(|(at, _)| *at <= now) {
-                return lane.pop_first().map(|(_, subject)| subject);
+    pub(crate) fn take(&mut self, now: Instant) -> Option<(Subject, Lane)> {
+        for (queue, lane) in [(&mut self.fresh, Lane::Fresh), (&mut self.routine, Lane::Routine)] {
+            if queue.first().is_some_and(|(at, _)| *at <= now) {
+                return queue.pop_first().map(|(_, subject)| (subject, lane));
             }
         }
         None

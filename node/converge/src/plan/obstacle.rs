@@ -13,13 +13,13 @@ use crate::{backoff, operation_id::Subject, report::State};
 
 impl Planner {
     /// Puts the object aside if it has to wait for another, or for a person.
-    pub(super) fn has_to_wait(&mut self, key: ObjectKey, entry: &Entry, now: Now) -> bool {
+    pub(super) fn has_to_wait(&mut self, key: ObjectKey, entry: &Entry, lane: Lane, now: Now) -> bool {
         if self.is_held(key, entry, now) {
             self.hold(key, now);
             return true;
         }
         let Some(obstacle) = self.obstacle(key, entry) else { return false };
-        self.block(key, obstacle, now);
+        self.block(key, obstacle, lane, now);
         true
     }
 
@@ -86,29 +86,34 @@ impl Planner {
         self.graph.sites_of(account).find(going).map(Obstacle::Site)
     }
 
-    fn block(&mut self, key: ObjectKey, obstacle: Obstacle, now: Now) {
+    fn block(&mut self, key: ObjectKey, obstacle: Obstacle, lane: Lane, now: Now) {
         let subject = obstacle.subject();
         // A wait of a moment is no news; one for something that fails or is missing is.
         if self.is_stuck(subject) && self.course(Subject::Object(key)).standing == Standing::Open {
             let state = State::Pending { reason: obstacle.reason(), message: obstacle.message() };
             self.tell(key, state, Vec::new(), now);
         }
-        self.hurry(subject, now);
+        if lane == Lane::Fresh {
+            self.hurry(subject);
+        }
         self.graph.block(key, &obstacle);
-        self.course_mut(Subject::Object(key)).place = Place::Blocked(obstacle);
+        self.course_mut(Subject::Object(key)).place = Place::Blocked(lane, obstacle);
     }
 
     fn is_stuck(&self, subject: Subject) -> bool {
         self.known_course(subject).is_none_or(|course| course.standing == Standing::Bad)
     }
 
-    /// Someone waits now for what was only routine.
-    fn hurry(&mut self, subject: Subject, now: Now) {
-        if let Some(&Place::Queued(Lane::Routine, at)) =
-            self.known_course(subject).map(|course| &course.place)
-            && at <= now.instant
-        {
-            self.queue(subject, Lane::Fresh, at);
+    /// Someone waits now for what was only routine. It becomes urgent, but not due before its time.
+    pub(super) fn hurry(&mut self, subject: Subject) {
+        match self.known_course(subject).map(|course| &course.place) {
+            Some(&Place::Queued(Lane::Routine, at)) => self.queue(subject, Lane::Fresh, at),
+            Some(Place::Blocked(Lane::Routine, obstacle)) => {
+                let (obstacle, beyond) = (obstacle.clone(), obstacle.subject());
+                self.course_mut(subject).place = Place::Blocked(Lane::Fresh, obstacle);
+                self.hurry(beyond);
+            }
+            _ => {}
         }
     }
 }

@@ -129,6 +129,10 @@ impl Planner {
     /// An entry as the ledger has it: at start (as routine) or because it has changed.
     pub(crate) fn learn(&mut self, key: ObjectKey, entry: &Arc<Entry>, lane: Lane, now: Now) {
         if self.tracks.get(&key).is_some_and(|track| track.entry == *entry) {
+            // Pushed just as the ledger was read at start.
+            if lane == Lane::Fresh {
+                self.hurry(Subject::Object(key));
+            }
             return;
         }
         self.put(key, entry, Vec::new(), now);
@@ -212,14 +216,14 @@ impl Planner {
 impl Planner {
     /// What to start next, if anything is due.
     pub(crate) fn start(&mut self, now: Now) -> Option<Run> {
-        while let Some(subject) = self.due.take(now.instant) {
+        while let Some((subject, lane)) = self.due.take(now.instant) {
             self.course_mut(subject).place = Place::Idle;
             let next = match subject {
                 Subject::Base(role) => {
                     let operation = Operation::EnsureBase { roles: vec![role] };
                     Some((Generation::FIRST, Task::Ensure(operation)))
                 }
-                Subject::Object(key) => self.next_task(key, now),
+                Subject::Object(key) => self.next_task(key, lane, now),
             };
             if let Some((generation, task)) = next {
                 let course = self.course_mut(subject);
@@ -231,7 +235,7 @@ impl Planner {
         None
     }
 
-    fn next_task(&mut self, key: ObjectKey, now: Now) -> Option<(Generation, Task)> {
+    fn next_task(&mut self, key: ObjectKey, lane: Lane, now: Now) -> Option<(Generation, Task)> {
         let entry = Arc::clone(&self.tracks.get(&key)?.entry);
         let task = match Step::of(&entry, now.wall) {
             Step::Rest => return None,
@@ -248,7 +252,7 @@ impl Planner {
             Step::Retire { operation, retention } => Task::Retire(operation, retention),
             Step::Remove(operation) => Task::Remove(operation),
         };
-        if self.has_to_wait(key, &entry, now) { None } else { Some((entry.generation, task)) }
+        if self.has_to_wait(key, &entry, lane, now) { None } else { Some((entry.generation, task)) }
     }
 
     /// Moves a subject that does not run to a place in a queue.
@@ -256,7 +260,7 @@ impl Planner {
         let place = std::mem::replace(&mut self.course_mut(subject).place, Place::Queued(lane, at));
         match (place, subject) {
             (Place::Queued(lane, at), _) => self.due.remove(lane, at, subject),
-            (Place::Blocked(obstacle), Subject::Object(key)) => self.graph.unblock(key, &obstacle),
+            (Place::Blocked(_, obstacle), Subject::Object(key)) => self.graph.unblock(key, &obstacle),
             _ => {}
         }
         self.due.insert(lane, at, subject);
@@ -270,7 +274,10 @@ impl Planner {
 
     pub(super) fn wake_those_waiting_for(&mut self, subject: Subject, now: Now) {
         for key in self.graph.waiting_for(subject) {
-            self.queue(Subject::Object(key), Lane::Fresh, now.instant);
+            let waiting = Subject::Object(key);
+            if let Place::Blocked(lane, _) = self.course(waiting).place {
+                self.queue(waiting, lane, now.instant);
+            }
         }
     }
 

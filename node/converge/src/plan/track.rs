@@ -45,8 +45,8 @@ pub(crate) enum Place {
     Idle,
     /// It runs at this time, or when there is room.
     Queued(Lane, Instant),
-    /// It waits for another to move.
-    Blocked(Obstacle),
+    /// It waits for another to move, and is then as urgent as it was.
+    Blocked(Lane, Obstacle),
     /// It runs.
     Running,
 }

@@ -126,3 +126,17 @@ async fn the_time_spent_waiting_is_a_stage() {
     assert_eq!(stages, ["wait", "commit"]);
     assert!(report.stages[0].microseconds >= 10_000, "it waited for the base");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_someone_waits_for_takes_along_what_it_needs_itself() {
+    let node = Node::boot();
+    let many: Vec<_> = (1..=200).map(|id| account(id, 1)).collect();
+    node.push(&many);
+    node.converged(&many).await;
+    let node = node.restart().await;
+    // The account of the new site waits for the base, behind all the others.
+    let site = site(200, "example.com");
+    node.push(std::slice::from_ref(&site));
+    node.converged(&[site]).await;
+    assert!(node.fake.texts().len() < 60, "{}", node.fake.texts().len());
+}

@@ -1,0 +1,98 @@
+//! Whom the daemon serves, and what it does when a controller goes.
+
+use std::time::Duration;
+
+use npanel_model::{ControllerId, NodeId};
+use npanel_pki::Identity;
+use npanel_proto::node::{HeartbeatRequest, InventoryRequest, WatchRequest};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, timeout},
+};
+
+use crate::{
+    controller::Controller,
+    offers::{FENCE, account, push},
+    place::{Daemon, authority, credentials, free_address},
+};
+
+#[tokio::test]
+async fn every_controller_is_served_and_a_dead_one_disturbs_none() {
+    let authority = authority();
+    let (one, other) = (Controller::of(&authority).await, Controller::of(&authority).await);
+    let dead = free_address().await;
+    let _daemon = Daemon::start(&authority, &[dead, one.address(), other.address()]).await;
+    for controller in [&one, &other] {
+        let mut node = controller.node().await;
+        node.heartbeat(HeartbeatRequest { fence: Some(FENCE) }).await.expect("a beat");
+    }
+}
+
+#[tokio::test]
+async fn a_controller_that_went_is_dialled_again() {
+    let authority = authority();
+    let controller = Controller::of(&authority).await;
+    let _daemon = Daemon::start(&authority, &[controller.address()]).await;
+    for _ in 0..3 {
+        let mut node = controller.node().await;
+        node.heartbeat(HeartbeatRequest { fence: Some(FENCE) }).await.expect("a beat");
+    }
+}
+
+#[tokio::test]
+async fn a_node_is_not_served_as_a_controller() {
+    let authority = authority();
+    let impostor = Controller::with(&credentials(&authority, Identity::Node(NodeId::generate()))).await;
+    let _daemon = Daemon::start(&authority, &[impostor.address()]).await;
+    assert!(impostor.accept().await.is_err());
+}
+
+#[tokio::test]
+async fn a_controller_of_another_cluster_is_not_served() {
+    let (ours, theirs) = (authority(), authority());
+    let stranger = Controller::with(&credentials(&theirs, Identity::Controller(ControllerId(1)))).await;
+    let _daemon = Daemon::start(&ours, &[stranger.address()]).await;
+    assert!(stranger.accept().await.is_err());
+}
+
+/// A peer that shakes hands, says so much, and then answers nothing any more, not even pings.
+async fn is_given_up_after(said: &[u8]) {
+    let authority = authority();
+    let controller = Controller::of(&authority).await;
+    let _daemon = Daemon::start(&authority, &[controller.address()]).await;
+    let begun = Instant::now();
+    let mut silent = controller.accept().await.expect("a handshake");
+    silent.write_all(said).await.expect("sent");
+    silent.flush().await.expect("sent");
+    let mut received = Vec::new();
+    // The connection's end is what counts, not its manner.
+    let ended = timeout(Duration::from_secs(15), silent.read_to_end(&mut received)).await;
+    assert!(ended.is_ok(), "never given up");
+    assert!(begun.elapsed() < Duration::from_secs(10), "given up after {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_connection_that_was_cut_silently_is_given_up_within_ten_seconds() {
+    // HTTP/2's preface and an empty SETTINGS frame.
+    is_given_up_after(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+}
+
+#[tokio::test]
+async fn a_controller_that_never_says_anything_is_given_up_too() {
+    is_given_up_after(b"").await;
+}
+
+#[tokio::test]
+async fn the_daemon_stops_in_time_while_it_is_watched_and_keeps_what_it_was_asked() {
+    let authority = authority();
+    let controller = Controller::of(&authority).await;
+    let daemon = Daemon::start(&authority, &[controller.address()]).await;
+    let mut node = controller.node().await;
+    let _watch = node.watch(WatchRequest {}).await.expect("a watch");
+    node.apply(push(FENCE, vec![account(1, "8.2")])).await.expect("an answer");
+    let (directory, config) = daemon.stop().await;
+    let _daemon = Daemon::run(directory, config, None);
+    let mut node = controller.node().await;
+    let inventory = node.inventory(InventoryRequest {}).await.expect("an inventory").into_inner();
+    assert_eq!(inventory.entries.len(), 1);
+}
