@@ -214,6 +214,8 @@ CREATE TABLE zones (
     account_id      BLOB NOT NULL,
     name            TEXT NOT NULL UNIQUE,
     provider        TEXT NOT NULL,
+    -- The domain that the zone was made together with, and goes with; NULL if it was asked for by itself.
+    domain_id       BLOB,
     generation      INTEGER NOT NULL,
     operation_id    BLOB NOT NULL,
     created_millis  INTEGER NOT NULL,

@@ -4,10 +4,30 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An amount of 2^20 bytes.
+/// The most that an amount or limit from outside may be: far more than a fleet has of anything, and well within
+/// what a database column and every language's integers hold.
+const MOST: u64 = 1 << 40;
+
+/// A number beyond what an amount or limit may be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("at most {MOST} (got {0})")]
+pub struct QuantityError(u64);
+
+fn bounded(value: u64) -> Result<u64, QuantityError> {
+    if value <= MOST { Ok(value) } else { Err(QuantityError(value)) }
+}
+
+/// An amount of 2^20 bytes. Deserialising refuses more than 2^40 of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u64")]
 pub struct Megabytes(pub u64);
+
+impl TryFrom<u64> for Megabytes {
+    type Error = QuantityError;
+    fn try_from(value: u64) -> Result<Self, QuantityError> {
+        bounded(value).map(Self)
+    }
+}
 
 impl fmt::Display for Megabytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -15,9 +35,10 @@ impl fmt::Display for Megabytes {
     }
 }
 
-/// The most of something: a number, or unlimited (`null` in JSON). Ordered, with unlimited last.
+/// The most of something: a number, or unlimited (`null` in JSON). Ordered, with unlimited last. Deserialising
+/// refuses more than 2^40.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(from = "Option<u64>", into = "Option<u64>")]
+#[serde(try_from = "WireLimit", into = "Option<u64>")]
 pub enum Limit {
     /// At most this many.
     AtMost(u64),
@@ -32,6 +53,18 @@ impl Limit {
             Limit::AtMost(most) => used.saturating_add(more) <= most,
             Limit::Unlimited => true,
         }
+    }
+}
+
+/// A limit as it comes from outside.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct WireLimit(Option<u64>);
+
+impl TryFrom<WireLimit> for Limit {
+    type Error = QuantityError;
+    fn try_from(wire: WireLimit) -> Result<Self, QuantityError> {
+        wire.0.map_or(Ok(Limit::Unlimited), |most| bounded(most).map(Limit::AtMost))
     }
 }
 
@@ -84,6 +117,18 @@ impl fmt::Display for Generation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_database_holds_is_refused() {
+        for value in [MOST + 1, 1 << 63, u64::MAX] {
+            let text = value.to_string();
+            assert!(serde_json::from_str::<Megabytes>(&text).is_err());
+            assert!(serde_json::from_str::<Limit>(&text).is_err());
+        }
+        assert_eq!(serde_json::from_str::<Limit>("null").expect("a limit"), Limit::Unlimited);
+        let most = MOST.to_string();
+        assert_eq!(serde_json::from_str::<Limit>(&most).expect("a limit"), Limit::AtMost(MOST));
+    }
 
     #[test]
     fn a_limit_counts_what_is_there() {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use npanel_model::{ControllerId, RequestId, Timestamp};
 use npanel_proto::{
-    command::{Envelope, Outcome, outcome, principal},
+    command::{Envelope, Outcome, Refused, outcome, principal},
     controller::{ProposeRequest, ReadIndexRequest},
 };
+use npanel_state::RefusalCode;
 use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
@@ -114,11 +115,11 @@ impl Cluster {
     async fn propose_here(&self, mut envelope: Envelope) -> Try {
         envelope.time_millis = Timestamp::now().as_millis();
         envelope.feature_level = npanel_state::FEATURE_LEVEL;
-        if let Err(refused) = self.prepare(&mut envelope).await {
-            return Try::Decided(Outcome { index: 0, outcome: Some(outcome::Outcome::Refused(refused)) });
-        }
+        // A command that cannot be prepared is proposed all the same: it may have been carried out before, and
+        // is then answered again; or the rules refuse it for what is wrong with it.
+        let unprepared = self.prepare(&mut envelope).await.err();
         match self.raft().client_write(Logged(envelope)).await {
-            Ok(written) => Try::Decided(written.data.outcome),
+            Ok(written) => Try::Decided(explained(written.data.outcome, unprepared)),
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Try::Again,
             Err(error) => {
                 tracing::error!(error = %error, "a command could not be written");
@@ -195,6 +196,18 @@ impl Cluster {
                 None
             }
         }
+    }
+}
+
+/// Where the rules miss what the preparation could not find, its refusal says why.
+fn explained(outcome: Outcome, unprepared: Option<Refused>) -> Outcome {
+    match (&outcome.outcome, unprepared) {
+        (Some(outcome::Outcome::Refused(by_rules)), Some(refused))
+            if by_rules.code == RefusalCode::NoNode.as_str() =>
+        {
+            Outcome { outcome: Some(outcome::Outcome::Refused(refused)), ..outcome }
+        }
+        _ => outcome,
     }
 }
 

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Savepoint, Transaction};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    LogPosition, LogRecord, RecordPayload, Refusal, RefusalCode,
+    LogPosition, LogRecord, RecordPayload, Refusal, RefusalCode, StoreError,
     context::{Context, Effect, Halt, Principal, Rule},
     rules,
 };
@@ -18,7 +18,7 @@ use crate::{
 const IDEMPOTENCY_MILLIS: i64 = 24 * 3600 * 1000;
 
 /// Applies the record. A refusal is an outcome; an error means that the database failed.
-pub(crate) fn record(batch: &mut Transaction<'_>, record: &LogRecord) -> rusqlite::Result<Outcome> {
+pub(crate) fn record(batch: &mut Transaction<'_>, record: &LogRecord) -> Result<Outcome, StoreError> {
     let index = record.position.index;
     match &record.payload {
         RecordPayload::Blank => Ok(accepted(index, Accepted::default())),
@@ -43,7 +43,7 @@ fn command(
     batch: &mut Transaction<'_>,
     position: LogPosition,
     envelope: &Envelope,
-) -> rusqlite::Result<Outcome> {
+) -> Result<Outcome, StoreError> {
     let savepoint = batch.savepoint()?;
     match apply(&savepoint, position, envelope) {
         Ok(done) => {
@@ -54,8 +54,34 @@ fn command(
             roll_back(savepoint)?;
             Ok(refused(position.index, refusal))
         }
-        Err(Halt::Broken(error)) => Err(error),
+        Err(Halt::Broken(error)) if is_of_the_command(&error) => {
+            roll_back(savepoint)?;
+            let message = "a value is outside what can be stored, or clashes with what is there";
+            tracing::error!(%error, "a rule let a command through that the database refuses");
+            Ok(refused(position.index, Refusal::new(RefusalCode::Invalid, "", message)))
+        }
+        Err(Halt::Broken(error)) => Err(error.into()),
+        Err(Halt::Newer) => Err(StoreError::Newer { index: position.index }),
     }
+}
+
+/// Whether the database refuses the command itself, as it would on every replica, rather than being broken.
+/// The rules are meant to refuse it first; but what is in the log is applied again at every start, so no command
+/// whatever may stop a replica.
+fn is_of_the_command(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::ToSqlConversionFailure(_) => true,
+        rusqlite::Error::SqliteFailure(failure, _) => {
+            matches!(failure.code, rusqlite::ErrorCode::ConstraintViolation | rusqlite::ErrorCode::TooBig)
+        }
+        _ => false,
+    }
+}
+
+/// A command that this version does not know must not be passed over: another replica may apply it. The replica
+/// stops, to be started again by a newer version.
+fn newer() -> Halt {
+    Halt::Newer
 }
 
 fn roll_back(mut savepoint: Savepoint<'_>) -> rusqlite::Result<()> {
@@ -63,16 +89,10 @@ fn roll_back(mut savepoint: Savepoint<'_>) -> rusqlite::Result<()> {
 }
 
 fn apply(db: &Connection, position: LogPosition, envelope: &Envelope) -> Rule<Accepted> {
-    let command =
-        envelope.command.as_ref().filter(|_| envelope.feature_level <= crate::FEATURE_LEVEL).ok_or_else(
-            || {
-                Refusal::new(
-                    RefusalCode::UnknownCommand,
-                    "",
-                    "the command is of a newer version than this replica",
-                )
-            },
-        )?;
+    let command = envelope.command.as_ref().ok_or_else(newer)?;
+    if envelope.feature_level > crate::FEATURE_LEVEL {
+        return Err(newer());
+    }
     let ctx = Context {
         db,
         now: advance_clock(db, envelope.time_millis)?,

@@ -14,6 +14,8 @@ pub(crate) enum Halt {
     Refused(Refusal),
     /// The database failed; the replica stops.
     Broken(rusqlite::Error),
+    /// The command is of a newer version; the replica stops.
+    Newer,
 }
 
 impl From<Refusal> for Halt {

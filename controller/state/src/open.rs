@@ -26,6 +26,12 @@ pub enum StoreError {
     /// The writer's database failed.
     #[error("the state database failed")]
     Database(#[from] rusqlite::Error),
+    /// The log holds a command that this version does not know.
+    #[error("the log's entry {index} is of a newer version: upgrade this controller")]
+    Newer {
+        /// The entry.
+        index: u64,
+    },
     /// The writer thread has ended.
     #[error("the state's writer has stopped")]
     Stopped,

@@ -93,6 +93,4 @@ codes! {
     Unavailable = "unavailable",
     /// The cluster was made already.
     AlreadyInitialised = "already_initialised",
-    /// The command is of a newer version than this replica's rules.
-    UnknownCommand = "unknown_command",
 }

@@ -92,7 +92,11 @@ impl Store {
             copier.execute("VACUUM INTO ?1", [text])?;
             fs::File::open(&target)?.sync_all()?;
             // The log will be purged up to the copy, so the state itself must be durable up to there, too.
+            // What the writer has committed is in the database file or its write-ahead log: fsync both.
             copier.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+            for file in [source.clone(), wal_of(&source)] {
+                fs::File::open(file)?.sync_all()?;
+            }
             Self::applied_in(&target)
         })
         .await
@@ -148,6 +152,13 @@ fn set_current(directory: &Path, path: &Path) -> Result<(), StoreError> {
     fs::rename(&staged, directory.join(CURRENT))?;
     fs::File::open(directory)?.sync_all()?;
     Ok(())
+}
+
+/// The write-ahead log of a database. It is there as long as the writer has the database open.
+fn wal_of(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
 }
 
 fn number(path: &Path) -> Option<u64> {

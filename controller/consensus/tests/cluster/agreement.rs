@@ -82,3 +82,16 @@ async fn everything_is_there_after_all_were_stopped() {
     members.member(1).linearize().await.expect("a leader");
     assert_eq!(names(&members, 1).await, ["kept", "new"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_write_is_answered_again_even_when_it_could_not_be_prepared_now() {
+    let members = Members::start(1).await;
+    let id = TenantId::generate();
+    let mut asked = envelope(members.by_admin(), members.tenant(id, "once"));
+    asked.idempotency_key = "k".into();
+    members.member(1).propose(asked.clone()).await.expect("decided");
+    members.refuse_preparation.store(true, std::sync::atomic::Ordering::Relaxed);
+    let again = members.member(1).propose(asked).await.expect("decided").outcome;
+    let replayed = matches!(&again, Some(npanel_proto::command::outcome::Outcome::Accepted(accepted)) if accepted.replayed);
+    assert!(replayed, "{again:?}");
+}

@@ -4,18 +4,23 @@ use std::{
     collections::HashMap,
     io,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use hyper_util::rt::TokioIo;
-use npanel_consensus::{Cluster, ControllerService, Dial, JoinKeys, Leadership, Unprepared};
+use npanel_consensus::{Cluster, ControllerService, Dial, JoinKeys, Leadership, Prepare};
 use npanel_model::{ApiKeyId, ControllerId, RequestId, TenantId};
 use npanel_pki::Identity;
 use npanel_proto::command::{
     Certificate, CreateApiKey, CreateCluster, CreateTenant, CreateToken, EnrolController, Envelope, Outcome,
-    Principal, envelope::Command, outcome, principal::Who,
+    Principal, Refused, envelope::Command, outcome, principal::Who,
 };
+use npanel_state::Reader;
 use tokio::{io::DuplexStream, sync::mpsc, task::JoinHandle, time::timeout};
 use tonic::transport::{Channel, Endpoint, Server};
 
@@ -30,6 +35,22 @@ struct NoKeys;
 impl JoinKeys for NoKeys {
     fn seal_for(&self, _: ControllerId, _: &[u8]) -> Option<Vec<u8>> {
         None
+    }
+}
+
+/// A preparation that can be made to find nothing.
+struct Preparing(Arc<AtomicBool>);
+
+impl Prepare for Preparing {
+    fn prepare<'a>(
+        &'a self,
+        _: &'a mut Envelope,
+        _: &'a Reader,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>> {
+        let refused =
+            Refused { code: "no_node".into(), message: "nothing is connected".into(), field: String::new() };
+        let answer = if self.0.load(Ordering::Relaxed) { Err(refused) } else { Ok(()) };
+        Box::pin(std::future::ready(answer))
     }
 }
 
@@ -66,6 +87,7 @@ pub(crate) struct Members {
     pub(crate) running: HashMap<u64, Member>,
     pub(crate) root: TenantId,
     pub(crate) admin: ApiKeyId,
+    pub(crate) refuse_preparation: Arc<AtomicBool>,
 }
 
 impl Members {
@@ -77,6 +99,7 @@ impl Members {
             running: HashMap::new(),
             root: TenantId::generate(),
             admin: ApiKeyId::generate(),
+            refuse_preparation: Arc::default(),
         };
         members.run(1).await;
         members.member(1).found("c1.example:1").await.expect("founded");
@@ -98,8 +121,8 @@ impl Members {
     pub(crate) async fn run(&mut self, id: u64) {
         let dial = Arc::new(Pipes { doors: Arc::clone(&self.doors) });
         let path = self.path(id);
-        let cluster =
-            Cluster::start(ControllerId(id), &path, dial, Arc::new(Unprepared)).await.expect("it starts");
+        let prepare = Arc::new(Preparing(Arc::clone(&self.refuse_preparation)));
+        let cluster = Cluster::start(ControllerId(id), &path, dial, prepare).await.expect("it starts");
         let (door, visitors) = mpsc::unbounded_channel::<DuplexStream>();
         let incoming = tokio_stream::StreamExt::map(
             tokio_stream::wrappers::UnboundedReceiverStream::new(visitors),

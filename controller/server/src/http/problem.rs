@@ -91,7 +91,6 @@ fn refusal_meaning(code: RefusalCode) -> (StatusCode, &'static str, &'static str
         R::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "The idempotency key was used before"),
         R::Unavailable => (StatusCode::UNPROCESSABLE_ENTITY, "The fleet does not offer this"),
         R::AlreadyInitialised => (StatusCode::CONFLICT, "The cluster exists already"),
-        R::UnknownCommand => (StatusCode::INTERNAL_SERVER_ERROR, "The controllers' versions do not match"),
     };
     (status, code.as_str(), title)
 }
@@ -238,7 +237,7 @@ mod tests {
     fn every_refusal_is_a_client_error_or_says_that_the_server_is_at_fault() {
         for code in RefusalCode::ALL {
             let (status, text, title) = refusal_meaning(*code);
-            assert!(status.is_client_error() || *code == RefusalCode::UnknownCommand, "{text}");
+            assert!(status.is_client_error(), "{text}");
             assert!(!title.is_empty() && text == code.as_str());
         }
     }

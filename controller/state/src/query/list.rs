@@ -52,6 +52,8 @@ impl Where {
 pub(super) enum Scope {
     /// What the tenant and those beneath it own.
     Tenant(TenantId),
+    /// What the tenant, those beneath it and those above it own: what is handed down.
+    Line(TenantId),
     /// The tenants themselves.
     Tenants(TenantId),
     /// Everything; for the platform's own nouns.
@@ -96,6 +98,13 @@ fn push_scope(query: &mut QueryBuilder<Sqlite>, scope: &Scope) {
     let (column, tenant) = match scope {
         Scope::Platform => {
             query.push(" WHERE 1 = 1");
+            return;
+        }
+        Scope::Line(tenant) => {
+            query.push(" WHERE tenant_id IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = ");
+            query.push_bind(tenant.to_bytes());
+            query.push(" UNION SELECT ancestor_id FROM tenant_tree WHERE tenant_id = ");
+            query.push_bind(tenant.to_bytes()).push(")");
             return;
         }
         Scope::Tenant(tenant) => ("tenant_id", tenant),

@@ -147,12 +147,12 @@ impl Reader {
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 
-    /// The plan, if `scope` sees it.
+    /// The plan, if `scope` may use it or sees it: its own, those handed down to it, those beneath it.
     ///
     /// # Errors
     /// If the state cannot be queried.
     pub async fn plan(&self, scope: TenantId, id: PlanId) -> Result<Option<Plan>, QueryError> {
-        self.one(PLANS, Scope::Tenant(scope), id.to_bytes()).await
+        self.one(PLANS, Scope::Line(scope), id.to_bytes()).await
     }
 
     /// The plan, whoever asks: for placement.
@@ -163,7 +163,7 @@ impl Reader {
         self.one(PLANS, Scope::Platform, id.to_bytes()).await
     }
 
-    /// Plans that `scope` sees.
+    /// Plans that `scope` may use or sees.
     ///
     /// # Errors
     /// If the state cannot be queried.
@@ -177,6 +177,6 @@ impl Reader {
             Where::bytes("tenant_id", filter.tenant_id.map(TenantId::to_bytes)),
             Where::text("name", filter.name),
         ];
-        self.list(PLANS, Scope::Tenant(scope), wheres, page).await
+        self.list(PLANS, Scope::Line(scope), wheres, page).await
     }
 }

@@ -100,7 +100,7 @@ fn publish(
     let zone_id = match (zone::nearest(ctx, owner.id, name)?, &body.zone) {
         (_, None) => return Ok(()),
         (Some(zone_id), Some(_)) => zone_id,
-        (None, Some(new)) => zone::insert(ctx, owner, name, new, operation)?,
+        (None, Some(new)) => zone::insert(ctx, owner, name, new, Some(id), operation)?,
     };
     record_set::add_address(ctx, owner, zone_id, id, name, operation)
 }

@@ -4,11 +4,12 @@ use npanel_model::{AccountId, Fqdn};
 
 use crate::{
     Refusal, RefusalCode,
-    context::{Context, Rule, typed},
+    context::{Context, Rule, typed, wire_text},
 };
 
 /// Refuses a name that another account has, or that lies beneath or above one that it has.
 pub(super) fn require_free(ctx: &Context<'_>, account: AccountId, name: &Fqdn) -> Rule<()> {
+    require_not_the_fleets(ctx, name)?;
     for (at, is_self) in std::iter::once((name.clone(), true)).chain(name.ancestors().map(|at| (at, false))) {
         if owners(ctx, &at, true)?.into_iter().any(|owner| owner != account) {
             return Err(refusal(name, is_self).into());
@@ -16,6 +17,18 @@ pub(super) fn require_free(ctx: &Context<'_>, account: AccountId, name: &Fqdn) -
     }
     if owners(ctx, name, false)?.into_iter().any(|owner| owner != account) {
         return Err(refusal(name, false).into());
+    }
+    Ok(())
+}
+
+/// The name servers of every zone are named in one domain: whoever had it, or a name in it, had them all.
+fn require_not_the_fleets(ctx: &Context<'_>, name: &Fqdn) -> Rule<()> {
+    let domain = ctx.find("SELECT name_server_domain FROM cluster", [], |row| row.get::<_, String>(0))?;
+    let Some(domain) = domain else { return Ok(()) };
+    let fleets: Fqdn = wire_text(&domain, "/name")?;
+    if name.is_within(&fleets) || fleets.is_within(name) {
+        let message = format!("{name} belongs to the fleet: its name servers are named in {fleets}");
+        return Err(Refusal::new(RefusalCode::NameTaken, "/name", message).into());
     }
     Ok(())
 }

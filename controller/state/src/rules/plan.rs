@@ -59,7 +59,8 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeletePlan) -> Rule<Effect> {
     ctx.require_visible(plan.tenant, "plan", "/id")?;
     let users = ctx.count("SELECT count(*) FROM accounts WHERE plan_id = ?1", [id.to_bytes()])?;
     if users > 0 {
-        let message = format!("{users} accounts have this plan; delete them or change their plan first");
+        let message =
+            format!("{users} accounts have this plan, deleted ones whose data is still kept included");
         return Err(Refusal::new(RefusalCode::InUse, "/id", message).into());
     }
     ctx.run("DELETE FROM plans WHERE id = ?1", [id.to_bytes()])?;

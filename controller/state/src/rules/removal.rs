@@ -100,7 +100,8 @@ fn live(ctx: &Context<'_>, kind: ObjectKind, account: &[u8]) -> Rule<Vec<Live>> 
     )
 }
 
-/// Removes the domain, its address record, and the zone of its name if no other domain lies in it.
+/// Removes the domain, its address record, and the zone that was made together with it, unless somebody else
+/// has come to need that: another domain within, or a record set that was added by hand.
 pub(super) fn remove_domain(ctx: &Context<'_>, domain: &DomainRow, operation: &[u8]) -> Rule<()> {
     let id = domain.id.to_bytes();
     retire(ctx, ObjectKind::Site, &id, domain.tenant, domain.generation, 0, operation)?;
@@ -110,13 +111,13 @@ pub(super) fn remove_domain(ctx: &Context<'_>, domain: &DomainRow, operation: &[
     }
 }
 
-/// The zone that bears the domain's name, if nothing else is published in it.
 fn own_zone(ctx: &Context<'_>, domain: DomainId) -> Rule<Option<ZoneId>> {
     ctx.find(
-        "SELECT z.id FROM record_sets r JOIN zones z ON z.id = r.zone_id
-         WHERE r.domain_id = ?1 AND r.name = '@' AND z.deleted_millis IS NULL
-           AND NOT EXISTS (SELECT 1 FROM record_sets o WHERE o.zone_id = z.id AND o.domain_id IS NOT ?1
-                           AND o.domain_id IS NOT NULL)",
+        "SELECT z.id FROM zones z
+         WHERE z.domain_id = ?1 AND z.deleted_millis IS NULL
+           AND NOT EXISTS (SELECT 1 FROM record_sets r WHERE r.zone_id = z.id AND r.domain_id IS NOT ?1)
+           AND NOT EXISTS (SELECT 1 FROM name_index n JOIN domains d ON d.id = n.object_id
+                           WHERE n.at = z.name AND d.id != ?1 AND d.deleted_millis IS NULL)",
         [domain.to_bytes()],
         |row| typed(row, 0, ZoneId::from_bytes),
     )

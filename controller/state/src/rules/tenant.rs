@@ -77,7 +77,8 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteTenant) -> Rule<Effect> {
     ] {
         let there = ctx.count(sql, [id.to_bytes()])?;
         if there > 0 {
-            let message = format!("the tenant has {there} {what}; delete them first");
+            let message =
+                format!("the tenant has {there} {what}, deleted ones whose data is still kept included");
             return Err(Refusal::new(RefusalCode::InUse, "/id", message).into());
         }
     }

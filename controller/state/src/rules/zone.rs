@@ -1,7 +1,8 @@
 //! Zones and who answers for them.
 
 use npanel_model::{
-    AccountId, Action, AssignmentId, Fqdn, Generation, NodeId, NodeRole, TenantId, ZoneId, ZoneProvider,
+    AccountId, Action, AssignmentId, DomainId, Fqdn, Generation, NodeId, NodeRole, TenantId, ZoneId,
+    ZoneProvider,
 };
 use npanel_proto::command::{CreateZone, DeleteZone};
 
@@ -28,7 +29,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateZone) -> Rule<Effect> {
     let name: Fqdn = wire_text(&body.name, "/name")?;
     let operation = &body.operation_id;
     open_operation(ctx, operation, Action::ZoneCreate, owner.tenant, "zone", &body.zone_id, "")?;
-    insert(ctx, &owner, &name, body, operation)?;
+    insert(ctx, &owner, &name, body, None, operation)?;
     close_if_done(ctx, operation)?;
     Ok(Effect {
         tenant: owner.tenant,
@@ -38,12 +39,13 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateZone) -> Rule<Effect> {
     })
 }
 
-/// Makes a zone of the account, as part of an operation.
+/// Makes a zone of the account, as part of an operation; `with` a domain, if it was not asked for by itself.
 pub(super) fn insert(
     ctx: &Context<'_>,
     owner: &AccountRow,
     name: &Fqdn,
     body: &CreateZone,
+    with: Option<DomainId>,
     operation: &[u8],
 ) -> Rule<ZoneId> {
     let id = wire_id(&body.zone_id, "/id", ZoneId::from_bytes)?;
@@ -59,14 +61,16 @@ pub(super) fn insert(
         return Err(Refusal::new(RefusalCode::NameTaken, "/name", message).into());
     }
     ctx.run(
-        "INSERT INTO zones (id, tenant_id, account_id, name, provider, generation, operation_id, created_millis)
-         VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7)",
+        "INSERT INTO zones (id, tenant_id, account_id, name, provider, domain_id, generation, operation_id,
+             created_millis)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8)",
         (
             id.to_bytes(),
             owner.tenant.to_bytes(),
             owner.id.to_bytes(),
             name.as_str(),
             provider.as_str(),
+            with.map(DomainId::to_bytes),
             operation,
             ctx.now.as_millis(),
         ),

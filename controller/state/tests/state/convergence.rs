@@ -149,3 +149,65 @@ async fn a_deleted_database_takes_its_users_rights_along() {
     assert!(user.grants.is_empty());
     assert_eq!(user.convergence.generation.0, 2);
 }
+
+async fn zone_names(world: &World) -> Vec<String> {
+    let zones =
+        world.store.reader().zones(world.root, OwnedFilter::default(), &everything()).await.expect("a list");
+    zones.into_iter().map(|zone| zone.name.to_string()).collect()
+}
+
+fn delete_domain(domain: &[u8]) -> Command {
+    Command::DeleteDomain(npanel_proto::command::DeleteDomain {
+        domain_id: domain.to_vec(),
+        operation_id: OperationId::generate().to_bytes(),
+    })
+}
+
+#[tokio::test]
+async fn a_zone_goes_with_the_domain_it_was_made_for_and_no_other() {
+    let mut world = World::new().await;
+    let acme = world.reseller("acme", None).await;
+    let alice = world.new_account(&acme, "alice", None).await;
+    // Made by hand, before the domain.
+    let by_hand = world.domain(alice, "kept.example.com");
+    let zone = by_hand.zone.clone().expect("a zone");
+    world.accept(by(acme.key), Command::CreateZone(zone)).await;
+    let mut domain = world.domain(alice, "kept.example.com");
+    domain.zone.as_mut().expect("a zone").zone_id = npanel_model::ZoneId::generate().to_bytes();
+    world.accept(by(acme.key), Command::CreateDomain(domain.clone())).await;
+    // Made with its domain; another domain came to live in it.
+    let upper = world.domain(alice, "upper.example.org");
+    world.accept(by(acme.key), Command::CreateDomain(upper.clone())).await;
+    let lower = world.domain(alice, "lower.upper.example.org");
+    world.accept(by(acme.key), Command::CreateDomain(lower.clone())).await;
+    // Made with its domain, and nobody else's.
+    let alone = world.domain(alice, "alone.example.net");
+    world.accept(by(acme.key), Command::CreateDomain(alone.clone())).await;
+    world.observe_all("converged").await;
+
+    for domain in [&domain, &upper, &alone] {
+        world.accept(by(acme.key), delete_domain(&domain.domain_id)).await;
+    }
+    observe_tombstones(&mut world).await;
+    let mut names = zone_names(&world).await;
+    names.sort();
+    assert_eq!(names, ["kept.example.com", "upper.example.org"]);
+}
+
+async fn observe_tombstones(world: &mut World) {
+    let wanted = world.store.reader().wanted_on(world.node).await.expect("a list");
+    let observations = wanted
+        .into_iter()
+        .filter(|object| object.tombstone_seconds.is_some())
+        .map(|object| Observation {
+            node_id: world.node.to_bytes(),
+            kind: object.kind.as_str().into(),
+            object_id: object.id,
+            generation: object.generation.0,
+            state: "removed".into(),
+            ..Observation::default()
+        })
+        .collect();
+    let command = Command::RecordObservations(RecordObservations { observations });
+    world.accept(Who::ControllerId(1), command).await;
+}

@@ -172,3 +172,61 @@ async fn the_same_idempotency_key_does_it_once() {
         world.store.reader().accounts(acme.tenant, Default::default(), &Page { after: None, limit: 9 });
     assert_eq!(accounts.await.expect("a list").len(), 1);
 }
+
+#[tokio::test]
+async fn the_fleets_own_names_are_nobodys() {
+    let mut world = World::new().await;
+    let acme = world.reseller("acme", None).await;
+    let alice = world.new_account(&acme, "alice", None).await;
+    for name in ["ns.example", "n1.ns.example", "a.n1.ns.example"] {
+        let command = Command::CreateDomain(world.domain(alice, name));
+        assert_eq!(world.refuse(by(acme.key), command).await, RefusalCode::NameTaken, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn no_number_in_a_command_stops_a_replica() {
+    let mut world = World::new().await;
+    let acme = world.reseller("acme", None).await;
+    for extreme in [u64::MAX, 1 << 63] {
+        let plan = Command::CreatePlan(npanel_proto::command::CreatePlan {
+            plan_id: npanel_model::PlanId::generate().to_bytes(),
+            tenant_id: acme.tenant.to_bytes(),
+            name: "boom".into(),
+            disk_mb: extreme,
+            domains: Some(extreme),
+            databases: Some(extreme),
+            php_version: "8.2".into(),
+        });
+        assert_eq!(world.refuse(by(acme.key), plan).await, RefusalCode::Invalid);
+        let alice = world.account(&acme, "alice", None).0;
+        let delete = Command::DeleteAccount(DeleteAccount {
+            account_id: alice.to_bytes(),
+            operation_id: OperationId::generate().to_bytes(),
+            retention_seconds: Some(extreme),
+        });
+        assert_eq!(world.refuse(by(acme.key), delete).await, RefusalCode::NotFound);
+    }
+    let live = world.new_account(&acme, "alice", None).await;
+    let delete = Command::DeleteAccount(DeleteAccount {
+        account_id: live.to_bytes(),
+        operation_id: OperationId::generate().to_bytes(),
+        retention_seconds: Some(u64::MAX),
+    });
+    assert_eq!(world.refuse(by(acme.key), delete).await, RefusalCode::Invalid);
+    world.new_account(&acme, "bob", None).await;
+}
+
+#[tokio::test]
+async fn a_plan_is_seen_by_those_it_is_handed_down_to() {
+    let mut world = World::new().await;
+    let (acme, rival) = (world.reseller("acme", None).await, world.reseller("rival", None).await);
+    let plans = async |scope| {
+        let page = Page { after: None, limit: 9 };
+        let found = world.store.reader().plans(scope, Default::default(), &page).await.expect("a list");
+        found.into_iter().map(|plan| plan.id).collect::<Vec<_>>()
+    };
+    assert_eq!(plans(acme.tenant).await, [acme.plan]);
+    assert!(!plans(rival.tenant).await.contains(&acme.plan));
+    assert_eq!(plans(world.root).await.len(), 2);
+}

@@ -118,7 +118,7 @@ impl World {
             tenant_id: tenant.to_bytes(),
             name: "basic".into(),
             disk_mb: 1000,
-            domains: Some(3),
+            domains: Some(5),
             databases: Some(2),
             php_version: "8.2".into(),
         });
