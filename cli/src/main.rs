@@ -13,6 +13,7 @@ mod profile;
 mod resolve;
 mod row;
 mod session;
+mod summary;
 mod waiting;
 
 use std::process::ExitCode;

@@ -17,6 +17,11 @@ fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
+/// What is not known here is not nothing.
+fn known(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "?".to_owned(), |value| value.to_string())
+}
+
 fn joined(values: &[impl ToString]) -> String {
     values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -93,6 +98,6 @@ rows! {
     }
     Controller(this) {
         "ID" => this.id.to_string(), "NAME" => this.name.clone(), "ROLE" => this.role.as_str().to_owned(),
-        "ADDRESS" => this.fleet_address.clone(), "REPLICATED" => or_dash(this.replicated_index),
+        "ADDRESS" => this.fleet_address.clone(), "REPLICATED" => known(this.replicated_index),
     }
 }

@@ -49,7 +49,8 @@ fn summary(operation: &Operation) -> String {
     }
 }
 
-fn told(condition: &Condition) -> String {
+/// What a node says about an object, in one line.
+pub(crate) fn told(condition: &Condition) -> String {
     let reason = if condition.reason.is_empty() { "pending" } else { &condition.reason };
     let object = condition.object_kind.as_deref().map_or_else(String::new, |kind| format!("{kind} on "));
     let text = if condition.message.is_empty() {

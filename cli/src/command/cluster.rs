@@ -1,7 +1,7 @@
 //! `npanel cluster`.
 
 use clap::Subcommand;
-use npanel_sdk_types::ClusterStatus;
+use npanel_sdk_types::{ClusterStatus, Controller};
 
 use crate::{arguments::Format, failure::Failure, output, session::Session};
 
@@ -22,18 +22,69 @@ fn show(status: &ClusterStatus, format: Format) -> Result<(), Failure> {
         return output::object(format, status);
     }
     output::print(&headline(status))?;
-    output::list(format, &status.controllers)
+    output::list(format, &status.controllers)?;
+    footnote(status).map_or(Ok(()), |note| output::print(&note))
+}
+
+/// Why a `?` is in the list.
+fn footnote(status: &ClusterStatus) -> Option<String> {
+    if !status.controllers.iter().any(|controller| controller.replicated_index.is_none()) {
+        return None;
+    }
+    match leader(status) {
+        Some(leader) if leader.id == status.controller_id => {
+            Some("?: the leader has not reached that controller yet".to_owned())
+        }
+        Some(leader) => Some(format!(
+            "?: only the leader knows how far each controller is; ask {} (--api-url)",
+            leader.name
+        )),
+        None => Some("?: only a leader knows how far each controller is".to_owned()),
+    }
+}
+
+fn leader(status: &ClusterStatus) -> Option<&Controller> {
+    status.controllers.iter().find(|controller| Some(controller.id) == status.leader_id)
 }
 
 fn headline(status: &ClusterStatus) -> String {
-    let named = |controller: &&npanel_sdk_types::Controller| Some(controller.id) == status.leader_id;
-    let leader = status
-        .controllers
-        .iter()
-        .find(named)
+    let leader = leader(status)
         .map_or_else(|| "no leader known".to_owned(), |leader| format!("leader {}", leader.name));
     format!(
         "cluster {}: {leader}, term {}, applied {} on controller {}",
         status.cluster_id, status.term, status.applied_index, status.controller_id
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::row::Row;
+
+    fn status(answering: u64, leader: Option<u64>, replicated: Option<u64>) -> ClusterStatus {
+        let controller = |id: u64, role: &str| {
+            json!({"id": id, "name": format!("c{id}"), "fleet_address": "192.0.2.1:8444", "role": role,
+                "replicated_index": replicated})
+        };
+        let status = json!({"cluster_id": "x", "controller_id": answering, "leader_id": leader, "term": 1,
+            "applied_index": 9, "last_log_index": 9,
+            "controllers": [controller(1, "leader"), controller(2, "voter")]});
+        serde_json::from_value(status).expect("a status")
+    }
+
+    #[test]
+    fn a_follower_says_that_only_the_leader_knows() {
+        let asked = status(2, Some(1), None);
+        assert_eq!(asked.controllers[0].cells().last().map(String::as_str), Some("?"));
+        let note = footnote(&asked).expect("a footnote");
+        assert!(note.contains("only the leader") && note.contains("ask c1"), "{note}");
+        assert!(footnote(&status(2, None, None)).expect("a footnote").contains("only a leader"));
+    }
+
+    #[test]
+    fn a_leader_that_knows_everything_adds_nothing() {
+        assert_eq!(footnote(&status(1, Some(1), Some(9))), None);
+    }
 }
