@@ -117,8 +117,7 @@ impl View {
     /// Takes in a node's report. Returns what is to be written down: only what is news, and nothing of objects
     /// that are not wanted on this node or not at that generation.
     pub(crate) fn report(&mut self, node: NodeId, report: &ObjectReport) -> Option<Observation> {
-        // Pending says no more than that the push arrived; every push would cost a log entry.
-        let state = state_name(report.state())?;
+        let state = state_name(report)?;
         let key = key_of(report.object.as_ref())?;
         let object = self.objects.get_mut(&key)?;
         let now = Observed {
@@ -150,12 +149,17 @@ fn inventory_entry((key, object): (&Key, &WantedObject)) -> InventoryEntry {
     }
 }
 
-fn state_name(state: State) -> Option<&'static str> {
-    match state {
+/// Why an object may wait for longer than its turn: worth a place in the log, so that people see it. Other waits
+/// pass within a push, and would cost an entry each.
+const LASTING: &[&str] = &["DeletionsHeld", "ExecutorUnreachable"];
+
+fn state_name(report: &ObjectReport) -> Option<&'static str> {
+    match report.state() {
         State::Converged => Some("converged"),
         State::Failed => Some("failed"),
         State::Retained => Some("retained"),
         State::Removed => Some("removed"),
+        State::Pending if LASTING.contains(&report.reason.as_str()) => Some("pending"),
         State::Unspecified | State::Pending => None,
     }
 }
@@ -254,6 +258,8 @@ mod tests {
         assert_eq!(first.stages, r#"[["render",12]]"#);
         assert!(view.report(node, &report(1, 1, State::Converged)).is_none(), "said twice");
         assert!(view.report(node, &report(1, 2, State::Failed)).is_some());
+        let held = ObjectReport { reason: "DeletionsHeld".into(), ..report(1, 2, State::Pending) };
+        assert!(view.report(node, &held).is_some(), "what waits for people is told to people");
         assert!(view.report(node, &report(1, 1, State::Converged)).is_none(), "an older generation again");
         assert!(view.report(node, &report(1, 3, State::Converged)).is_none(), "nobody asked for it");
         assert!(view.report(node, &report(5, 1, State::Converged)).is_none(), "not on this node");
