@@ -1,10 +1,10 @@
 //! `npanel-controller`: makes, joins and runs a controller.
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{convert::Infallible, io::Write, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
-use npanel_model::Fqdn;
+use npanel_model::{Fqdn, Secret};
 use npanel_pki::BootstrapToken;
 use npanel_server::{config::Config, daemon, openapi};
 
@@ -42,8 +42,8 @@ enum Command {
         file: ConfigFile,
         /// A bootstrap token for the role "controller". Better given as NPANEL_TOKEN: arguments are visible to
         /// every user of the machine.
-        #[arg(long, env = "NPANEL_TOKEN", hide_env_values = true)]
-        token: BootstrapToken,
+        #[arg(long, env = "NPANEL_TOKEN", hide_env_values = true, value_parser = secret)]
+        token: Secret,
         /// The fleet address of a controller.
         #[arg(long, value_name = "HOST:PORT")]
         controller: String,
@@ -55,6 +55,11 @@ enum Command {
     },
     /// Print the API's OpenAPI document.
     Openapi,
+}
+
+/// Parsed only afterwards: an error of the command line would repeat the value.
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -100,6 +105,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
             print(&founded_text(&founded, output))
         }
         Command::Join { file, token, controller } => {
+            let token: BootstrapToken = token.expose().parse()?;
             let config = Config::load(&file.config)?;
             let joined = runtime.block_on(daemon::join(&config, &token, &controller))?;
             print(&format!(

@@ -10,7 +10,11 @@ fn a_token_that_cannot_be_read_is_not_repeated() {
     let given = |in_environment: bool| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_npanel-node"));
         command.env_clear().args(["enroll"]);
-        if in_environment { command.env("NPANEL_TOKEN", WRONG) } else { command.args(["--token", WRONG]) };
+        if in_environment {
+            command.env("NPANEL_TOKEN", WRONG)
+        } else {
+            command.args(["--token", WRONG])
+        };
         command.output().expect("the program starts")
     };
     for output in [given(true), given(false)] {
