@@ -1,0 +1,225 @@
+//! `/etc/npanel/controller.toml`: unknown keys are refused, and every error is reported at once.
+
+mod fields;
+
+use std::{
+    fmt, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use npanel_model::NodeName;
+use rustls::pki_types::ServerName;
+
+use self::fields::Fields;
+
+/// A controller's configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where everything that it keeps is.
+    pub data_directory: PathBuf,
+    /// Its name among the controllers.
+    pub name: NodeName,
+    /// Where the API listens.
+    pub api_listen: SocketAddr,
+    /// The names and addresses that clients reach the API under.
+    pub api_names: Vec<ServerName<'static>>,
+    /// Where controllers and nodes are listened for.
+    pub fleet_listen: SocketAddr,
+    /// Where the other controllers and the nodes reach this one: `HOST:PORT`.
+    pub fleet_advertise: String,
+    /// Where health and metrics are served, without TLS.
+    pub telemetry_listen: SocketAddr,
+    /// How long nodes keep the data of what is deleted. Used by `init`; replicated from then on.
+    pub retention: Duration,
+}
+
+/// A week: long enough to notice that something is missed.
+const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug)]
+pub struct ConfigError {
+    path: PathBuf,
+    problems: Vec<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cannot be used:", self.path.display())?;
+        for problem in &self.problems {
+            write!(f, "\n  - {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads and checks the file.
+    ///
+    /// # Errors
+    /// With every problem that there is.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let problem = |problems| ConfigError { path: path.to_owned(), problems };
+        let text = fs::read_to_string(path).map_err(|error| problem(vec![error.to_string()]))?;
+        Self::parse(&text).map_err(problem)
+    }
+
+    fn parse(text: &str) -> Result<Self, Vec<String>> {
+        // What is not TOML has no fields to look at.
+        let table =
+            text.parse().map_err(|error: toml::de::Error| vec![error.to_string().trim().to_owned()])?;
+        let mut fields = Fields::new(table);
+        let data_directory = fields.text("data_directory", absolute_path);
+        let name = fields.text("name", |text| text.parse::<NodeName>().map_err(|error| error.to_string()));
+        let mut api = fields.section("api");
+        let api_listen = api.text("listen", address);
+        let api_names = api.texts("names", server_name);
+        fields.end_section(api);
+        let mut fleet = fields.section("fleet");
+        let fleet_listen = fleet.text("listen", address);
+        let fleet_advertise = fleet.text("advertise", host_and_port);
+        fields.end_section(fleet);
+        let mut telemetry = fields.section("telemetry");
+        let telemetry_listen = telemetry.text("listen", address);
+        fields.end_section(telemetry);
+        let mut retention = fields.section("retention");
+        let retained = retention.seconds("deleted_data_seconds", RETENTION);
+        fields.end_section(retention);
+        let problems = fields.end();
+        let required = (data_directory, name, api_listen, fleet_listen, fleet_advertise, telemetry_listen);
+        match (required, retained) {
+            (
+                (
+                    Some(data_directory),
+                    Some(name),
+                    Some(api_listen),
+                    Some(fleet_listen),
+                    Some(fleet_advertise),
+                    Some(telemetry_listen),
+                ),
+                Some(retention),
+            ) if problems.is_empty() => Ok(Self {
+                data_directory,
+                name,
+                api_listen,
+                api_names,
+                fleet_listen,
+                fleet_advertise,
+                telemetry_listen,
+                retention,
+            }),
+            _ => Err(problems),
+        }
+    }
+}
+
+fn absolute_path(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() { Ok(path) } else { Err(format!("an absolute path is expected (got {text:?})")) }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("ADDRESS:PORT is expected (got {text:?})"))
+}
+
+fn server_name(text: &str) -> Result<ServerName<'static>, String> {
+    ServerName::try_from(text.to_owned())
+        .map_err(|_| format!("a host name or IP address is expected (got {text:?})"))
+}
+
+fn host_and_port(text: &str) -> Result<String, String> {
+    let is_one = text.rsplit_once(':').is_some_and(|(host, port)| {
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        ServerName::try_from(host).is_ok() && port.parse::<u16>().is_ok_and(|port| port != 0)
+    });
+    if is_one { Ok(text.to_owned()) } else { Err(format!("HOST:PORT is expected (got {text:?})")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        data_directory = "/var/lib/npanel"
+        name = "c1"
+        [api]
+        listen = "0.0.0.0:8443"
+        names = ["c1.example.net", "10.88.0.1"]
+        [fleet]
+        listen = "0.0.0.0:8444"
+        advertise = "10.88.0.1:8444"
+        [telemetry]
+        listen = "127.0.0.1:9470"
+    "#;
+
+    #[test]
+    fn the_documented_file_is_accepted() {
+        let config = Config::parse(GOOD).expect("a good configuration");
+        assert_eq!(config.retention, Duration::from_secs(604_800));
+    }
+
+    #[test]
+    fn every_error_is_reported_at_once() {
+        let bad = GOOD
+            .replace("c1\"\n", "C 1\"\n")
+            .replace("0.0.0.0:8443", "nowhere")
+            .replace("10.88.0.1:8444", "x");
+        let problems = Config::parse(&bad).expect_err("three errors");
+        assert_eq!(problems.len(), 3, "{problems:?}");
+    }
+
+    #[test]
+    fn unknown_keys_are_all_named() {
+        let bad = format!("colour = 1\n{GOOD}\n speed = 3\n[extra]\nx = 1\n");
+        let mut problems = Config::parse(&bad).expect_err("unknown keys");
+        problems.sort();
+        assert_eq!(problems, ["colour: unknown key", "extra: unknown key", "telemetry.speed: unknown key"]);
+    }
+
+    #[test]
+    fn what_is_missing_of_a_wrong_type_and_unknown_is_reported_together() {
+        let bad = r#"
+            name = 7
+            colour = "red"
+            retention = 3
+            [api]
+            names = ["c1.example.net", 5, "-"]
+            port = 8443
+            [fleet]
+            listen = "nowhere"
+        "#;
+        let mut problems = Config::parse(bad).expect_err("many errors");
+        problems.sort();
+        assert_eq!(
+            problems,
+            [
+                "api.listen: missing",
+                "api.names: a host name or IP address is expected (got \"-\")",
+                "api.names: a string is expected (got integer)",
+                "api.port: unknown key",
+                "colour: unknown key",
+                "data_directory: missing",
+                "fleet.advertise: missing",
+                "fleet.listen: ADDRESS:PORT is expected (got \"nowhere\")",
+                "name: a string is expected (got integer)",
+                "retention: a table is expected (got integer)",
+                "telemetry.listen: missing",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_time_is_a_whole_number_of_seconds() {
+        for value in ["-1", "1.5", "\"7d\""] {
+            let bad = format!("{GOOD}\n[retention]\ndeleted_data_seconds = {value}\n");
+            let problems = Config::parse(&bad).expect_err("not a time");
+            assert!(problems[0].starts_with("retention.deleted_data_seconds: "), "{problems:?}");
+        }
+        let good = format!("{GOOD}\n[retention]\ndeleted_data_seconds = 60\n");
+        assert_eq!(Config::parse(&good).expect("a minute").retention, Duration::from_secs(60));
+    }
+}
