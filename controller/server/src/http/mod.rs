@@ -2,7 +2,7 @@
 //!
 //! What runs inside: [`serve`] accepts connections, each in a task of its own, until it is told to stop; then
 //! it lets requests at work finish. A request passes, from outside in: its context (request id, trace span,
-//! metrics, problems), the body limit, the deadline, the gate (`auth`), its handler. Handlers keep nothing.
+//! metrics, problems), the reading of what is left of its body, the body limit, the deadline, the gate (`auth`), its handler. Handlers keep nothing.
 
 mod accounts;
 mod answer;
@@ -27,6 +27,7 @@ mod router;
 mod serve;
 mod tenants;
 mod tokens;
+mod unread;
 mod zones;
 
 pub use app::{NodePresence, Presence, Services};

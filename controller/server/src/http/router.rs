@@ -15,7 +15,7 @@ use super::{
     body::MAX_BYTES,
     cluster, context, database_users, databases, domains, nodes, operations, plans,
     problem::Failure,
-    record_sets, tenants, tokens, zones,
+    record_sets, tenants, tokens, unread, zones,
 };
 use crate::{
     auth::{Gate, RouteActions, authorise},
@@ -59,6 +59,7 @@ pub fn router(services: Services) -> Router {
         .layer(middleware::from_fn(context::deadline))
         .layer(DefaultBodyLimit::max(MAX_BYTES))
         .layer(RequestBodyLimitLayer::new(MAX_BYTES))
+        .layer(middleware::from_fn(unread::read_rest))
         .layer(CatchPanicLayer::custom(context::panicked))
         .layer(middleware::from_fn_with_state(metrics, context::context))
         .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))

@@ -1,7 +1,21 @@
 //! The API over TLS, as the client library sees it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use bytes::Bytes;
+use futures::StreamExt;
+use http::Method;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use npanel_client::{Client, Config, Error, Wait, Waited};
 use npanel_model::{Action, ControllerId, Limit, Megabytes, Secret, Timestamp};
 use npanel_pki::{CertificateAuthority, ClusterId, Credentials, Identity, PrivateKey, Serial, tls};
@@ -9,13 +23,15 @@ use npanel_sdk_types::{
     Account, CreateAccount, CreatePlan, CreateTenant, Domain, OperationStatus, Plan, Status, Tenant,
 };
 use npanel_server::http::{router, serve};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::oneshot,
     task::JoinHandle,
 };
+use tokio_rustls::TlsConnector;
 
-use crate::support::Fleet;
+use crate::support::{Fleet, JSON};
 
 struct Served {
     fleet: Arc<Fleet>,
@@ -147,6 +163,52 @@ async fn a_client_that_says_nothing_holds_nobody_up() {
         silent.push(TcpStream::connect(served.address).await.expect("a connection"));
     }
     served.client().cluster_status().await.expect("a status");
+}
+
+/// An HTTP/2 connection, and what sends on it.
+async fn http2<B>(served: &Served) -> hyper::client::conn::http2::SendRequest<B>
+where
+    B: hyper::body::Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+{
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(&served.ca).expect("a certificate")).expect("a root");
+    let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let stream = TcpStream::connect(served.address).await.expect("a connection");
+    let name = "127.0.0.1".try_into().expect("a name");
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a handshake");
+    let (send, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("h2");
+    tokio::spawn(connection);
+    send
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_read_to_its_end_and_then_answered_over_http2() {
+    let served = Served::new().await;
+    let mut connection = http2(&served).await;
+    for declared in [false, true] {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counted = sent.clone();
+        let pieces = futures::stream::iter(vec![Bytes::from(vec![b' '; 16 * 1024]); 192]).map(move |piece| {
+            counted.fetch_add(piece.len(), Ordering::Relaxed);
+            Ok(Frame::data(piece))
+        });
+        let mut request = Fleet::request(Method::POST, "/v1/plans", &served.fleet.admin)
+            .uri(format!("https://{}/v1/plans", served.address))
+            .header("content-type", JSON);
+        if declared {
+            request = request.header("content-length", 192 * 16 * 1024);
+        }
+        let request = request.body(StreamBody::new(pieces)).expect("a request");
+        let response = connection.send_request(request).await.expect("an answer");
+        assert_eq!(response.status(), 413);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let body = response.into_body().collect().await.expect("a body, and no reset").to_bytes();
+        let problem: npanel_sdk_types::Problem = serde_json::from_slice(&body).expect("a problem");
+        assert_eq!(problem.code, "body_too_large");
+        assert_eq!(sent.load(Ordering::Relaxed), 192 * 16 * 1024, "the client was cut off");
+    }
 }
 
 #[tokio::test]
