@@ -13,7 +13,8 @@ pub struct CreateDatabase {
     /// The account that it belongs to.
     #[schema(value_type = String, format = "uuid")]
     pub account_id: AccountId,
-    /// Its own name: 1 to 40 of a-z, 0-9 and `_`. The account's user name and `_` are put before it.
+    /// Its own name: 1 to 40 of a-z, 0-9 and `_`. The account's user name and `_` are put before it;
+    /// it does not begin with them.
     #[schema(example = "shop")]
     pub name: String,
 }

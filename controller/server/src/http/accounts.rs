@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use npanel_model::{AccountId, OperationId};
+use npanel_model::{AccountId, OperationId, Username};
 use npanel_proto::command::{self, envelope::Command};
 use npanel_sdk_types::{
     Account, Assignment, AssignmentState, CreateAccount, Operation, Page, PlacementReport,
@@ -21,6 +21,7 @@ use super::{
     convergence::convergence,
     domains,
     problem::Failure,
+    public_suffix,
     query::{Query, WaitQuery, list_query},
 };
 use crate::auth::Caller;
@@ -72,6 +73,15 @@ pub(super) async fn row(app: &App, caller: &Caller, id: AccountId) -> Result<npa
     app.find("account", || app.reader().account(caller.tenant_id, id)).await
 }
 
+/// Refuses a database's or database user's own name that has the account's prefix on it: it would be there twice.
+pub(super) fn refuse_prefix(account: &Username, name: &str) -> Result<(), Failure> {
+    if !name.starts_with(&format!("{account}_")) {
+        return Ok(());
+    }
+    let detail = format!("{account}_ is put before the name: give the name without it (got {name:?})");
+    Err(Failure::invalid("name", detail))
+}
+
 async fn read(app: &App, caller: &Caller, id: AccountId) -> Result<Account, Failure> {
     let mut account = shown(row(app, caller, id).await?);
     let operation = app.reader().operation(caller.tenant_id, account.convergence.operation_id).await?;
@@ -101,6 +111,9 @@ async fn create(
 ) -> Result<Response, Failure> {
     if value.domain.is_none() && value.document_root.is_some() {
         return Err(Failure::invalid("document_root", "a document root is a domain's; there is no domain"));
+    }
+    if let Some(name) = &value.domain {
+        public_suffix::refuse("domain", name)?;
     }
     let (account_id, operation_id) = (AccountId::generate(), OperationId::generate());
     let domain = value

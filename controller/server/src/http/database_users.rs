@@ -85,6 +85,7 @@ async fn create(
     Body { value, bytes }: Body<CreateDatabaseUser>,
 ) -> Result<Response, Failure> {
     let account = accounts::row(&app, &asked.caller, value.account_id).await?;
+    accounts::refuse_prefix(&account.username, &value.name)?;
     let name = DatabaseUserName::of_account(&account.username, &value.name)
         .map_err(|error| Failure::invalid("name", error.to_string()))?;
     let generated = match &value.password {

@@ -64,6 +64,7 @@ async fn create(
     Body { value, bytes }: Body<CreateDatabase>,
 ) -> Result<Response, Failure> {
     let account = accounts::row(&app, &asked.caller, value.account_id).await?;
+    accounts::refuse_prefix(&account.username, &value.name)?;
     let name = DatabaseName::of_account(&account.username, &value.name)
         .map_err(|error| Failure::invalid("name", error.to_string()))?;
     let command = command::CreateDatabase {

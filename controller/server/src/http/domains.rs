@@ -18,6 +18,7 @@ use super::{
     body::Body,
     convergence::convergence,
     problem::Failure,
+    public_suffix,
     query::{Query, WaitQuery, list_query},
 };
 use crate::auth::Caller;
@@ -97,6 +98,7 @@ async fn create(
     Query(wait): Query<WaitQuery>,
     Body { value, bytes }: Body<CreateDomain>,
 ) -> Result<Response, Failure> {
+    public_suffix::refuse("name", &value.name)?;
     let operation = OperationId::generate();
     let command = command(value.account_id, value.name, value.document_root, value.create_zone, operation);
     let accepted = app.propose(&asked, &bytes, Command::CreateDomain(command)).await?;

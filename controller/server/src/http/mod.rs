@@ -21,6 +21,7 @@ mod operations;
 mod password;
 mod plans;
 mod problem;
+mod public_suffix;
 mod query;
 mod record_sets;
 mod router;

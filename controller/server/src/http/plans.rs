@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use npanel_model::PlanId;
+use npanel_model::{Megabytes, PlanId};
 use npanel_proto::command::{self, envelope::Command};
 use npanel_sdk_types::{CreatePlan, Page, Plan};
 use npanel_state::PlanFilter;
@@ -62,6 +62,9 @@ async fn create(
     asked: Asked,
     Body { value, bytes }: Body<CreatePlan>,
 ) -> Result<Response, Failure> {
+    if value.disk_mb == Megabytes(0) {
+        return Err(Failure::invalid("disk_mb", "an account needs disk space: at least 1 (got 0)"));
+    }
     let command = command::CreatePlan {
         plan_id: PlanId::generate().to_bytes(),
         tenant_id: value.tenant_id.unwrap_or(asked.caller.tenant_id).to_bytes(),

@@ -19,6 +19,7 @@ use super::{
     convergence::convergence,
     domains,
     problem::Failure,
+    public_suffix,
     query::{Query, WaitQuery, list_query},
 };
 use crate::auth::Caller;
@@ -72,6 +73,7 @@ async fn create(
     Query(wait): Query<WaitQuery>,
     Body { value, bytes }: Body<CreateZone>,
 ) -> Result<Response, Failure> {
+    public_suffix::refuse("name", &value.name)?;
     let command = domains::zone(value.account_id, &value.name, OperationId::generate());
     let accepted = app.propose(&asked, &bytes, Command::CreateZone(command)).await?;
     let id = made(&accepted, ZoneId::from_bytes)?;

@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::{Method, Request};
 use serde_json::{Value, json};
 
-use crate::support::{Fleet, JSON};
+use crate::support::{Fleet, JSON, id};
 
 const PLAN: &str = r#"{"name":"basic","disk_mb":1,"php_version":"8.2"}"#;
 
@@ -60,6 +60,46 @@ async fn hostile_values_are_refused_where_they_enter() {
         assert_eq!(answer.problem(422, "invalid_body").as_deref(), Some("document_root"));
     }
     assert_eq!(fleet.agreement.log.lock().await.len(), before, "something was proposed");
+}
+
+#[tokio::test]
+async fn a_public_suffix_is_nobodys_domain_and_nobodys_zone() {
+    let fleet = Fleet::new().await;
+    let of = fleet.reseller("acme").await;
+    let answer = fleet.account(&of, "alice", Some("co.uk")).await;
+    assert_eq!(answer.problem(422, "invalid").as_deref(), Some("domain"));
+    let account = id(&fleet.account(&of, "alice", Some("example.co.uk")).await);
+    for path in ["/v1/domains", "/v1/zones"] {
+        let body = json!({"account_id": account, "name": "Co.Uk."});
+        let answer = fleet.post(path, &of.key, &body).await;
+        assert_eq!(answer.problem(422, "invalid").as_deref(), Some("name"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_with_the_accounts_prefix_on_it_is_not_prefixed_again() {
+    let fleet = Fleet::new().await;
+    let of = fleet.reseller("acme").await;
+    let account = id(&fleet.account(&of, "alice", None).await);
+    for path in ["/v1/databases", "/v1/database-users"] {
+        for name in ["alice_shop", "alice_"] {
+            let answer = fleet.post(path, &of.key, &json!({"account_id": account, "name": name})).await;
+            assert_eq!(answer.problem(422, "invalid").as_deref(), Some("name"), "{path} {name}");
+        }
+        let made = fleet.post(path, &of.key, &json!({"account_id": account, "name": "aliceshop"})).await;
+        assert_eq!(made.expect(201)["name"], "alice_aliceshop");
+    }
+}
+
+#[tokio::test]
+async fn a_plan_gives_some_disk_space_and_no_more_than_there_can_be() {
+    let fleet = Fleet::new().await;
+    let plan = |disk: u64| json!({"name": "basic", "disk_mb": disk, "php_version": "8.2"});
+    let nothing = fleet.post("/v1/plans", &fleet.admin, &plan(0)).await;
+    assert_eq!(nothing.problem(422, "invalid").as_deref(), Some("disk_mb"));
+    let beyond = fleet.post("/v1/plans", &fleet.admin, &plan((1 << 40) + 1)).await;
+    assert_eq!(beyond.problem(422, "invalid_body").as_deref(), Some("disk_mb"));
+    fleet.post("/v1/plans", &fleet.admin, &plan(1 << 40)).await.expect(201);
 }
 
 #[tokio::test]
