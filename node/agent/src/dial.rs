@@ -107,11 +107,24 @@ impl Dialler {
     /// Never ends before `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let mut retry = Retry::new(format!("{} {}", self.name, self.endpoint));
+        self.metrics.connection(&self.endpoint, false);
+        let mut told = false;
         while !stop.is_cancelled() {
-            let begun = Instant::now();
-            self.connect_and_serve(&stop).await;
-            if begun.elapsed() >= LASTED {
-                retry.succeeded();
+            let dialled = tokio::select! {
+                dialled = self.connect() => dialled,
+                () = stop.cancelled() => return,
+            };
+            match dialled {
+                Ok((stream, peer)) => {
+                    told = false;
+                    if self.serve_and_tell(stream, peer, &stop).await >= LASTED {
+                        retry.succeeded();
+                    }
+                }
+                Err(error) => {
+                    self.tell(&error, told);
+                    told = true;
+                }
             }
             tokio::select! {
                 () = sleep(retry.wait()) => {}
@@ -120,33 +133,37 @@ impl Dialler {
         }
     }
 
-    async fn connect_and_serve(&self, stop: &CancellationToken) {
+    /// A controller that stays away is worth one warning.
+    fn tell(&self, error: &DialError, told: bool) {
+        let (controller, error) = (self.endpoint.as_str(), error as &dyn std::error::Error);
+        if told {
+            tracing::debug!(controller, error, "still no connection");
+        } else {
+            tracing::warn!(controller, error, "no connection; dialling on");
+        }
+    }
+
+    /// Returns how long the connection lasted.
+    async fn serve_and_tell(
+        &self,
+        stream: TlsStream<TcpStream>,
+        peer: SpiffeId,
+        stop: &CancellationToken,
+    ) -> Duration {
         let controller = self.endpoint.as_str();
-        let dialled = tokio::select! {
-            dialled = self.connect() => dialled,
-            () = stop.cancelled() => return,
-        };
-        match dialled {
-            Ok((stream, peer)) => {
-                tracing::info!(controller, %peer, "connected");
-                self.metrics.connection(&self.endpoint, true);
-                let ended = self.serve(stream, stop).await;
-                self.metrics.connection(&self.endpoint, false);
-                match ended {
-                    Ok(()) => tracing::info!(controller, "the connection ended"),
-                    Err(error) => {
-                        tracing::warn!(
-                            controller,
-                            error = &error as &dyn std::error::Error,
-                            "the connection broke"
-                        );
-                    }
-                }
-            }
+        let begun = Instant::now();
+        tracing::info!(controller, %peer, "connected");
+        self.metrics.connection(&self.endpoint, true);
+        let ended = self.serve(stream, stop).await;
+        self.metrics.connection(&self.endpoint, false);
+        match ended {
+            Ok(()) => tracing::info!(controller, "the connection ended"),
             Err(error) => {
-                tracing::warn!(controller, error = &error as &dyn std::error::Error, "no connection");
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(controller, error, "the connection broke");
             }
         }
+        begun.elapsed()
     }
 
     async fn connect(&self) -> Result<(TlsStream<TcpStream>, SpiffeId), DialError> {

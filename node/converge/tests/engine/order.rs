@@ -24,7 +24,7 @@ async fn an_account_comes_before_its_sites() {
 async fn a_site_waits_for_an_account_that_comes_later() {
     let node = Node::boot();
     let site = site(1, "example.com");
-    node.push(&[site.clone()]);
+    node.push(std::slice::from_ref(&site));
     let waits = node.until(key(&site), |report| format!("{report:?}").contains("WaitsForAccount")).await;
     assert_eq!(waits.state.word(), "pending");
     node.push(&[account(1, 1)]);
