@@ -5,7 +5,7 @@ use npanel_e2e::World;
 use npanel_fleet::Finished;
 
 /// Tries to enrol one more node from a directory of its own on `n1`.
-fn enroll(world: &World, name: &str, token: &str) -> Result<Finished> {
+pub(crate) fn enroll(world: &World, name: &str, token: &str) -> Result<Finished> {
     let directory = format!("/var/lib/{name}");
     let configuration = format!(
         "data_directory = \"{directory}/data\"\nname = \"{name}\"\naddress = \"10.88.0.99\"\n\
@@ -22,7 +22,7 @@ fn token(world: &World, role: &str) -> Result<String> {
     Ok(made["token"].as_str().context("no token in the answer")?.to_owned())
 }
 
-fn refused(finished: &Finished, reason: &str) -> Result<()> {
+pub(crate) fn refused(finished: &Finished, reason: &str) -> Result<()> {
     ensure!(!finished.status.success() && finished.stderr.contains(reason), "not refused: {finished:?}");
     Ok(())
 }

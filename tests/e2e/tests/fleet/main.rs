@@ -36,6 +36,18 @@ scenarios! {
         a_neighbours_database_cannot_be_reached,
         a_neighbours_processes_are_not_seen,
         a_crooked_host_or_tls_name_reaches_no_other_site;
+    apart:
+        temporary_files_are_an_accounts_own,
+        shared_memory_is_an_accounts_own,
+        a_neighbours_file_cannot_be_hard_linked;
+    local_ports:
+        the_clouds_credentials_are_refused_at_once,
+        the_nodes_own_ports_cannot_be_reached,
+        the_nodes_own_sockets_cannot_be_reached,
+        nobody_answers_in_the_place_of_a_stopped_service;
+    crash_loop: a_crash_loop_harms_only_its_own_site_which_comes_back;
+    malformed: no_field_takes_text_that_means_something_elsewhere, no_path_takes_an_id_that_is_none;
+    expiry: an_expired_token_admits_nobody;
     leader: no_acknowledged_account_is_lost_or_doubled_when_the_leader_is_killed;
     without_controllers: a_node_restarted_with_every_controller_down_serves_its_last_intent;
 }

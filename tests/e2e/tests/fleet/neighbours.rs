@@ -3,16 +3,16 @@
 use anyhow::{Context, Result, ensure};
 use npanel_e2e::{Site, SiteDatabase, World};
 
-const SECRET: &str = "only-for-b";
+pub(crate) const SECRET: &str = "only-for-b";
 
-struct Pair {
-    a: Site,
-    b: Site,
+pub(crate) struct Pair {
+    pub(crate) a: Site,
+    pub(crate) b: Site,
     database: SiteDatabase,
 }
 
 /// Hosts accounts until two of them share a node; the second has a secret page and a database.
-fn pair(world: &World, tag: &str) -> Result<Pair> {
+pub(crate) fn pair(world: &World, tag: &str) -> Result<Pair> {
     let mut hosted: Vec<Site> = Vec::new();
     for number in 0..5 {
         let site = world.host(&format!("{tag}{number}"), &format!("{tag}{number}.example"))?;
