@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use npanel_host::{Attributes, Directory, OsProfile, Owner, Stages, Systemd, blocking};
-use sqlx::raw_sql;
+use sqlx::{Row, raw_sql};
 
 use super::Mariadb;
 use crate::ServiceError;
@@ -39,9 +39,20 @@ impl Mariadb {
             systemd.start(os.mariadb_unit, START).await?;
             changed = true;
         }
+        if self.has_a_port().await? {
+            systemd.restart(os.mariadb_unit, START).await?;
+            changed = true;
+        }
         stages.enter("mariadb-verify");
         // The same as in the file, without a restart.
         raw_sql("SET GLOBAL local_infile = 0").execute(self.pool()).await?;
         Ok(changed)
+    }
+
+    /// Whether the server still listens on a port, as it did before it read the file.
+    async fn has_a_port(&self) -> Result<bool, ServiceError> {
+        let row = raw_sql("SELECT @@GLOBAL.skip_networking AS closed").fetch_one(self.pool()).await?;
+        let closed: i64 = row.try_get("closed")?;
+        Ok(closed == 0)
     }
 }
