@@ -11,13 +11,21 @@ fn position(texts: &[String], text: &str) -> usize {
     texts.iter().position(|one| one == text).unwrap_or_else(|| panic!("no {text} in {texts:?}"))
 }
 
+/// Each operation was asked for once; the earlier one is slow, which is a second.
+fn begins_after_the_end_of(node: &Node, later: &str, earlier: &str) {
+    let (later, earlier) = (node.fake.of(later), node.fake.of(earlier));
+    assert_eq!((later.len(), earlier.len()), (1, 1));
+    assert!(later[0].begun >= earlier[0].begun + Duration::from_secs(1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_account_comes_before_its_sites() {
     let node = Node::boot();
     let both = [site(1, "example.com"), account(1, 1)];
+    node.fake.slow("account u1 8.1");
     node.push(&both);
     node.converged(&both).await;
-    assert_eq!(node.fake.texts(), ["account u1 8.1", "site example.com"]);
+    begins_after_the_end_of(&node, "site example.com", "account u1 8.1");
 }
 
 #[tokio::test(start_paused = true)]
@@ -35,9 +43,10 @@ async fn a_site_waits_for_an_account_that_comes_later() {
 async fn a_database_comes_before_the_users_with_rights_on_it() {
     let node = Node::boot();
     let both = [database_user(1), database(1)];
+    node.fake.slow("database acme_d1");
     node.push(&both);
     node.converged(&both).await;
-    assert_eq!(node.fake.texts(), ["database acme_d1", "user acme_u1"]);
+    begins_after_the_end_of(&node, "user acme_u1", "database acme_d1");
 }
 
 #[tokio::test(start_paused = true)]

@@ -163,6 +163,23 @@ fn the_progress_of_a_superseded_removal_is_not_noted() {
     let noted = place.ledger.note_removal(key, Generation(2), Progress::Removed { since: now() });
     assert_eq!(noted.expect("no fault of the disk"), None);
     assert!(!place.ledger.entry(key).expect("an entry").is_tombstone());
+    place.offer(&tombstone(1, 1, 4, 0));
+    let noted = place.ledger.note_removal(key, Generation(2), Progress::Removed { since: now() });
+    assert_eq!(noted.expect("no fault of the disk"), None);
+    assert!(!place.ledger.entry(key).expect("an entry").is_removed());
+}
+
+#[test]
+fn what_comes_back_does_not_get_a_name_that_another_has_taken_meanwhile() {
+    let place = place();
+    place.offer(&site(1, "example.com"));
+    place.offer(&tombstone(2, 1, 2, 0));
+    let key = parsed(&site(1, "example.com")).key;
+    place.ledger.note_removal(key, Generation(2), Progress::Removed { since: now() }).expect("noted");
+    assert_eq!(place.offer(&site(2, "example.com")), Verdict::Accepted);
+    let mut back = site(1, "example.com");
+    back.generation = 3;
+    assert!(matches!(refused(&place.offer(&back)), Refusal::NameTaken(_)));
 }
 
 #[test]
