@@ -25,6 +25,7 @@ mod operation_id;
 mod plan;
 mod report;
 mod step;
+mod worker;
 
 pub use engine::{Clock, Engine, Handle, Settings};
 pub use executor::Executor;

@@ -32,6 +32,9 @@ pub struct Report {
 /// What has become of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
+    /// Not looked at since the daemon started. Watchers are not told: what they heard before stands until
+    /// something else turns out.
+    Unproven,
     /// Not carried out yet.
     Pending {
         /// What it waits for, as a stable word.
@@ -58,6 +61,7 @@ impl State {
     /// The state in one word, for metrics.
     pub fn word(&self) -> &'static str {
         match self {
+            Self::Unproven => "unproven",
             Self::Pending { .. } => "pending",
             Self::Converged => "converged",
             Self::Failed { .. } => "failed",
@@ -68,6 +72,7 @@ impl State {
 
     fn to_proto(&self) -> (object_report::State, String, String) {
         match self {
+            Self::Unproven => (object_report::State::Pending, "Unproven".to_owned(), String::new()),
             Self::Pending { reason, message } => {
                 (object_report::State::Pending, (*reason).to_owned(), message.clone())
             }
@@ -116,7 +121,7 @@ impl Default for Reports {
 /// Everything now, and each change from then on.
 #[derive(Debug)]
 pub struct Watch {
-    /// The newest report of every object.
+    /// The newest report of every object of which something is known.
     pub now: Vec<Report>,
     /// What changes after that. A watcher that lags behind asks for everything again.
     pub changes: broadcast::Receiver<Report>,
@@ -130,12 +135,13 @@ impl Reports {
     /// Begins to watch: no change falls between the two halves of the answer.
     pub fn watch(&self) -> Watch {
         let newest = self.newest();
-        Watch { now: newest.values().cloned().collect(), changes: self.changes.subscribe() }
+        let known = newest.values().filter(|report| report.state != State::Unproven);
+        Watch { now: known.cloned().collect(), changes: self.changes.subscribe() }
     }
 
     /// Tells the watchers once more what is known of an object: its controller seems to have missed it.
     pub fn repeat(&self, key: ObjectKey) {
-        if let Some(report) = self.newest().get(&key) {
+        if let Some(report) = self.newest().get(&key).filter(|report| report.state != State::Unproven) {
             // No receiver is no fault: nobody watches at the moment.
             drop(self.changes.send(report.clone()));
         }
@@ -158,6 +164,8 @@ impl Reports {
             return;
         }
         newest.insert(report.key, report.clone());
-        drop(self.changes.send(report));
+        if report.state != State::Unproven {
+            drop(self.changes.send(report));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The ledger itself.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -11,9 +11,7 @@ use npanel_proto::node::InventoryEntry;
 
 use crate::{
     Content, Entry, Fence, Name, ObjectKey, Offer, Progress, Quarantined, Removal, StaleFence, StoreError,
-    Verdict, Wish,
-    rules::{Judgement, judge},
-    store::Store,
+    Verdict, batch::Batch, store::Store,
 };
 
 /// The durable record of what is wanted on this node. See the crate's documentation for its rules.
@@ -27,11 +25,11 @@ pub struct Ledger {
 /// round, a write that failed half-way may have put files in place that are not here; they hold what a leader
 /// really asked for, were not acknowledged, and come again.
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     store: Store,
-    entries: BTreeMap<ObjectKey, Arc<Entry>>,
+    pub(crate) entries: BTreeMap<ObjectKey, Arc<Entry>>,
     /// Who has which name.
-    names: HashMap<Name, ObjectKey>,
+    pub(crate) names: HashMap<Name, ObjectKey>,
     fence: Fence,
     /// Of the entries as they are; none after a change, until it is asked for.
     digest: Option<[u8; 32]>,
@@ -235,54 +233,4 @@ impl Inner {
         };
         entries.map(entry).collect()
     }
-}
-
-/// What would be taken of a batch, before any of it is written.
-#[derive(Default)]
-struct Batch {
-    verdicts: Vec<Verdict>,
-    taken: BTreeMap<ObjectKey, Entry>,
-    names: HashMap<Name, ObjectKey>,
-}
-
-impl Batch {
-    fn of(inner: &Inner, offers: &[Offer], fence: Fence, now: Timestamp) -> Self {
-        let leaving = leaving(inner, offers, fence, now);
-        let mut batch = Self::default();
-        for offer in offers {
-            let holder = batch.holder(inner, offer).filter(|holder| !leaving.contains(holder));
-            let current = batch.taken.get(&offer.key).or(inner.entries.get(&offer.key).map(Arc::as_ref));
-            let verdict = match judge(current, holder, offer, fence, now) {
-                Judgement::Take(entry) => batch.take(offer.key, entry),
-                Judgement::Keep => Verdict::Unchanged,
-                Judgement::Refuse(refusal) => Verdict::Refused(refusal),
-            };
-            batch.verdicts.push(verdict);
-        }
-        batch
-    }
-
-    fn take(&mut self, key: ObjectKey, entry: Entry) -> Verdict {
-        if let Some(name) = entry.holds() {
-            self.names.insert(name, key);
-        }
-        self.taken.insert(key, entry);
-        Verdict::Accepted
-    }
-
-    fn holder(&self, inner: &Inner, offer: &Offer) -> Option<ObjectKey> {
-        let Wish::Have(intent) = &offer.wish else { return None };
-        let name = intent.name();
-        let holder = self.names.get(&name).or(inner.names.get(&name)).copied();
-        holder.filter(|holder| *holder != offer.key)
-    }
-}
-
-/// Who gives a name free anywhere in the batch: its order says nothing about who follows whom.
-fn leaving(inner: &Inner, offers: &[Offer], fence: Fence, now: Timestamp) -> HashSet<ObjectKey> {
-    let goes = |offer: &&Offer| {
-        let current = inner.entries.get(&offer.key).map(Arc::as_ref);
-        offer.frees_name() && !matches!(judge(current, None, offer, fence, now), Judgement::Refuse(_))
-    };
-    offers.iter().filter(goes).map(|offer| offer.key).collect()
 }

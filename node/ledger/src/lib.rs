@@ -14,6 +14,7 @@
 //! On disk: one file per object in `objects/`, the fence in `fence`, unreadable files in `quarantine/`. They
 //! hold secrets: directories are 0700, files 0600.
 
+mod batch;
 mod entry;
 mod fence;
 mod intent;

@@ -5,6 +5,7 @@ mod graph;
 mod obstacle;
 mod outcome;
 mod planner;
+mod told;
 mod track;
 
 pub(crate) use due::Lane;

@@ -61,7 +61,7 @@ impl Planner {
         // With no entry, a newer generation is in the ledger and about to be learnt.
         let (Subject::Object(key), Some(entry)) = (subject, entry) else { return };
         self.went_well(subject);
-        self.put(key, entry, stages, now);
+        self.put(key, entry, Lane::Fresh, stages, now);
         // The next step: the purge, when its time has come; or nothing.
         self.queue_in(subject, Lane::Fresh, now, std::time::Duration::ZERO);
     }

@@ -54,3 +54,19 @@ async fn an_intent_that_was_accepted_just_before_the_end_is_carried_out() {
     let node = node.restart().await;
     node.converged(&[account(1, 1)]).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_nothing_is_said_until_something_is_known() {
+    let node = Node::boot();
+    node.push(&[zone(1), zone(2)]);
+    node.converged(&[zone(1), zone(2)]).await;
+    let node = node.restart().await;
+    node.fake.fail("zone z2.example.com", "check", true);
+    let mut watch = node.reports.watch();
+    assert!(watch.now.is_empty());
+    node.converged(&[zone(1)]).await;
+    node.state(key(&zone(2)), "failed").await;
+    while let Ok(report) = watch.changes.try_recv() {
+        assert_ne!(report.state.word(), "pending", "{report:?}");
+    }
+}
