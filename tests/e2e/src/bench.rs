@@ -25,6 +25,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn main() -> Result<()> {
+    // An error means that one is installed already.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let world = World::boot("bench")?;
     let addresses = addresses(&world)?;
     let mut rows = Rows::default();
