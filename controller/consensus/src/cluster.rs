@@ -201,11 +201,6 @@ impl Cluster {
         trigger.purge_log(applied).await.map_err(|error| failed(&error))
     }
 
-    /// Whether the consensus library still runs; after a failure of the disk it does not.
-    pub fn is_running(&self) -> bool {
-        self.inner.raft.metrics().borrow().running_state.is_ok()
-    }
-
     pub(crate) fn raft(&self) -> &Raft {
         &self.inner.raft
     }

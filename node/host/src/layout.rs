@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use npanel_model::{DocumentRoot, Fqdn, Uid, Username};
+use npanel_model::{DocumentRoot, Uid, Username};
 
 /// The paths of a node. Everything here belongs to root; what a tenant owns lies beneath its home.
 #[derive(Debug, Clone, Copy)]
@@ -47,10 +47,5 @@ impl Layout {
     /// The socket of an account's PHP.
     pub fn php_socket(uid: Uid) -> PathBuf {
         Path::new(Self::PHP_SOCKETS).join(format!("{uid}.sock"))
-    }
-
-    /// The key and certificate of a site, in one file.
-    pub fn site_tls(domain: &Fqdn) -> PathBuf {
-        Path::new(Self::SITES).join(domain.as_str()).join("tls.pem")
     }
 }

@@ -60,11 +60,6 @@ impl World {
         key(&self.fleet)
     }
 
-    /// A client of these controllers with this key.
-    pub fn client_of(&self, controllers: &[&str], key: &str) -> Result<Client> {
-        client(&self.fleet, controllers, key)
-    }
-
     /// Makes an object and waits until the fleet has done it.
     pub fn create<T: Creatable>(&self, body: &T::Create) -> Result<T> {
         let written = self.block_on(self.client.create::<T>(body, Wait::Converged(LIMIT)))?;

@@ -112,15 +112,6 @@ impl Reader {
         Ok(self.complete_accounts(row.into_iter().collect()).await?.pop())
     }
 
-    /// The account, whoever asks: for placement.
-    ///
-    /// # Errors
-    /// If the state cannot be queried.
-    pub async fn any_account(&self, id: AccountId) -> Result<Option<Account>, QueryError> {
-        let row: Option<AccountRow> = self.one(ACCOUNTS, Scope::Platform, id.to_bytes()).await?;
-        Ok(self.complete_accounts(row.into_iter().collect()).await?.pop())
-    }
-
     /// Accounts that `scope` sees.
     ///
     /// # Errors

@@ -155,14 +155,6 @@ impl Reader {
         self.one(PLANS, Scope::Line(scope), id.to_bytes()).await
     }
 
-    /// The plan, whoever asks: for placement.
-    ///
-    /// # Errors
-    /// If the state cannot be queried.
-    pub async fn any_plan(&self, id: PlanId) -> Result<Option<Plan>, QueryError> {
-        self.one(PLANS, Scope::Platform, id.to_bytes()).await
-    }
-
     /// Plans that `scope` may use or sees.
     ///
     /// # Errors
