@@ -5,6 +5,7 @@
 //! wherever it enters: an API body, a configuration file, a message from another machine.
 
 mod action;
+mod condition;
 mod database;
 mod dns;
 mod email;
@@ -22,6 +23,7 @@ mod uid;
 mod username;
 
 pub use action::{Action, ActionPattern, ActionPatternError};
+pub use condition::{NodeCondition, NodeConditionKind};
 pub use database::{
     DatabaseName, DatabaseNameError, DatabaseUserName, MysqlPasswordHash, MysqlPasswordHashError, Privileges,
 };

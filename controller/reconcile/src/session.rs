@@ -186,7 +186,10 @@ impl Dealing<'_> {
     }
 
     async fn heartbeat(&self) -> Result<(), SessionError> {
-        let request = timed(HeartbeatRequest { fence: Some(self.session.fence) }, SMALL_CALL);
+        let request = timed(
+            HeartbeatRequest { fence: Some(self.session.fence), time_millis: Timestamp::now().as_millis() },
+            SMALL_CALL,
+        );
         let answer = self.client.clone().heartbeat(request).await.map_err(failed("Heartbeat"))?.into_inner();
         let capacity = answer.capacity.map(Into::into);
         self.session.liveness.heard(self.session.node, capacity, answer.failed_services);

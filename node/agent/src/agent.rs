@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use npanel_converge::{Clock, Engine, Reports, Settings};
+use npanel_converge::{Bulletin, Clock, Engine, Settings};
 use npanel_executor::Client;
 use npanel_ledger::{Ledger, StoreError};
 use npanel_model::Timestamp;
@@ -68,7 +68,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
     let ledger = Arc::new(ledger?);
     let metrics = Arc::new(Metrics::new());
     metrics.quarantined(ledger.quarantined().len());
-    let reports = Arc::new(Reports::default());
+    let bulletin = Bulletin::default();
     let executor = Client::new(&config.executor_socket);
     let vitals = Vitals::new(executor.clone(), &config.roles);
     let identity = IdentityFiles::new(config.identity_directory());
@@ -77,13 +77,13 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
         Arc::clone(&ledger),
         executor,
         Arc::clone(&metrics),
-        Arc::clone(&reports),
+        bulletin.clone(),
         Clock::system(),
         Settings { roles: config.roles.clone(), released },
     );
     let service = NodeService {
         ledger: Arc::clone(&ledger),
-        reports: Arc::clone(&reports),
+        bulletin: bulletin.clone(),
         engine: handle.clone(),
         vitals: vitals.clone(),
         roles: config.roles.clone().into(),
@@ -103,7 +103,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
         };
         parts.spawn(dialler.run(stop.clone()));
     }
-    let health = Health { vitals: vitals.clone(), identity, reports, metrics };
+    let health = Health { vitals: vitals.clone(), identity, reports: bulletin.reports, metrics };
     parts.spawn(serve_telemetry(telemetry, health, stop.clone()));
     parts.spawn(until_stopped(stop.clone(), async move { vitals.keep_reading().await }));
     parts.spawn(until_stopped(stop.clone(), keep_up(ledger)));

@@ -3,15 +3,15 @@
 use std::{net::IpAddr, pin::Pin, sync::Arc};
 
 use futures::Stream;
-use npanel_converge::{Handle, Reports};
+use npanel_converge::{Bulletin, Events, Handle, Reports, preview};
 use npanel_ledger::{AcceptError, Fence, Ledger, NotAnOffer, ObjectKey, Offer, Verdict};
 use npanel_model::{NodeRole, Timestamp};
 use npanel_proto::{
     NODE_PROTOCOLS,
     node::{
-        self, ApplyRequest, ApplyResponse, ApplyResult, HeartbeatRequest, HeartbeatResponse, HelloRequest,
-        HelloResponse, InventoryRequest, InventoryResponse, ObjectIntent, ObjectReport, WatchRequest,
-        apply_result, node_server::Node,
+        self, ApplyRequest, ApplyResponse, ApplyResult, EventsRequest, HeartbeatRequest, HeartbeatResponse,
+        HelloRequest, HelloResponse, InventoryRequest, InventoryResponse, ObjectIntent, ObjectReport,
+        PreviewRequest, PreviewResponse, WatchRequest, apply_result, node_server::Node,
     },
 };
 use tokio::{
@@ -31,8 +31,8 @@ const AHEAD: usize = 64;
 pub struct NodeService {
     /// What is wanted.
     pub ledger: Arc<Ledger>,
-    /// What has become of it.
-    pub reports: Arc<Reports>,
+    /// What has become of it, and what happened besides.
+    pub bulletin: Bulletin,
     /// Who carries it out.
     pub engine: Handle,
     /// How the machine is.
@@ -64,18 +64,33 @@ impl Node for NodeService {
         let request = request.into_inner();
         let fence = fence(request.fence)?;
         let (ledger, reports, engine) =
-            (Arc::clone(&self.ledger), Arc::clone(&self.reports), self.engine.clone());
+            (Arc::clone(&self.ledger), Arc::clone(&self.bulletin.reports), self.engine.clone());
         // In one go: a caller that goes away in between must not leave accepted intents that nobody carries out.
         let taken = spawn_blocking(move || take(&ledger, &reports, &engine, fence, &request.objects)).await;
         let results = taken.map_err(|_| Status::internal("the daemon has a fault"))?.map_err(refusal)?;
         Ok(Response::new(ApplyResponse { results }))
     }
 
+    async fn preview(&self, request: Request<PreviewRequest>) -> Reply<PreviewResponse> {
+        let intents = request.into_inner().objects;
+        let executor = self.vitals.executor();
+        let objects = preview(executor, &self.ledger, &intents, Timestamp::now()).await;
+        Ok(Response::new(PreviewResponse { objects }))
+    }
+
+    type EventsStream = Pin<Box<dyn Stream<Item = Result<node::Event, Status>> + Send>>;
+
+    async fn events(&self, _request: Request<EventsRequest>) -> Reply<Self::EventsStream> {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        tokio::spawn(tell(Arc::clone(&self.bulletin.events), sender));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
     type WatchStream = Pin<Box<dyn Stream<Item = Result<ObjectReport, Status>> + Send>>;
 
     async fn watch(&self, _request: Request<WatchRequest>) -> Reply<Self::WatchStream> {
         let (sender, receiver) = mpsc::channel(AHEAD);
-        tokio::spawn(feed(Arc::clone(&self.reports), sender));
+        tokio::spawn(feed(Arc::clone(&self.bulletin.reports), sender));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
@@ -97,6 +112,7 @@ impl Node for NodeService {
             capacity: self.vitals.capacity().map(capacity),
             failed_services: self.vitals.failed_services(),
             objects: objects as u64,
+            conditions: Vec::new(),
         }))
     }
 }
@@ -183,6 +199,32 @@ async fn feed(reports: Arc<Reports>, watcher: mpsc::Sender<Result<ObjectReport, 
                 change = watch.changes.recv() => match change {
                     Ok(report) => {
                         if watcher.send(Ok((&report).into())).await.is_err() {
+                            return;
+                        }
+                    }
+                    Err(RecvError::Lagged(_)) => break,
+                    Err(RecvError::Closed) => return,
+                },
+            }
+        }
+    }
+}
+
+/// The newest events, then each as it comes; the newest again if the listener was too slow. Ends with it.
+async fn tell(events: Arc<Events>, listener: mpsc::Sender<Result<node::Event, Status>>) {
+    loop {
+        let (newest, mut next) = events.watch();
+        for event in &newest {
+            if listener.send(Ok(event.into())).await.is_err() {
+                return;
+            }
+        }
+        loop {
+            tokio::select! {
+                () = listener.closed() => return,
+                event = next.recv() => match event {
+                    Ok(event) => {
+                        if listener.send(Ok((&event).into())).await.is_err() {
                             return;
                         }
                     }

@@ -47,6 +47,11 @@ impl Vitals {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Who is asked.
+    pub(crate) fn executor(&self) -> &Client {
+        &self.executor
+    }
+
     /// Reads them again and again. Never ends.
     pub(crate) async fn keep_reading(&self) {
         let mut ticks = interval(EVERY);

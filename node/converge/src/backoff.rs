@@ -10,8 +10,17 @@ const FIRST: Duration = Duration::from_millis(500);
 /// The longest wait after a failure that may mend itself.
 pub const LONGEST: Duration = Duration::from_secs(60);
 
-/// How often what has converged is ensured again, and what failed for good is tried again.
-pub const ROUTINE: Duration = Duration::from_secs(600);
+/// How often what has converged is ensured again, whether a sweep saw anything or not.
+pub const ROUTINE: Duration = Duration::from_secs(3600);
+
+/// How often what failed for good is tried again.
+pub const HOPELESS: Duration = Duration::from_secs(600);
+
+/// How often the executor is asked to look at a part of what it made: five parts are everything.
+pub const SWEEP: Duration = Duration::from_secs(5);
+
+/// What drifts again within this time is put right after growing waits: somebody, or something, insists.
+pub(crate) const INSISTENT: Duration = Duration::from_secs(600);
 
 /// The wait while the executor cannot be asked: it restarts within a second, and nothing else is to be done.
 pub(crate) const UNREACHABLE: Duration = Duration::from_secs(1);
@@ -25,7 +34,16 @@ pub(crate) fn after_failure(subject: &str, attempt: u32) -> Duration {
 
 /// The wait until the next routine: [`ROUTINE`], a fifth less to a fifth more.
 pub(crate) fn until_routine(subject: &str, round: u64) -> Duration {
-    ROUTINE.mul_f64(0.8 + share(subject, round) * 0.4)
+    spread(ROUTINE, subject, round)
+}
+
+/// The wait after a failure that will not mend itself: [`HOPELESS`], a fifth less to a fifth more.
+pub(crate) fn after_hopeless(subject: &str, round: u64) -> Duration {
+    spread(HOPELESS, subject, round)
+}
+
+fn spread(time: Duration, subject: &str, round: u64) -> Duration {
+    time.mul_f64(0.8 + share(subject, round) * 0.4)
 }
 
 /// Between 0 and 1: chance enough to spread objects, and the same in every run.

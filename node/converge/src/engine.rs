@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use npanel_executor::{Done, Operation, Output, Request, Sweep};
 use npanel_ledger::{Ledger, ObjectKey};
 use npanel_model::{NodeRole, Timestamp};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Executor, Observer, Reports,
+    Events, Executor, Observer, Reports, Troubles, backoff,
     operation_id::Incarnation,
     plan::{Ended, Lane, Now, Planner, Run},
     worker::Worker,
@@ -52,6 +53,17 @@ pub struct Settings {
     pub released: Timestamp,
 }
 
+/// What the engine says, and to whom: clones say it to the same.
+#[derive(Debug, Clone, Default)]
+pub struct Bulletin {
+    /// What has become of each object.
+    pub reports: Arc<Reports>,
+    /// What happened by itself.
+    pub events: Arc<Events>,
+    /// What keeps the node from its work.
+    pub troubles: Arc<Troubles>,
+}
+
 #[derive(Debug)]
 enum Message {
     Changed(Vec<ObjectKey>),
@@ -84,7 +96,7 @@ pub struct Engine<E, O> {
     ledger: Arc<Ledger>,
     executor: Arc<E>,
     observer: Arc<O>,
-    reports: Arc<Reports>,
+    bulletin: Bulletin,
     clock: Clock,
     settings: Settings,
     incarnation: Incarnation,
@@ -97,13 +109,13 @@ impl<E: Executor, O: Observer> Engine<E, O> {
         ledger: Arc<Ledger>,
         executor: E,
         observer: Arc<O>,
-        reports: Arc<Reports>,
+        bulletin: Bulletin,
         clock: Clock,
         settings: Settings,
     ) -> (Self, Handle) {
         let (sender, messages) = mpsc::unbounded_channel();
         let (executor, incarnation) = (Arc::new(executor), Incarnation::new());
-        let engine = Self { ledger, executor, observer, reports, clock, settings, incarnation, messages };
+        let engine = Self { ledger, executor, observer, bulletin, clock, settings, incarnation, messages };
         (engine, Handle(sender))
     }
 
@@ -115,11 +127,12 @@ impl<E: Executor, O: Observer> Engine<E, O> {
             planner.learn(key, &entry, Lane::Routine, self.now());
         }
         let mut running = JoinSet::new();
+        let mut sweeps = interval(backoff::SWEEP);
+        sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sweeping = JoinSet::new();
         loop {
             self.start_what_is_due(&mut planner, &mut running);
-            for report in planner.news() {
-                self.reports.publish(report);
-            }
+            self.publish(&mut planner);
             // While there is no room, only the end of an operation matters.
             let next = planner.next_due().filter(|_| running.len() < SIDE_BY_SIDE);
             tokio::select! {
@@ -130,9 +143,38 @@ impl<E: Executor, O: Observer> Engine<E, O> {
                         planner.end(&run, ended, self.now());
                     }
                 }
+                // One at a time: an executor that is slow is not asked for more.
+                _ = sweeps.tick(), if sweeping.is_empty() => {
+                    self.bulletin.events.tick(self.clock.now());
+                    sweeping.spawn(sweep(Arc::clone(&self.executor)));
+                }
+                Some(swept) = sweeping.join_next() => {
+                    if let Ok(Some(found)) = swept {
+                        planner.swept(&found, self.now());
+                    }
+                }
                 () = until(next) => {}
             }
         }
+    }
+
+    fn publish(&self, planner: &mut Planner) {
+        for report in planner.news() {
+            self.bulletin.reports.publish(report);
+        }
+        for event in planner.events() {
+            self.bulletin.events.tell(event);
+        }
+        for (role, failure) in planner.bases_moved() {
+            match failure {
+                Some(failure) => {
+                    let now = self.clock.now();
+                    self.bulletin.troubles.base_failed(role, failure.reason, failure.message, now);
+                }
+                None => self.bulletin.troubles.base_is_good(role),
+            }
+        }
+        self.bulletin.troubles.set_held(planner.held_count());
     }
 
     fn now(&self) -> Now {
@@ -159,10 +201,23 @@ impl<E: Executor, O: Observer> Engine<E, O> {
                 ledger: Arc::clone(&self.ledger),
                 executor: Arc::clone(&self.executor),
                 observer: Arc::clone(&self.observer),
+                troubles: Arc::clone(&self.bulletin.troubles),
                 clock: self.clock.clone(),
                 incarnation: self.incarnation,
             };
             running.spawn(worker.work(run));
+        }
+    }
+}
+
+/// What a sweep found; none if the executor could not be asked: its absence is told of elsewhere.
+async fn sweep<E: Executor>(executor: Arc<E>) -> Option<Sweep> {
+    match executor.call(Request::new(Operation::Sweep {})).await {
+        Ok(Done { output: Output::Sweep(sweep), .. }) => Some(sweep),
+        Ok(_) => None,
+        Err(failure) => {
+            tracing::debug!(%failure, "cannot sweep for drift");
+            None
         }
     }
 }

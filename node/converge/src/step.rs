@@ -52,6 +52,14 @@ fn going(removal: &Removal, now: Timestamp) -> Step {
     }
 }
 
+/// The operation that a removal of this begins with; none if it needs none.
+pub(crate) fn removal(was: &Intent, retention: Duration) -> Option<Operation> {
+    match retire(was, retention) {
+        Step::Retire { operation, .. } | Step::Remove(operation) => operation,
+        Step::Ensure(_) | Step::WaitUntil(_) | Step::Rest | Step::Impossible(_) => None,
+    }
+}
+
 fn retire(was: &Intent, retention: Duration) -> Step {
     match was {
         // Even with no retention: the purge is a step of its own, of the home that was moved aside.
@@ -79,7 +87,7 @@ fn purge(was: &Intent) -> Option<Operation> {
     }
 }
 
-fn ensure(intent: &Intent) -> Result<Operation, RecordSetError> {
+pub(crate) fn ensure(intent: &Intent) -> Result<Operation, RecordSetError> {
     Ok(match intent {
         Intent::Account(account) => Operation::EnsureAccount {
             uid: account.uid,

@@ -8,7 +8,7 @@ use npanel_ledger::{Ledger, ObjectKey, Progress};
 use tokio::{task::spawn_blocking, time::Instant};
 
 use crate::{
-    Clock, Executor, Observer,
+    Clock, Executor, Observer, Troubles,
     operation_id::{Incarnation, Subject},
     plan::{Ended, Run, Task},
 };
@@ -18,6 +18,7 @@ pub(crate) struct Worker<E, O> {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) executor: Arc<E>,
     pub(crate) observer: Arc<O>,
+    pub(crate) troubles: Arc<Troubles>,
     pub(crate) clock: Clock,
     pub(crate) incarnation: Incarnation,
 }
@@ -36,20 +37,28 @@ impl<E: Executor, O: Observer> Worker<E, O> {
         };
         let mut stages = vec![stage("wait", run.waited)];
         stages.extend(done.stages);
+        let differed = if done.changed { done.differed } else { Vec::new() };
         match (run.subject, self.progress(&run.task)) {
             (Subject::Object(key), Some(progress)) => self.note(key, run, progress, stages).await,
-            _ => Ended::Ensured(stages),
+            _ => Ended::Ensured(stages, differed),
         }
     }
 
     async fn operate(&self, run: &Run) -> Result<Done, Failure> {
         let Some(operation) = run.task.operation() else {
-            return Ok(Done { changed: false, stages: Vec::new(), output: Output::Nothing });
+            return Ok(Done {
+                changed: false,
+                stages: Vec::new(),
+                differed: Vec::new(),
+                output: Output::Nothing,
+            });
         };
         let name = operation.name();
         let id = self.incarnation.operation(&run.subject.to_string(), run.generation, name, run.attempt);
         let begun = Instant::now();
+        let number = self.troubles.begin(name);
         let answer = self.executor.call(Request { id, operation: operation.clone() }).await;
+        self.troubles.end(number);
         let took = begun.elapsed();
         self.observer.operation_ended(name, took, answer.is_ok());
         let (subject, generation) = (run.subject, run.generation);
@@ -78,8 +87,12 @@ impl<E: Executor, O: Observer> Worker<E, O> {
         let (ledger, generation) = (Arc::clone(&self.ledger), run.generation);
         let noted = spawn_blocking(move || ledger.note_removal(key, generation, progress)).await;
         match noted {
-            Ok(Ok(entry)) => Ended::Noted(stages, entry),
+            Ok(Ok(entry)) => {
+                self.troubles.note_ledger(true);
+                Ended::Noted(stages, entry)
+            }
             Ok(Err(error)) => {
+                self.troubles.note_ledger(false);
                 tracing::error!(%key, error = &error as &dyn std::error::Error, "ledger not written");
                 Ended::Failed(failure("LedgerUnwritable", &error.to_string(), "note"))
             }

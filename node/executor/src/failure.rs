@@ -1,6 +1,6 @@
 //! The stable words for what went wrong.
 
-use npanel_host::{AccountError, CapacityError, OsError};
+use npanel_host::{AccountError, CapacityError, FileError, OsError, SystemdError};
 use npanel_services::ServiceError;
 
 use crate::operation::Failure;
@@ -22,6 +22,18 @@ impl From<AccountError> for PerformError {
     }
 }
 
+impl From<FileError> for PerformError {
+    fn from(error: FileError) -> Self {
+        Self::Service(error.into())
+    }
+}
+
+impl From<SystemdError> for PerformError {
+    fn from(error: SystemdError) -> Self {
+        Self::Service(error.into())
+    }
+}
+
 impl PerformError {
     /// The answer; `stage` is the one that failed.
     pub(crate) fn into_failure(self, stage: &'static str) -> Failure {
@@ -36,7 +48,6 @@ impl PerformError {
 }
 
 fn of_service(error: &ServiceError) -> (&'static str, bool) {
-    use npanel_host::FileError;
     match error {
         ServiceError::File(error) | ServiceError::Account(AccountError::File(error)) => match error {
             FileError::Unexpected { .. } => ("UnexpectedFile", false),
@@ -57,13 +68,15 @@ fn of_service(error: &ServiceError) -> (&'static str, bool) {
         ServiceError::Systemd(_) => ("UnitFailed", true),
         ServiceError::Run(_) => ("ProgramFailed", true),
         ServiceError::Render(_) => ("RenderRefused", false),
-        ServiceError::Refused { .. } => ("CheckRefused", false),
+        // What a checker refuses now may be mended outside of the intent: a module, a file that it includes.
+        ServiceError::Refused { .. } => ("CheckRefused", true),
         ServiceError::Unverified { .. } => ("VerifyFailed", true),
         ServiceError::NoUser(_) => ("BaseMissing", true),
         ServiceError::UnknownPhp { .. } => ("PhpVersionMissing", false),
         ServiceError::NoRandomness | ServiceError::Certificate(_) => ("CertificateFailed", true),
         ServiceError::Database(_) | ServiceError::Password(_) => ("DatabaseFailed", true),
         ServiceError::ZoneDatabase(_) | ServiceError::DnsUnreachable(_) => ("DnsUnreachable", true),
-        ServiceError::DnsRefused { status, .. } => ("DnsRefused", *status >= 500),
+        ServiceError::DnsRefused { status: 400..500, .. } => ("CheckRefused", true),
+        ServiceError::DnsRefused { .. } => ("DnsFailed", true),
     }
 }

@@ -12,17 +12,23 @@ mod config;
 mod failure;
 mod frame;
 mod locks;
+mod look;
+mod made;
 mod memory;
 mod operation;
 mod perform;
 mod server;
+mod target;
 mod watch;
 
 pub use client::Client;
 pub use config::{DEFAULT_SOCKET, ExecutorConfig};
 pub use npanel_services::mariadb::Grant;
 pub use npanel_services::powerdns::{RecordSet, ZoneSpec};
+pub use npanel_services::{Change, Difference, What};
 pub use operation::{
-    Capacity, Done, Facts, Failure, Operation, Output, Request, Response, ServiceHealth, StageTime,
+    Capacity, Done, Facts, Failure, Operation, Output, Preview, Request, Response, ServiceHealth, StageTime,
+    Sweep,
 };
 pub use server::{ServeError, serve};
+pub use target::Target;

@@ -41,7 +41,11 @@ impl Object {
             }
             Operation::EnsureZone { zone } => vec![Self::Zone(zone.name.to_string())],
             Operation::RemoveZone { name } => vec![Self::Zone(name.to_string())],
-            Operation::Capacity {} | Operation::ServiceHealth { .. } | Operation::Facts {} => vec![],
+            Operation::Sweep {}
+            | Operation::Preview { .. }
+            | Operation::Capacity {}
+            | Operation::ServiceHealth { .. }
+            | Operation::Facts {} => vec![],
         };
         objects.sort();
         objects

@@ -4,9 +4,11 @@ use npanel_model::{
     DatabaseName, DatabaseUserName, DocumentRoot, Fqdn, Megabytes, MysqlPasswordHash, NodeRole, PhpVersion,
     Uid, Username,
 };
-use npanel_services::{mariadb::Grant, powerdns::ZoneSpec};
+use npanel_services::{Difference, mariadb::Grant, powerdns::ZoneSpec};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::target::Target;
 
 /// Something that the executor does as root. `Ensure…` and the removals may be repeated: what is there
 /// already is left alone.
@@ -89,6 +91,14 @@ pub enum Operation {
         /// Its name.
         name: Fqdn,
     },
+    /// Looks at a part of what this executor has made, without changing anything: [`Output::Sweep`]. Five of these
+    /// in a row look at everything.
+    Sweep {},
+    /// Finds out what an operation would change, without changing anything: [`Output::Preview`].
+    Preview {
+        /// The operation.
+        operation: Box<Operation>,
+    },
     /// Reads free space and memory: [`Output::Capacity`].
     Capacity {},
     /// Reads which services of these roles do not run: [`Output::ServiceHealth`].
@@ -116,6 +126,8 @@ impl Operation {
             Self::DropDatabaseUser { .. } => "drop_database_user",
             Self::EnsureZone { .. } => "ensure_zone",
             Self::RemoveZone { .. } => "remove_zone",
+            Self::Sweep {} => "sweep",
+            Self::Preview { .. } => "preview",
             Self::Capacity {} => "capacity",
             Self::ServiceHealth { .. } => "service_health",
             Self::Facts {} => "facts",
@@ -159,6 +171,8 @@ pub struct Done {
     pub changed: bool,
     /// How long each stage took, in order.
     pub stages: Vec<StageTime>,
+    /// What was not as this executor had left it, where the same had been ensured before.
+    pub differed: Vec<Difference>,
     /// What a read found.
     pub output: Output,
 }
@@ -178,12 +192,34 @@ pub struct StageTime {
 pub enum Output {
     /// The operation reads nothing.
     Nothing,
+    /// Of [`Operation::Sweep`].
+    Sweep(Sweep),
+    /// Of [`Operation::Preview`].
+    Preview(Preview),
     /// Of [`Operation::Capacity`].
     Capacity(Capacity),
     /// Of [`Operation::ServiceHealth`].
     ServiceHealth(ServiceHealth),
     /// Of [`Operation::Facts`].
     Facts(Facts),
+}
+
+/// What a sweep found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sweep {
+    /// Of this run of the executor: another one remembers nothing of what was made before it.
+    pub executor: Uuid,
+    /// What is not as it was left.
+    pub drifted: Vec<Target>,
+}
+
+/// What an operation would change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    /// All of it.
+    pub differences: Vec<Difference>,
+    /// Units that would reload or restart.
+    pub reloads: Vec<String>,
 }
 
 /// Space on the file system of the homes, and memory.

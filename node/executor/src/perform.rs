@@ -1,6 +1,13 @@
 //! Carrying operations out.
 
-use std::{collections::BTreeSet, future::Future};
+use std::{
+    collections::BTreeSet,
+    future::Future,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use npanel_host::{
     AccountUser, Accounts, Attributes, Directory, Layout, OsError, OsProfile, Owner, Stages, Systemd,
@@ -8,15 +15,17 @@ use npanel_host::{
 };
 use npanel_model::{NodeRole, PhpVersion, Uid, Username};
 use npanel_services::{
-    ServiceError,
+    Difference, ServiceError,
     mariadb::Mariadb,
     nginx::{self, SiteSpec},
     packet_filter, php,
-    powerdns::PowerDns,
+    powerdns::{PowerDns, ZonePrints},
 };
+use uuid::Uuid;
 
 use crate::{
     failure::PerformError,
+    made::Made,
     operation::{Capacity, Done, Facts, Failure, Operation, Output, ServiceHealth, StageTime},
 };
 
@@ -29,11 +38,19 @@ pub(crate) trait Perform: Send + Sync + 'static {
 /// This machine's services.
 #[derive(Debug, Clone)]
 pub(crate) struct Machine {
-    os: OsProfile,
-    systemd: Systemd,
-    mariadb: Mariadb,
-    powerdns: PowerDns,
-    control_ports: BTreeSet<u16>,
+    pub(crate) os: OsProfile,
+    pub(crate) systemd: Systemd,
+    pub(crate) mariadb: Mariadb,
+    pub(crate) powerdns: PowerDns,
+    pub(crate) zones: ZonePrints,
+    pub(crate) control_ports: BTreeSet<u16>,
+    pub(crate) made: Arc<Made>,
+    /// Of this run.
+    pub(crate) incarnation: Uuid,
+    /// How many sweeps there were.
+    sweeps: Arc<AtomicU64>,
+    /// The packet filter's rules as the kernel showed them when they were last ensured.
+    loaded_rules: Arc<Mutex<Option<String>>>,
 }
 
 /// Whether anything was changed, and what was read.
@@ -42,8 +59,53 @@ type Outcome = (bool, Output);
 impl Machine {
     pub(crate) fn open(systemd: Systemd, control_ports: BTreeSet<u16>) -> Result<Self, OsError> {
         let os = OsProfile::detect()?;
-        let mariadb = Mariadb::new(&os);
-        Ok(Self { systemd, mariadb, powerdns: PowerDns::new(), control_ports, os })
+        Ok(Self {
+            systemd,
+            mariadb: Mariadb::new(&os),
+            powerdns: PowerDns::new(),
+            zones: ZonePrints::new(&os),
+            control_ports,
+            made: Arc::default(),
+            incarnation: Uuid::now_v7(),
+            sweeps: Arc::default(),
+            loaded_rules: Arc::default(),
+            os,
+        })
+    }
+
+    pub(crate) fn next_part(&self) -> u64 {
+        self.sweeps.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn loaded_rules(&self) -> Option<String> {
+        self.loaded_rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn note_loaded_rules(&self, rules: Option<String>) {
+        *self.loaded_rules.lock().unwrap_or_else(PoisonError::into_inner) = rules;
+    }
+
+    /// How what is to be ensured differs from what the same operation made before.
+    async fn differed(&self, operation: &Operation) -> Vec<Difference> {
+        match operation.ensures() {
+            Some(target) if self.made.is_by(&target, operation) => {
+                // What cannot be looked at is ensured all the same.
+                self.differences(operation).await.unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Notes what the sweep is to look after from now on.
+    async fn note(&self, operation: &Operation) {
+        if let Some(target) = operation.removes() {
+            self.made.forget(&target);
+        }
+        if let Some(target) = operation.ensures()
+            && let Err(error) = self.remember(operation, target).await
+        {
+            tracing::warn!(operation = operation.name(), %error, "drift of this will not be noticed");
+        }
     }
 
     async fn dispatch(&self, operation: Operation, stages: &mut Stages) -> Result<Outcome, PerformError> {
@@ -69,6 +131,10 @@ impl Machine {
             Operation::DropDatabaseUser { name } => self.mariadb.drop_user(&name, stages).await?,
             Operation::EnsureZone { zone } => self.powerdns.ensure_zone(&zone, stages).await?,
             Operation::RemoveZone { name } => self.powerdns.remove_zone(&name, stages).await?,
+            Operation::Sweep {} => return Ok((false, Output::Sweep(self.sweep().await?))),
+            Operation::Preview { operation } => {
+                return Ok((false, Output::Preview(self.preview(&operation).await?)));
+            }
             Operation::Capacity {} => return Ok((false, Output::Capacity(capacity()?))),
             Operation::ServiceHealth { roles } => {
                 let failed = self.failed_services(&roles).await?;
@@ -85,7 +151,14 @@ impl Machine {
         let mut changed = false;
         if roles.contains(&NodeRole::Web) {
             let (os, systemd) = (&self.os, &self.systemd);
-            changed |= packet_filter::ensure_base(os, systemd, &self.control_ports, stages).await?;
+            changed |= packet_filter::ensure_base(
+                os,
+                systemd,
+                &self.control_ports,
+                self.loaded_rules().as_deref(),
+                stages,
+            )
+            .await?;
             changed |= nginx::ensure_base(os, systemd, stages).await?;
             changed |= php::ensure_base(os, systemd, nginx::web_group()?, stages).await?;
         }
@@ -146,11 +219,7 @@ impl Machine {
     async fn failed_services(&self, roles: &[NodeRole]) -> Result<Vec<String>, ServiceError> {
         let mut failed = Vec::new();
         for role in roles {
-            let unit = match role {
-                NodeRole::Web => self.os.nginx.unit,
-                NodeRole::Database => self.os.mariadb_unit,
-                NodeRole::Dns => self.os.powerdns.unit,
-            };
+            let Some(unit) = self.os.base_units(*role).first().copied() else { continue };
             if !self.systemd.state(unit).await?.is_active() {
                 failed.push(unit.to_owned());
             }
@@ -170,10 +239,12 @@ impl Machine {
 impl Perform for Machine {
     async fn perform(&self, operation: Operation) -> Result<Done, Failure> {
         let mut stages = Stages::begin("begin");
-        match self.dispatch(operation, &mut stages).await {
+        let differed = self.differed(&operation).await;
+        match self.dispatch(operation.clone(), &mut stages).await {
             Ok((changed, output)) => {
                 let stages = stages.finish().into_iter().map(stage_time).collect();
-                Ok(Done { changed, stages, output })
+                self.note(&operation).await;
+                Ok(Done { changed, stages, differed, output })
             }
             Err(error) => Err(error.into_failure(stages.current())),
         }
@@ -186,7 +257,7 @@ fn stage_time(time: npanel_host::StageTime) -> StageTime {
 }
 
 /// The accounts, and the group that the web server reads them by.
-fn accounts() -> Result<(Accounts, u32), ServiceError> {
+pub(crate) fn accounts() -> Result<(Accounts, u32), ServiceError> {
     let web_gid = nginx::web_group()?;
     Ok((Accounts::new(web_gid), web_gid))
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use npanel_model::PhpVersion;
+use npanel_model::{NodeRole, PhpVersion};
 
 /// Paths, units and users of the services as one operating system has them.
 #[derive(Debug, Clone)]
@@ -28,6 +28,12 @@ pub struct OsProfile {
     pub mariadb_configuration: &'static str,
     /// PowerDNS.
     pub powerdns: PowerDnsProfile,
+    /// The units of a web server; the first is what serves.
+    pub web_units: &'static [&'static str],
+    /// The units of a database server.
+    pub database_units: &'static [&'static str],
+    /// The units of a name server.
+    pub dns_units: &'static [&'static str],
     /// The packet filter's program.
     pub nft: &'static str,
     /// The program that makes system users.
@@ -101,6 +107,9 @@ const DEBIAN_12: OsProfile = OsProfile {
         user: "pdns",
         data: "/var/lib/powerdns",
     },
+    web_units: &["nginx.service", "npanel-packet-filter.service", "npanel-php.target"],
+    database_units: &["mariadb.service"],
+    dns_units: &["pdns.service"],
     nft: "/usr/sbin/nft",
     sysusers: "/usr/bin/systemd-sysusers",
     tmpfiles: "/usr/bin/systemd-tmpfiles",
@@ -139,6 +148,15 @@ impl OsProfile {
     /// The unit that the distribution runs a PHP version with, for all users together.
     pub fn php_default_unit(&self, version: &PhpVersion) -> String {
         format!("php{version}-fpm.service")
+    }
+
+    /// The units that run, or have run, wherever a node has this role.
+    pub fn base_units(&self, role: NodeRole) -> &'static [&'static str] {
+        match role {
+            NodeRole::Web => self.web_units,
+            NodeRole::Database => self.database_units,
+            NodeRole::Dns => self.dns_units,
+        }
     }
 
     /// The PHP versions that are installed, oldest first.

@@ -110,6 +110,12 @@ impl Ledger {
         Ok(batch.verdicts)
     }
 
+    /// What [`Ledger::accept`] would answer a leader of now. Nothing is taken.
+    pub fn consider(&self, offers: &[Offer], now: Timestamp) -> Vec<Verdict> {
+        let inner = self.inner();
+        Batch::of(&inner, offers, inner.fence, now).verdicts
+    }
+
     /// What is known of one object.
     pub fn entry(&self, key: ObjectKey) -> Option<Arc<Entry>> {
         self.inner().entries.get(&key).cloned()

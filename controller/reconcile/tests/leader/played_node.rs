@@ -11,9 +11,10 @@ use hyper_util::rt::TokioIo;
 use npanel_proto::{
     ledger_digest,
     node::{
-        ApplyRequest, ApplyResponse, ApplyResult, Capacity, Facts, Fence, HeartbeatRequest,
-        HeartbeatResponse, HelloRequest, HelloResponse, InventoryEntry, InventoryRequest, InventoryResponse,
-        ObjectIntent, ObjectKind, ObjectRef, ObjectReport, StageTime, WatchRequest,
+        ApplyRequest, ApplyResponse, ApplyResult, Capacity, Event, EventsRequest, Facts, Fence,
+        HeartbeatRequest, HeartbeatResponse, HelloRequest, HelloResponse, InventoryEntry, InventoryRequest,
+        InventoryResponse, ObjectIntent, ObjectKind, ObjectRef, ObjectReport, PreviewRequest,
+        PreviewResponse, StageTime, WatchRequest,
         apply_result::Verdict,
         node_server::{Node, NodeServer},
         object_intent::Intent,
@@ -176,6 +177,7 @@ fn entries(ledger: &Ledger) -> Vec<InventoryEntry> {
 
 #[tonic::async_trait]
 impl Node for PlayedNode {
+    type EventsStream = Pin<Box<dyn Stream<Item = Result<Event, Status>> + Send>>;
     type WatchStream = Pin<Box<dyn Stream<Item = Result<ObjectReport, Status>> + Send>>;
 
     async fn hello(&self, _: Request<HelloRequest>) -> Result<Response<HelloResponse>, Status> {
@@ -223,6 +225,15 @@ impl Node for PlayedNode {
             capacity: Some(Capacity { disk_total_mb: 90_000, disk_free_mb: 50_000, ..Capacity::default() }),
             failed_services: Vec::new(),
             objects: ledger.objects.len() as u64,
+            conditions: Vec::new(),
         }))
+    }
+
+    async fn preview(&self, _: Request<PreviewRequest>) -> Result<Response<PreviewResponse>, Status> {
+        Err(Status::unimplemented("not played"))
+    }
+
+    async fn events(&self, _: Request<EventsRequest>) -> Result<Response<Self::EventsStream>, Status> {
+        Ok(Response::new(Box::pin(stream::pending())))
     }
 }

@@ -50,8 +50,11 @@ async fn a_pushed_intent_is_kept_carried_out_and_reported() {
     assert!(position("ensure_account") < position("ensure_site"), "{asked:?}");
     let inventory = node.inventory(InventoryRequest {}).await.expect("an inventory").into_inner();
     assert_eq!(inventory.entries.len(), 2);
-    let heartbeat =
-        node.heartbeat(HeartbeatRequest { fence: Some(FENCE) }).await.expect("a beat").into_inner();
+    let heartbeat = node
+        .heartbeat(HeartbeatRequest { fence: Some(FENCE), time_millis: 0 })
+        .await
+        .expect("a beat")
+        .into_inner();
     assert_eq!(heartbeat.ledger_digest, npanel_proto::ledger_digest(&inventory.entries));
     assert_eq!(heartbeat.objects, 2);
 }
@@ -59,7 +62,7 @@ async fn a_pushed_intent_is_kept_carried_out_and_reported() {
 #[tokio::test]
 async fn hello_says_what_the_node_is() {
     let (_daemon, _controller, mut node) = connected().await;
-    node.heartbeat(HeartbeatRequest { fence: Some(FENCE) }).await.expect("a beat");
+    node.heartbeat(HeartbeatRequest { fence: Some(FENCE), time_millis: 0 }).await.expect("a beat");
     let hello = node.hello(HelloRequest { oldest_protocol: 1, newest_protocol: 9 }).await.expect("an answer");
     let hello = hello.into_inner();
     assert_eq!((hello.protocol, hello.fence), (1, Some(FENCE)));
@@ -84,10 +87,14 @@ async fn a_deposed_leader_is_refused_and_changes_nothing() {
     for stale in [Fence { epoch: 1, term: 4 }, Fence { epoch: 0, term: 9 }] {
         let refused = node.apply(push(stale, vec![account(2, "8.4")])).await.expect_err("a refusal");
         assert_eq!(refused.code(), Code::FailedPrecondition);
-        let refused = node.heartbeat(HeartbeatRequest { fence: Some(stale) }).await.expect_err("a refusal");
+        let refused = node
+            .heartbeat(HeartbeatRequest { fence: Some(stale), time_millis: 0 })
+            .await
+            .expect_err("a refusal");
         assert_eq!(refused.code(), Code::FailedPrecondition);
     }
-    let refused = node.heartbeat(HeartbeatRequest { fence: None }).await.expect_err("a refusal");
+    let refused =
+        node.heartbeat(HeartbeatRequest { fence: None, time_millis: 0 }).await.expect_err("a refusal");
     assert_eq!(refused.code(), Code::InvalidArgument);
     let inventory = node.inventory(InventoryRequest {}).await.expect("an inventory").into_inner();
     assert_eq!(inventory.entries[0].generation, 1);
@@ -139,7 +146,10 @@ async fn a_heartbeat_tells_how_the_machine_is() {
     let beat = until("the vitals", || {
         let mut node = node.clone();
         async move {
-            let beat = node.heartbeat(HeartbeatRequest { fence: Some(FENCE) }).await.expect("a beat");
+            let beat = node
+                .heartbeat(HeartbeatRequest { fence: Some(FENCE), time_millis: 0 })
+                .await
+                .expect("a beat");
             Some(beat.into_inner()).filter(|beat| beat.failed_services == ["pdns.service"])
         }
     })

@@ -44,7 +44,7 @@ async fn serve(listener: UnixListener, asked: Arc<Mutex<Vec<&'static str>>>) {
             let request: Request = serde_json::from_slice(&frame).expect("a request");
             asked.lock().expect("no panic").push(request.operation.name());
             let output = output(&request.operation);
-            let answer = Response::Done(Done { changed: true, stages: vec![], output });
+            let answer = Response::Done(Done { changed: true, stages: vec![], differed: vec![], output });
             let bytes = serde_json::to_vec(&answer).expect("an answer");
             // The asker may be gone.
             drop(frames.send(Bytes::from(bytes)).await);

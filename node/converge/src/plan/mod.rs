@@ -1,5 +1,6 @@
 //! What is to be done next. Pure: it is told the time, does no I/O, and starts nothing.
 
+mod drift;
 mod due;
 mod graph;
 mod obstacle;

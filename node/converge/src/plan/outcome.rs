@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use npanel_executor::{Failure, StageTime};
+use npanel_executor::{Difference, Failure, StageTime};
 use npanel_ledger::{Entry, ObjectKey};
 use npanel_model::RecordSetError;
 
@@ -24,7 +24,7 @@ impl Planner {
             self.queue(run.subject, Lane::Fresh, now.instant);
         } else {
             match ended {
-                Ended::Ensured(stages) => self.ensured(run.subject, stages, now),
+                Ended::Ensured(stages, differed) => self.ensured(run.subject, stages, differed, now),
                 Ended::Noted(stages, entry) => self.noted(run.subject, stages, entry.as_ref(), now),
                 Ended::Failed(failure) if failure.stage == CALL_STAGE => self.lost(run.subject, failure, now),
                 Ended::Failed(failure) => self.failed(run.subject, failure, now),
@@ -42,14 +42,18 @@ impl Planner {
         }
     }
 
-    fn ensured(&mut self, subject: Subject, stages: Vec<StageTime>, now: Now) {
+    fn ensured(&mut self, subject: Subject, stages: Vec<StageTime>, differed: Vec<Difference>, now: Now) {
         let was = self.went_well(subject);
+        self.was_repaired(subject, differed, now);
         let wait = backoff::until_routine(&subject.to_string(), self.course(subject).attempts);
         self.queue_in(subject, Lane::Routine, now, wait);
         match subject {
             Subject::Base(role) => {
                 if let Some(base) = self.bases.get_mut(&role) {
                     base.in_place = true;
+                }
+                if was != Standing::Good {
+                    self.bases_moved.push((role, None));
                 }
             }
             Subject::Object(_) if was == Standing::Good => {}
@@ -86,7 +90,7 @@ impl Planner {
 
     fn failed(&mut self, subject: Subject, failure: Failure, now: Now) {
         let course = self.course_mut(subject);
-        course.standing = Standing::Bad;
+        let was = std::mem::replace(&mut course.standing, Standing::Bad);
         course.failures += 1;
         course.attempts += 1;
         let (failures, attempts) = (course.failures, course.attempts);
@@ -94,7 +98,13 @@ impl Planner {
         if failure.retriable {
             self.queue_in(subject, Lane::Fresh, now, backoff::after_failure(&name, failures));
         } else {
-            self.queue_in(subject, Lane::Routine, now, backoff::until_routine(&name, attempts));
+            self.queue_in(subject, Lane::Routine, now, backoff::after_hopeless(&name, attempts));
+        }
+        if was == Standing::Good {
+            self.could_not_be_repaired(subject, &failure, now);
+        }
+        if let Subject::Base(role) = subject {
+            self.bases_moved.push((role, Some(failure.clone())));
         }
         if let Subject::Object(key) = subject {
             let state = State::Failed { reason: failure.reason, message: failure.message };

@@ -6,17 +6,18 @@ use std::{
     time::Duration,
 };
 
-use npanel_executor::{Failure, Operation, StageTime};
+use npanel_executor::{Difference, Failure, Operation, StageTime};
 use npanel_ledger::{Entry, ObjectKey};
 use npanel_model::{Generation, NodeRole, Timestamp};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::{
     due::{Due, Lane},
     graph::Graph,
     track::{Course, Place, Track},
 };
-use crate::{census::Census, operation_id::Subject, report::Report, step::Step};
+use crate::{Event, census::Census, operation_id::Subject, report::Report, step::Step};
 
 /// The time, by the clock that only goes forward and by the calendar's.
 #[derive(Debug, Clone, Copy)]
@@ -59,8 +60,8 @@ impl Task {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// Something was ensured.
-    Ensured(Vec<StageTime>),
+    /// Something was ensured; with what was not as it had been left, and now is again.
+    Ensured(Vec<StageTime>, Vec<Difference>),
     /// A step of a removal was taken; with the entry as the ledger has it now, or none if another generation
     /// has come to it meanwhile.
     Noted(Vec<StageTime>, Option<Arc<Entry>>),
@@ -89,6 +90,11 @@ pub(crate) struct Planner {
     /// Deletions accepted until then were released by a person.
     pub(super) released: Timestamp,
     pub(super) news: Vec<Report>,
+    pub(super) events: Vec<Event>,
+    /// The roles whose shared configuration failed, or is good again, since somebody asked.
+    pub(super) bases_moved: Vec<(NodeRole, Option<Failure>)>,
+    /// The run of the executor that the last sweep was by.
+    pub(super) executor: Option<Uuid>,
 }
 
 impl Planner {
@@ -102,6 +108,9 @@ impl Planner {
             held: BTreeSet::new(),
             released,
             news: Vec::new(),
+            events: Vec::new(),
+            bases_moved: Vec::new(),
+            executor: None,
         };
         for role in roles {
             planner.bases.insert(*role, Base { course: Course::new(now.instant), in_place: false });
@@ -113,6 +122,21 @@ impl Planner {
     /// The reports that have come up since the last call.
     pub(crate) fn news(&mut self) -> Vec<Report> {
         std::mem::take(&mut self.news)
+    }
+
+    /// The events since the last call.
+    pub(crate) fn events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// How the shared configuration has fared since the last call.
+    pub(crate) fn bases_moved(&mut self) -> Vec<(NodeRole, Option<Failure>)> {
+        std::mem::take(&mut self.bases_moved)
+    }
+
+    /// How many removals wait for a person.
+    pub(crate) fn held_count(&self) -> usize {
+        self.held.len()
     }
 
     /// When something is next due.

@@ -23,6 +23,8 @@ pub(crate) struct Course {
     pub(crate) failures: u32,
     /// Every attempt of this run of the daemon, so that no two have one operation id.
     pub(crate) attempts: u64,
+    /// Times in a row that it was put right after drift, and when last.
+    pub(crate) repairs: Option<(u32, Instant)>,
     /// Since when it could have run, for the time spent waiting.
     pub(crate) since: Instant,
 }
@@ -53,7 +55,14 @@ pub(crate) enum Place {
 
 impl Course {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { standing: Standing::Open, place: Place::Idle, failures: 0, attempts: 0, since: now }
+        Self {
+            standing: Standing::Open,
+            place: Place::Idle,
+            failures: 0,
+            attempts: 0,
+            repairs: None,
+            since: now,
+        }
     }
 
     /// A new generation has come.

@@ -7,7 +7,9 @@ use std::{
 };
 
 use npanel_converge::Executor;
-use npanel_executor::{Done, Failure, Operation, Output, Request, StageTime};
+use npanel_executor::{
+    Change, Difference, Done, Failure, Operation, Output, Request, StageTime, Sweep, Target, What,
+};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -27,6 +29,9 @@ struct State {
     calls: Vec<Call>,
     failing: HashMap<String, Failure>,
     slow: HashSet<String>,
+    drifted: Vec<Target>,
+    differed: Vec<Difference>,
+    executor: Option<Uuid>,
     running: usize,
     most_running: usize,
 }
@@ -94,6 +99,32 @@ impl Fake {
         self.calls().into_iter().filter(|call| call.text == operation).collect()
     }
 
+    /// The next sweep finds this, and the operation that follows says how it differed.
+    pub(crate) fn drift(&self, target: Target) {
+        let differed = Difference {
+            what: What::Resource("a thing".into()),
+            change: Change::Replace,
+            expected: "one".into(),
+            found: "another".into(),
+        };
+        let mut state = self.state();
+        state.drifted.push(target);
+        state.differed.push(differed);
+    }
+
+    /// It begins again, and remembers nothing.
+    pub(crate) fn restart(&self) {
+        self.state().executor = Some(Uuid::now_v7());
+    }
+
+    fn sweep(&self) -> Done {
+        let mut state = self.state();
+        let executor = *state.executor.get_or_insert_with(Uuid::now_v7);
+        let drifted = std::mem::take(&mut state.drifted);
+        let output = Output::Sweep(Sweep { executor, drifted });
+        Done { changed: false, stages: vec![], differed: vec![], output }
+    }
+
     pub(crate) fn most_running(&self) -> usize {
         self.state().most_running
     }
@@ -101,7 +132,11 @@ impl Fake {
 
 impl Executor for Fake {
     async fn call(&self, request: Request) -> Result<Done, Failure> {
+        if let Operation::Sweep {} = request.operation {
+            return Ok(self.sweep());
+        }
         let text = text(&request.operation);
+        let differed = std::mem::take(&mut self.state().differed);
         let (wait, answer) = {
             let mut state = self.state();
             state.calls.push(Call { id: request.id, text: text.clone(), begun: Instant::now() });
@@ -113,6 +148,6 @@ impl Executor for Fake {
         sleep(wait).await;
         self.state().running -= 1;
         let stages = vec![StageTime { stage: "commit".into(), microseconds: 10_000 }];
-        answer.map_or(Ok(Done { changed: true, stages, output: Output::Nothing }), Err)
+        answer.map_or(Ok(Done { changed: true, stages, differed, output: Output::Nothing }), Err)
     }
 }

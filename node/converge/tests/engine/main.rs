@@ -1,6 +1,7 @@
 //! The engine with a stand-in for the executor, in paused time: nothing here waits for real.
 
 mod deletion;
+mod drift;
 mod fake;
 mod node;
 mod offers;

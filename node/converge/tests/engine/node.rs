@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use npanel_converge::{Clock, Engine, Handle, Report, Reports, Settings, State, Unobserved};
+use npanel_converge::{
+    Bulletin, Clock, Engine, Event, Events, Handle, Report, Reports, Settings, State, Unobserved,
+};
 use npanel_ledger::{Fence, Ledger, ObjectKey, Offer, Verdict};
 use npanel_model::{NodeRole, Timestamp};
 use tempfile::TempDir;
@@ -22,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(crate) struct Node {
     pub(crate) fake: Fake,
     pub(crate) reports: Arc<Reports>,
+    pub(crate) events: Arc<Events>,
     pub(crate) engine: Handle,
     pub(crate) ledger: Arc<Ledger>,
     directory: TempDir,
@@ -40,24 +43,25 @@ impl Node {
 
     fn boot_from(directory: TempDir, clock: Clock, fake: Fake) -> Self {
         let ledger = Arc::new(Ledger::open(directory.path()).expect("a ledger"));
-        let reports = Arc::new(Reports::default());
+        let bulletin = Bulletin::default();
+        let (reports, events) = (Arc::clone(&bulletin.reports), Arc::clone(&bulletin.events));
         let released = Timestamp::from_millis(0);
         let (engine, handle) = Engine::new(
             Arc::clone(&ledger),
             fake.clone(),
             Arc::new(Unobserved),
-            Arc::clone(&reports),
+            bulletin,
             clock.clone(),
             Settings { roles: NodeRole::ALL.to_vec(), released },
         );
         let stop = CancellationToken::new();
         let task = tokio::spawn(engine.run(stop.clone()));
-        Self { fake, reports, engine: handle, ledger, directory, clock, stop, task }
+        Self { fake, reports, events, engine: handle, ledger, directory, clock, stop, task }
     }
 
     /// The daemon ends and begins again, with a fresh memory of calls.
     pub(crate) async fn restart(self) -> Self {
-        let Self { reports, engine, ledger, directory, clock, stop, task, fake: _ } = self;
+        let Self { reports, events: _, engine, ledger, directory, clock, stop, task, fake: _ } = self;
         stop.cancel();
         task.await.expect("the engine ended well");
         drop((ledger, reports, engine));
@@ -103,6 +107,10 @@ impl Node {
 
     pub(crate) async fn state(&self, key: ObjectKey, word: &str) -> Report {
         self.until(key, |report| report.state.word() == word).await
+    }
+
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.events.watch().0
     }
 
     pub(crate) fn report(&self, key: ObjectKey) -> Option<Report> {

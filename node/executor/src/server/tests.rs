@@ -23,7 +23,7 @@ impl Perform for Arc<Counter> {
             Operation::RemoveZone { .. } => return Err(failure("Some", "reason".to_owned(), "commit")),
             _ => {}
         }
-        Ok(Done { changed: true, stages: vec![], output: Output::Nothing })
+        Ok(Done { changed: true, stages: vec![], differed: vec![], output: Output::Nothing })
     }
 }
 

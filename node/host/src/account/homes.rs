@@ -5,14 +5,18 @@
 use npanel_model::{DocumentRoot, Uid};
 
 use super::{AccountError, AccountUser, Accounts};
-use crate::{Attributes, Directory, FileError, Kind, Layout, Owner};
+use crate::{Attributes, Directory, FileError, Kind, Layout, Managed, Owner, ShouldBe};
 
 const FRAME: Attributes = Attributes { owner: Owner::ROOT, mode: 0o711 };
 
 impl Accounts {
     pub(super) fn ensure_home(&self, user: &AccountUser) -> Result<bool, AccountError> {
         let homes = Directory::open(&self.homes)?;
-        let (home, mut changed) = homes.ensure(user.username.as_str(), FRAME)?;
+        let name = user.username.as_str();
+        // Only root can have given the frame to its tenant: the usual `chown -R` of a home.
+        let mut changed = homes.take_back(name, user.uid.get(), FRAME)?;
+        let (home, made) = homes.ensure(name, FRAME)?;
+        changed |= made | home.take_back("web", user.uid.get(), FRAME)?;
         changed |= home.ensure("web", FRAME)?.1;
         changed |= home.ensure("tmp", Attributes::new(Owner::account(user.uid), 0o700))?.1;
         if changed {
@@ -20,6 +24,21 @@ impl Accounts {
             homes.sync()?;
         }
         Ok(changed)
+    }
+
+    pub(super) fn managed_home(&self, user: &AccountUser) -> [Managed; 3] {
+        let home = self.homes.join(user.username.as_str());
+        [
+            Managed::directory(&home, FRAME),
+            Managed::directory(home.join("web"), FRAME),
+            // Its mode is the tenant's to change.
+            Managed::new(home.join("tmp"), ShouldBe::Tenants { uid: user.uid }),
+        ]
+    }
+
+    /// The document root as it is managed: what is in it is the tenant's.
+    pub fn managed_document_root(&self, user: &AccountUser, root: &DocumentRoot) -> Managed {
+        Managed::new(self.document_root(&user.username, root), ShouldBe::Tenants { uid: user.uid })
     }
 
     /// The document root, made with `first_page` (name and contents) in it if it is not there. One that is
@@ -162,6 +181,43 @@ mod tests {
         accounts.ensure(&acme).expect("there");
         assert!(!accounts.ensure_document_root(&acme, &root(), ("index.php", b"hi")).expect("there"));
         assert_eq!(std::fs::read_to_string(&page).expect("read"), "mine");
+    }
+
+    #[test]
+    fn what_was_ensured_needs_no_change() {
+        if !is_root() {
+            return;
+        }
+        let place = tempfile::tempdir().expect("a directory");
+        let (accounts, acme) = (Accounts::beneath(place.path(), 12345), user(1, "acme"));
+        let managed = accounts.managed(&acme);
+        assert!(managed.iter().all(|one| one.differs().expect("a look").is_some()));
+        accounts.ensure(&acme).expect("made");
+        for one in managed {
+            assert_eq!(one.differs().expect("a look"), None, "{}", one.path.display());
+        }
+    }
+
+    #[test]
+    fn a_user_record_that_was_edited_or_a_frame_that_was_given_away_is_mended() {
+        if !is_root() {
+            return;
+        }
+        let place = tempfile::tempdir().expect("a directory");
+        let (accounts, acme) = (Accounts::beneath(place.path(), 12345), user(1, "acme"));
+        accounts.ensure(&acme).expect("made");
+        let record = place.path().join("userdb/acme.user");
+        let good = std::fs::read(&record).expect("read");
+        for bad in ["no record", r#"{"userName":"acme","uid":0,"gid":0}"#] {
+            std::fs::write(&record, bad).expect("written");
+            assert!(accounts.ensure(&acme).expect("mended"), "{bad}");
+            assert_eq!(std::fs::read(&record).expect("read"), good);
+        }
+        for path in ["homes/acme", "homes/acme/web"] {
+            std::os::unix::fs::chown(place.path().join(path), Some(acme.uid.get()), None).expect("given");
+        }
+        assert!(accounts.ensure(&acme).expect("mended"));
+        assert!(accounts.managed(&acme).iter().all(|one| one.differs().expect("a look").is_none()));
     }
 
     #[test]

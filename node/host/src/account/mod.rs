@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use npanel_model::{DocumentRoot, Uid, Username};
 
-use crate::{FileError, Layout};
+use crate::{FileError, Layout, Managed};
 
 /// The Unix user of an account. Its group has the same name and number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +116,11 @@ impl Accounts {
         });
         let home = home.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         Ok(users? || home)
+    }
+
+    /// Everything that [`Accounts::ensure`] makes, as it should be.
+    pub fn managed(&self, user: &AccountUser) -> Vec<Managed> {
+        self.managed_user(user).into_iter().chain(self.managed_home(user)).collect()
     }
 
     /// Fails if the name or uid is somebody else's, or the account was retired here. Changes nothing.

@@ -6,7 +6,7 @@ use npanel_model::Uid;
 use serde::{Deserialize, Serialize};
 
 use super::{AccountError, AccountUser, Accounts};
-use crate::{Attributes, Directory, Owner};
+use crate::{Attributes, Directory, FileError, Managed, Owner};
 
 /// Longer than any record of ours.
 const RECORD_LIMIT: u64 = 4096;
@@ -36,10 +36,48 @@ struct GroupRecord<'a> {
     gid: u32,
 }
 
+/// The two files of an account's user.
+struct Records {
+    user_file: String,
+    user_record: Vec<u8>,
+    group_file: String,
+    group_record: Vec<u8>,
+}
+
 impl Accounts {
     pub(super) fn ensure_user(&self, user: &AccountUser) -> Result<bool, AccountError> {
         self.check_identity(user)?;
         let directory = Directory::open(&self.userdb)?;
+        let Records { user_file, user_record, group_file, group_record } = self.records(user);
+        let uid = user.uid;
+        if !directory.holds(&user_file, &user_record, RECORD)? && self.link_owner(uid.get())?.is_none() {
+            self.check_system(user)?;
+        }
+        // The group first, so that no user is ever without its group.
+        let mut changed = directory.write(&group_file, &group_record, RECORD)?;
+        changed |= directory.link(&format!("{uid}.group"), &group_file)?;
+        changed |= directory.write(&user_file, &user_record, RECORD)?;
+        changed |= directory.link(&format!("{uid}.user"), &user_file)?;
+        if changed {
+            directory.sync()?;
+        }
+        Ok(changed)
+    }
+
+    /// The records of a user and its group, and the links to them.
+    pub(super) fn managed_user(&self, user: &AccountUser) -> [Managed; 4] {
+        let Records { user_file, user_record, group_file, group_record } = self.records(user);
+        let at = |name: &str| self.userdb.join(name);
+        let uid = user.uid;
+        [
+            Managed::file(at(&user_file), user_record, RECORD),
+            Managed::link(at(&format!("{uid}.user")), user_file),
+            Managed::file(at(&group_file), group_record, RECORD),
+            Managed::link(at(&format!("{uid}.group")), group_file),
+        ]
+    }
+
+    fn records(&self, user: &AccountUser) -> Records {
         let (name, uid) = (user.username.as_str(), user.uid.get());
         let record = UserRecord {
             user_name: name.to_owned(),
@@ -50,20 +88,12 @@ impl Accounts {
             disposition: "regular".to_owned(),
             locked: true,
         };
-        let (user_file, group_file) = (format!("{name}.user"), format!("{name}.group"));
-        if !directory.holds(&user_file, &json(&record), RECORD)? && self.link_owner(user.uid)?.is_none() {
-            self.check_system(user)?;
+        Records {
+            user_file: format!("{name}.user"),
+            user_record: json(&record),
+            group_file: format!("{name}.group"),
+            group_record: json(&GroupRecord { group_name: name, gid: uid }),
         }
-        let group = json(&GroupRecord { group_name: name, gid: uid });
-        // The group first, so that no user is ever without its group.
-        let mut changed = directory.write(&group_file, &group, RECORD)?;
-        changed |= directory.link(&format!("{uid}.group"), &group_file)?;
-        changed |= directory.write(&user_file, &json(&record), RECORD)?;
-        changed |= directory.link(&format!("{uid}.user"), &user_file)?;
-        if changed {
-            directory.sync()?;
-        }
-        Ok(changed)
     }
 
     pub(super) fn remove_user(&self, user: &AccountUser) -> Result<bool, AccountError> {
@@ -84,21 +114,32 @@ impl Accounts {
     }
 
     pub(super) fn has_user(&self, user: &AccountUser) -> Result<bool, AccountError> {
-        Ok(self.record_uid(user)?.is_some() && self.link_owner(user.uid)?.is_some())
+        Ok(self.record_uid(user)?.is_some() && self.link_owner(user.uid.get())?.is_some())
     }
 
-    /// Fails if a record of ours says that the name or the uid is another account's.
+    /// Fails if a record of ours says that the name or the uid is another account's. A record that was damaged
+    /// by hand says nothing: the link by number proves whose it was.
     ///
     /// # Errors
     /// [`AccountError::NameTaken`] or [`AccountError::UidTaken`].
     pub fn check_identity(&self, user: &AccountUser) -> Result<(), AccountError> {
-        if let Some(uid) = self.record_uid(user)?.filter(|uid| *uid != user.uid.get()) {
-            return Err(AccountError::NameTaken { username: user.username.clone(), uid });
-        }
-        match self.link_owner(user.uid)? {
-            Some(owner) if owner != format!("{}.user", user.username) => {
-                Err(AccountError::UidTaken { uid: user.uid, owner })
+        let file = format!("{}.user", user.username);
+        let linked = self.link_owner(user.uid.get())?;
+        let is_linked = linked.as_deref() == Some(file.as_str());
+        match self.record_uid(user) {
+            Err(AccountError::Record { .. } | AccountError::File(FileError::Unexpected { .. }))
+                if is_linked => {}
+            Err(error) => return Err(error),
+            Ok(Some(uid)) if uid != user.uid.get() => {
+                let is_theirs = !is_linked || self.link_owner(uid)?.as_deref() == Some(file.as_str());
+                if is_theirs {
+                    return Err(AccountError::NameTaken { username: user.username.clone(), uid });
+                }
             }
+            Ok(_) => {}
+        }
+        match linked {
+            Some(owner) if owner != file => Err(AccountError::UidTaken { uid: user.uid, owner }),
             _ => Ok(()),
         }
     }
@@ -122,7 +163,7 @@ impl Accounts {
         Ok(Some(record.uid))
     }
 
-    fn link_owner(&self, uid: Uid) -> Result<Option<String>, AccountError> {
+    fn link_owner(&self, uid: u32) -> Result<Option<String>, AccountError> {
         let directory = Directory::open(&self.userdb)?;
         let target = directory.link_target(&format!("{uid}.user"))?;
         Ok(target.map(|target| target.display().to_string()))

@@ -160,6 +160,37 @@ impl Directory {
         Ok((there, differs))
     }
 
+    /// As [`Directory::ensure`], whoever owns what is there: for directories in trees that only root can enter,
+    /// where nobody else can have made one.
+    ///
+    /// # Errors
+    /// If something else than a directory is there.
+    pub fn own(&self, name: &str, attributes: Attributes) -> Result<(Self, bool), FileError> {
+        if let Some(owner) = self.owner(name)?.filter(|owner| *owner != attributes.owner) {
+            self.take_back(name, owner.uid, attributes)?;
+            return Ok((self.ensure(name, attributes)?.0, true));
+        }
+        self.ensure(name, attributes)
+    }
+
+    /// Gives a directory in this one these attributes if it is the user `from`'s; answers whether it was. For
+    /// what can only have been given away by root.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn take_back(&self, name: &str, from: u32, attributes: Attributes) -> Result<bool, FileError> {
+        match self.stat(name)? {
+            Some(stat) if Kind::of(&stat) == Kind::Directory && stat.st_uid == from => {}
+            _ => return Ok(false),
+        }
+        let there = self.descend(name)?;
+        let stat = fstat(&there.handle).map_err(|errno| self.failed("look at", name, errno))?;
+        if stat.st_uid == from {
+            there.set(attributes)?;
+        }
+        Ok(stat.st_uid == from)
+    }
+
     /// Gives the directory itself these attributes.
     ///
     /// # Errors

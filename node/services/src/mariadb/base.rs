@@ -1,16 +1,27 @@
 //! What all databases of a node share.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
-use npanel_host::{Attributes, Directory, OsProfile, Owner, Stages, Systemd, blocking};
+use npanel_host::{
+    Attributes, Directory, Layout, Managed, OsProfile, Owner, ShouldBe, Stages, Systemd, blocking,
+};
 use sqlx::{Row, raw_sql};
 
 use super::Mariadb;
 use crate::ServiceError;
 
 const SERVER_CNF: &str = include_str!("templates/server.cnf");
+const CONFIGURATION: &str = "90-npanel.cnf";
+const FILE: Attributes = Attributes { owner: Owner::ROOT, mode: 0o644 };
 /// Recovering after a crash may take a while.
 const START: Duration = Duration::from_secs(100);
+
+/// The files that all databases share, as they should be.
+pub fn managed_base(os: &OsProfile) -> Vec<Managed> {
+    let file = Path::new(os.mariadb_configuration).join(CONFIGURATION);
+    let enabled = Path::new(Layout::UNITS).join("multi-user.target.wants").join(os.mariadb_unit);
+    vec![Managed::file(file, SERVER_CNF, FILE), Managed::new(enabled, ShouldBe::Enabled)]
+}
 
 impl Mariadb {
     /// MariaDB running, started at boot, and answering. Answers whether anything was changed.
@@ -27,8 +38,7 @@ impl Mariadb {
         let path = os.mariadb_configuration;
         let written = blocking(move || {
             let directory = Directory::open(path)?;
-            let file = Attributes::new(Owner::ROOT, 0o644);
-            let written = directory.write("90-npanel.cnf", SERVER_CNF.as_bytes(), file)?;
+            let written = directory.write(CONFIGURATION, SERVER_CNF.as_bytes(), FILE)?;
             directory.sync().map(|()| written)
         });
         let written = written.await?;

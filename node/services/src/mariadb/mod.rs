@@ -2,10 +2,12 @@
 
 mod base;
 mod grants;
+mod look;
 mod server;
 mod spec;
 mod sql;
 
+pub use base::managed_base;
 pub use server::Mariadb;
 pub use spec::Grant;
 

@@ -191,7 +191,7 @@ impl Mariadb {
         }
     }
 
-    async fn shown(
+    pub(super) async fn shown(
         &self,
         name: &DatabaseUserName,
         hash: &MysqlPasswordHash,
@@ -223,7 +223,7 @@ impl Mariadb {
         Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
     }
 
-    async fn has_database(&self, name: &DatabaseName) -> Result<bool, ServiceError> {
+    pub(super) async fn has_database(&self, name: &DatabaseName) -> Result<bool, ServiceError> {
         let unwritable = || ServiceError::Password("not a database's name".to_owned());
         let name = sql::string(name.as_str()).ok_or_else(unwritable)?;
         let query = format!("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {name}");

@@ -4,7 +4,9 @@ use std::{path::Path, time::Duration};
 
 use minijinja::context;
 use nix::unistd::Group;
-use npanel_host::{Attributes, Child, Directory, Layout, OsProfile, Owner, Stages, Systemd, blocking};
+use npanel_host::{
+    Attributes, Child, Directory, Layout, Managed, OsProfile, Owner, ShouldBe, Stages, Systemd, blocking,
+};
 
 use super::{certificate::Certificate, probe, site};
 use crate::{
@@ -64,9 +66,8 @@ pub async fn ensure_base(
         systemd.reload_units().await?;
     }
     let text_changed = previous.as_deref() != Some(text.as_bytes());
-    if text_changed {
-        blocking(move || commit(directory, text.as_bytes())).await?;
-    }
+    // Also if only whose it is has changed.
+    changed |= blocking(move || commit(directory, text.as_bytes())).await?;
     changed |= systemd.enable(os.nginx.unit).await?;
     let running = systemd.state(os.nginx.unit).await?.is_active();
     if unit_changed || !running {
@@ -84,6 +85,32 @@ pub async fn ensure_base(
         return Err(error);
     }
     Ok(changed || unit_changed || text_changed || !running)
+}
+
+/// The files that all sites share, as they should be.
+///
+/// # Errors
+/// If one cannot be rendered.
+pub fn managed_base(os: &OsProfile, web_gid: u32) -> Result<Vec<Managed>, ServiceError> {
+    let at = |name: &str| Path::new(Layout::UNITS).join(name);
+    let shared = Attributes::new(Owner::root_and(web_gid), 0o750);
+    let configured = Path::new(os.nginx.configuration).join(CONFIGURATION);
+    let mut files = site::managed_directory(&Path::new(Layout::SITES).join(DEFAULT_SITE), web_gid).to_vec();
+    files.extend([
+        Managed::file(configured, configuration(os, has_ipv6())?, FILE),
+        Managed::file(at("nginx.service.d/npanel.conf"), unit(os)?, FILE),
+        Managed::new(at(&format!("multi-user.target.wants/{}", os.nginx.unit)), ShouldBe::Enabled),
+        Managed::file("/etc/sysusers.d/npanel-web.conf", sysusers()?, FILE),
+        Managed::directory(Layout::SERVED, Attributes::new(Owner::ROOT, 0o711)),
+        Managed::directory(Layout::SITES, shared),
+        Managed::directory(Layout::ACME, shared),
+    ]);
+    Ok(files)
+}
+
+fn sysusers() -> Result<String, RenderError> {
+    let values = context! { web_user => Layout::WEB_USER };
+    render("sysusers.d", Syntax::Plain, SYSUSERS_CONF, values)
 }
 
 fn configuration(os: &OsProfile, ipv6: bool) -> Result<String, RenderError> {
@@ -108,8 +135,7 @@ fn unit(os: &OsProfile) -> Result<String, RenderError> {
 }
 
 async fn ensure_user(os: &OsProfile) -> Result<bool, ServiceError> {
-    let values = context! { web_user => Layout::WEB_USER };
-    let text = render("sysusers.d", Syntax::Plain, SYSUSERS_CONF, values)?;
+    let text = sysusers()?;
     let written = blocking(move || {
         let directory = Directory::open("/etc")?.ensure("sysusers.d", Attributes::new(Owner::ROOT, 0o755))?.0;
         let written = directory.write("npanel-web.conf", text.as_bytes(), FILE)?;
@@ -153,10 +179,11 @@ async fn check(os: &OsProfile, text: &str) -> Result<Option<Vec<u8>>, ServiceErr
     Ok(previous)
 }
 
-fn commit(directory: &str, text: &[u8]) -> Result<(), ServiceError> {
+fn commit(directory: &str, text: &[u8]) -> Result<bool, ServiceError> {
     let directory = Directory::open(directory)?;
-    directory.write(CONFIGURATION, text, FILE)?;
-    Ok(directory.sync()?)
+    let written = directory.write(CONFIGURATION, text, FILE)?;
+    directory.sync()?;
+    Ok(written)
 }
 
 fn write_unit(text: &str) -> Result<bool, ServiceError> {

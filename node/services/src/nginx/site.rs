@@ -1,9 +1,10 @@
 //! A site: a directory of a certificate and two links. Nothing else is touched, and nothing reloaded.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use npanel_host::{
-    AccountUser, Accounts, Attributes, Directory, FileError, Kind, Layout, Owner, Stages, blocking,
+    AccountUser, Accounts, Attributes, Directory, FileError, Kind, Layout, Managed, Owner, ShouldBe, Stages,
+    blocking,
 };
 use npanel_model::{DocumentRoot, Fqdn};
 use rustls_pki_types::CertificateDer;
@@ -11,6 +12,7 @@ use rustls_pki_types::CertificateDer;
 use super::{certificate::Certificate, probe};
 use crate::{ServiceError, php};
 
+const CERTIFICATE: &str = "tls.pem";
 const FIRST_PAGE: &[u8] = include_bytes!("templates/first-page.php");
 /// The files are in effect as soon as they are there.
 const SHOWN: Duration = Duration::from_secs(5);
@@ -63,6 +65,33 @@ pub async fn ensure_site(
     Ok(made || changed)
 }
 
+/// What a site comes to, as it should be.
+pub fn managed_site(accounts: &Accounts, web_gid: u32, site: &SiteSpec) -> Vec<Managed> {
+    let own = Path::new(Layout::SITES).join(site.domain.as_str());
+    let root = accounts.document_root(&site.user.username, &site.document_root);
+    let mut managed = managed_directory(&own, web_gid).to_vec();
+    managed.extend([
+        Managed::link(own.join("docroot"), root),
+        Managed::link(own.join("php.sock"), Layout::php_socket(site.user.uid)),
+        accounts.managed_document_root(&site.user, &site.document_root),
+    ]);
+    managed
+}
+
+/// A site's directory, and the certificate in it.
+pub(super) fn managed_directory(own: &Path, web_gid: u32) -> [Managed; 2] {
+    let attributes = Attributes::new(Owner::root_and(web_gid), 0o640);
+    [
+        Managed::directory(own, Attributes::new(Owner::root_and(web_gid), 0o750)),
+        Managed::new(own.join(CERTIFICATE), ShouldBe::Made { attributes }),
+    ]
+}
+
+/// What the removal of a site removes.
+pub fn managed_of_domain(domain: &Fqdn) -> Managed {
+    Managed::directory(Path::new(Layout::SITES).join(domain.as_str()), Attributes::new(Owner::ROOT, 0o750))
+}
+
 /// Serves a domain no longer. Answers whether it was served.
 ///
 /// # Errors
@@ -102,8 +131,8 @@ pub(super) fn ensure_directories(web_gid: u32) -> Result<bool, ServiceError> {
     let frame = Attributes::new(Owner::ROOT, 0o711);
     let shared = Attributes::new(Owner::root_and(web_gid), 0o750);
     let (served, mut changed) = Directory::open("/srv")?.ensure("npanel", frame)?;
-    changed |= served.ensure("sites", shared)?.1;
-    changed |= served.ensure("acme", shared)?.1;
+    changed |= served.own("sites", shared)?.1;
+    changed |= served.own("acme", shared)?.1;
     served.sync()?;
     Ok(changed)
 }
@@ -111,7 +140,7 @@ pub(super) fn ensure_directories(web_gid: u32) -> Result<bool, ServiceError> {
 /// A site's directory, made if it is not there.
 pub(super) fn open_site(name: &str, web_gid: u32) -> Result<Directory, FileError> {
     let sites = Directory::open(Layout::SITES)?;
-    Ok(sites.ensure(name, Attributes::new(Owner::root_and(web_gid), 0o750))?.0)
+    Ok(sites.own(name, Attributes::new(Owner::root_and(web_gid), 0o750))?.0)
 }
 
 /// The site's certificate, durable once the directory is synced: the one that is there while it is good for the name, else a new one.
@@ -120,19 +149,22 @@ pub(super) fn ensure_certificate(
     name: &str,
     web_gid: u32,
 ) -> Result<(CertificateDer<'static>, bool), ServiceError> {
-    let there = match directory.kind("tls.pem")? {
-        Some(Kind::File) => directory.read("tls.pem", Certificate::LIMIT)?,
+    let attributes = Attributes::new(Owner::root_and(web_gid), 0o640);
+    let there = match directory.kind(CERTIFICATE)? {
+        Some(Kind::File) => directory.read(CERTIFICATE, Certificate::LIMIT)?,
         _ => None,
     };
-    let good = there.and_then(|pem| Certificate::parse(&pem)).filter(|found| found.is_good_for(name));
-    if let Some(certificate) = good {
-        return Ok((certificate.der().clone(), false));
+    let parsed = there.and_then(|pem| Certificate::parse(&pem).map(|found| (pem, found)));
+    if let Some((pem, certificate)) = parsed.filter(|(_, found)| found.is_good_for(name)) {
+        // Somebody may have changed whose it is.
+        let written = directory.write(CERTIFICATE, &pem, attributes)?;
+        return Ok((certificate.der().clone(), written));
     }
     let pem = Certificate::generate(name)?;
     let made = Certificate::parse(pem.as_bytes()).ok_or(ServiceError::Unverified {
         service: "nginx",
         detail: "a new certificate cannot be read".to_owned(),
     })?;
-    directory.write("tls.pem", pem.as_bytes(), Attributes::new(Owner::root_and(web_gid), 0o640))?;
+    directory.write(CERTIFICATE, pem.as_bytes(), attributes)?;
     Ok((made.der().clone(), true))
 }

@@ -4,7 +4,9 @@
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use minijinja::context;
-use npanel_host::{Attributes, Child, Directory, Layout, OsProfile, Owner, Stages, Systemd, blocking};
+use npanel_host::{
+    Attributes, Child, ChildError, Directory, Layout, Managed, OsProfile, Owner, Stages, Systemd, blocking,
+};
 use npanel_model::Uid;
 
 use crate::{
@@ -20,8 +22,34 @@ const UNIT_FILE: &str = "npanel-packet-filter.service";
 const FILE: Attributes = Attributes { owner: Owner::ROOT, mode: 0o644 };
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// The files of the packet filter, as they should be.
+///
+/// # Errors
+/// If one cannot be rendered.
+pub fn managed_base(os: &OsProfile, control_ports: &BTreeSet<u16>) -> Result<Vec<Managed>, ServiceError> {
+    Ok(vec![
+        Managed::file(Path::new(Layout::STATE).join(RULES_FILE), rules(control_ports)?, FILE),
+        Managed::file(Path::new(Layout::UNITS).join(UNIT_FILE), unit(os)?, FILE),
+    ])
+}
+
+/// The rules as the kernel has them; none if there are none. What was loaded by us and what somebody has made of
+/// it since are told apart by comparing two of these.
+///
+/// # Errors
+/// If the program cannot be run.
+pub async fn loaded(os: &OsProfile) -> Result<Option<String>, ServiceError> {
+    let list = Child::new(os.nft, DEADLINE).arg("list").arg("table").arg("inet").arg("npanel");
+    match list.run().await {
+        Ok(shown) => Ok(Some(shown.stdout)),
+        Err(ChildError::Failed { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The rules, checked, loaded now and at boot. `control_ports` are ports of this machine that no account may
-/// reach, besides those of the managed services. Answers whether anything was changed.
+/// reach, besides those of the managed services; `known` is what was loaded at the last time, if that is known.
+/// Answers whether anything was changed.
 ///
 /// # Errors
 /// If the rules are refused: the loaded ones stay.
@@ -29,6 +57,7 @@ pub async fn ensure_base(
     os: &OsProfile,
     systemd: &Systemd,
     control_ports: &BTreeSet<u16>,
+    known: Option<&str>,
     stages: &mut Stages,
 ) -> Result<bool, ServiceError> {
     stages.enter("filter-render");
@@ -45,21 +74,27 @@ pub async fn ensure_base(
         systemd.reload_units().await?;
     }
     let mut changed = rules_changed | unit_changed | systemd.enable(UNIT_FILE).await?;
-    // Somebody may have flushed the rules since they were loaded.
-    let loaded = Child::new(os.nft, DEADLINE).arg("list").arg("table").arg("inet").arg("npanel").run().await;
-    if rules_changed || loaded.is_err() {
+    // Somebody may have changed the rules since they were loaded.
+    let found = loaded(os).await?;
+    let good =
+        found.as_deref().is_some_and(is_ours) && known.is_none_or(|known| found.as_deref() == Some(known));
+    // What is not known is loaded again: that changes nothing if it is right.
+    if rules_changed || !good || known.is_none() {
         systemd.reset_failed(UNIT_FILE).await?;
         systemd.restart(UNIT_FILE, DEADLINE).await?;
-        changed = true;
+        changed |= !good;
     }
     stages.enter("filter-verify");
-    let shown = Child::new(os.nft, DEADLINE).arg("list").arg("table").arg("inet").arg("npanel").run().await?;
-    if shown.stdout.contains("meta skuid") {
+    if loaded(os).await?.as_deref().is_some_and(is_ours) {
         Ok(changed)
     } else {
         let detail = "the table has no rule for accounts".to_owned();
         Err(ServiceError::Unverified { service: "nftables", detail })
     }
+}
+
+fn is_ours(shown: &str) -> bool {
+    shown.contains("meta skuid")
 }
 
 fn rules(control_ports: &BTreeSet<u16>) -> Result<String, RenderError> {

@@ -7,7 +7,8 @@ use std::{
 
 use minijinja::context;
 use npanel_host::{
-    AccountUser, Attributes, Child, Directory, Kind, Layout, OsProfile, Owner, Stages, Systemd, blocking,
+    AccountUser, Attributes, Child, Directory, Kind, Layout, Managed, OsProfile, Owner, ShouldBe, Stages,
+    Systemd, blocking,
 };
 use npanel_model::{PhpVersion, Uid};
 use tokio::net::UnixStream;
@@ -39,6 +40,45 @@ pub struct Prepared {
 struct Staged {
     /// Whether another one is in place.
     replaces: bool,
+}
+
+/// The files and the socket's unit that an account's PHP comes to, as they should be.
+///
+/// # Errors
+/// If the PHP version is not installed, or the base has not been set up.
+pub fn managed_account(
+    os: &OsProfile,
+    user: &AccountUser,
+    version: &PhpVersion,
+) -> Result<(Vec<Managed>, String), ServiceError> {
+    let program = os.php_program(version);
+    require_installed(os, version, &program)?;
+    let uid = user.uid;
+    let own = Path::new(Layout::PHP).join(uid.to_string());
+    let socket = ShouldBe::Socket { owner: Owner::root_and(web_group()?) };
+    let mut files = removed_with_account(user);
+    files.extend([
+        Managed::link(own.join(PROGRAM), program),
+        Managed::file(own.join(CONFIGURATION), configuration(user)?, readable(uid, 0o640)),
+        Managed::new(Layout::php_socket(uid), socket),
+    ]);
+    Ok((files, Units::of(uid).socket))
+}
+
+/// What the end of an account's PHP removes.
+pub fn removed_with_account(user: &AccountUser) -> Vec<Managed> {
+    let (uid, units) = (user.uid, Units::of(user.uid));
+    let wants = Path::new(Layout::UNITS).join(format!("{TARGET}.wants"));
+    vec![
+        Managed::link(Path::new(Layout::HOME_LINKS).join(uid.to_string()), Layout::home(&user.username)),
+        Managed::link(wants.join(&units.socket), Path::new(Layout::UNITS).join(&units.template)),
+        Managed::directory(Path::new(Layout::PHP).join(uid.to_string()), readable(uid, 0o750)),
+    ]
+}
+
+/// The unit that a change of an account's PHP configuration ends.
+pub fn service_of(uid: Uid) -> String {
+    Units::of(uid).service
 }
 
 /// Renders, stages and checks the account's PHP configuration. The account's user need not be there yet.
@@ -82,7 +122,7 @@ pub async fn commit_account(
     let replaces = prepared.staged.as_ref().is_some_and(|staged| staged.replaces);
     // Nothing connects to the socket before there is a site, so it need not wait for the files.
     let put = blocking(move || commit(uid, prepared.staged.is_some(), &prepared.program, &home));
-    let (put, started) = tokio::join!(put, ensure_socket(systemd, &units));
+    let (put, started) = tokio::join!(put, ensure_socket(systemd, uid, &units));
     let (put, started) = (put?, started?);
     if replaces {
         systemd.stop(&units.service, STOP).await?;
@@ -190,9 +230,16 @@ fn commit(uid: Uid, staged: bool, program: &Path, home: &Path) -> Result<bool, S
 }
 
 /// Starts the socket unless it listens. What a tenant's own crashes have tripped is reset.
-async fn ensure_socket(systemd: &Systemd, units: &Units) -> Result<bool, ServiceError> {
-    if systemd.state(&units.socket).await?.is_active() {
+async fn ensure_socket(systemd: &Systemd, uid: Uid, units: &Units) -> Result<bool, ServiceError> {
+    let active = systemd.state(&units.socket).await?.is_active();
+    if active && socket_file(uid).await? == Some((Kind::Other, Owner::root_and(web_group()?))) {
         return Ok(false);
+    }
+    if active {
+        // It listens where nobody can connect: its file was removed or given away. While its service runs, a
+        // socket does not start.
+        systemd.stop(&units.service, STOP).await?;
+        systemd.stop(&units.socket, STOP).await?;
     }
     systemd.reset_failed(&units.service).await?;
     systemd.reset_failed(&units.socket).await?;
@@ -203,17 +250,21 @@ async fn ensure_socket(systemd: &Systemd, units: &Units) -> Result<bool, Service
 /// By looks only: a connection would start PHP.
 async fn verify(systemd: &Systemd, uid: Uid, units: &Units) -> Result<(), ServiceError> {
     let wanted = Owner::root_and(web_group()?);
-    let name = format!("{uid}.sock");
-    let found = blocking(move || {
-        let sockets = Directory::open(Layout::PHP_SOCKETS)?;
-        Ok::<_, ServiceError>(sockets.kind(&name)?.zip(sockets.owner(&name)?))
-    });
-    let (found, state) = (found.await?, systemd.state(&units.socket).await?);
+    let (found, state) = (socket_file(uid).await?, systemd.state(&units.socket).await?);
     if found == Some((Kind::Other, wanted)) && state.is_active() {
         return Ok(());
     }
     let detail = format!("{} is {} and its file {found:?}", units.socket, state.active);
     Err(ServiceError::Unverified { service: "php", detail })
+}
+
+async fn socket_file(uid: Uid) -> Result<Option<(Kind, Owner)>, ServiceError> {
+    let name = format!("{uid}.sock");
+    blocking(move || {
+        let sockets = Directory::open(Layout::PHP_SOCKETS)?;
+        Ok(sockets.kind(&name)?.zip(sockets.owner(&name)?))
+    })
+    .await
 }
 
 fn disable(uid: Uid, units: &Units) -> Result<bool, ServiceError> {
@@ -237,7 +288,7 @@ fn remove_configuration(uid: Uid) -> Result<bool, ServiceError> {
 /// The account's own directory, which the other accounts cannot read.
 fn open(uid: Uid) -> Result<Directory, ServiceError> {
     let configurations = Directory::open(Layout::PHP)?;
-    Ok(configurations.ensure(&uid.to_string(), readable(uid, 0o750))?.0)
+    Ok(configurations.own(&uid.to_string(), readable(uid, 0o750))?.0)
 }
 
 fn wants() -> Result<Directory, ServiceError> {

@@ -1,9 +1,11 @@
 //! What all accounts' PHP shares: templates of units, and directories.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use minijinja::context;
-use npanel_host::{Attributes, Child, Directory, Layout, OsProfile, Owner, Stages, Systemd, blocking};
+use npanel_host::{
+    Attributes, Child, Directory, Layout, Managed, OsProfile, Owner, ShouldBe, Stages, Systemd, blocking,
+};
 
 use super::units::{PAIRS, TARGET, number};
 use crate::{
@@ -33,8 +35,7 @@ pub async fn ensure_base(
 ) -> Result<bool, ServiceError> {
     stages.enter("php-render");
     let units = units(os)?;
-    let values = context! { sockets => Layout::PHP_SOCKETS, web_user => Layout::WEB_USER };
-    let tmpfiles = render("tmpfiles.d", Syntax::Plain, TMPFILES, values)?;
+    let tmpfiles = tmpfiles()?;
     stages.enter("php-commit");
     let units_changed = blocking(move || write_units(&units)).await?;
     let mut changed = units_changed;
@@ -53,6 +54,31 @@ pub async fn ensure_base(
         }
     }
     Ok(changed)
+}
+
+/// The files that all accounts' PHP shares, as they should be.
+///
+/// # Errors
+/// If one cannot be rendered.
+pub fn managed_base(os: &OsProfile, web_gid: u32) -> Result<Vec<Managed>, ServiceError> {
+    let at = |name: &str| Path::new(Layout::UNITS).join(name);
+    let mut files: Vec<Managed> =
+        units(os)?.into_iter().map(|(name, text)| Managed::file(at(&name), text, FILE)).collect();
+    let frame = Attributes::new(Owner::ROOT, 0o711);
+    files.extend([
+        Managed::directory(at(&format!("{TARGET}.wants")), Attributes::new(Owner::ROOT, 0o755)),
+        Managed::new(at(&format!("multi-user.target.wants/{TARGET}")), ShouldBe::Enabled),
+        Managed::file("/etc/tmpfiles.d/npanel-php.conf", tmpfiles()?, FILE),
+        Managed::directory(Layout::PHP_SOCKETS, Attributes::new(Owner::root_and(web_gid), 0o2750)),
+        Managed::directory(Layout::PHP, frame),
+        Managed::directory(Layout::HOME_LINKS, Attributes::new(Owner::ROOT, 0o700)),
+    ]);
+    Ok(files)
+}
+
+fn tmpfiles() -> Result<String, RenderError> {
+    let values = context! { sockets => Layout::PHP_SOCKETS, web_user => Layout::WEB_USER };
+    render("tmpfiles.d", Syntax::Plain, TMPFILES, values)
 }
 
 /// All unit files, by name.
@@ -100,10 +126,10 @@ fn write_directories(tmpfiles: &str, web_gid: u32) -> Result<bool, ServiceError>
     let run = Directory::open("/run")?;
     // Sockets made in it get its group, so that the web server can connect to them.
     let sockets = Attributes::new(Owner::root_and(web_gid), 0o2750);
-    changed |= run.ensure("npanel-php", sockets)?.1;
+    changed |= run.own("npanel-php", sockets)?.1;
     let (served, _) = Directory::open("/srv")?.ensure("npanel", Attributes::new(Owner::ROOT, 0o711))?;
-    changed |= served.ensure("php", Attributes::new(Owner::ROOT, 0o711))?.1;
-    changed |= served.ensure("homes", Attributes::new(Owner::ROOT, 0o700))?.1;
+    changed |= served.own("php", Attributes::new(Owner::ROOT, 0o711))?.1;
+    changed |= served.own("homes", Attributes::new(Owner::ROOT, 0o700))?.1;
     served.sync()?;
     Ok(changed)
 }

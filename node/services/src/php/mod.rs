@@ -9,6 +9,9 @@ mod base;
 mod units;
 mod watch;
 
-pub use account::{Prepared, commit_account, prepare_account, retire_account, warm_up};
-pub use base::ensure_base;
-pub use watch::{Idle, revive_failed};
+pub use account::{
+    Prepared, commit_account, managed_account, prepare_account, removed_with_account, retire_account,
+    service_of, warm_up,
+};
+pub use base::{ensure_base, managed_base};
+pub use watch::{Idle, revive_failed, stopped};

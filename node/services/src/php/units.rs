@@ -35,10 +35,16 @@ impl Units {
 
     /// The units that a socket's or service's name belongs to; none if it is not such a name.
     pub(super) fn of_name(name: &str) -> Option<Self> {
+        Self::uid_of(name).map(Self::of)
+    }
+
+    /// The account that a socket's or service's name belongs to; none if it is not such a name.
+    pub(super) fn uid_of(name: &str) -> Option<Uid> {
         let (_, instance) = name.strip_prefix("npanel-php")?.split_once('@')?;
         let (uid, _) = instance.rsplit_once('.')?;
-        let units = Self::of(Uid::new(uid.parse().ok()?).ok()?);
-        (name == units.socket || name == units.service).then_some(units)
+        let uid = Uid::new(uid.parse().ok()?).ok()?;
+        let units = Self::of(uid);
+        (name == units.socket || name == units.service).then_some(uid)
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use npanel_host::{Systemd, blocking};
+use npanel_model::Uid;
 
 use super::units::{SOCKETS, Units};
 use crate::ServiceError;
@@ -33,6 +34,16 @@ pub async fn revive_failed(systemd: &Systemd) -> Result<Vec<String>, ServiceErro
         }
     }
     Ok(revived)
+}
+
+/// The accounts whose sockets somebody has stopped. One that has failed is none of them: crashes of a tenant's
+/// PHP are not drift, and [`revive_failed`] brings it back.
+///
+/// # Errors
+/// If systemd cannot be asked.
+pub async fn stopped(systemd: &Systemd) -> Result<Vec<Uid>, ServiceError> {
+    let stopped = systemd.list(&["inactive"], &[SOCKETS]).await?;
+    Ok(stopped.iter().filter_map(|state| Units::uid_of(&state.unit)).collect())
 }
 
 /// Remembers since when process managers have had no work.

@@ -17,7 +17,7 @@ use super::{
     spec::ZoneSpec,
     zone::{self, Rrset, ShownZone},
 };
-use crate::ServiceError;
+use crate::{Difference, ServiceError};
 
 const CALL: Duration = Duration::from_secs(10);
 const UP: Duration = Duration::from_secs(10);
@@ -60,6 +60,21 @@ impl PowerDns {
         Ok(changed)
     }
 
+    /// What of a zone is not as it should be: the zone itself, or record sets by name and type.
+    ///
+    /// # Errors
+    /// If PowerDNS cannot be asked.
+    pub async fn zone_differences(&self, spec: &ZoneSpec) -> Result<Vec<Difference>, ServiceError> {
+        let wanted = zone::wanted(spec);
+        match self.zone(&spec.name).await? {
+            None => {
+                let what = format!("zone {}: {} record sets", spec.name, wanted.len());
+                Ok(vec![Difference::resource(what, "there", None)])
+            }
+            Some(found) => Ok(zone::differences(&spec.name, &found.rrsets, &wanted)),
+        }
+    }
+
     /// Answers for a zone no longer. Answers whether it was there.
     ///
     /// # Errors
@@ -84,6 +99,14 @@ impl PowerDns {
                 Err(_) => sleep(PAUSE).await,
             }
         }
+    }
+
+    /// Whether PowerDNS has the zone.
+    ///
+    /// # Errors
+    /// If PowerDNS cannot be asked.
+    pub async fn has_zone(&self, name: &Fqdn) -> Result<bool, ServiceError> {
+        Ok(self.zone(name).await?.is_some())
     }
 
     async fn zone(&self, name: &Fqdn) -> Result<Option<ShownZone>, ServiceError> {

@@ -1,11 +1,15 @@
 //! What all zones of a node share: the database, and the server's configuration with the key of its API.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use minijinja::context;
 use nix::unistd::User;
 use npanel_host::{
-    Attributes, Directory, Kind, Layout, OsProfile, Owner, PowerDnsProfile, Stages, Systemd, blocking,
+    Attributes, Directory, Kind, Layout, Managed, OsProfile, Owner, PowerDnsProfile, ShouldBe, Stages,
+    Systemd, blocking,
 };
 use npanel_model::Secret;
 use rusqlite::Connection;
@@ -50,36 +54,74 @@ impl PowerDns {
     }
 }
 
+/// The files that all zones share, as they should be.
+///
+/// # Errors
+/// If PowerDNS's user is not there, or the key cannot be read.
+pub fn managed_base(os: &OsProfile) -> Result<Vec<Managed>, ServiceError> {
+    let profile = &os.powerdns;
+    let owner = owner(profile)?;
+    let text = configuration(profile, &key()?, has_ipv6())?;
+    let at = |directory: &str, name: &str| Path::new(directory).join(name);
+    let key_attributes = Attributes::new(Owner::ROOT, 0o600);
+    Ok(vec![
+        Managed::file(at(profile.configuration, CONFIGURATION), text, configured(owner)),
+        Managed::new(at(Layout::STATE, KEY), ShouldBe::Made { attributes: key_attributes }),
+        Managed::new(database(profile), ShouldBe::Data { owner }),
+        Managed::new(at(Layout::UNITS, "multi-user.target.wants").join(profile.unit), ShouldBe::Enabled),
+    ])
+}
+
+/// Where PowerDNS keeps its zones.
+pub(super) fn database(profile: &PowerDnsProfile) -> PathBuf {
+    Path::new(profile.data).join(DATABASE)
+}
+
+fn owner(profile: &PowerDnsProfile) -> Result<Owner, ServiceError> {
+    let user = User::from_name(profile.user).ok().flatten().ok_or(ServiceError::NoUser(profile.user))?;
+    Ok(Owner { uid: user.uid.as_raw(), gid: user.gid.as_raw() })
+}
+
+/// The key of the API is in it.
+fn configured(owner: Owner) -> Attributes {
+    Attributes::new(Owner::root_and(owner.gid), 0o640)
+}
+
+fn has_ipv6() -> bool {
+    std::fs::metadata("/proc/net/if_inet6").is_ok()
+}
+
 /// The key of the API, which is made on this node and never leaves it.
 pub(super) fn key() -> Result<Secret, ServiceError> {
     let state = Directory::open(Layout::STATE)?;
     let read = |bytes: Vec<u8>| String::from_utf8(bytes).ok().filter(|text| text.len() == 64);
+    let attributes = Attributes::new(Owner::ROOT, 0o600);
     if let Some(key) = state.read(KEY, 1024)?.and_then(read) {
+        // Somebody may have changed whose it is.
+        state.write(KEY, key.as_bytes(), attributes)?;
         return Ok(Secret::new(key));
     }
     let mut random = [0_u8; 32];
     aws_lc_rs::rand::fill(&mut random).map_err(|_| ServiceError::NoRandomness)?;
     let key: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    state.write(KEY, key.as_bytes(), Attributes::new(Owner::ROOT, 0o600))?;
+    state.write(KEY, key.as_bytes(), attributes)?;
     state.sync()?;
     Ok(Secret::new(key))
 }
 
 fn commit(profile: &PowerDnsProfile) -> Result<bool, ServiceError> {
-    let user = User::from_name(profile.user).ok().flatten().ok_or(ServiceError::NoUser(profile.user))?;
-    let owner = Owner { uid: user.uid.as_raw(), gid: user.gid.as_raw() };
+    let owner = owner(profile)?;
     let made = ensure_database(profile, owner)?;
-    let text = configuration(profile, &key()?, std::fs::metadata("/proc/net/if_inet6").is_ok())?;
+    let text = configuration(profile, &key()?, has_ipv6())?;
     let directory = Directory::open(profile.configuration)?;
-    let attributes = Attributes::new(Owner::root_and(owner.gid), 0o640);
-    let written = directory.write(CONFIGURATION, text.as_bytes(), attributes)?;
+    let written = directory.write(CONFIGURATION, text.as_bytes(), configured(owner))?;
     directory.sync()?;
     Ok(made || written)
 }
 
 fn configuration(profile: &PowerDnsProfile, key: &Secret, ipv6: bool) -> Result<String, RenderError> {
     let values = context! {
-        database => format!("{}/{DATABASE}", profile.data),
+        database => database(profile).display().to_string(),
         port => API_PORT,
         key => key.expose(),
         ipv6,

@@ -2,11 +2,14 @@
 
 mod api;
 mod base;
+mod prints;
 mod question;
 mod spec;
 mod zone;
 
 pub use api::PowerDns;
+pub use base::managed_base;
+pub use prints::ZonePrints;
 pub use spec::{RecordSet, RecordSetFields, ZoneSpec};
 
 /// The port of PowerDNS's API, on 127.0.0.1.

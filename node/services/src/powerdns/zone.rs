@@ -5,9 +5,11 @@ use std::{
     net::Ipv6Addr,
 };
 
+use npanel_model::Fqdn;
 use serde::{Deserialize, Serialize};
 
 use super::spec::ZoneSpec;
+use crate::{Difference, What};
 
 /// The times in our zones' SOA, in seconds (RIPE-203's advice for small and stable zones, with a shorter
 /// negative answer so that a new name is soon seen).
@@ -116,12 +118,31 @@ pub(super) fn changes(found: &[Rrset], wanted: &[Rrset]) -> Vec<Rrset> {
     gone.chain(put).collect()
 }
 
+/// The same, as differences in words. Records are public, but long: they are counted.
+pub(super) fn differences(zone: &Fqdn, found: &[Rrset], wanted: &[Rrset]) -> Vec<Difference> {
+    let count = |sets: &[Rrset], set: &Rrset| {
+        let same = sets.iter().find(|other| other.key() == set.key())?;
+        Some(format!("{} records, time to live {} s", same.records.len(), same.ttl))
+    };
+    let differences = changes(found, wanted).into_iter().map(|set| {
+        let what = format!("zone {zone}: {} {}", set.name, set.kind);
+        match count(wanted, &set) {
+            None => Difference::removing(What::Resource(what)),
+            Some(expected) => {
+                let shown = count(found, &set).map(|shown| format!("another set: {shown}"));
+                Difference::resource(what, expected, shown)
+            }
+        }
+    });
+    differences.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use npanel_model::Ttl;
 
     use super::*;
-    use crate::powerdns::RecordSet;
+    use crate::{Change, powerdns::RecordSet};
 
     fn zone(sets: &[(&str, &str, &[&str])]) -> ZoneSpec {
         let record_sets = sets.iter().map(|(name, kind, records)| {
@@ -178,6 +199,25 @@ mod tests {
         assert_eq!(changes(&found, &wanted), []);
         found[2].ttl = 60;
         assert_eq!(kinds(&changes(&found, &wanted)).len(), 1);
+    }
+
+    #[test]
+    fn what_differs_is_said_by_name_and_type() {
+        let wanted = wanted(&zone(&[("@", "A", &["192.0.2.1"]), ("www", "A", &["192.0.2.1"])]));
+        let mut found = wanted.clone();
+        found[2].records[0].content = "192.0.2.66".into();
+        found[3].name = "evil.example.com.".into();
+        let name = "example.com".parse().expect("a zone");
+        let said: Vec<(What, Change)> =
+            differences(&name, &found, &wanted).into_iter().map(|one| (one.what, one.change)).collect();
+        let set = |text: &str| What::Resource(format!("zone example.com: {text}"));
+        let expected = [
+            (set("evil.example.com. A"), Change::Remove),
+            (set("example.com. A"), Change::Replace),
+            (set("www.example.com. A"), Change::Create),
+        ];
+        assert_eq!(said, expected);
+        assert_eq!(differences(&name, &wanted, &wanted), []);
     }
 
     #[test]

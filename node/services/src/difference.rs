@@ -1,0 +1,93 @@
+//! How a node is not as an intent wants it.
+
+use std::path::PathBuf;
+
+use npanel_host::{FileError, Managed, UnitState};
+use serde::{Deserialize, Serialize};
+
+/// Something that is not as it should be. Holds no secret and nothing of a file's contents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// What it is.
+    pub what: What,
+    /// What making it right comes to.
+    pub change: Change,
+    /// What should be.
+    pub expected: String,
+    /// What is.
+    pub found: String,
+}
+
+/// What differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// Something at a path.
+    File(PathBuf),
+    /// A unit's state.
+    Unit(String),
+    /// Something that is no file, in words, such as `database shop`.
+    Resource(String),
+}
+
+/// What making something right comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// There is nothing yet.
+    Create,
+    /// There is something else.
+    Replace,
+    /// There should be nothing.
+    Remove,
+}
+
+const NOTHING: &str = "nothing";
+
+impl Difference {
+    /// Something that is no file: it should be `expected` and is `found`, or nothing.
+    pub(crate) fn resource(what: String, expected: impl Into<String>, found: Option<String>) -> Self {
+        let change = if found.is_some() { Change::Replace } else { Change::Create };
+        let found = found.unwrap_or_else(|| NOTHING.to_owned());
+        Self { what: What::Resource(what), change, expected: expected.into(), found }
+    }
+
+    /// A unit that should be active, unless it is.
+    pub fn of_unit(state: UnitState) -> Option<Self> {
+        let down = !state.is_active();
+        down.then(|| Self {
+            what: What::Unit(state.unit),
+            change: Change::Replace,
+            expected: "active".to_owned(),
+            found: state.active,
+        })
+    }
+
+    /// Those of a list that are not as they should be.
+    ///
+    /// # Errors
+    /// If the system refuses to look.
+    pub fn of_files(managed: &[Managed]) -> Result<Vec<Self>, FileError> {
+        let mut differences = Vec::new();
+        for one in managed {
+            if let Some(differs) = one.differs()? {
+                let change = if differs.found.is_some() { Change::Replace } else { Change::Create };
+                let found = differs.found.unwrap_or_else(|| NOTHING.to_owned());
+                let what = What::File(one.path.clone());
+                differences.push(Self { what, change, expected: differs.expected, found });
+            }
+        }
+        Ok(differences)
+    }
+
+    /// The removal of those of a list that are there.
+    pub fn removing_files(managed: &[Managed]) -> Vec<Self> {
+        let there = managed.iter().filter(|one| one.path.symlink_metadata().is_ok());
+        there.map(|one| Self::removing(What::File(one.path.clone()))).collect()
+    }
+
+    /// The removal of something.
+    pub fn removing(what: What) -> Self {
+        Self { what, change: Change::Remove, expected: NOTHING.to_owned(), found: "there".to_owned() }
+    }
+}
