@@ -128,15 +128,17 @@ fn is_for_platform(action: Action) -> bool {
     match action {
         A::NodeGet | A::NodeList | A::NodeDelete | A::NodeEnrol | A::ControllerJoin => true,
         A::TokenCreate | A::TokenGet | A::TokenList | A::TokenDelete | A::ClusterStatus => true,
-        A::TenantCreate | A::TenantGet | A::TenantList | A::TenantDelete => false,
-        A::PlanCreate | A::PlanGet | A::PlanList | A::PlanDelete => false,
-        A::AccountCreate | A::AccountGet | A::AccountList | A::AccountDelete => false,
-        A::DomainCreate | A::DomainGet | A::DomainList | A::DomainDelete => false,
+        A::TenantCreate | A::TenantGet | A::TenantList | A::TenantUpdate | A::TenantDelete => false,
+        A::PlanCreate | A::PlanGet | A::PlanList | A::PlanUpdate | A::PlanDelete => false,
+        A::AccountCreate | A::AccountGet | A::AccountList | A::AccountUpdate | A::AccountDelete => false,
+        A::AccountSuspend | A::AccountUnsuspend | A::DomainSuspend | A::DomainUnsuspend => false,
+        A::DomainCreate | A::DomainGet | A::DomainList | A::DomainUpdate | A::DomainDelete => false,
         A::DatabaseCreate | A::DatabaseGet | A::DatabaseList | A::DatabaseDelete => false,
+        A::DatabaseSetPassword | A::DatabaseSetPrivileges => false,
         A::DatabaseUserCreate | A::DatabaseUserGet | A::DatabaseUserList | A::DatabaseUserDelete => false,
         A::ZoneCreate | A::ZoneGet | A::ZoneList | A::ZoneDelete => false,
-        A::RecordAdd | A::RecordGet | A::RecordList | A::RecordDelete => false,
-        A::ApiKeyCreate | A::ApiKeyGet | A::ApiKeyList | A::ApiKeyDelete => false,
+        A::RecordAdd | A::RecordGet | A::RecordList | A::RecordUpdate | A::RecordDelete => false,
+        A::ApiKeyCreate | A::ApiKeyGet | A::ApiKeyList | A::ApiKeyUpdate | A::ApiKeyDelete => false,
         A::OperationGet | A::OperationList => false,
     }
 }

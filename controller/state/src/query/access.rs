@@ -1,6 +1,6 @@
 //! API keys and bootstrap tokens. Never with a secret; the hash of a key's only for checking it.
 
-use npanel_model::{ActionPattern, ApiKeyId, EnrolRole, PoolName, TenantId, Timestamp, TokenId};
+use npanel_model::{ActionPattern, ApiKeyId, EnrolRole, PoolName, Revision, TenantId, Timestamp, TokenId};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
@@ -24,6 +24,8 @@ pub struct ApiKey {
     pub expires_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the log.
+    pub revision: Revision,
 }
 
 /// Filters of API keys.
@@ -63,11 +65,13 @@ pub struct Token {
     pub expires_at: Timestamp,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the log.
+    pub revision: Revision,
 }
 
 const API_KEYS: &str = "SELECT * FROM api_keys";
 const TOKENS: &str =
-    "SELECT id, role, uses_allowed, uses_left, pool, expires_millis, created_millis FROM tokens";
+    "SELECT id, role, uses_allowed, uses_left, pool, expires_millis, created_millis, revision FROM tokens";
 
 impl FromRow for ApiKey {
     fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
@@ -78,6 +82,7 @@ impl FromRow for ApiKey {
             actions: row::list(row, "actions")?,
             expires_at: row::optional_time(row, "expires_millis")?,
             created_at: row::time(row, "created_millis")?,
+            revision: row::revision(row)?,
         })
     }
 }
@@ -92,6 +97,7 @@ impl FromRow for Token {
             pool: row::text(row, "pool")?,
             expires_at: row::time(row, "expires_millis")?,
             created_at: row::time(row, "created_millis")?,
+            revision: row::revision(row)?,
         })
     }
 }

@@ -77,5 +77,6 @@ pub(super) fn consume(ctx: &Context<'_>, id: &[u8], secret_hash: &[u8], role: En
         return Err(invalid().into());
     }
     ctx.run("UPDATE tokens SET uses_left = uses_left - 1 WHERE id = ?1", [id])?;
+    ctx.note(ctx.root_tenant()?, "token", id.to_vec(), "changed");
     wire_text(&pool, "")
 }
