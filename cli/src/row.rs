@@ -1,8 +1,8 @@
 //! What a list shows of each noun.
 
 use npanel_sdk_types::{
-    Account, ApiKey, Controller, Convergence, Database, DatabaseUser, Domain, Node, Operation, Plan,
-    RecordSet, Tenant, Token, Zone,
+    Account, ApiKey, Authority, Controller, Convergence, Database, DatabaseUser, Domain, Node, Operation,
+    Plan, RecordSet, Tenant, Token, Zone,
 };
 
 /// A line of a list.
@@ -20,6 +20,10 @@ fn or_dash(value: Option<impl ToString>) -> String {
 /// What is not known here is not nothing.
 fn known(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "?".to_owned(), |value| value.to_string())
+}
+
+fn reached(value: Option<bool>) -> String {
+    value.map_or("?", |reached| if reached { "yes" } else { "no" }).to_owned()
 }
 
 fn joined(values: &[impl ToString]) -> String {
@@ -98,6 +102,12 @@ rows! {
     }
     Controller(this) {
         "ID" => this.id.to_string(), "NAME" => this.name.clone(), "ROLE" => this.role.as_str().to_owned(),
-        "ADDRESS" => this.fleet_address.clone(), "REPLICATED" => known(this.replicated_index),
+        "ADDRESS" => this.fleet_address.clone(), "REACHED" => reached(this.reachable),
+        "CERTIFICATE UNTIL" => known(this.certificate_expires_at), "REPLICATED" => known(this.replicated_index),
+    }
+    Authority(this) {
+        "PIN" => this.pin.clone(), "ISSUES" => if this.issuing { "yes" } else { "no" }.to_owned(),
+        "MACHINES" => this.machines.to_string(), "CREATED" => this.created_at.to_string(),
+        "EXPIRES" => this.expires_at.to_string(),
     }
 }

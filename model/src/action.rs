@@ -13,8 +13,6 @@ named_enum! {
         TenantGet = "tenant.get",
         /// List tenants.
         TenantList = "tenant.list",
-        /// Change a tenant's name or limits.
-        TenantUpdate = "tenant.update",
         /// Remove an empty tenant.
         TenantDelete = "tenant.delete",
         /// Make a plan.
@@ -23,8 +21,6 @@ named_enum! {
         PlanGet = "plan.get",
         /// List plans.
         PlanList = "plan.list",
-        /// Change a plan, and with it what its accounts get.
-        PlanUpdate = "plan.update",
         /// Remove an unused plan.
         PlanDelete = "plan.delete",
         /// Make a hosting account, with its first domain if one is named.
@@ -33,12 +29,6 @@ named_enum! {
         AccountGet = "account.get",
         /// List accounts.
         AccountList = "account.list",
-        /// Change an account's contact, plan or PHP version.
-        AccountUpdate = "account.update",
-        /// Stop serving an account's sites and lock its database users; DNS goes on.
-        AccountSuspend = "account.suspend",
-        /// Serve a suspended account again.
-        AccountUnsuspend = "account.unsuspend",
         /// Remove an account and all it has.
         AccountDelete = "account.delete",
         /// Put a domain on an account: zone, certificate, site.
@@ -47,12 +37,6 @@ named_enum! {
         DomainGet = "domain.get",
         /// List domains.
         DomainList = "domain.list",
-        /// Change where a domain is served from.
-        DomainUpdate = "domain.update",
-        /// Answer with a suspension page.
-        DomainSuspend = "domain.suspend",
-        /// Serve a suspended domain again.
-        DomainUnsuspend = "domain.unsuspend",
         /// Undo a domain.
         DomainDelete = "domain.delete",
         /// Create a database.
@@ -69,10 +53,6 @@ named_enum! {
         DatabaseUserGet = "database.get_user",
         /// List database users.
         DatabaseUserList = "database.list_users",
-        /// Set a database user's password.
-        DatabaseSetPassword = "database.set_password",
-        /// Set what a database user may do, and where.
-        DatabaseSetPrivileges = "database.set_privileges",
         /// Drop a database user.
         DatabaseUserDelete = "database.delete_user",
         /// Create a zone.
@@ -89,8 +69,6 @@ named_enum! {
         RecordGet = "dns.get_record",
         /// List a zone's record sets.
         RecordList = "dns.list_records",
-        /// Change a record set's records or how long they may be kept.
-        RecordUpdate = "dns.update_record",
         /// Remove a record set.
         RecordDelete = "dns.delete_record",
         /// Show a node.
@@ -113,8 +91,6 @@ named_enum! {
         ApiKeyGet = "api_key.get",
         /// List API keys.
         ApiKeyList = "api_key.list",
-        /// Change an API key's name or end; never its secret.
-        ApiKeyUpdate = "api_key.update",
         /// Revoke an API key.
         ApiKeyDelete = "api_key.delete",
         /// Show an operation.
@@ -123,10 +99,18 @@ named_enum! {
         OperationList = "operation.list",
         /// Show the controllers, the leader and the replication state.
         ClusterStatus = "cluster.status",
+        /// Show the certificate authorities.
+        CaStatus = "ca.status",
+        /// Make a new certificate authority, which issues from now on.
+        CaRotate = "ca.rotate",
+        /// Trust the certificate authority before the last rotation no longer.
+        CaRetire = "ca.retire",
         /// Enrol a machine with a bootstrap token. Done by the machine, not through the API.
         NodeEnrol = "node.enrol",
         /// Bring another controller into the cluster. Done by the machine, not through the API.
         ControllerJoin = "controller.join",
+        /// Renew a machine's certificate. Done by the machine, not through the API.
+        IdentityRenew = "identity.renew",
     }
 }
 

@@ -12,6 +12,7 @@ mod email;
 mod fqdn;
 mod id;
 mod names;
+mod network;
 mod path;
 mod php;
 mod quantity;
@@ -38,9 +39,10 @@ pub use id::{
     OperationId, PlanId, RecordSetId, RequestId, TenantId, TokenId, ZoneId,
 };
 pub use names::{Label, LabelError, NodeName, PlanName, PoolName, TenantName};
+pub use network::{Network, NetworkError};
 pub use path::{DocumentRoot, DocumentRootError};
 pub use php::{PhpVersion, PhpVersionError};
-pub use quantity::{Generation, Limit, Megabytes, QuantityError, Revision};
+pub use quantity::{Generation, Limit, Megabytes, QuantityError};
 pub use role::{EnrolRole, NodeRole, Part, UnknownName};
 pub use secret::Secret;
 pub use time::Timestamp;

@@ -29,6 +29,37 @@ pub mod lifetime {
     pub const CONTROLLER: Duration = DAY.saturating_mul(90);
     /// How far before now a certificate begins, for machines whose clock is behind.
     pub const BACKDATE: Duration = Duration::from_secs(5 * 60);
+    /// The shortest that can be set: renewal at two thirds of it still leaves time for an election.
+    pub const SHORTEST: Duration = Duration::from_secs(30);
+    /// The longest that can be set for a node.
+    pub const LONGEST_NODE: Duration = DAY.saturating_mul(31);
+    /// The longest that can be set for a controller.
+    pub const LONGEST_CONTROLLER: Duration = DAY.saturating_mul(366);
+}
+
+/// How long the certificates of machines are valid, as this cluster has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// A node's.
+    pub node: Duration,
+    /// A controller's, and that of its API.
+    pub controller: Duration,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self { node: lifetime::NODE, controller: lifetime::CONTROLLER }
+    }
+}
+
+impl Lifetimes {
+    /// That of an identity's certificates.
+    pub fn of(&self, identity: Identity) -> Duration {
+        match identity {
+            Identity::Node(_) => self.node,
+            Identity::Controller(_) => self.controller,
+        }
+    }
 }
 
 /// A certificate's serial number: sixteen random bytes, positive (RFC 5280, 4.1.2.2).
@@ -72,6 +103,14 @@ pub enum AuthorityError {
         /// The fingerprint in the certificate.
         certificate: KeyFingerprint,
     },
+    /// Another cluster's.
+    #[error("the authority is of another cluster (got {got}, have {have})")]
+    Cluster {
+        /// That of the other authority.
+        got: ClusterId,
+        /// This one's.
+        have: ClusterId,
+    },
     /// The library refused.
     #[error("the authority cannot be made")]
     Crypto(#[source] rcgen::Error),
@@ -97,7 +136,7 @@ pub enum IssueError {
 /// A certificate just made.
 #[derive(Debug, Clone)]
 pub struct Issued {
-    /// The certificate, then the authority's own (in which a machine that enrols finds the pinned key).
+    /// The certificate, then those that lead from it to every authority a peer may trust or have pinned.
     pub chain: Vec<CertificateDer<'static>>,
     /// Whom it names.
     pub id: SpiffeId,
@@ -107,6 +146,8 @@ pub struct Issued {
     pub not_after: Timestamp,
     /// The key it is for.
     pub key: KeyFingerprint,
+    /// The key of the authority that issued it.
+    pub authority: KeyFingerprint,
 }
 
 /// The cluster's authority: its key and certificate. Certifies its own cluster's identities only.
@@ -116,6 +157,9 @@ pub struct CertificateAuthority {
     issuer: Issuer<'static, KeyPair>,
     key_pem: zeroize::Zeroizing<String>,
     pin: KeyFingerprint,
+    not_after: Timestamp,
+    lifetimes: Lifetimes,
+    beside: Vec<CertificateDer<'static>>,
 }
 
 impl fmt::Debug for CertificateAuthority {
@@ -135,13 +179,8 @@ impl CertificateAuthority {
     pub fn create(cluster: ClusterId, now: Timestamp) -> Result<Self, AuthorityError> {
         let key = PrivateKey::generate()?;
         let key_pem = key.to_pem();
-        let mut params = validity(now, lifetime::AUTHORITY);
-        params.distinguished_name.push(DnType::CommonName, format!("nPanel {cluster}"));
-        params.serial_number = Some(SerialNumber::from(Serial::generate().to_bytes()));
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.subject_alt_names =
-            vec![SanType::URI(authority_uri(cluster).try_into().map_err(AuthorityError::Crypto)?)];
+        // Room for one authority beneath: the one that takes this one's place.
+        let params = authority_params(cluster, key.fingerprint(), 1, now)?;
         let certificate = params.self_signed(&key.into_key_pair()).map_err(AuthorityError::Crypto)?;
         Self::load(certificate.pem().as_bytes(), key_pem.as_bytes())
     }
@@ -151,11 +190,20 @@ impl CertificateAuthority {
     /// # Errors
     /// If either cannot be used, or they do not belong together.
     pub fn load(certificate_pem: &[u8], key_pem: &[u8]) -> Result<Self, AuthorityError> {
-        let key = PrivateKey::from_pem(key_pem)?;
         let certificate = pem::read_certificates(certificate_pem)
             .and_then(|chain| chain.into_iter().next())
             .ok_or(AuthorityError::Pem)?;
+        Self::with_key(certificate, key_pem)
+    }
+
+    /// An authority of its certificate and its key in PEM.
+    ///
+    /// # Errors
+    /// If either cannot be used, or they do not belong together.
+    pub fn with_key(certificate: CertificateDer<'static>, key_pem: &[u8]) -> Result<Self, AuthorityError> {
+        let key = PrivateKey::from_pem(key_pem)?;
         let cluster = certificate::authority_cluster(&certificate)?;
+        let not_after = certificate::not_after(&certificate)?;
         let pin = certificate::fingerprint(&certificate)?;
         if key.fingerprint() != pin {
             return Err(AuthorityError::Mismatch { key: key.fingerprint(), certificate: pin });
@@ -163,7 +211,49 @@ impl CertificateAuthority {
         let key_pem = key.to_pem();
         let issuer =
             Issuer::from_ca_cert_der(&certificate, key.into_key_pair()).map_err(AuthorityError::Crypto)?;
-        Ok(Self { cluster, certificate, issuer, key_pem, pin })
+        let (lifetimes, beside) = (Lifetimes::default(), Vec::new());
+        Ok(Self { cluster, certificate, issuer, key_pem, pin, not_after, lifetimes, beside })
+    }
+
+    /// The same authority, whose certificates live so long.
+    #[must_use]
+    pub fn with_lifetimes(self, lifetimes: Lifetimes) -> Self {
+        Self { lifetimes, ..self }
+    }
+
+    /// The same authority, which puts these certificates into every chain: its own, signed by the one before, so
+    /// that a machine that knows only that one accepts what this one issues.
+    #[must_use]
+    pub(crate) fn with_beside(self, beside: Vec<CertificateDer<'static>>) -> Self {
+        Self { beside, ..self }
+    }
+
+    /// The certificate of `successor`, signed by this authority: whoever trusts this one may trust that one.
+    ///
+    /// # Errors
+    /// If the library cannot sign it, or the successor is of another cluster.
+    pub fn cross_sign(
+        &self,
+        successor: &Self,
+        now: Timestamp,
+    ) -> Result<CertificateDer<'static>, AuthorityError> {
+        if successor.cluster != self.cluster {
+            return Err(AuthorityError::Cluster { got: successor.cluster, have: self.cluster });
+        }
+        let params = authority_params(self.cluster, successor.pin, 0, now)?;
+        let signed =
+            params.signed_by(successor.issuer.key(), &self.issuer).map_err(AuthorityError::Crypto)?;
+        Ok(signed.der().clone())
+    }
+
+    /// How long its certificates live.
+    pub fn lifetimes(&self) -> Lifetimes {
+        self.lifetimes
+    }
+
+    /// Until when its own certificate is valid.
+    pub fn not_after(&self) -> Timestamp {
+        self.not_after
     }
 
     /// The cluster whose identities it certifies.
@@ -212,7 +302,8 @@ impl CertificateAuthority {
             return Err(IssueError::Algorithm);
         }
         let id = SpiffeId { cluster: self.cluster, identity };
-        let mut params = validity(now, lifetime_of(identity));
+        let lifetime = self.lifetimes.of(identity);
+        let mut params = validity(now, lifetime);
         params.serial_number = Some(SerialNumber::from(serial.to_bytes()));
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -224,19 +315,32 @@ impl CertificateAuthority {
         let leaf = certificate.der().clone();
         Ok(Issued {
             key: certificate::fingerprint(&leaf).expect("a certificate just made can be read"),
-            chain: vec![leaf, self.certificate.clone()],
+            chain: [leaf, self.certificate.clone()].into_iter().chain(self.beside.iter().cloned()).collect(),
             id,
             serial,
-            not_after: seconds(now.plus(lifetime_of(identity))),
+            not_after: seconds(now.plus(lifetime)),
+            authority: self.pin,
         })
     }
 }
 
-fn lifetime_of(identity: Identity) -> Duration {
-    match identity {
-        Identity::Node(_) => lifetime::NODE,
-        Identity::Controller(_) => lifetime::CONTROLLER,
-    }
+/// Each authority has a name of its own, by which clients tell two of one cluster apart.
+fn authority_params(
+    cluster: ClusterId,
+    pin: KeyFingerprint,
+    beneath: u8,
+    now: Timestamp,
+) -> Result<CertificateParams, AuthorityError> {
+    let mut params = validity(now, lifetime::AUTHORITY);
+    let short: String = pin.to_string().chars().take(8).collect();
+    params.distinguished_name.push(DnType::CommonName, format!("nPanel {cluster} {short}"));
+    params.serial_number = Some(SerialNumber::from(Serial::generate().to_bytes()));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(beneath));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.use_authority_key_identifier_extension = true;
+    params.subject_alt_names =
+        vec![SanType::URI(authority_uri(cluster).try_into().map_err(AuthorityError::Crypto)?)];
+    Ok(params)
 }
 
 /// Certificates count in whole seconds.

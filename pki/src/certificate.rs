@@ -2,7 +2,7 @@
 
 use npanel_model::Timestamp;
 use rustls_pki_types::CertificateDer;
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
 
 use crate::{ClusterId, KeyFingerprint, SpiffeId, SpiffeIdError, identity::parse_authority_uri};
 
@@ -32,6 +32,8 @@ pub struct Peer {
     pub key: KeyFingerprint,
     /// The certificate's serial number.
     pub serial: Vec<u8>,
+    /// From when the certificate is valid.
+    pub not_before: Timestamp,
     /// Until when the certificate is valid.
     pub not_after: Timestamp,
 }
@@ -47,7 +49,8 @@ impl Peer {
             id: only_uri(&parsed)?.parse().map_err(CertificateError::Identity)?,
             key: KeyFingerprint::of_spki(parsed.public_key().raw),
             serial: parsed.raw_serial().to_vec(),
-            not_after: not_after(&parsed),
+            not_before: time(parsed.validity().not_before),
+            not_after: time(parsed.validity().not_after),
         })
     }
 }
@@ -73,8 +76,27 @@ fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>,
     }
 }
 
-fn not_after(certificate: &X509Certificate<'_>) -> Timestamp {
-    Timestamp::from_millis(certificate.validity().not_after.timestamp().saturating_mul(1000))
+/// Until when any certificate is valid.
+pub(crate) fn not_after(certificate: &CertificateDer<'_>) -> Result<Timestamp, CertificateError> {
+    Ok(time(parse(certificate)?.validity().not_after))
+}
+
+/// The uncompressed point of any certificate's key.
+pub(crate) fn public_key(certificate: &CertificateDer<'_>) -> Result<Vec<u8>, CertificateError> {
+    Ok(parse(certificate)?.public_key().subject_public_key.data.to_vec())
+}
+
+/// Whether the certificate names this authority as its issuer. The signature is not looked at.
+pub(crate) fn names_issuer(
+    certificate: &CertificateDer<'_>,
+    authority: &CertificateDer<'_>,
+) -> Result<bool, CertificateError> {
+    let (certificate, authority) = (parse(certificate)?, parse(authority)?);
+    Ok(certificate.issuer().as_raw() == authority.subject().as_raw())
+}
+
+fn time(time: ASN1Time) -> Timestamp {
+    Timestamp::from_millis(time.timestamp().saturating_mul(1000))
 }
 
 fn only_uri<'a>(certificate: &'a X509Certificate<'_>) -> Result<&'a str, CertificateError> {

@@ -1,12 +1,15 @@
 //! What a machine shows and whom it trusts, in memory and on disk.
 
-use std::path::{Path, PathBuf};
+use std::{path::PathBuf, sync::Arc};
 
 use npanel_model::Timestamp;
+use rustls::{RootCertStore, sign::CertifiedKey};
 use rustls_pki_types::CertificateDer;
+use zeroize::Zeroizing;
 
 use crate::{
-    CertificateError, FileError, Peer, PrivateKey, PrivateKeyError, SpiffeId, certificate, file, pem,
+    CertificateError, FileError, KeyFingerprint, Peer, PrivateKey, PrivateKeyError, SpiffeId, certificate,
+    file, pem, tls,
 };
 
 /// Why credentials cannot be used.
@@ -24,24 +27,28 @@ pub enum CredentialsError {
     /// A file that should hold certificates holds none.
     #[error("{0} holds no certificate in PEM")]
     Pem(&'static str),
-    /// Some of the files are there and others are not.
-    #[error("{0} is missing beside the other identity files")]
-    Missing(&'static str),
     /// The key is not the certificate's.
     #[error("the certificate is for another key")]
     KeyMismatch,
     /// An authority of another cluster among those to trust.
     #[error("an authority to be trusted is not of the certificate's cluster")]
     Cluster,
+    /// TLS cannot be set up with them.
+    #[error("TLS cannot be set up with the certificate or the authorities")]
+    Tls(#[source] rustls::Error),
 }
 
-/// A machine's key, its certificate chain and the authorities it trusts.
-#[derive(Debug)]
+/// A machine's key, its certificate chain and the authorities it trusts. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct Credentials {
-    key: PrivateKey,
+    key: Arc<PrivateKey>,
     chain: Vec<CertificateDer<'static>>,
     authorities: Vec<CertificateDer<'static>>,
     own: Peer,
+    /// The key and the chain as TLS shows them.
+    shown: Arc<CertifiedKey>,
+    /// The authorities as TLS trusts them.
+    roots: Arc<RootCertStore>,
 }
 
 impl Credentials {
@@ -66,7 +73,36 @@ impl Credentials {
                 return Err(CredentialsError::Cluster);
             }
         }
-        Ok(Self { key, chain, authorities, own })
+        let shown = CertifiedKey::from_der(chain.clone(), key.to_der(), &tls::provider())
+            .map_err(CredentialsError::Tls)?;
+        let roots = tls::roots(&authorities).map_err(CredentialsError::Tls)?;
+        let (key, shown, roots) = (Arc::new(key), Arc::new(shown), Arc::new(roots));
+        Ok(Self { key, chain, authorities, own, shown, roots })
+    }
+
+    pub(crate) fn shown(&self) -> &Arc<CertifiedKey> {
+        &self.shown
+    }
+
+    pub(crate) fn roots(&self) -> &Arc<RootCertStore> {
+        &self.roots
+    }
+
+    /// The authority whose name the certificate has as its issuer's, if it is among those trusted.
+    pub fn issuer(&self) -> Option<KeyFingerprint> {
+        let issued = |authority: &&CertificateDer<'_>| {
+            certificate::names_issuer(&self.chain[0], authority).unwrap_or(false)
+        };
+        self.authorities.iter().find(issued).and_then(|found| certificate::fingerprint(found).ok())
+    }
+
+    /// The same credentials, which trust these authorities.
+    ///
+    /// # Errors
+    /// If an authority is of another cluster, or there is none.
+    pub fn trusting(&self, authorities: Vec<CertificateDer<'static>>) -> Result<Self, CredentialsError> {
+        let key = PrivateKey::from_pem(self.key.to_pem().as_bytes())?;
+        Self::new(key, self.chain.clone(), authorities)
     }
 
     /// Who the machine is.
@@ -100,11 +136,11 @@ impl Credentials {
     }
 }
 
-const KEY: &str = "key.pem";
-const CHAIN: &str = "chain.pem";
+const IDENTITY: &str = "identity.pem";
 const AUTHORITIES: &str = "ca.pem";
 
-/// A machine's credentials on disk: `key.pem` (for its owner only), `chain.pem` and `ca.pem`.
+/// A machine's credentials on disk: `identity.pem`, for its owner only, holds the key, the chain and the
+/// authorities, in this order; `ca.pem` is a copy of the authorities for clients that only need these.
 #[derive(Debug, Clone)]
 pub struct IdentityFiles {
     directory: PathBuf,
@@ -121,48 +157,55 @@ impl IdentityFiles {
         self.path(AUTHORITIES)
     }
 
+    /// Where the identity is. A secret.
+    pub fn identity_path(&self) -> PathBuf {
+        self.path(IDENTITY)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
-    /// Saves the credentials. A crash in between leaves the old ones, the new ones, or none at all: the chain
-    /// is what makes the machine enrolled, so it is taken away first if the key changes, and written last.
+    /// Saves the credentials durably. Everything is in one file that is renamed into place, so a crash leaves
+    /// the old ones or the new ones, never a key without its certificate.
     ///
     /// # Errors
     /// If a file cannot be written.
     pub fn save(&self, credentials: &Credentials) -> Result<(), CredentialsError> {
-        let key = credentials.key.to_pem();
-        if file::read(&self.path(KEY))?.is_none_or(|stored| stored.as_slice() != key.as_bytes()) {
-            file::remove(&self.path(CHAIN))?;
-            file::replace(&self.path(KEY), key.as_bytes(), file::PRIVATE)?;
-        }
-        self.replace_public(AUTHORITIES, &credentials.authorities)?;
-        self.replace_public(CHAIN, &credentials.chain)
-    }
-
-    fn replace_public(&self, name: &str, chain: &[CertificateDer<'_>]) -> Result<(), CredentialsError> {
-        Ok(file::replace(&self.path(name), pem::certificates(chain).as_bytes(), file::PUBLIC)?)
+        let mut text = credentials.key.to_pem();
+        text.push_str(&pem::certificates(&credentials.chain));
+        // A chain may hold authorities itself; this line says where those to be trusted begin.
+        text.push_str(TRUSTED);
+        text.push_str(&pem::certificates(&credentials.authorities));
+        file::replace(&self.path(IDENTITY), text.as_bytes(), file::PRIVATE)?;
+        let authorities = pem::certificates(&credentials.authorities);
+        Ok(file::replace(&self.path(AUTHORITIES), authorities.as_bytes(), file::PUBLIC)?)
     }
 
     /// The credentials, or nothing if the machine is not enrolled.
     ///
     /// # Errors
-    /// If the files are there and cannot be used.
+    /// If the file is there and cannot be used.
     pub fn load(&self) -> Result<Option<Credentials>, CredentialsError> {
-        let Some(chain) = read_chain(&self.path(CHAIN), CHAIN)? else { return Ok(None) };
-        let key = file::read(&self.path(KEY))?.ok_or(CredentialsError::Missing(KEY))?;
-        let authorities = read_chain(&self.path(AUTHORITIES), AUTHORITIES)?
-            .ok_or(CredentialsError::Missing(AUTHORITIES))?;
-        Credentials::new(PrivateKey::from_pem(&key)?, chain, authorities).map(Some)
+        let Some(text) = file::read(&self.path(IDENTITY))? else { return Ok(None) };
+        parse(&text).map(Some)
     }
 }
 
-fn read_chain(
-    path: &Path,
-    name: &'static str,
-) -> Result<Option<Vec<CertificateDer<'static>>>, CredentialsError> {
-    let Some(text) = file::read(path)? else { return Ok(None) };
-    pem::read_certificates(&text).map(Some).ok_or(CredentialsError::Pem(name))
+const TRUSTED: &str = "# The authorities to trust:\n";
+
+fn parse(text: &Zeroizing<Vec<u8>>) -> Result<Credentials, CredentialsError> {
+    let at = text
+        .windows(TRUSTED.len())
+        .position(|window| window == TRUSTED.as_bytes())
+        .ok_or(CredentialsError::Pem("the identity's list of authorities"))?;
+    let (own, trusted) = text.split_at(at);
+    let certificates = |text: &[u8], what| pem::read_certificates(text).ok_or(CredentialsError::Pem(what));
+    Credentials::new(
+        PrivateKey::from_pem(own)?,
+        certificates(own, "the identity's chain")?,
+        certificates(trusted, "the identity's list of authorities")?,
+    )
 }
 
 #[cfg(test)]
@@ -196,6 +239,8 @@ mod tests {
             let loaded = files.load().expect("loaded").expect("an identity");
             assert_eq!(loaded.own(), saved.own());
             assert_eq!(loaded.key().fingerprint(), saved.key().fingerprint());
+            assert_eq!((loaded.chain(), loaded.authorities()), (saved.chain(), saved.authorities()));
+            assert_eq!(loaded.issuer(), Some(authority.pin()));
         }
     }
 
@@ -203,14 +248,16 @@ mod tests {
     fn a_key_of_another_certificate_is_refused() {
         let authority = authority();
         let (one, other) = (credentials(&authority), credentials(&authority));
-        let refused = Credentials::new(one.key, other.chain, one.authorities);
+        let key = PrivateKey::from_pem(one.key().to_pem().as_bytes()).expect("the key");
+        let refused = Credentials::new(key, other.chain, one.authorities);
         assert!(matches!(refused, Err(CredentialsError::KeyMismatch)));
     }
 
     #[test]
     fn an_authority_of_another_cluster_is_refused() {
         let one = credentials(&authority());
-        let refused = Credentials::new(one.key, one.chain, vec![authority().certificate().clone()]);
+        let key = PrivateKey::from_pem(one.key().to_pem().as_bytes()).expect("the key");
+        let refused = Credentials::new(key, one.chain, vec![authority().certificate().clone()]);
         assert!(matches!(refused, Err(CredentialsError::Cluster)));
     }
 }

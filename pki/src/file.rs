@@ -58,16 +58,6 @@ pub(crate) fn create(path: &Path, content: &[u8], mode: u32) -> Result<(), FileE
     })
 }
 
-/// Removes the file if there is one.
-pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
-    match fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(FileError { path: path.to_owned(), action: "removed", source })
-        }
-        _ => Ok(()),
-    }
-}
-
 fn stage_path(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", uuid::Uuid::now_v7().simple()));

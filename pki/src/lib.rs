@@ -14,21 +14,27 @@ mod credentials;
 mod file;
 mod fingerprint;
 mod identity;
+mod live;
 mod pem;
 mod private_key;
+mod proof;
+mod renewal;
 mod seal;
 mod secret;
 mod token;
 
 pub mod tls;
 
-pub use authority::{AuthorityError, CertificateAuthority, IssueError, Issued, Serial, lifetime};
+pub use authority::{AuthorityError, CertificateAuthority, IssueError, Issued, Lifetimes, Serial, lifetime};
 pub use certificate::{CertificateError, Peer};
 pub use credentials::{Credentials, CredentialsError, IdentityFiles};
 pub use file::FileError;
 pub use fingerprint::{FingerprintError, KeyFingerprint};
 pub use identity::{ClusterId, ClusterIdError, Identity, SpiffeId, SpiffeIdError};
+pub use live::LiveCredentials;
 pub use private_key::{PrivateKey, PrivateKeyError};
+pub use proof::{ChannelBinding, ProofError};
+pub use renewal::Due;
 pub use seal::{
     ClusterKey, ClusterSecrets, DataKey, Field, JoinKey, MachineKey, SealError, SecretsFileError,
 };

@@ -68,6 +68,10 @@ impl PrivateKey {
         PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.0.serialize_der()))
     }
 
+    pub(crate) fn key_pair(&self) -> &KeyPair {
+        &self.0
+    }
+
     pub(crate) fn into_key_pair(self) -> KeyPair {
         self.0
     }

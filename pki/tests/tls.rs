@@ -4,8 +4,8 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use npanel_model::{ControllerId, NodeId, Timestamp};
 use npanel_pki::{
-    CertificateAuthority, ClusterId, Credentials, Identity, KeyFingerprint, Peer, PrivateKey, Serial,
-    lifetime,
+    CertificateAuthority, ClusterId, ClusterKey, ClusterSecrets, Credentials, Identity, KeyFingerprint,
+    LiveCredentials, Peer, PrivateKey, Serial, lifetime,
     tls::{self, Refusal},
 };
 use rustls::{ClientConfig, ServerConfig};
@@ -264,4 +264,77 @@ async fn the_fleet_port_refuses_tls_1_2() {
         .with_no_client_auth();
     let met = meet(fleet(&credentials(&authority, CONTROLLER)), Arc::new(old)).await;
     assert!(met.client.is_err() && met.server.is_err());
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_and_accepted_without_a_new_configuration() {
+    let authority = authority();
+    let (controller, machine) = (LiveCredentials::new(credentials(&authority, CONTROLLER)), node());
+    let dialling = LiveCredentials::new(credentials(&authority, machine));
+    let server = tls::fleet_server(&controller).expect("a configuration");
+    let client = tls::node_client(&dialling).expect("a configuration");
+    for _ in 0..2 {
+        controller.replace(credentials(&authority, CONTROLLER));
+        dialling.replace(credentials(&authority, machine));
+        let met = meet(Arc::clone(&server), Arc::clone(&client)).await;
+        assert_eq!(met.client.expect("accepted"), *controller.current().own());
+        assert_eq!(met.server.expect("accepted"), Some(dialling.current().own().clone()));
+    }
+}
+
+/// The secrets of a cluster whose authority was rotated once.
+fn rotated(old: &CertificateAuthority, new: &CertificateAuthority) -> ClusterSecrets {
+    let cross = old.cross_sign(new, Timestamp::now()).expect("signed");
+    ClusterSecrets::rotated(new, &[cross], &[old.certificate().clone()], ClusterKey::generate())
+}
+
+fn by(secrets: &ClusterSecrets, identity: Identity) -> Credentials {
+    let key = PrivateKey::generate().expect("a key");
+    let request = key.certificate_request().expect("a request");
+    let issued = secrets
+        .authority()
+        .expect("an authority")
+        .issue(&request, identity, &[], Serial::generate(), Timestamp::now())
+        .expect("a certificate");
+    Credentials::new(key, issued.chain, secrets.trusted().expect("authorities")).expect("credentials")
+}
+
+#[tokio::test]
+async fn machines_on_either_side_of_a_rotation_know_each_other() {
+    let old = authority();
+    let new = CertificateAuthority::create(old.cluster(), Timestamp::now()).expect("an authority");
+    let secrets = rotated(&old, &new);
+    let (behind, moved) = (credentials(&old, node()), by(&secrets, node()));
+    let (controller_behind, controller_moved) = (credentials(&old, CONTROLLER), by(&secrets, CONTROLLER));
+    for (controller, node) in [
+        (&controller_moved, &behind),
+        (&controller_moved, &moved),
+        // This one has not even heard of the rotation: the chain leads it to what it knows.
+        (&controller_behind, &moved),
+    ] {
+        let met = meet(fleet(controller), tls::node_client(node).expect("a configuration")).await;
+        assert_eq!(met.client.expect("accepted"), *controller.own());
+        assert_eq!(met.server.expect("accepted"), Some(node.own().clone()));
+    }
+    for pin in [old.pin(), new.pin()] {
+        let met = meet(fleet(&controller_moved), tls::enrolling_client(pin).expect("a configuration")).await;
+        assert!(met.client.is_ok(), "{:?}", met.client);
+    }
+}
+
+#[tokio::test]
+async fn a_retired_authority_certifies_nobody() {
+    let old = authority();
+    let new = CertificateAuthority::create(old.cluster(), Timestamp::now()).expect("an authority");
+    let cross = old.cross_sign(&new, Timestamp::now()).expect("signed");
+    let retired = ClusterSecrets::rotated(&new, &[cross], &[], ClusterKey::generate());
+    let (controller, behind) = (by(&retired, CONTROLLER), credentials(&old, node()));
+    let met = meet(fleet(&controller), tls::node_client(&behind).expect("a configuration")).await;
+    assert!(met.server.is_err());
+    // It finds its way back all the same: it accepts the controller, to which it proves its key.
+    let met = meet(fleet(&controller), tls::renewing_client(&behind).expect("a configuration")).await;
+    assert!(met.client.is_ok(), "{:?}", met.client);
+    let pinned = tls::enrolling_client(old.pin()).expect("a configuration");
+    let refusal = why(&meet(fleet(&controller), pinned).await).expect("a refusal").to_string();
+    assert!(refusal.contains("made before the authority was rotated"), "{refusal}");
 }

@@ -23,6 +23,13 @@ fn show(status: &ClusterStatus, format: Format) -> Result<(), Failure> {
     }
     output::print(&headline(status))?;
     output::list(format, &status.controllers)?;
+    if let Some(expiry) = status.node_certificates_expire_at {
+        output::print(&format!("the first node's certificate ends at {expiry}"))?;
+    }
+    output::print(&format!("CA {}, {} trusted", status.ca_pin, status.ca_trusted))?;
+    for warning in &status.warnings {
+        output::print(&format!("warning: {warning}"))?;
+    }
     footnote(status).map_or(Ok(()), |note| output::print(&note))
 }
 

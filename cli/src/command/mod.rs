@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod api_key;
+pub(crate) mod ca;
 pub(crate) mod cluster;
 pub(crate) mod database;
 pub(crate) mod dns;
@@ -34,6 +35,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Token(command) => token::run(command, &session()?).await,
         Command::ApiKey(command) => api_key::run(command, &session()?).await,
         Command::Operation(command) => operation::run(command, &session()?).await,
+        Command::Ca(command) => ca::run(command, &session()?).await,
         Command::Cluster(command) => cluster::run(command, &session()?).await,
         Command::Profile(command) => profile::run(command, &connection, output),
     }

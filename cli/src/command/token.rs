@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use clap::Subcommand;
-use npanel_model::{EnrolRole, PoolName, TokenId};
+use npanel_model::{EnrolRole, Network, NodeName, PoolName, TokenId};
 use npanel_sdk_types::{CreateToken, Token};
 
-use crate::{
-    arguments::{ChangeArguments, duration},
-    failure::Failure,
-    session::Session,
-};
+use crate::{arguments::duration, failure::Failure, session::Session};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -28,6 +24,12 @@ pub(crate) enum Command {
         /// The pool that nodes which use it go into.
         #[arg(long)]
         pool: Option<PoolName>,
+        /// The only name that the machine may take. Such a token has one use.
+        #[arg(long)]
+        name: Option<NodeName>,
+        /// A network that machines may come from, such as 192.0.2.0/24; may be repeated. Anywhere unless given.
+        #[arg(long = "network", value_name = "NETWORK")]
+        networks: Vec<Network>,
     },
     /// List bootstrap tokens.
     List,
@@ -40,20 +42,19 @@ pub(crate) enum Command {
     Delete {
         /// Its id.
         token: TokenId,
-        #[command(flatten)]
-        change: ChangeArguments,
     },
 }
 
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
-        Command::Create { role, uses, ttl, pool } => {
+        Command::Create { role, uses, ttl, pool, name, networks } => {
             let ttl_seconds = u32::try_from(ttl.as_secs())
                 .map_err(|_| Failure::usage("a token is good for at most 7 days"))?;
-            session.create::<Token>(&CreateToken { role, uses, ttl_seconds, pool }).await
+            let body = CreateToken { role, uses, ttl_seconds, pool, name, networks };
+            session.create::<Token>(&body).await
         }
         Command::List => session.list::<Token>([]).await,
         Command::Get { token } => session.get::<Token>(token).await,
-        Command::Delete { token, change } => session.delete::<Token>(token, change).await,
+        Command::Delete { token } => session.delete::<Token>(token).await,
     }
 }

@@ -21,6 +21,9 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(15);
 /// How long to wait before asking again who leads, when nothing said that it changed.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
+/// How long another controller may take to say that it is there.
+const REACH: Duration = Duration::from_secs(2);
+
 /// A command that was not decided.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ProposeError {
@@ -166,6 +169,16 @@ impl Cluster {
                 None if Instant::now() >= deadline => return Err(ReadError),
                 None => self.wait_for_other_leader(deadline).await,
             }
+        }
+    }
+
+    /// Whether the controller at this address answers this one, by its identity, within two seconds.
+    pub async fn reaches(&self, controller: ControllerId, address: &str) -> bool {
+        let mut remote = client(self.channel(controller, address));
+        match tokio::time::timeout(REACH, remote.read_index(ReadIndexRequest {})).await {
+            Ok(Ok(_)) => true,
+            Ok(Err(status)) => status.code() == NOT_LEADER,
+            Err(_) => false,
         }
     }
 

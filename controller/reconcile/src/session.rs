@@ -21,7 +21,7 @@ use npanel_proto::{
 use npanel_state::QueryError;
 use prost::Message;
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, watch},
     time::{MissedTickBehavior, interval},
 };
 use tonic::{Request, Status, transport::Channel};
@@ -95,6 +95,8 @@ pub(crate) struct Session {
     pub(crate) observations: mpsc::Sender<Observation>,
     /// Told when the state changed for this node.
     pub(crate) changed: Arc<Notify>,
+    /// The authority that issues now.
+    pub(crate) issuing: watch::Receiver<Vec<u8>>,
 }
 
 impl Session {
@@ -186,10 +188,12 @@ impl Dealing<'_> {
     }
 
     async fn heartbeat(&self) -> Result<(), SessionError> {
-        let request = timed(
-            HeartbeatRequest { fence: Some(self.session.fence), time_millis: Timestamp::now().as_millis() },
-            SMALL_CALL,
-        );
+        let request = HeartbeatRequest {
+            fence: Some(self.session.fence),
+            time_millis: Timestamp::now().as_millis(),
+            issuing_authority: self.session.issuing.borrow().clone(),
+        };
+        let request = timed(request, SMALL_CALL);
         let answer = self.client.clone().heartbeat(request).await.map_err(failed("Heartbeat"))?.into_inner();
         let capacity = answer.capacity.map(Into::into);
         self.session.liveness.heard(self.session.node, capacity, answer.failed_services);

@@ -34,12 +34,19 @@ pub struct Reconciler {
     connections: NodeConnections,
     liveness: Liveness,
     key: ClusterKey,
+    issuing: watch::Receiver<Vec<u8>>,
 }
 
 impl Reconciler {
     /// The loops of this controller. Nothing runs before [`Reconciler::run`].
     pub fn new(cluster: Cluster, connections: NodeConnections, liveness: Liveness, key: ClusterKey) -> Self {
-        Self { cluster, connections, liveness, key }
+        Self { cluster, connections, liveness, key, issuing: watch::Sender::default().subscribe() }
+    }
+
+    /// Has nodes told which authority issues (the fingerprint of its key), so that they renew soon after a rotation.
+    #[must_use]
+    pub fn announcing(self, issuing: watch::Receiver<Vec<u8>>) -> Self {
+        Self { issuing, ..self }
     }
 
     /// Follows leadership, and leads while this controller is the leader. Ends with the cluster. Safe to drop at
@@ -163,6 +170,7 @@ impl Sessions<'_> {
             liveness: reconciler.liveness.clone(),
             observations: self.observations.clone(),
             changed: Arc::clone(&changed),
+            issuing: reconciler.issuing.clone(),
         };
         let number = connection.number;
         let task = self.tasks.spawn(async move {

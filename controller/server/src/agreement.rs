@@ -25,6 +25,9 @@ pub trait Agreement: Send + Sync + 'static {
 
     /// How the agreement stands, as this controller knows.
     fn status(&self) -> AgreementStatus;
+
+    /// Which of these controllers, each at its fleet address, answer within two seconds.
+    fn reach(&self, controllers: Vec<(ControllerId, String)>) -> BoxFuture<'_, BTreeMap<ControllerId, bool>>;
 }
 
 /// How long a read waits for this controller to catch up with the leader.

@@ -2,6 +2,7 @@
 
 pub mod agreement;
 mod auth;
+pub mod authorities;
 pub mod config;
 pub mod daemon;
 pub mod fleet;

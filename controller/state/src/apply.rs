@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     LogPosition, LogRecord, RecordPayload, Refusal, RefusalCode, StoreError,
     context::{Context, Effect, Halt, Principal, Rule},
-    revision, rules,
+    rules,
 };
 
 /// How long the answer to an idempotency key is kept: 24 hours.
@@ -98,13 +98,13 @@ fn apply(db: &Connection, position: LogPosition, envelope: &Envelope) -> Rule<Ac
         now: advance_clock(db, envelope.time_millis)?,
         index: position.index,
         request_id: &envelope.request_id,
+        source_address: &envelope.source_address,
         principal: principal(envelope)?,
         changes: RefCell::default(),
     };
     if let Some(earlier) = replay(&ctx, envelope)? {
         return Ok(earlier);
     }
-    revision::require(&ctx, &envelope.if_match, command)?;
     let effect = rules::apply(&ctx, command)?;
     write_changes(&ctx)?;
     let Some(effect) = effect else { return Ok(Accepted::default()) };
@@ -177,9 +177,8 @@ fn write_changes(ctx: &Context<'_>) -> Rule<()> {
     for (place, change) in ctx.changes.take().into_iter().enumerate() {
         ctx.run(
             "INSERT INTO changes (log_index, position, tenant_id, kind, object_id, change) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            (ctx.index, place, change.tenant.to_bytes(), change.kind, &change.object, change.change),
+            (ctx.index, place, change.tenant.to_bytes(), change.kind, change.object, change.change),
         )?;
-        revision::renew(ctx, &change)?;
     }
     Ok(())
 }

@@ -76,6 +76,8 @@ pub(crate) struct Context<'a> {
     /// The command's place in the log.
     pub(crate) index: u64,
     pub(crate) request_id: &'a [u8],
+    /// The client's address as the controller saw it; empty for the fleet's own doings.
+    pub(crate) source_address: &'a str,
     pub(crate) principal: Principal,
     pub(crate) changes: RefCell<Vec<Change>>,
 }
@@ -128,6 +130,7 @@ impl Context<'_> {
         match self.principal {
             Principal::ApiKey(id) => self.authorise_key(id, action),
             Principal::Token(_) if matches!(action, Action::NodeEnrol | Action::ControllerJoin) => Ok(()),
+            Principal::Node(_) if action == Action::IdentityRenew => Ok(()),
             Principal::Controller(_) => Ok(()),
             Principal::Node(_) | Principal::Token(_) => Err(forbidden(action).into()),
         }
@@ -175,17 +178,12 @@ impl Context<'_> {
         what: &'static str,
         field: &'static str,
     ) -> Rule<()> {
-        if self.sees(tenant)? { Ok(()) } else { Err(Refusal::not_found(what, field).into()) }
-    }
-
-    /// Whether the tenant is in the principal's subtree.
-    pub(crate) fn sees(&self, tenant: TenantId) -> Rule<bool> {
         let own = self.principal_tenant()?;
         let seen = self.count(
             "SELECT EXISTS (SELECT 1 FROM tenant_tree WHERE ancestor_id = ?1 AND tenant_id = ?2)",
             (own.to_bytes(), tenant.to_bytes()),
         )?;
-        Ok(seen == 1)
+        if seen == 1 { Ok(()) } else { Err(Refusal::not_found(what, field).into()) }
     }
 
     /// Refuses everyone but the platform itself.

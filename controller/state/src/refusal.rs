@@ -79,8 +79,6 @@ codes! {
     NameOverlaps = "name_overlaps",
     /// A limit of a plan or tenant is reached.
     LimitReached = "limit_reached",
-    /// The object has changed since the caller read it.
-    RevisionMismatch = "revision_mismatch",
     /// Other objects depend on this one.
     InUse = "in_use",
     /// The object is being deleted.
@@ -89,6 +87,8 @@ codes! {
     NoNode = "no_node",
     /// The bootstrap token is unknown, expired, used up or for another role.
     TokenInvalid = "token_invalid",
+    /// The certificate shown was not issued, is revoked or is for another key.
+    IdentityInvalid = "identity_invalid",
     /// The idempotency key was used with another request.
     IdempotencyKeyReused = "idempotency_key_reused",
     /// The provider or feature is not available on this fleet.

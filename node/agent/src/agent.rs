@@ -9,6 +9,7 @@ use npanel_model::Timestamp;
 use npanel_pki::IdentityFiles;
 use sd_notify::NotifyState;
 use tokio::{
+    sync::watch,
     task::{JoinSet, spawn_blocking},
     time::interval,
 };
@@ -18,6 +19,7 @@ use crate::{
     Config,
     dial::Dialler,
     release,
+    renew::Renewer,
     service::NodeService,
     telemetry::{self, Health, Metrics},
     vitals::Vitals,
@@ -72,6 +74,8 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
     let executor = Client::new(&config.executor_socket);
     let vitals = Vitals::new(executor.clone(), &config.roles);
     let identity = IdentityFiles::new(config.identity_directory());
+    let (renewed, renewals) = watch::channel(0);
+    let issuing = watch::Sender::<Vec<u8>>::default();
     let released = release::released(&config.data_directory);
     let (engine, handle) = Engine::new(
         Arc::clone(&ledger),
@@ -88,6 +92,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
         vitals: vitals.clone(),
         roles: config.roles.clone().into(),
         address: config.address,
+        issuing: issuing.clone(),
     };
     tracing::info!(objects = ledger.len(), fence = %ledger.fence(), "the ledger is loaded");
 
@@ -100,9 +105,18 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
             identity: identity.clone(),
             service: service.clone(),
             metrics: Arc::clone(&metrics),
+            renewals: renewals.clone(),
         };
         parts.spawn(dialler.run(stop.clone()));
     }
+    let renewer = Renewer {
+        controllers: config.controllers.clone(),
+        name: config.name.clone(),
+        identity: identity.clone(),
+        issuing: issuing.subscribe(),
+        renewed,
+    };
+    parts.spawn(renewer.run(stop.clone()));
     let health = Health { vitals: vitals.clone(), identity, reports: bulletin.reports, metrics };
     parts.spawn(serve_telemetry(telemetry, health, stop.clone()));
     parts.spawn(until_stopped(stop.clone(), async move { vitals.keep_reading().await }));

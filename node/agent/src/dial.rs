@@ -17,6 +17,8 @@ use npanel_proto::{ALPN_NODE, node::node_server::NodeServer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, join, split},
     net::TcpStream,
+    sync::watch,
+    task::JoinSet,
     time::{Instant, sleep, timeout},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -42,6 +44,9 @@ const CALLS: u32 = 128;
 
 /// The largest push: some thousands of objects.
 const LARGEST_REQUEST: usize = 32 * 1024 * 1024;
+
+/// How long a connection is kept beside the one that replaces it: the controller ends it before.
+const HANDOVER: Duration = Duration::from_secs(10);
 
 /// How long calls may take to end when the daemon stops.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -101,6 +106,8 @@ pub struct Dialler {
     pub service: NodeService,
     /// Where connections are counted.
     pub metrics: Arc<Metrics>,
+    /// Moves when the certificate is renewed: the connection is then made anew before the old one is given up.
+    pub renewals: watch::Receiver<u64>,
 }
 
 impl Dialler {
@@ -109,7 +116,10 @@ impl Dialler {
         let mut retry = Retry::new(format!("{} {}", self.name, self.endpoint));
         self.metrics.connection(&self.endpoint, false);
         let mut told = false;
+        let mut renewals = self.renewals.clone();
         while !stop.is_cancelled() {
+            // Before the identity is read: a renewal from here on makes the connection an old one.
+            renewals.mark_unchanged();
             let dialled = tokio::select! {
                 dialled = self.connect() => dialled,
                 () = stop.cancelled() => return,
@@ -117,7 +127,7 @@ impl Dialler {
             match dialled {
                 Ok((stream, peer)) => {
                     told = false;
-                    if self.serve_and_tell(stream, peer, &stop).await >= LASTED {
+                    if self.hold(stream, peer, &mut renewals, &stop).await >= LASTED {
                         retry.succeeded();
                     }
                 }
@@ -143,25 +153,46 @@ impl Dialler {
         }
     }
 
-    /// Returns how long the connection lasted.
-    async fn serve_and_tell(
+    /// Serves the connection, and those that replace it. Returns how long there was one.
+    async fn hold(
         &self,
         stream: TlsStream<TcpStream>,
         peer: SpiffeId,
+        renewals: &mut watch::Receiver<u64>,
         stop: &CancellationToken,
     ) -> Duration {
         let controller = self.endpoint.as_str();
         let begun = Instant::now();
         tracing::info!(controller, %peer, "connected");
         self.metrics.connection(&self.endpoint, true);
-        let ended = self.serve(stream, stop).await;
+        let mut serving = JoinSet::new();
+        let mut newest = stop.child_token();
+        serving.spawn(serve(self.service.clone(), stream, newest.clone()));
+        let ended = loop {
+            tokio::select! {
+                Some(ended) = serving.join_next() => if serving.is_empty() { break ended },
+                Ok(()) = renewals.changed() => match self.connect().await {
+                    Ok((stream, _)) => {
+                        tracing::debug!(controller, "connected with the new certificate");
+                        let replaced = std::mem::replace(&mut newest, stop.child_token());
+                        serving.spawn(serve(self.service.clone(), stream, newest.clone()));
+                        tokio::spawn(async move {
+                            sleep(HANDOVER).await;
+                            replaced.cancel();
+                        });
+                    }
+                    Err(error) => self.tell(&error, false),
+                },
+            }
+        };
         self.metrics.connection(&self.endpoint, false);
         match ended {
-            Ok(()) => tracing::info!(controller, "the connection ended"),
-            Err(error) => {
+            Ok(Ok(())) => tracing::info!(controller, "the connection ended"),
+            Ok(Err(error)) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(controller, error, "the connection broke");
             }
+            Err(_) => tracing::error!(controller, "the connection's task has a fault"),
         }
         begun.elapsed()
     }
@@ -182,26 +213,30 @@ impl Dialler {
         let peer = tls::peer(connection).ok().flatten().ok_or(DialError::NoPeer)?;
         Ok((stream, peer.id))
     }
+}
 
-    /// Until the controller ends the connection, it breaks, or the daemon stops.
-    async fn serve(&self, stream: TlsStream<TcpStream>, stop: &CancellationToken) -> Result<(), ServeError> {
-        let stream = greeted(stream).await?;
-        let service = NodeServer::new(self.service.clone()).max_decoding_message_size(LARGEST_REQUEST);
-        let mut connection = std::pin::pin!(
-            http2::Builder::new(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .keep_alive_interval(PING_EVERY)
-                .keep_alive_timeout(PING_TIMEOUT)
-                .max_concurrent_streams(CALLS)
-                .adaptive_window(true)
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-        );
-        tokio::select! {
-            ended = connection.as_mut() => return Ok(ended?),
-            () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
-        }
-        Ok(timeout(FAREWELL, connection).await.unwrap_or(Ok(()))?)
+/// Until the controller ends the connection, it breaks, or it is given up.
+async fn serve(
+    service: NodeService,
+    stream: TlsStream<TcpStream>,
+    give_up: CancellationToken,
+) -> Result<(), ServeError> {
+    let stream = greeted(stream).await?;
+    let service = NodeServer::new(service).max_decoding_message_size(LARGEST_REQUEST);
+    let mut connection = std::pin::pin!(
+        http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .max_concurrent_streams(CALLS)
+            .adaptive_window(true)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+    );
+    tokio::select! {
+        ended = connection.as_mut() => return Ok(ended?),
+        () = give_up.cancelled() => connection.as_mut().graceful_shutdown(),
     }
+    Ok(timeout(FAREWELL, connection).await.unwrap_or(Ok(()))?)
 }
 
 /// Waits for the controller's first bytes, which HTTP/2 has it send at once: until they are there, the server

@@ -9,7 +9,7 @@
 //! | [`executor`] | the root daemon, from the same configuration |
 //!
 //! Inside the agent: one task per controller (dials it, serves the `Node` service on that connection, dials
-//! again); the convergence engine; one that reads the machine's vitals through the executor; one for the
+//! again); one that renews the certificate; the convergence engine; one that reads the machine's vitals through the executor; one for the
 //! telemetry's HTTP; one for the ledger's upkeep. They share the ledger, the reports and the vitals, and all end
 //! with one cancellation.
 
@@ -20,6 +20,7 @@ pub mod enroll;
 pub mod executor;
 pub mod logging;
 pub mod release;
+mod renew;
 mod retry;
 pub mod service;
 pub mod telemetry;

@@ -15,7 +15,7 @@ use npanel_proto::{
     },
 };
 use tokio::{
-    sync::{broadcast::error::RecvError, mpsc},
+    sync::{broadcast::error::RecvError, mpsc, watch},
     task::spawn_blocking,
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -41,6 +41,8 @@ pub struct NodeService {
     pub roles: Arc<[NodeRole]>,
     /// Where it is reached.
     pub address: IpAddr,
+    /// Told which authority issues certificates now, as leaders say.
+    pub issuing: watch::Sender<Vec<u8>>,
 }
 
 type Reply<T> = Result<Response<T>, Status>;
@@ -99,7 +101,8 @@ impl Node for NodeService {
     }
 
     async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Reply<HeartbeatResponse> {
-        let fence = fence(request.into_inner().fence)?;
+        let request = request.into_inner();
+        let fence = fence(request.fence)?;
         let ledger = Arc::clone(&self.ledger);
         let seen = spawn_blocking(move || {
             ledger.observe(fence)?;
@@ -107,6 +110,9 @@ impl Node for NodeService {
         });
         let (ledger_digest, objects) =
             seen.await.map_err(|_| Status::internal("the daemon has a fault"))?.map_err(refusal)?;
+        // Only now: the fence has told a leader of today from one that was deposed.
+        let issuing = request.issuing_authority;
+        self.issuing.send_if_modified(|known| std::mem::replace(known, issuing.clone()) != issuing);
         Ok(Response::new(HeartbeatResponse {
             ledger_digest,
             capacity: self.vitals.capacity().map(capacity),

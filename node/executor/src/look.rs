@@ -56,9 +56,8 @@ impl Machine {
             Operation::EnsureDatabase { name } => {
                 differences.extend(self.mariadb.database_difference(name).await?);
             }
-            Operation::EnsureDatabaseUser { name, password_hash, grants, locked } => {
-                let user = self.mariadb.user_difference(name, password_hash, grants, *locked);
-                differences.extend(user.await?);
+            Operation::EnsureDatabaseUser { name, password_hash, grants } => {
+                differences.extend(self.mariadb.user_difference(name, password_hash, grants).await?);
             }
             Operation::EnsureZone { zone } => differences.extend(self.powerdns.zone_differences(zone).await?),
             _ => {}
@@ -94,15 +93,14 @@ impl Machine {
                             .collect(),
                     )
                 }
-                Operation::EnsureAccount { uid, username, php, suspended } => {
+                Operation::EnsureAccount { uid, username, php } => {
                     let user = AccountUser { uid, username };
-                    let (files, socket) = php::managed_account(&os, &user, &php, suspended)?;
+                    let (files, socket) = php::managed_account(&os, &user, &php)?;
                     let (accounts, _) = accounts()?;
-                    (accounts.managed(&user).into_iter().chain(files).collect(), socket.into_iter().collect())
+                    (accounts.managed(&user).into_iter().chain(files).collect(), vec![socket])
                 }
-                Operation::EnsureSite { uid, username, domain, document_root, suspended } => {
-                    let user = AccountUser { uid, username };
-                    let site = SiteSpec { user, domain, document_root, suspended };
+                Operation::EnsureSite { uid, username, domain, document_root } => {
+                    let site = SiteSpec { user: AccountUser { uid, username }, domain, document_root };
                     let (accounts, web_gid) = accounts()?;
                     (nginx::managed_site(&accounts, web_gid, &site), Vec::new())
                 }

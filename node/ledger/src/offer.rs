@@ -131,7 +131,6 @@ fn account(message: &node::Account) -> Result<AccountIntent, InvalidIntent> {
         uid: Uid::new(message.uid).map_err(field::<UidError>("uid"))?,
         username: text("username", &message.username)?,
         php: text("php_version", &message.php_version)?,
-        suspended: message.suspended,
     })
 }
 
@@ -142,7 +141,6 @@ fn site(message: &node::Site) -> Result<SiteIntent, InvalidIntent> {
         username: text("username", &message.username)?,
         domain: text("domain", &message.domain)?,
         document_root: text("document_root", &message.document_root)?,
-        suspended: message.suspended,
     })
 }
 
@@ -156,7 +154,6 @@ fn database_user(message: &node::DatabaseUser) -> Result<DatabaseUserIntent, Inv
         name: text("name", &message.name)?,
         password_hash: text("password_hash", &message.password_hash)?,
         grants,
-        locked: message.locked,
     })
 }
 

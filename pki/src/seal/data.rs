@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{SealError, aead};
-use crate::secret::random_bytes;
+use crate::{CertificateAuthority, KeyFingerprint, secret::random_bytes};
 
 /// Wraps the tenants' data keys. Every controller has it; it is in no log and no backup of the state.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct ClusterKey([u8; 32]);
 
 /// Seals one tenant's secrets. Rests wrapped, in the state.
@@ -57,6 +57,28 @@ impl ClusterKey {
     pub fn unwrap(&self, tenant: TenantId, wrapped: &[u8]) -> Result<DataKey, SealError> {
         let plain = aead::open(&self.0, &[b"npanel data key", &tenant.to_bytes()], wrapped)?;
         key_bytes(&plain).map(DataKey)
+    }
+
+    /// Seals an authority's key for the replicated state.
+    ///
+    /// # Errors
+    /// If the library refuses.
+    pub fn wrap_authority(&self, authority: &CertificateAuthority) -> Result<Vec<u8>, SealError> {
+        let pin = authority.pin().to_bytes();
+        aead::seal(&self.0, &[b"npanel authority", &pin], authority.key_pem().as_bytes())
+    }
+
+    /// Opens the key of the authority whose key has this name: in PEM, to be given to
+    /// [`CertificateAuthority::load`].
+    ///
+    /// # Errors
+    /// If it is another authority's, or not sealed by this key.
+    pub fn unwrap_authority(
+        &self,
+        pin: KeyFingerprint,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        aead::open(&self.0, &[b"npanel authority", &pin.to_bytes()], sealed)
     }
 }
 

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use npanel_model::Secret;
+use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{ClusterKey, MachineKey, SealError, join};
-use crate::{AuthorityError, CertificateAuthority, FileError, SpiffeId, file};
+use crate::{AuthorityError, CertificateAuthority, FileError, SpiffeId, file, pem};
 
 /// Bound into the sealed file, so that no other file sealed by the machine key passes for it.
 const NAME: &str = "cluster secrets";
@@ -28,31 +29,66 @@ pub enum SecretsFileError {
     Seal(#[from] SealError),
 }
 
-/// The authority's key and certificate and the cluster key: what makes a machine a controller. Leaves memory
-/// only sealed: to a joining controller, or to this machine's own key.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// The issuing authority's key and certificate, what leads from the one before to it, the others that are trusted,
+/// and the cluster key: what makes a machine a controller. Leaves memory only sealed: to a joining controller, or to
+/// this machine's own key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterSecrets {
     ca_certificate_pem: String,
     ca_key_pem: Secret,
+    /// The issuing authority's certificate as the one before signed it; empty for a cluster's first.
+    #[serde(default)]
+    ca_cross_pem: String,
+    /// The authorities that do not issue any more and are still trusted.
+    #[serde(default)]
+    older_pem: String,
     cluster_key: ClusterKey,
 }
 
 impl ClusterSecrets {
-    /// The secrets of a cluster.
+    /// The secrets of a cluster with one authority.
     pub fn new(authority: &CertificateAuthority, cluster_key: ClusterKey) -> Self {
+        Self::rotated(authority, &[], &[], cluster_key)
+    }
+
+    /// The secrets of a cluster whose authority was rotated. `cross`: the issuing one's certificate as the one
+    /// before signed it. `older`: those that are still trusted beside it.
+    pub fn rotated(
+        authority: &CertificateAuthority,
+        cross: &[CertificateDer<'_>],
+        older: &[CertificateDer<'_>],
+        cluster_key: ClusterKey,
+    ) -> Self {
         Self {
             ca_certificate_pem: authority.certificate_pem(),
             ca_key_pem: Secret::new(authority.key_pem().as_str()),
+            ca_cross_pem: pem::certificates(cross),
+            older_pem: pem::certificates(older),
             cluster_key,
         }
     }
 
-    /// The authority.
+    /// The authority that issues. Its chains lead to all that are trusted.
     ///
     /// # Errors
     /// If what was received is not one.
     pub fn authority(&self) -> Result<CertificateAuthority, AuthorityError> {
-        CertificateAuthority::load(self.ca_certificate_pem.as_bytes(), self.ca_key_pem.expose().as_bytes())
+        let authority = CertificateAuthority::load(
+            self.ca_certificate_pem.as_bytes(),
+            self.ca_key_pem.expose().as_bytes(),
+        )?;
+        let beside = listed(&self.ca_cross_pem).into_iter().chain(listed(&self.older_pem)).collect();
+        Ok(authority.with_beside(beside))
+    }
+
+    /// The authorities to trust, the issuing one first.
+    ///
+    /// # Errors
+    /// If the first is not a certificate.
+    pub fn trusted(&self) -> Result<Vec<CertificateDer<'static>>, AuthorityError> {
+        let issuing =
+            pem::read_certificates(self.ca_certificate_pem.as_bytes()).ok_or(AuthorityError::Pem)?;
+        Ok(issuing.into_iter().chain(listed(&self.older_pem)).collect())
     }
 
     /// The cluster key.
@@ -87,14 +123,18 @@ impl ClusterSecrets {
 
     fn encode(&self) -> Zeroizing<Vec<u8>> {
         // Room for everything from the start: a reallocation would leave a copy behind.
-        let mut text = Vec::with_capacity(4096);
-        serde_json::to_writer(&mut text, self).expect("three strings are valid JSON");
+        let mut text = Vec::with_capacity(16 * 1024);
+        serde_json::to_writer(&mut text, self).expect("strings are valid JSON");
         Zeroizing::new(text)
     }
 
     pub(super) fn decode(plain: &[u8]) -> Result<Self, SealError> {
         serde_json::from_slice(plain).map_err(|_| SealError::Open)
     }
+}
+
+fn listed(text: &str) -> Vec<CertificateDer<'static>> {
+    pem::read_certificates(text.as_bytes()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -10,10 +10,11 @@ use rustls::{
 use rustls_pki_types::ServerName;
 
 use super::{
-    ALPN_GRPC, ALPN_NODE, TlsSetupError, provider, roots,
+    ALPN_GRPC, ALPN_NODE, TlsSetupError, provider,
+    shown::Shown,
     verify::{ControllerVerifier, Trust},
 };
-use crate::{Credentials, KeyFingerprint};
+use crate::{KeyFingerprint, LiveCredentials};
 
 /// For a machine that has a bootstrap token and no identity: accepts a controller whose authority has the pinned
 /// key, and fails with [`super::Refusal::Pin`] before anything is sent otherwise. ALPN `h2`.
@@ -25,20 +26,32 @@ pub fn enrolling_client(pin: KeyFingerprint) -> Result<Arc<ClientConfig>, TlsSet
     Ok(finish(config, ALPN_GRPC))
 }
 
+/// For a machine whose certificate may have expired, to renew it: accepts controllers of its cluster, and shows
+/// no certificate. ALPN `h2`.
+///
+/// # Errors
+/// If the provider cannot do TLS 1.3.
+pub fn renewing_client(credentials: impl Into<LiveCredentials>) -> Result<Arc<ClientConfig>, TlsSetupError> {
+    let config = accepting(Trust::Cluster(credentials.into()))?.with_no_client_auth();
+    Ok(finish(config, ALPN_GRPC))
+}
+
 /// For a node that dials controllers, on which connection the controller calls. ALPN `npanel-node/1`.
 ///
 /// # Errors
-/// If the credentials cannot be used.
-pub fn node_client(credentials: &Credentials) -> Result<Arc<ClientConfig>, TlsSetupError> {
-    authenticated(credentials, ALPN_NODE)
+/// If the provider cannot do TLS 1.3.
+pub fn node_client(credentials: impl Into<LiveCredentials>) -> Result<Arc<ClientConfig>, TlsSetupError> {
+    authenticated(credentials.into(), ALPN_NODE)
 }
 
 /// For a controller that calls another. ALPN `h2`.
 ///
 /// # Errors
-/// If the credentials cannot be used.
-pub fn controller_client(credentials: &Credentials) -> Result<Arc<ClientConfig>, TlsSetupError> {
-    authenticated(credentials, ALPN_GRPC)
+/// If the provider cannot do TLS 1.3.
+pub fn controller_client(
+    credentials: impl Into<LiveCredentials>,
+) -> Result<Arc<ClientConfig>, TlsSetupError> {
+    authenticated(credentials.into(), ALPN_GRPC)
 }
 
 /// The name to give to the handshake. It is neither sent nor checked: a controller is accepted for its identity.
@@ -46,11 +59,9 @@ pub fn fleet_server_name() -> ServerName<'static> {
     ServerName::try_from("controller.invalid").expect("a valid DNS name")
 }
 
-fn authenticated(credentials: &Credentials, alpn: &[u8]) -> Result<Arc<ClientConfig>, TlsSetupError> {
-    let trust =
-        Trust::Cluster { cluster: credentials.id().cluster, authorities: roots(credentials.authorities())? };
-    let config =
-        accepting(trust)?.with_client_auth_cert(credentials.chain().to_vec(), credentials.key().to_der())?;
+fn authenticated(credentials: LiveCredentials, alpn: &[u8]) -> Result<Arc<ClientConfig>, TlsSetupError> {
+    let shown = Arc::new(Shown(credentials.clone()));
+    let config = accepting(Trust::Cluster(credentials))?.with_client_cert_resolver(shown);
     Ok(finish(config, alpn))
 }
 

@@ -3,10 +3,13 @@
 //! | who | towards | shows | accepts |
 //! |---|---|---|---|
 //! | [`enrolling_client`] | a controller's fleet port | nothing | a controller under the pinned authority |
+//! | [`renewing_client`] | a controller's fleet port | nothing | controllers of its cluster |
 //! | [`node_client`] | a controller's fleet port | its node identity | controllers of its cluster |
 //! | [`controller_client`] | a controller's fleet port | its controller identity | controllers of its cluster |
 //! | [`fleet_server`] | whoever dials | its controller identity | no certificate (enrolment), or an identity of its cluster |
 //! | [`api_server`] | clients of the API | its certificate, with its DNS names | anyone (an API key decides) |
+//!
+//! What is shown and whom to trust is looked up in [`crate::LiveCredentials`] at each handshake.
 //!
 //! The fleet port speaks TLS 1.3 only, and no session is resumed: each connection shows its certificate anew.
 
@@ -14,9 +17,10 @@ mod client;
 mod peer;
 mod refusal;
 mod server;
+mod shown;
 mod verify;
 
-pub use client::{controller_client, enrolling_client, fleet_server_name, node_client};
+pub use client::{controller_client, enrolling_client, fleet_server_name, node_client, renewing_client};
 pub use peer::peer;
 pub use refusal::{Refusal, refusal};
 pub use server::{api_server, fleet_server};
@@ -44,14 +48,14 @@ pub fn install_provider() {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     install_provider();
     CryptoProvider::get_default()
         .cloned()
         .unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
-fn roots(authorities: &[CertificateDer<'_>]) -> Result<RootCertStore, rustls::Error> {
+pub(crate) fn roots(authorities: &[CertificateDer<'_>]) -> Result<RootCertStore, rustls::Error> {
     let mut roots = RootCertStore::empty();
     for authority in authorities {
         roots.add(authority.clone().into_owned())?;

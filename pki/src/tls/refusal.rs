@@ -11,7 +11,9 @@ use crate::{CertificateError, ClusterId, Identity, KeyFingerprint};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// None of the certificates shown has the pinned key.
-    #[error("the controller's authority does not match the pin in the token (got {got}, have {pin})")]
+    #[error(
+        "the controller's authority does not match the pin in the token (got {got}, have {pin}); a token that was made before the authority was rotated and the old one retired is of no use"
+    )]
     Pin {
         /// The pin in the token.
         pin: KeyFingerprint,

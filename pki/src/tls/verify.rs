@@ -4,29 +4,29 @@ use std::sync::Arc;
 
 use rustls::{
     CertificateError as RustlsCertificateError, DigitallySignedStruct, DistinguishedName, Error,
-    RootCertStore, SignatureScheme,
+    SignatureScheme,
     client::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_cert_signed_by_trust_anchor,
     },
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     server::{
-        ParsedCertificate,
+        ParsedCertificate, WebPkiClientVerifier,
         danger::{ClientCertVerified, ClientCertVerifier},
     },
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::{Refusal, roots};
-use crate::{ClusterId, Identity, KeyFingerprint, Peer, certificate};
+use crate::{ClusterId, Identity, KeyFingerprint, LiveCredentials, Peer, certificate};
 
 /// Which authorities a client trusts.
 #[derive(Debug)]
 pub(super) enum Trust {
     /// The one with this key, whatever its cluster. Only for enrolment.
     Pin(KeyFingerprint),
-    /// These, for this cluster.
-    Cluster { cluster: ClusterId, authorities: RootCertStore },
+    /// Those that the machine trusts at the moment, for its own cluster.
+    Cluster(LiveCredentials),
 }
 
 /// Accepts controllers only, for their identity: the name or address dialled counts for nothing.
@@ -43,17 +43,16 @@ impl ControllerVerifier {
         chain: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
-        let pinned;
         let (authorities, expected) = match &self.trust {
-            Trust::Pin(pin) => {
-                pinned = roots(&[pinned_authority(*pin, leaf, chain)?])?;
-                (&pinned, None)
+            Trust::Pin(pin) => (Arc::new(roots(&[pinned_authority(*pin, leaf, chain)?])?), None),
+            Trust::Cluster(own) => {
+                let own = own.current();
+                (Arc::clone(own.roots()), Some(own.id().cluster))
             }
-            Trust::Cluster { cluster, authorities } => (authorities, Some(*cluster)),
         };
         let parsed = ParsedCertificate::try_from(leaf)?;
         let algorithms = self.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&parsed, authorities, chain, now, algorithms)?;
+        verify_server_cert_signed_by_trust_anchor(&parsed, &authorities, chain, now, algorithms)?;
         let peer = Peer::read(leaf).map_err(Refusal::from)?;
         check_cluster(&peer, expected.unwrap_or(peer.id.cluster))?;
         match peer.id.identity {
@@ -125,9 +124,9 @@ impl ServerCertVerifier for ControllerVerifier {
 /// call what is decided per service.
 #[derive(Debug)]
 pub(super) struct MachineVerifier {
-    pub(super) cluster: ClusterId,
-    /// Verifies the chain; rustls's own.
-    pub(super) chain: Arc<dyn ClientCertVerifier>,
+    /// Whose cluster, and which authorities.
+    pub(super) trust: LiveCredentials,
+    pub(super) provider: Arc<CryptoProvider>,
 }
 
 impl ClientCertVerifier for MachineVerifier {
@@ -145,8 +144,14 @@ impl ClientCertVerifier for MachineVerifier {
         chain: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self.chain.verify_client_cert(leaf, chain, now)?;
-        check_cluster(&Peer::read(leaf).map_err(Refusal::from)?, self.cluster)?;
+        let own = self.trust.current();
+        // rustls's own verifier for the chain, made anew because the authorities may have changed.
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(own.roots().clone(), self.provider.clone())
+                .build()
+                .map_err(|error| Error::General(error.to_string()))?;
+        let verified = verifier.verify_client_cert(leaf, chain, now)?;
+        check_cluster(&Peer::read(leaf).map_err(Refusal::from)?, own.id().cluster)?;
         Ok(verified)
     }
 
@@ -166,10 +171,10 @@ impl ClientCertVerifier for MachineVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

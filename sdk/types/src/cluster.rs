@@ -1,6 +1,6 @@
 //! The controllers.
 
-use npanel_model::ControllerId;
+use npanel_model::{ControllerId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -21,6 +21,19 @@ pub struct ClusterStatus {
     pub applied_index: u64,
     /// The last log entry that it has; `null` if it has none.
     pub last_log_index: Option<u64>,
+    /// When the first of the nodes' certificates ends; `null` if there is none.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub node_certificates_expire_at: Option<Timestamp>,
+    /// The pin of the certificate authority that issues; empty before the state is here.
+    #[serde(default)]
+    pub ca_pin: String,
+    /// How many certificate authorities are trusted: two from a rotation until the old one is retired.
+    #[serde(default)]
+    pub ca_trusted: u64,
+    /// What an operator should look at, as sentences; empty if all is well.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Every controller.
     pub controllers: Vec<Controller>,
 }
@@ -39,6 +52,13 @@ pub struct Controller {
     pub fleet_address: String,
     /// Its part in the agreement.
     pub role: ControllerRole,
+    /// Whether the answering controller reaches it now; `null` if that was not tried.
+    #[serde(default)]
+    pub reachable: Option<bool>,
+    /// When its newest certificate ends; `null` if the state knows none.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub certificate_expires_at: Option<Timestamp>,
     /// The last log entry that it is known to have; only the leader knows others'.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicated_index: Option<u64>,

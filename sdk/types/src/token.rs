@@ -1,6 +1,6 @@
 //! Bootstrap tokens.
 
-use npanel_model::{EnrolRole, PoolName, Revision, Secret, Timestamp, TokenId};
+use npanel_model::{EnrolRole, Network, NodeName, PoolName, Secret, Timestamp, TokenId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -21,6 +21,14 @@ pub struct CreateToken {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub pool: Option<PoolName>,
+    /// The only name that a machine may take with it; then it has one use. Any name if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "n7")]
+    pub name: Option<NodeName>,
+    /// The networks that a machine may come from, at most 32; anywhere if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, max_items = 32, example = json!(["192.0.2.0/24"]))]
+    pub networks: Vec<Network>,
 }
 
 /// A bootstrap token. Its secret is stored hashed.
@@ -39,6 +47,14 @@ pub struct Token {
     /// The pool that nodes which use it go into.
     #[schema(value_type = String, example = "default")]
     pub pool: PoolName,
+    /// The only name that a machine may take with it; `null`: any.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub name: Option<NodeName>,
+    /// The networks that a machine may come from; empty: anywhere.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub networks: Vec<Network>,
     /// The token itself. Only in the answer to its creation, and not when that is replayed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Password)]
@@ -49,8 +65,4 @@ pub struct Token {
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with. What nodes report
-    /// is no change of it.
-    #[schema(value_type = u64)]
-    pub revision: Revision,
 }

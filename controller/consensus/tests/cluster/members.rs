@@ -173,6 +173,7 @@ impl Members {
             first_controller: Some(controller(1)),
             name_server_domain: "ns.example".into(),
             retention_seconds: 3600,
+            ..CreateCluster::default()
         })
     }
 
@@ -185,6 +186,7 @@ impl Members {
             uses: 1,
             expires_millis: npanel_model::Timestamp::now().as_millis() + 600_000,
             pool: "default".into(),
+            ..CreateToken::default()
         });
         self.accept(1, Who::ApiKeyId(self.admin.to_bytes()), create).await;
         let enrol = Command::EnrolController(EnrolController {
@@ -265,6 +267,7 @@ fn controller(id: u64) -> EnrolController {
             serial: id.to_be_bytes().to_vec(),
             not_after_millis: i64::MAX,
             key_fingerprint: HASH.to_vec(),
+            ..Certificate::default()
         }),
         ..EnrolController::default()
     }

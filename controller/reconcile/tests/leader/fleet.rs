@@ -121,6 +121,7 @@ impl Fleet {
             uses: 1,
             expires_millis: Timestamp::now().plus(Duration::from_secs(60)).as_millis(),
             pool: "default".into(),
+            ..CreateToken::default()
         }))
         .await;
         self.accept(Command::EnrolNode(EnrolNode {
@@ -130,6 +131,7 @@ impl Fleet {
                 serial: node.to_bytes(),
                 not_after_millis: Timestamp::now().as_millis(),
                 key_fingerprint: vec![1; 32],
+                ..Certificate::default()
             }),
             token_id: token.to_bytes(),
             token_secret_hash: secret.hash().to_bytes(),

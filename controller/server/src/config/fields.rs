@@ -1,6 +1,6 @@
 //! Taking a table apart while noting everything that is wrong with it.
 
-use std::{fmt::Display, time::Duration};
+use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
 use toml::{Table, Value};
 
@@ -76,6 +76,22 @@ impl Fields {
             .map(Duration::from_secs)
             .map_err(|_| self.problem(key, format_args!("at least 0 is expected (got {value})")))
             .ok()
+    }
+
+    /// A whole number of seconds within bounds.
+    pub(super) fn seconds_within(
+        &mut self,
+        key: &str,
+        default: Duration,
+        bounds: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let value = self.seconds(key, default)?;
+        if bounds.contains(&value) {
+            return Some(value);
+        }
+        let (least, most) = (bounds.start().as_secs(), bounds.end().as_secs());
+        self.problem(key, format_args!("{least} to {most} are expected (got {})", value.as_secs()));
+        None
     }
 
     /// A table within; empty if it is not there.

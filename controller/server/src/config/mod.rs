@@ -10,6 +10,7 @@ use std::{
 };
 
 use npanel_model::NodeName;
+use npanel_pki::{Lifetimes, lifetime};
 use rustls::pki_types::ServerName;
 
 use self::fields::Fields;
@@ -33,6 +34,8 @@ pub struct Config {
     pub telemetry_listen: SocketAddr,
     /// How long nodes keep the data of what is deleted. Used by `init`; replicated from then on.
     pub retention: Duration,
+    /// How long certificates live that this controller issues. The same on every controller.
+    pub lifetimes: Lifetimes,
 }
 
 /// A week: long enough to notice that something is missed.
@@ -89,9 +92,20 @@ impl Config {
         let mut retention = fields.section("retention");
         let retained = retention.seconds("deleted_data_seconds", RETENTION);
         fields.end_section(retention);
+        let mut certificates = fields.section("certificates");
+        let shortest = lifetime::SHORTEST;
+        let node =
+            certificates.seconds_within("node_seconds", lifetime::NODE, shortest..=lifetime::LONGEST_NODE);
+        let controller = certificates.seconds_within(
+            "controller_seconds",
+            lifetime::CONTROLLER,
+            shortest..=lifetime::LONGEST_CONTROLLER,
+        );
+        fields.end_section(certificates);
+        let lifetimes = node.zip(controller).map(|(node, controller)| Lifetimes { node, controller });
         let problems = fields.end();
         let required = (data_directory, name, api_listen, fleet_listen, fleet_advertise, telemetry_listen);
-        match (required, retained) {
+        match (required, retained.zip(lifetimes)) {
             (
                 (
                     Some(data_directory),
@@ -101,7 +115,7 @@ impl Config {
                     Some(fleet_advertise),
                     Some(telemetry_listen),
                 ),
-                Some(retention),
+                Some((retention, lifetimes)),
             ) if problems.is_empty() => Ok(Self {
                 data_directory,
                 name,
@@ -111,6 +125,7 @@ impl Config {
                 fleet_advertise,
                 telemetry_listen,
                 retention,
+                lifetimes,
             }),
             _ => Err(problems),
         }
@@ -210,6 +225,16 @@ mod tests {
                 "telemetry.listen: missing",
             ]
         );
+    }
+
+    #[test]
+    fn a_certificates_life_has_bounds() {
+        let with = |value: &str| Config::parse(&format!("{GOOD}\n[certificates]\nnode_seconds = {value}\n"));
+        assert_eq!(with("3600").expect("an hour").lifetimes.node, Duration::from_secs(3600));
+        for value in ["1", "99999999"] {
+            let problems = with(value).expect_err("out of bounds");
+            assert!(problems[0].starts_with("certificates.node_seconds: 30 to 2678400"), "{problems:?}");
+        }
     }
 
     #[test]

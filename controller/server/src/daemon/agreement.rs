@@ -1,7 +1,10 @@
 //! The replicated state as the API asks for it.
 
+use std::collections::BTreeMap;
+
 use futures::{FutureExt, future::BoxFuture};
 use npanel_consensus::{Cluster, ProposeError};
+use npanel_model::ControllerId;
 use npanel_proto::command::{Envelope, Outcome};
 use npanel_state::Reader;
 use tokio::sync::watch;
@@ -32,6 +35,15 @@ impl Agreement for Member {
 
     fn applied(&self) -> watch::Receiver<u64> {
         self.0.applied()
+    }
+
+    fn reach(&self, controllers: Vec<(ControllerId, String)>) -> BoxFuture<'_, BTreeMap<ControllerId, bool>> {
+        let one = move |(id, address): (ControllerId, String)| async move {
+            (id, self.0.reaches(id, &address).await)
+        };
+        futures::future::join_all(controllers.into_iter().map(one))
+            .map(|all| all.into_iter().collect())
+            .boxed()
     }
 
     fn status(&self) -> AgreementStatus {

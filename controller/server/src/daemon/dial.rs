@@ -5,7 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use hyper_util::rt::TokioIo;
 use npanel_consensus::Dial;
 use npanel_model::ControllerId;
-use npanel_pki::{Credentials, Identity, tls};
+use npanel_pki::{Identity, LiveCredentials, tls};
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -19,13 +19,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Dials controllers with this controller's identity.
+/// Dials controllers with this controller's identity, as it is at each dial.
 pub(super) struct FleetDial {
     tls: Arc<ClientConfig>,
 }
 
 impl FleetDial {
-    pub(super) fn new(credentials: &Credentials) -> Result<Self, tls::TlsSetupError> {
+    pub(super) fn new(credentials: &LiveCredentials) -> Result<Self, tls::TlsSetupError> {
         Ok(Self { tls: tls::controller_client(credentials)? })
     }
 }

@@ -70,7 +70,15 @@ impl Files {
     }
 
     pub(super) fn save(&self, credentials: &Credentials, secrets: &ClusterSecrets) -> anyhow::Result<()> {
-        self.identity().save(credentials).context("cannot save the identity")?;
+        self.save_identity(credentials)?;
+        self.save_secrets(secrets)
+    }
+
+    pub(super) fn save_identity(&self, credentials: &Credentials) -> anyhow::Result<()> {
+        self.identity().save(credentials).context("cannot save the identity")
+    }
+
+    pub(super) fn save_secrets(&self, secrets: &ClusterSecrets) -> anyhow::Result<()> {
         secrets.save(&self.secrets_path(), &self.machine_key()?).context("cannot save the cluster's secrets")
     }
 

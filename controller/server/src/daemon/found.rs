@@ -6,17 +6,19 @@ use anyhow::{Context, bail};
 use npanel_consensus::{Cluster, Dial, Leadership, Unprepared};
 use npanel_model::{ActionPattern, ControllerId, Fqdn, RequestId, Secret, TenantId, Timestamp};
 use npanel_pki::{
-    ApiKeyText, CertificateAuthority, ClusterId, ClusterKey, ClusterSecrets, Credentials, DataKey, Identity,
-    Issued, KeyFingerprint, PrivateKey, Serial,
+    ApiKeyText, CertificateAuthority, ClusterId, ClusterKey, ClusterSecrets, DataKey, Identity, Issued,
+    KeyFingerprint,
 };
 use npanel_proto::command::{
-    Certificate, CreateApiKey, CreateCluster, EnrolController, Envelope, Principal, envelope::Command,
-    outcome, principal,
+    CreateApiKey, CreateCluster, EnrolController, Envelope, Principal, envelope::Command, outcome, principal,
 };
 use tonic::transport::{Channel, Endpoint};
 
 use super::files::Files;
-use crate::config::Config;
+use crate::{
+    authorities::{Authorities, authority_command, certificate},
+    config::Config,
+};
 
 /// The first controller's id.
 const FIRST: ControllerId = ControllerId(1);
@@ -49,12 +51,11 @@ pub async fn found(config: &Config, name_server_domain: &Fqdn) -> anyhow::Result
     let cluster_key = ClusterKey::generate();
     let api_key = ApiKeyText::generate();
 
-    let key = PrivateKey::generate()?;
-    let request = key.certificate_request()?;
-    let issued = authority.issue(&request, Identity::Controller(FIRST), &[], Serial::generate(), now)?;
-    let command = first_command(config, name_server_domain, cluster_id, &cluster_key, &api_key, &issued)?;
-    let credentials = Credentials::new(key, issued.chain, vec![authority.certificate().clone()])?;
-    staged.files().save(&credentials, &ClusterSecrets::new(&authority, cluster_key))?;
+    let secrets = ClusterSecrets::new(&authority, cluster_key.clone());
+    let (credentials, issued) =
+        Authorities::new(secrets.clone(), config.lifetimes)?.certify(Identity::Controller(FIRST), &[])?;
+    let command = first_command(config, name_server_domain, &authority, &cluster_key, &api_key, &issued)?;
+    staged.files().save(&credentials, &secrets)?;
 
     let cluster = Cluster::start(FIRST, staged.files().root(), Arc::new(Alone), Arc::new(Unprepared)).await?;
     cluster.found(&config.fleet_advertise).await?;
@@ -74,14 +75,14 @@ pub async fn found(config: &Config, name_server_domain: &Fqdn) -> anyhow::Result
 fn first_command(
     config: &Config,
     name_server_domain: &Fqdn,
-    cluster: ClusterId,
+    authority: &CertificateAuthority,
     cluster_key: &ClusterKey,
     api_key: &ApiKeyText,
     issued: &Issued,
 ) -> anyhow::Result<CreateCluster> {
     let root = TenantId::generate();
     Ok(CreateCluster {
-        cluster_id: cluster.to_string(),
+        cluster_id: authority.cluster().to_string(),
         root_tenant_id: root.to_bytes(),
         root_tenant_name: "platform".to_owned(),
         wrapped_data_key: cluster_key.wrap(root, &DataKey::generate())?,
@@ -102,16 +103,8 @@ fn first_command(
         }),
         name_server_domain: name_server_domain.to_string(),
         retention_seconds: config.retention.as_secs(),
+        first_authority: Some(authority_command(authority, None, cluster_key)?),
     })
-}
-
-/// A certificate as the state remembers it.
-fn certificate(issued: &Issued) -> Certificate {
-    Certificate {
-        serial: issued.serial.to_bytes(),
-        not_after_millis: issued.not_after.as_millis(),
-        key_fingerprint: issued.key.to_bytes(),
-    }
 }
 
 async fn write_first(cluster: &Cluster, command: CreateCluster) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ mod dial;
 mod files;
 mod found;
 mod join;
+mod keeper;
 mod presence;
 mod run;
 

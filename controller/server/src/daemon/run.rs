@@ -1,15 +1,14 @@
 //! `npanel-controller run`: the daemon.
 //!
 //! What runs inside: the member of the cluster, the fleet's port, the leader's loops (idle unless this
-//! controller leads), the API and telemetry. The first that ends takes the process with it; the service manager
+//! controller leads), the keeper of its certificates, the API and telemetry. The first that ends takes the process with it; the service manager
 //! starts it again.
 
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use npanel_consensus::Cluster;
-use npanel_model::Timestamp;
-use npanel_pki::{ClusterSecrets, Credentials, Identity, PrivateKey, Serial, tls};
+use npanel_pki::{Identity, tls};
 use npanel_reconcile::{Liveness, NodeConnections, Placing, Reconciler};
 use tokio::{
     net::TcpListener,
@@ -18,12 +17,13 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{agreement::Member, dial::FleetDial, files::Files, presence::Connected};
+use super::{agreement::Member, dial::FleetDial, files::Files, keeper::Keeper, presence::Connected};
 use crate::{
+    authorities::Authorities,
     config::Config,
     fleet::{FleetListener, FleetParts},
     http::{self, Services},
-    telemetry::{self, Metrics, Telemetry},
+    telemetry::{self, Metrics, OwnCertificates, Telemetry},
 };
 
 /// Runs the controller until it is told to stop.
@@ -36,14 +36,22 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let Identity::Controller(id) = credentials.id().identity else {
         bail!("the identity in {} is not a controller's", files.root().display());
     };
-    let authority = secrets.authority()?;
-    let api_tls = tls::api_server(&api_credentials(&config, &credentials, &secrets)?)?;
+    let key = secrets.cluster_key().clone();
+    let authorities = Authorities::new(secrets, config.lifetimes)?;
+    let keeper = Keeper::open(
+        credentials.id().identity,
+        files.clone(),
+        authorities.clone(),
+        credentials,
+        config.api_names.clone(),
+    )?;
+    let api_tls = tls::api_server(&keeper.api)?;
     let connections = NodeConnections::default();
     let liveness = Liveness::default();
     let cluster = Cluster::start(
         id,
         files.root(),
-        Arc::new(FleetDial::new(&credentials)?),
+        Arc::new(FleetDial::new(&keeper.fleet)?),
         Arc::new(Placing::new(liveness.clone())),
     )
     .await?;
@@ -63,15 +71,25 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         FleetParts {
             cluster: cluster.clone(),
             connections: connections.clone(),
-            credentials,
-            secrets: secrets.clone(),
+            credentials: keeper.fleet.clone(),
+            authorities: authorities.clone(),
         },
     )
     .await?;
     parts.spawn(async move { match fleet.serve().await {} });
 
-    let key = secrets.cluster_key().clone();
-    let reconciler = Reconciler::new(cluster.clone(), connections.clone(), liveness, key.clone());
+    let (announcing, issuing) = watch::channel(Vec::new());
+    let own = OwnCertificates { fleet: keeper.fleet.clone(), api: keeper.api.clone() };
+    parts.spawn({
+        let cluster = cluster.clone();
+        async move {
+            keeper.run(cluster, announcing).await;
+            Ok(())
+        }
+    });
+
+    let reconciler =
+        Reconciler::new(cluster.clone(), connections.clone(), liveness, key.clone()).announcing(issuing);
     parts.spawn(async move {
         reconciler.run().await;
         Ok(())
@@ -89,14 +107,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let agreement = Arc::new(Member(cluster.clone()));
     let metrics = Metrics::new();
     let telemetry =
-        Telemetry { agreement: agreement.clone(), presence: presence.clone(), metrics: metrics.clone() };
+        Telemetry { agreement: agreement.clone(), presence: presence.clone(), metrics: metrics.clone(), own };
     let listener = listen(config.telemetry_listen).await?;
     parts.spawn({
         let stop = until_stopped();
         async move { Ok(telemetry::serve(telemetry, listener, stop).await?) }
     });
 
-    let services = Services { agreement, presence, cluster_key: key, ca_pin: authority.pin(), metrics };
+    let services = Services { agreement, presence, cluster_key: key, authorities, metrics };
     let listener = listen(config.api_listen).await?;
     parts.spawn({
         let stop = until_stopped();
@@ -119,21 +137,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     parts.shutdown().await;
     cluster.shutdown().await?;
     result
-}
-
-/// The API's certificate carries the names of the configuration, so it is made anew at each start.
-fn api_credentials(
-    config: &Config,
-    credentials: &Credentials,
-    secrets: &ClusterSecrets,
-) -> anyhow::Result<Credentials> {
-    let authority = secrets.authority()?;
-    let key = PrivateKey::generate()?;
-    let request = key.certificate_request()?;
-    let identity = credentials.id().identity;
-    let issued =
-        authority.issue(&request, identity, &config.api_names, Serial::generate(), Timestamp::now())?;
-    Ok(Credentials::new(key, issued.chain, credentials.authorities().to_vec())?)
 }
 
 async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {

@@ -3,11 +3,12 @@
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use npanel_consensus::ControllerService;
-use npanel_pki::tls;
+use npanel_model::Timestamp;
+use npanel_pki::{ChannelBinding, tls};
 use npanel_proto::{ALPN_GRPC, ALPN_NODE, enrolment::enrolment_server::EnrolmentServer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -20,7 +21,7 @@ use super::{
     controllers::KnownControllers,
     enrolment::Enrolling,
     keys::Keys,
-    node,
+    node, revocation,
     stream::{Caller, FleetStream},
 };
 
@@ -46,6 +47,7 @@ pub struct FleetListener {
     listener: TcpListener,
     acceptor: TlsAcceptor,
     shared: Arc<Shared>,
+    revoking: watch::Sender<u64>,
 }
 
 impl FleetListener {
@@ -55,12 +57,13 @@ impl FleetListener {
     /// If the address or this controller's credentials cannot be used.
     pub async fn bind(address: SocketAddr, parts: FleetParts) -> Result<Self, FleetError> {
         let acceptor = TlsAcceptor::from(tls::fleet_server(&parts.credentials)?);
-        let authority = parts.secrets.authority()?;
         let listener =
             TcpListener::bind(address).await.map_err(|source| FleetError::Listen { address, source })?;
-        let FleetParts { cluster, connections, secrets, .. } = parts;
-        let shared = Arc::new(Shared { cluster, connections, authority, secrets });
-        Ok(Self { listener, acceptor, shared })
+        let FleetParts { cluster, connections, credentials, authorities } = parts;
+        let cluster_id = credentials.current().id().cluster;
+        let (revoking, revocations) = watch::channel(0);
+        let shared = Shared { cluster, connections, authorities, cluster_id, revocations };
+        Ok(Self { listener, acceptor, shared: Arc::new(shared), revoking })
     }
 
     /// Where it listens.
@@ -78,6 +81,7 @@ impl FleetListener {
         let mut servers = JoinSet::new();
         servers.spawn(Arc::clone(&known).follow(self.shared.cluster.clone()));
         servers.spawn(serve_grpc(Arc::clone(&self.shared), known, grpc_streams));
+        servers.spawn(revocation::follow(self.shared.cluster.clone(), self.revoking));
 
         let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
         let mut tasks = JoinSet::new();
@@ -149,13 +153,12 @@ async fn dispatch(
             return;
         }
     };
-    let stranger = peer.is_none();
-    let (stream, ended) = FleetStream::new(stream, Caller { peer, address });
+    let binding = ChannelBinding::of(connection).ok();
+    // A stranger only enrols or renews; a machine is known for as long as what it showed is valid.
+    let stay = peer.as_ref().map_or(STRANGERS_STAY, |peer| peer.not_after.since(Timestamp::now()));
+    let (stream, ended) = FleetStream::new(stream, Caller { peer, address, binding }, stay);
     match protocol.as_deref() {
         Some(ALPN_NODE) => node::serve(&shared, stream, ended).await,
-        Some(ALPN_GRPC) if stranger => {
-            drop(to_grpc.send(stream.cut_off_after(STRANGERS_STAY)).await);
-        }
         Some(ALPN_GRPC) => drop(to_grpc.send(stream).await),
         _ => tracing::info!(%address, "a connection to the fleet's port speaks none of its protocols"),
     }

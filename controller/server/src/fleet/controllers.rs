@@ -14,14 +14,16 @@ use tonic::{Request, Status};
 
 use super::stream::Caller;
 
-/// How soon a removed controller is refused.
-const INTERVAL: Duration = Duration::from_secs(5);
+/// How soon a removed controller or a revoked certificate is refused.
+const GRAIN: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Default)]
 struct Known {
     present: BTreeSet<ControllerId>,
     /// No controller that this replica has heard of has this id or a higher one.
     next: u64,
+    /// Serial numbers of controllers' certificates that were revoked.
+    revoked: BTreeSet<Vec<u8>>,
 }
 
 /// The controllers, as this replica's state has them.
@@ -29,6 +31,9 @@ struct Known {
 /// The handshake has verified that the caller's identity was issued by the cluster. A controller that the state
 /// does not know *yet* must be let in: a replica that is behind, or empty, learns of a new leader only through
 /// what that leader sends. One that the state knows to be gone is refused; ids are never used again.
+///
+/// Nor need the state know the certificate: a controller holds the authority's key and certifies itself, before it
+/// can reach the others when all of their certificates have expired. One that is revoked is refused.
 #[derive(Debug, Default)]
 pub(super) struct KnownControllers {
     known: RwLock<Known>,
@@ -41,23 +46,27 @@ impl KnownControllers {
 
     /// Keeps it up to date.
     pub(super) async fn follow(self: Arc<Self>, cluster: Cluster) {
-        let mut tick = tokio::time::interval(INTERVAL);
+        let mut applied = cluster.applied();
         loop {
-            tick.tick().await;
+            applied.borrow_and_update();
             match read(&cluster).await {
                 Ok(known) => *self.known.write().unwrap_or_else(PoisonError::into_inner) = known,
                 Err(error) => {
                     tracing::error!(error = %error, "the controllers cannot be read from the state");
                 }
             }
+            tokio::time::sleep(GRAIN).await;
+            if applied.changed().await.is_err() {
+                return;
+            }
         }
     }
 
     /// Lets a controller's call pass, with its identity in the request's extensions.
     pub(super) fn admit(&self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let identity = request.extensions().get::<Caller>().and_then(|caller| caller.peer.as_ref());
-        match identity.map(|peer| peer.id.identity) {
-            Some(identity @ Identity::Controller(id)) if !self.is_gone(id) => {
+        let peer = request.extensions().get::<Caller>().and_then(|caller| caller.peer.as_ref());
+        match peer.map(|peer| (peer.id.identity, &peer.serial)) {
+            Some((identity @ Identity::Controller(id), serial)) if !self.is_gone(id, serial) => {
                 request.extensions_mut().insert(identity);
                 Ok(request)
             }
@@ -66,9 +75,9 @@ impl KnownControllers {
         }
     }
 
-    fn is_gone(&self, id: ControllerId) -> bool {
+    fn is_gone(&self, id: ControllerId, serial: &[u8]) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        id.0 < known.next && !known.present.contains(&id)
+        known.revoked.contains(serial) || (id.0 < known.next && !known.present.contains(&id))
     }
 }
 
@@ -76,7 +85,8 @@ async fn read(cluster: &Cluster) -> Result<Known, QueryError> {
     // In this order: one that is enrolled in between is then too new, not gone.
     let next = cluster.state().next_controller_id().await?.0;
     let present = cluster.state().controllers().await?.into_iter().map(|controller| controller.id).collect();
-    Ok(Known { present, next })
+    let revoked = cluster.state().revoked_controllers().await?.into_iter().collect();
+    Ok(Known { present, next, revoked })
 }
 
 #[cfg(test)]
@@ -91,16 +101,17 @@ mod tests {
             id: SpiffeId { cluster: ClusterId::generate(), identity },
             key: KeyFingerprint::of_spki(b"key"),
             serial: vec![1],
+            not_before: Timestamp::now(),
             not_after: Timestamp::now(),
         });
         let mut request = Request::new(());
-        request.extensions_mut().insert(Caller { peer, address: ([127, 0, 0, 1], 1).into() });
+        request.extensions_mut().insert(Caller { peer, address: ([127, 0, 0, 1], 1).into(), binding: None });
         request
     }
 
     fn known() -> KnownControllers {
         let present = [ControllerId(1), ControllerId(3)].into();
-        KnownControllers { known: RwLock::new(Known { present, next: 4 }) }
+        KnownControllers { known: RwLock::new(Known { present, next: 4, revoked: BTreeSet::new() }) }
     }
 
     fn code(identity: Option<Identity>) -> Option<Code> {
@@ -113,6 +124,14 @@ mod tests {
         assert_eq!(code(controller(1)), None);
         assert_eq!(code(controller(4)), None, "too new for this replica to know");
         assert_eq!(code(controller(2)), Some(Code::PermissionDenied));
+    }
+
+    #[test]
+    fn a_revoked_certificate_is_not_let_in() {
+        let known = known();
+        known.known.write().expect("no panic").revoked.insert(vec![1]);
+        let refused = known.admit(request(Some(Identity::Controller(ControllerId(1)))));
+        assert_eq!(refused.expect_err("refused").code(), Code::PermissionDenied);
     }
 
     #[test]

@@ -1,21 +1,24 @@
-//! How a machine with a bootstrap token gets an identity.
+//! How a machine with a bootstrap token gets an identity, and a machine that has one the next ([`renewal`]).
 
 use std::sync::Arc;
 
 use npanel_model::{ControllerId, EnrolRole, NodeId, NodeName, RequestId, Timestamp};
-use npanel_pki::{Identity, Issued, Serial, TokenCredential};
+use npanel_pki::{Identity, Issued, TokenCredential};
 use npanel_proto::{
     command::{
-        Certificate, EnrolController, EnrolNode, Envelope, Principal, Refused, envelope::Command,
-        outcome::Outcome, principal::Who,
+        EnrolController, EnrolNode, Envelope, Principal, Refused, envelope::Command, outcome::Outcome,
+        principal::Who,
     },
-    enrolment::{EnrolRequest, EnrolResponse, Role, enrolment_server::Enrolment},
+    enrolment::{
+        EnrolRequest, EnrolResponse, RenewRequest, RenewResponse, Role, enrolment_server::Enrolment,
+    },
 };
 use npanel_state::RefusalCode;
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
-use super::{Shared, stream::Caller};
+use super::{Shared, renewal, stream::Caller};
+use crate::authorities::certificate;
 
 /// Enrolments at once: each is a signature and a write to the log. The others wait.
 const AT_ONCE: usize = 16;
@@ -26,7 +29,7 @@ const ID_TRIES: usize = 5;
 /// Longer is not a request for a certificate of a P-256 key.
 const LONGEST_NAME: usize = 300;
 
-/// The service. Its callers have shown no certificate.
+/// The service. Its callers have shown no certificate in the handshake.
 pub(super) struct Enrolling {
     shared: Arc<Shared>,
     places: Semaphore,
@@ -80,8 +83,8 @@ impl Enrolling {
 
     fn issue(&self, asked: &Asked, identity: Identity) -> Result<Issued, Status> {
         self.shared
-            .authority
-            .issue(&asked.certificate_request, identity, &[], Serial::generate(), Timestamp::now())
+            .authorities
+            .issue(&asked.certificate_request, identity, &[])
             .map_err(|error| Status::invalid_argument(error.to_string()))
     }
 
@@ -104,20 +107,31 @@ impl Enrolling {
     /// Turns away, before anything is written to the log, whoever does not even know the id of a token that
     /// could be used. The secret and the uses are checked in the state machine.
     async fn require_plausible(&self, token: &TokenCredential, role: EnrolRole) -> Result<(), Status> {
-        if self.is_plausible(token, role).await? {
+        if self.implausible(token, role).await?.is_none() {
             return Ok(());
         }
         // This replica may be behind, and the token quite new.
         let current = self.shared.cluster.linearize().await;
         current.map_err(|error| Status::unavailable(error.to_string()))?;
-        if self.is_plausible(token, role).await? { Ok(()) } else { Err(invalid_token()) }
+        match self.implausible(token, role).await? {
+            None => Ok(()),
+            Some(why) => Err(invalid_token(why)),
+        }
     }
 
-    async fn is_plausible(&self, token: &TokenCredential, role: EnrolRole) -> Result<bool, Status> {
+    async fn implausible(
+        &self,
+        token: &TokenCredential,
+        role: EnrolRole,
+    ) -> Result<Option<&'static str>, Status> {
         let found = self.shared.cluster.state().token(token.id).await.map_err(|error| unreadable(&error))?;
-        Ok(found.is_some_and(|found| {
-            found.role == role && found.uses_left > 0 && found.expires_at > Timestamp::now()
-        }))
+        Ok(match found {
+            None => Some("there is no such token"),
+            Some(found) if found.role != role => Some("the token is for another role"),
+            Some(found) if found.uses_left == 0 => Some("the token is used up"),
+            Some(found) if found.expires_at <= Timestamp::now() => Some("the token has expired"),
+            Some(_) => None,
+        })
     }
 }
 
@@ -142,8 +156,13 @@ impl Enrolment for Enrolling {
         Ok(Response::new(EnrolResponse {
             identity: issued.id.to_string(),
             certificate_chain: issued.chain.iter().map(|certificate| certificate.to_vec()).collect(),
-            trusted_cas: vec![self.shared.authority.certificate().to_vec()],
+            trusted_cas: self.shared.trusted(),
         }))
+    }
+
+    async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {
+        let _place = self.places.acquire().await.map_err(|_| Status::unavailable("shutting down"))?;
+        renewal::renew(&self.shared, request).await
     }
 }
 
@@ -152,7 +171,7 @@ fn read(request: EnrolRequest, source_address: String) -> Result<Asked, Status> 
         return Err(Status::invalid_argument("the fleet address is too long"));
     }
     Ok(Asked {
-        token: request.token.parse().map_err(|_| invalid_token())?,
+        token: request.token.parse().map_err(|_| invalid_token("it is not a token"))?,
         name: request
             .name
             .parse()
@@ -174,27 +193,20 @@ fn enrol_controller(asked: &Asked, id: ControllerId, issued: &Issued) -> EnrolCo
     }
 }
 
-fn certificate(issued: &Issued) -> Certificate {
-    Certificate {
-        serial: issued.serial.to_bytes(),
-        not_after_millis: issued.not_after.as_millis(),
-        key_fingerprint: issued.key.to_bytes(),
-    }
-}
-
-/// One answer for every way in which a token is of no use.
-fn invalid_token() -> Status {
+/// One answer for every way in which a token is of no use; only this controller's log says which it was.
+fn invalid_token(why: &str) -> Status {
+    tracing::warn!(why, "a bootstrap token was refused");
     Status::unauthenticated("the token is not valid")
 }
 
-fn unreadable(error: &npanel_state::QueryError) -> Status {
+pub(super) fn unreadable(error: &npanel_state::QueryError) -> Status {
     tracing::error!(error = %error, "the state cannot be read for an enrolment");
     Status::unavailable("the fleet's state cannot be read at the moment")
 }
 
 fn refusal(refused: Refused) -> Status {
     match RefusalCode::from_text(&refused.code) {
-        Some(RefusalCode::TokenInvalid) => invalid_token(),
+        Some(RefusalCode::TokenInvalid) => invalid_token(&refused.message),
         Some(RefusalCode::NameTaken) => Status::already_exists(refused.message),
         Some(RefusalCode::Invalid) => Status::invalid_argument(refused.message),
         _ => Status::failed_precondition(refused.message),

@@ -6,21 +6,28 @@
 //! | `h2` | a controller, by its certificate | the `Controller` service of `npanel-consensus` |
 //! | `h2` | a machine without a certificate | the `Enrolment` service, and nothing else |
 //!
-//! What runs inside: one task that accepts, one per handshake or node connection, the gRPC server's own, and one
-//! that follows which controllers there are.
+//! A connection ends when the certificate that it was opened with expires, and within a second of its revocation.
+//!
+//! What runs inside: one task that accepts, one per handshake or node connection, the gRPC server's own, one that
+//! follows which controllers there are, and one that follows revocations.
 
 mod accept;
 mod controllers;
 mod enrolment;
 mod keys;
 mod node;
+mod renewal;
+mod revocation;
 mod stream;
 
 pub use accept::FleetListener;
 
 use npanel_consensus::Cluster;
-use npanel_pki::{AuthorityError, CertificateAuthority, ClusterSecrets, Credentials, tls::TlsSetupError};
+use npanel_pki::{ClusterId, LiveCredentials, tls::TlsSetupError};
 use npanel_reconcile::NodeConnections;
+use tokio::sync::watch;
+
+use crate::authorities::Authorities;
 
 /// Why the fleet's port cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -28,9 +35,6 @@ pub enum FleetError {
     /// This controller's certificate.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
-    /// The cluster's authority.
-    #[error("the cluster's authority cannot be used")]
-    Authority(#[from] AuthorityError),
     /// The address.
     #[error("cannot listen on {address}")]
     Listen {
@@ -49,16 +53,25 @@ pub struct FleetParts {
     pub cluster: Cluster,
     /// Where connected nodes are entered.
     pub connections: NodeConnections,
-    /// Who this controller is.
-    pub credentials: Credentials,
-    /// The authority's key and the cluster key.
-    pub secrets: ClusterSecrets,
+    /// Who this controller is at the moment.
+    pub credentials: LiveCredentials,
+    /// The authorities and the cluster key.
+    pub authorities: Authorities,
 }
 
 /// What the tasks share.
 struct Shared {
     cluster: Cluster,
     connections: NodeConnections,
-    authority: CertificateAuthority,
-    secrets: ClusterSecrets,
+    authorities: Authorities,
+    cluster_id: ClusterId,
+    /// Moves when a certificate is revoked.
+    revocations: watch::Receiver<u64>,
+}
+
+impl Shared {
+    /// The authorities to trust, as they go over the wire.
+    fn trusted(&self) -> Vec<Vec<u8>> {
+        self.authorities.trusted().iter().map(|authority| authority.to_vec()).collect()
+    }
 }

@@ -22,7 +22,7 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// HTTP/2's greeting is sent with the first bytes; a peer that does not take them is none.
 const GREETING_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How soon a node that was deleted is cut off.
+/// How soon a connection that a newer one has replaced is ended. A revocation is told at once.
 const RECHECK: Duration = Duration::from_secs(5);
 
 /// Keeps the connection in the registry until it ends, a newer one takes its place, or the node's identity is no
@@ -49,18 +49,19 @@ pub(super) async fn serve(shared: &Shared, stream: FleetStream, mut ended: Ended
     let registration = shared.connections.register(node, channel);
     let mut recheck = interval(RECHECK);
     recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut revocations = shared.revocations.clone();
     loop {
         tokio::select! {
             _ = &mut ended => break,
-            _ = recheck.tick() => {
-                if !registration.is_current() {
-                    break;
-                }
-                if !is_good(shared, &peer).await {
-                    tracing::info!(%node, "a node is no longer in the fleet; its connection ends");
-                    break;
-                }
-            }
+            _ = recheck.tick() => {}
+            Ok(()) = revocations.changed() => {}
+        }
+        if !registration.is_current() {
+            break;
+        }
+        if !is_good(shared, &peer).await {
+            tracing::info!(%node, "a node is no longer in the fleet; its connection ends");
+            break;
         }
     }
     tracing::info!(%node, "a node's connection has ended");

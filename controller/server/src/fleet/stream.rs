@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use npanel_pki::Peer;
+use npanel_pki::{ChannelBinding, Peer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -24,14 +24,16 @@ pub(super) struct Caller {
     /// By the certificate, if one was shown.
     pub(super) peer: Option<Peer>,
     pub(super) address: SocketAddr,
+    /// What a proof of a key is bound to, if the connection says.
+    pub(super) binding: Option<ChannelBinding>,
 }
 
-/// A TLS connection that says when it has ended, and may be cut off.
+/// A TLS connection that says when it has ended, and is cut off in time.
 pub(super) struct FleetStream {
     inner: TlsStream<TcpStream>,
     caller: Caller,
     /// When it passes, the other end is read as closed.
-    cut_off: Option<Pin<Box<Sleep>>>,
+    cut_off: Pin<Box<Sleep>>,
     /// Dropped with the stream; the receiver then knows.
     _ended: oneshot::Sender<()>,
 }
@@ -40,14 +42,10 @@ pub(super) struct FleetStream {
 pub(super) type Ended = oneshot::Receiver<()>;
 
 impl FleetStream {
-    pub(super) fn new(inner: TlsStream<TcpStream>, caller: Caller) -> (Self, Ended) {
+    /// A stream that is cut off after a while.
+    pub(super) fn new(inner: TlsStream<TcpStream>, caller: Caller, stay: Duration) -> (Self, Ended) {
         let (ended, receiver) = oneshot::channel();
-        (Self { inner, caller, cut_off: None, _ended: ended }, receiver)
-    }
-
-    /// The same stream, cut off after a while.
-    pub(super) fn cut_off_after(self, time: Duration) -> Self {
-        Self { cut_off: Some(Box::pin(sleep(time))), ..self }
+        (Self { inner, caller, cut_off: Box::pin(sleep(stay)), _ended: ended }, receiver)
     }
 }
 
@@ -65,7 +63,7 @@ impl AsyncRead for FleetStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.cut_off.as_mut().is_some_and(|cut_off| cut_off.as_mut().poll(context).is_ready()) {
+        if self.cut_off.as_mut().poll(context).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         Pin::new(&mut self.inner).poll_read(context, buffer)

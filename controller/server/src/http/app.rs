@@ -3,13 +3,14 @@
 use std::{future::Future, ops::Deref, sync::Arc, time::Duration};
 
 use npanel_model::{NodeId, OperationId, TenantId, Timestamp};
-use npanel_pki::{ClusterKey, KeyFingerprint};
+use npanel_pki::ClusterKey;
 use npanel_proto::command::{Accepted, envelope::Command, outcome};
 use npanel_state::{QueryError, Reader};
 
 use super::{asked::Asked, problem::Failure};
 use crate::{
     agreement::{Agreement, Unproposed},
+    authorities::Authorities,
     telemetry::Metrics,
 };
 
@@ -45,8 +46,8 @@ pub struct Services {
     pub presence: Arc<dyn Presence>,
     /// Opens the tenants' data keys.
     pub cluster_key: ClusterKey,
-    /// The fingerprint of the authority's key: part of bootstrap tokens.
-    pub ca_pin: KeyFingerprint,
+    /// The authorities: the pin of the one that issues is part of bootstrap tokens.
+    pub authorities: Authorities,
     /// Where requests are counted.
     pub metrics: Metrics,
 }

@@ -1,7 +1,10 @@
 //! `/v1/cluster`.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use axum::{Json, extract::State};
-use npanel_model::ControllerId;
+use npanel_model::{ControllerId, Timestamp};
+use npanel_pki::Lifetimes;
 use npanel_sdk_types::{ClusterStatus, Controller, ControllerRole};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -18,24 +21,90 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 async fn status(State(app): State<App>) -> Result<Json<ClusterStatus>, Failure> {
     let cluster = app.find("cluster", || app.reader().cluster()).await?;
     let agreement = app.agreement.status();
-    let controllers = app.reader().controllers().await?;
-    Ok(Json(ClusterStatus {
+    let rows = app.reader().controllers().await?;
+    let others = rows.iter().filter(|row| row.id.0 != agreement.controller_id);
+    let others = others.map(|row| (row.id, row.fleet_address.clone())).collect();
+    let mut reached = app.agreement.reach(others).await;
+    reached.insert(ControllerId(agreement.controller_id), true);
+    let controllers = rows.into_iter().map(|row| shown(row, &agreement, &reached)).collect();
+    let authorities = app.reader().authorities().await?;
+    let mut status = ClusterStatus {
         cluster_id: cluster.id,
         controller_id: ControllerId(agreement.controller_id),
         leader_id: agreement.leader_id,
         term: agreement.term,
         applied_index: agreement.applied_index,
         last_log_index: agreement.last_log_index,
-        controllers: controllers.into_iter().map(|row| shown(row, &agreement)).collect(),
-    }))
+        node_certificates_expire_at: app.reader().first_node_expiry().await?,
+        ca_pin: app.authorities.pin().to_string(),
+        ca_trusted: app.authorities.trusted().len() as u64,
+        warnings: Vec::new(),
+        controllers,
+    };
+    let ca_expires =
+        authorities.iter().find(|authority| authority.issuing).map(|authority| authority.not_after);
+    status.warnings = warnings(&status, ca_expires, app.authorities.lifetimes(), Timestamp::now());
+    Ok(Json(status))
 }
 
-fn shown(row: npanel_state::Controller, agreement: &AgreementStatus) -> Controller {
+/// An authority is to be rotated well before it ends.
+const CA_NOTICE: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// What an operator should look at. A certificate is renewed at two thirds of its life; one that has less than a
+/// quarter left was not.
+fn warnings(
+    status: &ClusterStatus,
+    ca_expires: Option<Timestamp>,
+    lifetimes: Lifetimes,
+    now: Timestamp,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if status.leader_id.is_none() {
+        warnings.push("no leader is known: nothing can be changed".to_owned());
+    }
+    let is_late = |expiry: Timestamp, life: Duration| expiry < now.plus(life / 4);
+    for controller in &status.controllers {
+        let name = &controller.name;
+        if controller.reachable == Some(false) {
+            warnings.push(format!("controller {name} cannot be reached"));
+        }
+        if let Some(expiry) = controller.certificate_expires_at
+            && is_late(expiry, lifetimes.controller)
+        {
+            warnings
+                .push(format!("the certificate of controller {name} ends at {expiry} and was not renewed"));
+        }
+    }
+    if let Some(expiry) = status.node_certificates_expire_at
+        && is_late(expiry, lifetimes.node)
+    {
+        warnings.push(format!(
+            "a node's certificate ends at {expiry} and was not renewed (see: npanel node list)"
+        ));
+    }
+    if status.ca_trusted > 1 {
+        warnings.push("the certificate authority was rotated and the old one is still trusted".to_owned());
+    }
+    if let Some(expiry) = ca_expires
+        && expiry < now.plus(CA_NOTICE)
+    {
+        warnings.push(format!("the certificate authority ends at {expiry}; rotate it: npanel ca rotate"));
+    }
+    warnings
+}
+
+fn shown(
+    row: npanel_state::Controller,
+    agreement: &AgreementStatus,
+    reached: &BTreeMap<ControllerId, bool>,
+) -> Controller {
     Controller {
         id: row.id,
         name: row.name.into(),
         fleet_address: row.fleet_address,
         role: role(row.id, agreement),
+        reachable: reached.get(&row.id).copied(),
+        certificate_expires_at: row.certificate_expires_at,
         replicated_index: agreement.replicated.get(&row.id).copied(),
     }
 }

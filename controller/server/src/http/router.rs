@@ -13,7 +13,7 @@ use super::{
     accounts, api_keys,
     app::{App, Services},
     body::MAX_BYTES,
-    cluster, context, database_users, databases, domains, nodes, operations, plans,
+    ca, cluster, context, database_users, databases, domains, nodes, operations, plans,
     problem::Failure,
     record_sets, tenants, tokens, unread, zones,
 };
@@ -38,6 +38,7 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .merge(api_keys::routes())
         .merge(operations::routes())
         .merge(cluster::routes())
+        .merge(ca::routes())
 }
 
 /// The bare document that the routes make up.

@@ -14,7 +14,7 @@ use npanel_sdk_types::{CreateToken, Page, Token};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answer::{Tagged, created, deleted, id, made},
+    answer::{created, deleted, id, made},
     app::App,
     asked::Asked,
     body::Body,
@@ -44,10 +44,11 @@ fn shown(row: npanel_state::Token) -> Token {
         uses: row.uses_allowed,
         uses_left: row.uses_left,
         pool: row.pool,
+        name: row.name,
+        networks: row.networks,
         token: None,
         expires_at: row.expires_at,
         created_at: row.created_at,
-        revision: row.revision,
     }
 }
 
@@ -69,7 +70,7 @@ async fn create(
         let detail = format!("a token is good for {bounds} seconds (got {})", value.ttl_seconds);
         return Err(Failure::invalid("ttl_seconds", detail));
     }
-    let token = BootstrapToken::generate(app.ca_pin);
+    let token = BootstrapToken::generate(app.authorities.pin());
     let expires = Timestamp::now().plus(Duration::from_secs(value.ttl_seconds.into()));
     let command = command::CreateToken {
         token_id: token.credential.id.to_bytes(),
@@ -78,12 +79,14 @@ async fn create(
         uses: value.uses,
         expires_millis: expires.as_millis(),
         pool: value.pool.map_or_else(|| USUAL_POOL.to_owned(), String::from),
+        name: value.name.map(String::from).unwrap_or_default(),
+        networks: value.networks.iter().map(ToString::to_string).collect(),
     };
     let accepted = app.propose(&asked, &bytes, Command::CreateToken(command)).await?;
     let id = made(&accepted, TokenId::from_bytes)?;
     // A repetition made no token: its secret opens nothing.
     let once = (id == token.credential.id).then(|| token.reveal());
-    created(&app, &asked, &accepted, format!("/v1/tokens/{id}"), || async {
+    created(&app, &accepted, None, format!("/v1/tokens/{id}"), || async {
         Ok(Token { token: once, ..read(&app, id).await? })
     })
     .await
@@ -105,8 +108,8 @@ async fn list(
 #[utoipa::path(get, path = "/v1/tokens/{id}", operation_id = "token.get", tag = "tokens",
     params(("id" = String, Path, format = "uuid", description = "The token")),
     responses((status = 200, description = "The token", body = Token)))]
-async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Tagged<Token>, Failure> {
-    read(&app, id("token", &text)?).await.map(Tagged)
+async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Json<Token>, Failure> {
+    read(&app, id("token", &text)?).await.map(Json)
 }
 
 /// Withdraw a bootstrap token.
@@ -116,5 +119,5 @@ async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Tagged<
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
     let token_id = id::<TokenId>("token", &text)?.to_bytes();
     let command = Command::DeleteToken(command::DeleteToken { token_id });
-    deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await
+    deleted(&app, &asked, &app.propose(&asked, &[], command).await?, None).await
 }

@@ -9,6 +9,7 @@ use axum::{
     routing::get,
 };
 use http::{StatusCode, header::CONTENT_TYPE};
+use npanel_pki::LiveCredentials;
 use npanel_state::QueryError;
 use tokio::net::TcpListener;
 
@@ -30,6 +31,17 @@ pub struct Telemetry {
     pub presence: Arc<dyn Presence>,
     /// What was counted.
     pub metrics: Metrics,
+    /// This controller's own certificates.
+    pub own: OwnCertificates,
+}
+
+/// The certificates that a controller shows.
+#[derive(Debug, Clone)]
+pub struct OwnCertificates {
+    /// To the fleet.
+    pub fleet: LiveCredentials,
+    /// To clients of the API.
+    pub api: LiveCredentials,
 }
 
 /// The telemetry routes as a service.
@@ -74,6 +86,10 @@ async fn metrics(State(telemetry): State<Telemetry>) -> Response {
     if let Err(error) = count_nodes(&telemetry).await {
         tracing::error!(%error, "the nodes cannot be counted");
     }
+    let own = &telemetry.own;
+    let expiry =
+        [("fleet", &own.fleet), ("api", &own.api)].map(|(of, shown)| (of, shown.current().not_after()));
+    telemetry.metrics.certificates(expiry);
     match telemetry.metrics.text() {
         Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -85,5 +101,10 @@ async fn count_nodes(telemetry: &Telemetry) -> Result<(), QueryError> {
     let status =
         |node: &npanel_state::Node| node_status(telemetry.presence.of(node.id), !node.address.is_empty());
     telemetry.metrics.nodes(nodes.iter().map(status));
+    let soonest = telemetry.agreement.reader().first_node_expiry().await?;
+    telemetry.metrics.certificates(soonest.map(|expiry| ("nodes_soonest", expiry)));
+    let authorities = telemetry.agreement.reader().authorities().await?;
+    let soonest = authorities.iter().map(|authority| authority.not_after).min();
+    telemetry.metrics.certificates(soonest.map(|expiry| ("authorities_soonest", expiry)));
     Ok(())
 }

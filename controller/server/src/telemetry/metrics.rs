@@ -7,6 +7,7 @@ use std::{
 };
 
 use http::{Method, StatusCode};
+use npanel_model::Timestamp;
 use npanel_sdk_types::NodeStatus;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -34,6 +35,11 @@ struct Status {
     status: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateOf {
+    of: &'static str,
+}
+
 /// From a millisecond to the longest wait.
 const SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
@@ -52,6 +58,7 @@ pub struct Metrics {
     is_leader: Gauge,
     has_leader: Gauge,
     nodes: Family<Status, Gauge>,
+    certificates: Family<CertificateOf, Gauge>,
 }
 
 impl fmt::Debug for Metrics {
@@ -78,6 +85,7 @@ impl Metrics {
             is_leader: Gauge::default(),
             has_leader: Gauge::default(),
             nodes: Family::default(),
+            certificates: Family::default(),
         };
         metrics.register(|registry| {
             let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -90,6 +98,8 @@ impl Metrics {
             registry.register("npanel_raft_is_leader", "Whether this controller leads", at.is_leader);
             registry.register("npanel_raft_has_leader", "Whether a leader is known", at.has_leader);
             registry.register("npanel_nodes", "Nodes by status, as this controller sees them", at.nodes);
+            let help = "When a certificate expires, as seconds since 1970-01-01 UTC";
+            registry.register("npanel_certificate_expiry_timestamp_seconds", help, at.certificates);
         });
         metrics
     }
@@ -132,6 +142,12 @@ impl Metrics {
         }
         for (count, kind) in counts.into_iter().zip(kinds) {
             self.nodes.get_or_create(&Status { status: kind.as_str() }).set(count);
+        }
+    }
+
+    pub(crate) fn certificates(&self, expiry: impl IntoIterator<Item = (&'static str, Timestamp)>) {
+        for (of, expiry) in expiry {
+            self.certificates.get_or_create(&CertificateOf { of }).set(expiry.as_millis() / 1000);
         }
     }
 

@@ -2,7 +2,6 @@
 //! it is told when a test says so.
 
 mod alone;
-mod changes;
 mod converging;
 mod forms;
 mod idempotency;

@@ -37,7 +37,7 @@ async fn call(fleet: &Fleet, method: &Method, path: &str, key: Option<&str>) -> 
 }
 
 fn is_for_platform(action: Action) -> bool {
-    ["node.", "token.", "cluster."].iter().any(|noun| action.as_str().starts_with(noun))
+    ["node.", "token.", "cluster.", "ca."].iter().any(|noun| action.as_str().starts_with(noun))
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn without_a_good_key_no_route_answers() {
     let (known, _) = fleet.admin.split_once('.').expect("a key");
     let (_, stolen) = other.expose().split_once('.').expect("a key");
     let wrong_secret = format!("{known}.{stolen}");
-    let token = npanel_pki::BootstrapToken::generate(fleet.services.ca_pin).reveal();
+    let token = npanel_pki::BootstrapToken::generate(fleet.services.authorities.pin()).reveal();
     for (method, path, action) in routes() {
         for key in [None, Some(other.expose()), Some(wrong_secret.as_str()), Some(token.expose()), Some("")] {
             let answer = call(&fleet, &method, &path, key).await;

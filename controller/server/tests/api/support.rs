@@ -5,15 +5,19 @@ use std::sync::Arc;
 use axum::{Router, body::Body};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use npanel_model::{NodeId, TenantId, Timestamp, TokenId};
-use npanel_pki::{ApiKeyText, ClusterKey, DataKey, KeyFingerprint};
+use npanel_model::{ControllerId, NodeId, TenantId, Timestamp, TokenId};
+use npanel_pki::{
+    ApiKeyText, CertificateAuthority, ClusterId, ClusterKey, ClusterSecrets, DataKey, Identity, Lifetimes,
+    LiveCredentials,
+};
 use npanel_proto::command::{
     Certificate, CreateApiKey, CreateCluster, CreateToken, EnrolController, EnrolNode, UpdateNodeFacts,
     envelope::Command, principal::Who,
 };
 use npanel_server::{
+    authorities::Authorities,
     http::{NodePresence, Presence, Services, router},
-    telemetry::Metrics,
+    telemetry::{Metrics, OwnCertificates},
 };
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -84,7 +88,12 @@ impl Presence for Connected {
 
 fn certificate(serial: u8) -> Option<Certificate> {
     let not_after_millis = Timestamp::now().as_millis() + 86_400_000;
-    Some(Certificate { serial: vec![serial], not_after_millis, key_fingerprint: vec![7; 32] })
+    Some(Certificate {
+        serial: vec![serial],
+        not_after_millis,
+        key_fingerprint: vec![7; 32],
+        ..Certificate::default()
+    })
 }
 
 impl Fleet {
@@ -96,16 +105,28 @@ impl Fleet {
         let wrapped = cluster_key.wrap(root, &DataKey::generate()).expect("wrapped");
         agreement.accept(Who::ControllerId(1), cluster(root, &admin, wrapped)).await;
         enrol(&agreement, &admin, node).await;
+        let authority =
+            CertificateAuthority::create(ClusterId::generate(), Timestamp::now()).expect("an authority");
+        let secrets = ClusterSecrets::new(&authority, cluster_key.clone());
+        let authorities = Authorities::new(secrets, Lifetimes::default()).expect("authorities");
         let services = Services {
             agreement: agreement.clone(),
             presence: Arc::new(Connected),
             cluster_key,
-            ca_pin: KeyFingerprint::of_spki(b"ca"),
+            authorities,
             metrics: Metrics::new(),
         };
         let router = router(services.clone());
         let admin = admin.reveal().expose().to_owned();
         Self { agreement, services, router, admin, root, node }
+    }
+
+    /// The certificates of a controller.
+    pub(crate) fn own_certificates(&self) -> OwnCertificates {
+        npanel_pki::tls::install_provider();
+        let certify = || self.services.authorities.certify(Identity::Controller(ControllerId(1)), &[]);
+        let own = || LiveCredentials::new(certify().expect("credentials").0);
+        OwnCertificates { fleet: own(), api: own() }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -189,6 +210,7 @@ fn cluster(root: TenantId, admin: &ApiKeyText, wrapped_data_key: Vec<u8>) -> Com
         }),
         name_server_domain: "ns.example".to_owned(),
         retention_seconds: 3600,
+        ..CreateCluster::default()
     })
 }
 
@@ -201,6 +223,7 @@ async fn enrol(agreement: &Alone, admin: &ApiKeyText, node: NodeId) {
         uses: 1,
         expires_millis: Timestamp::now().as_millis() + 60_000,
         pool: "default".to_owned(),
+        ..CreateToken::default()
     };
     agreement.accept(Who::ApiKeyId(admin.id.to_bytes()), Command::CreateToken(create)).await;
     let enrol = EnrolNode {

@@ -13,6 +13,7 @@ async fn get(fleet: &Fleet, path: &str) -> (u16, String) {
         agreement: fleet.services.agreement.clone(),
         presence: fleet.services.presence.clone(),
         metrics: fleet.services.metrics.clone(),
+        own: fleet.own_certificates(),
     };
     let request = Request::get(path).body(Body::empty()).expect("a request");
     let response = router(telemetry).oneshot(request).await.expect("an answer");

@@ -7,7 +7,7 @@ use npanel_consensus::{Cluster, Dial, Leadership, Unprepared};
 use npanel_model::{ControllerId, NodeId, TenantId, Timestamp};
 use npanel_pki::{
     BootstrapToken, CertificateAuthority, ClusterId, ClusterKey, ClusterSecrets, Credentials, Identity,
-    KeyFingerprint, PrivateKey, Serial, TokenCredential, tls,
+    KeyFingerprint, Lifetimes, LiveCredentials, PrivateKey, Serial, TokenCredential, tls,
 };
 use npanel_proto::{
     command::{
@@ -18,7 +18,10 @@ use npanel_proto::{
     enrolment::{EnrolRequest, EnrolResponse, Role, enrolment_client::EnrolmentClient},
 };
 use npanel_reconcile::NodeConnections;
-use npanel_server::fleet::{FleetListener, FleetParts};
+use npanel_server::{
+    authorities::Authorities,
+    fleet::{FleetListener, FleetParts},
+};
 use npanel_state::Reader;
 use rustls::{ClientConfig, pki_types::CertificateDer};
 use tempfile::TempDir;
@@ -57,6 +60,7 @@ impl Controller {
         let cluster_id = ClusterId::generate();
         let authority = CertificateAuthority::create(cluster_id, Timestamp::now()).expect("an authority");
         let secrets = ClusterSecrets::new(&authority, ClusterKey::generate());
+        let authorities = Authorities::new(secrets, Lifetimes::default()).expect("authorities");
         let serial = Serial::generate();
         let credentials = issue(&authority, Identity::Controller(ControllerId(1)), serial, Timestamp::now());
         let cluster =
@@ -76,11 +80,17 @@ impl Controller {
                 serial: serial.to_bytes(),
                 not_after_millis: credentials.not_after().as_millis(),
                 key_fingerprint: credentials.own().key.to_bytes(),
+                ..Certificate::default()
             }),
             ..EnrolController::default()
         };
-        let parts =
-            FleetParts { cluster: cluster.clone(), connections: connections.clone(), credentials, secrets };
+        let credentials = LiveCredentials::new(credentials);
+        let parts = FleetParts {
+            cluster: cluster.clone(),
+            connections: connections.clone(),
+            credentials,
+            authorities,
+        };
         let listener = FleetListener::bind(([127, 0, 0, 1], 0).into(), parts).await.expect("a listener");
         let address = listener.local_address().expect("an address");
         let mut tasks = JoinSet::new();
@@ -121,8 +131,12 @@ impl Controller {
     }
 
     pub(crate) async fn accept(&self, command: Command) {
+        self.accept_from(Who::ControllerId(1), command).await;
+    }
+
+    pub(crate) async fn accept_from(&self, who: Who, command: Command) {
         let envelope = Envelope {
-            principal: Some(Principal { who: Some(Who::ControllerId(1)) }),
+            principal: Some(Principal { who: Some(who) }),
             command: Some(command),
             ..Envelope::default()
         };
@@ -140,14 +154,19 @@ impl Controller {
             uses,
             expires_millis: Timestamp::now().plus(Duration::from_secs(60)).as_millis(),
             pool: "default".into(),
+            ..CreateToken::default()
         }))
         .await;
         token
     }
 
     pub(crate) async fn dial(&self, config: Arc<ClientConfig>) -> TlsStream<TcpStream> {
+        self.try_dial(config).await.expect("a handshake")
+    }
+
+    pub(crate) async fn try_dial(&self, config: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(self.address).await.expect("a connection");
-        TlsConnector::from(config).connect(tls::fleet_server_name(), stream).await.expect("a handshake")
+        TlsConnector::from(config).connect(tls::fleet_server_name(), stream).await
     }
 
     fn channel(&self, config: Arc<ClientConfig>) -> Channel {
@@ -214,11 +233,23 @@ pub(crate) async fn enrol_with(
     (key, answer.map(tonic::Response::into_inner))
 }
 
-pub(crate) fn joined(key: PrivateKey, answer: EnrolResponse) -> Credentials {
+/// The enrolment service on a connection that was dialled for it.
+pub(crate) async fn over(stream: TlsStream<TcpStream>) -> EnrolmentClient<Channel> {
+    let mut once = Some(TokioIo::new(stream));
+    let connect = tower::service_fn(move |_| {
+        std::future::ready(once.take().ok_or_else(|| std::io::Error::other("the connection has ended")))
+    });
+    let endpoint = Endpoint::from_static("http://controller.invalid");
+    EnrolmentClient::new(endpoint.connect_with_connector(connect).await.expect("a channel"))
+}
+
+pub(crate) fn credentials_of(key: PrivateKey, chain: Vec<Vec<u8>>, cas: Vec<Vec<u8>>) -> Credentials {
     let certificates = |all: Vec<Vec<u8>>| all.into_iter().map(CertificateDer::from).collect();
-    let credentials =
-        Credentials::new(key, certificates(answer.certificate_chain), certificates(answer.trusted_cas))
-            .expect("credentials");
+    Credentials::new(key, certificates(chain), certificates(cas)).expect("credentials")
+}
+
+pub(crate) fn joined(key: PrivateKey, answer: EnrolResponse) -> Credentials {
+    let credentials = credentials_of(key, answer.certificate_chain, answer.trusted_cas);
     assert_eq!(credentials.id().to_string(), answer.identity);
     credentials
 }

@@ -1,17 +1,14 @@
 //! The fleet's port over real sockets: who may speak to it, and about what.
 
 mod controller;
+mod renewal;
 
 use std::{sync::Arc, time::Duration};
 
 use controller::{Controller, enrol_with, enrolment, joined, node_credentials, raft_message};
 use npanel_model::{NodeId, Timestamp};
 use npanel_pki::{Identity, JoinKey, KeyFingerprint, Serial, TokenSecret, tls};
-use npanel_proto::{
-    command::{DeleteNode, envelope::Command},
-    controller::JoinRequest,
-    enrolment::Role,
-};
+use npanel_proto::{controller::JoinRequest, enrolment::Role};
 use tonic::Code;
 
 #[tokio::test]
@@ -149,20 +146,6 @@ async fn a_controller_is_not_taken_for_a_node() {
     config.alpn_protocols = vec![npanel_proto::ALPN_NODE.to_vec()];
     let mut connection = controller.dial(Arc::new(config)).await;
     controller::until_closed(&mut connection).await;
-}
-
-#[tokio::test]
-async fn a_deleted_node_is_cut_off() {
-    let controller = Controller::start().await;
-    let node = node_credentials(&controller).await;
-    let Identity::Node(id) = node.id().identity else { panic!("not a node") };
-    let mut connection = controller.dial(tls::node_client(&node).expect("a configuration")).await;
-    controller.until("the node is connected", || controller.connections.is_connected(id)).await;
-    controller.accept(Command::DeleteNode(DeleteNode { node_id: id.to_bytes() })).await;
-    controller.until("it is cut off", || !controller.connections.is_connected(id)).await;
-    controller::until_closed(&mut connection).await;
-    let mut again = controller.dial(tls::node_client(&node).expect("a configuration")).await;
-    controller::until_closed(&mut again).await;
 }
 
 #[tokio::test]

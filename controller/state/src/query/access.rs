@@ -1,6 +1,8 @@
 //! API keys and bootstrap tokens. Never with a secret; the hash of a key's only for checking it.
 
-use npanel_model::{ActionPattern, ApiKeyId, EnrolRole, PoolName, Revision, TenantId, Timestamp, TokenId};
+use npanel_model::{
+    ActionPattern, ApiKeyId, EnrolRole, Network, NodeName, PoolName, TenantId, Timestamp, TokenId,
+};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
@@ -24,8 +26,6 @@ pub struct ApiKey {
     pub expires_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was last changed, as a place in the log.
-    pub revision: Revision,
 }
 
 /// Filters of API keys.
@@ -61,17 +61,20 @@ pub struct Token {
     pub uses_left: u32,
     /// The pool that its nodes go into.
     pub pool: PoolName,
+    /// The only name that may be taken with it.
+    pub name: Option<NodeName>,
+    /// Where a machine may come from; none: anywhere.
+    pub networks: Vec<Network>,
     /// When it stops working.
     pub expires_at: Timestamp,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was last changed, as a place in the log.
-    pub revision: Revision,
 }
 
 const API_KEYS: &str = "SELECT * FROM api_keys";
 const TOKENS: &str =
-    "SELECT id, role, uses_allowed, uses_left, pool, expires_millis, created_millis, revision FROM tokens";
+    "SELECT id, role, uses_allowed, uses_left, pool, nullif(name, '') AS name, networks, expires_millis, created_millis
+     FROM tokens";
 
 impl FromRow for ApiKey {
     fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
@@ -82,7 +85,6 @@ impl FromRow for ApiKey {
             actions: row::list(row, "actions")?,
             expires_at: row::optional_time(row, "expires_millis")?,
             created_at: row::time(row, "created_millis")?,
-            revision: row::revision(row)?,
         })
     }
 }
@@ -95,9 +97,10 @@ impl FromRow for Token {
             uses_allowed: row::number32(row, "uses_allowed")?,
             uses_left: row::number32(row, "uses_left")?,
             pool: row::text(row, "pool")?,
+            name: row::optional_text(row, "name")?,
+            networks: row::list(row, "networks")?,
             expires_at: row::time(row, "expires_millis")?,
             created_at: row::time(row, "created_millis")?,
-            revision: row::revision(row)?,
         })
     }
 }

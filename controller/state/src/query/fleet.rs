@@ -1,7 +1,7 @@
 //! The cluster, its controllers and the nodes.
 
 use npanel_model::{
-    ControllerId, Fqdn, NodeId, NodeName, NodeRole, PhpVersion, PoolName, Revision, TenantId, Timestamp,
+    ControllerId, Fqdn, NodeId, NodeName, NodeRole, PhpVersion, PoolName, TenantId, Timestamp,
 };
 use sqlx::{Row, sqlite::SqliteRow};
 
@@ -66,8 +66,6 @@ pub struct Node {
     pub load: NodeLoad,
     /// When it was enrolled.
     pub created_at: Timestamp,
-    /// When it was last changed, as a place in the log.
-    pub revision: Revision,
 }
 
 /// What is placed on a node.
@@ -82,10 +80,10 @@ pub struct NodeLoad {
 }
 
 const NODES: &str = "SELECT *,
-    (SELECT max(not_after_millis) FROM identities i
+    (SELECT not_after_millis FROM identities i
      WHERE i.subject = 'node/' || lower(substr(hex(nodes.id), 1, 8) || '-' || substr(hex(nodes.id), 9, 4) || '-'
          || substr(hex(nodes.id), 13, 4) || '-' || substr(hex(nodes.id), 17, 4) || '-' || substr(hex(nodes.id), 21))
-       AND i.revoked_millis IS NULL) AS not_after_millis,
+       AND i.revoked_millis IS NULL ORDER BY issued_index DESC LIMIT 1) AS not_after_millis,
     (SELECT count(*) FROM assignments a WHERE a.node_id = nodes.id AND a.part = 'web') AS web,
     (SELECT count(*) FROM assignments a WHERE a.node_id = nodes.id AND a.part = 'database') AS database,
     (SELECT count(*) FROM zone_assignments z WHERE z.node_id = nodes.id) AS zones
@@ -109,7 +107,6 @@ impl FromRow for Node {
                 zones: row::number(row, "zones")?,
             },
             created_at: row::time(row, "created_millis")?,
-            revision: row::revision(row)?,
         })
     }
 }
@@ -139,8 +136,9 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn controllers(&self) -> Result<Vec<Controller>, QueryError> {
         let rows = sqlx::query(
-            "SELECT *, (SELECT max(not_after_millis) FROM identities i
-                        WHERE i.subject = 'controller/' || controllers.id AND i.revoked_millis IS NULL) AS not_after_millis
+            "SELECT *, (SELECT not_after_millis FROM identities i
+                        WHERE i.subject = 'controller/' || controllers.id AND i.revoked_millis IS NULL
+                        ORDER BY issued_index DESC LIMIT 1) AS not_after_millis
              FROM controllers ORDER BY id",
         )
         .fetch_all(&self.pool())
@@ -179,6 +177,22 @@ impl Reader {
         Ok(ControllerId(row::number(&row, "next")?))
     }
 
+    /// When the first of the nodes' newest certificates expires.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn first_node_expiry(&self) -> Result<Option<Timestamp>, QueryError> {
+        let row = sqlx::query(
+            "SELECT min(not_after_millis) AS first FROM identities i
+             WHERE i.subject LIKE 'node/%' AND i.revoked_millis IS NULL AND NOT EXISTS (
+                 SELECT 1 FROM identities newer
+                 WHERE newer.subject = i.subject AND newer.issued_index > i.issued_index)",
+        )
+        .fetch_one(&self.pool())
+        .await?;
+        row::optional_time(&row, "first")
+    }
+
     /// The node.
     ///
     /// # Errors
@@ -201,20 +215,5 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn all_nodes(&self) -> Result<Vec<Node>, QueryError> {
         self.nodes(None, &Page { after: None, limit: u32::MAX }).await
-    }
-
-    /// Whether the certificate with this serial number was issued, to this subject, and not revoked.
-    ///
-    /// # Errors
-    /// If the state cannot be queried.
-    pub async fn is_identity_valid(&self, serial: &[u8], subject: &str) -> Result<bool, QueryError> {
-        let found = sqlx::query(
-            "SELECT 1 FROM identities WHERE serial = ?1 AND subject = ?2 AND revoked_millis IS NULL",
-        )
-        .bind(serial)
-        .bind(subject)
-        .fetch_optional(&self.pool())
-        .await?;
-        Ok(found.is_some())
     }
 }

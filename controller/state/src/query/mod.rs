@@ -7,11 +7,11 @@ mod database;
 mod dns;
 mod domain;
 mod fleet;
+mod identity;
 mod intent;
 mod list;
 mod operation;
 mod row;
-mod suspension;
 mod tenant;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -25,10 +25,10 @@ pub use database::{Database, DatabaseUser, Grant};
 pub use dns::{RecordSet, RecordSetFilter, Zone};
 pub use domain::Domain;
 pub use fleet::{Cluster, Controller, Node, NodeLoad};
+pub use identity::{Authority, KnownIdentity};
 pub use intent::{IntentSource, Observed, WantedObject, ZoneRecordSet};
 pub use list::{OwnedFilter, Page};
 pub use operation::{Operation, OperationFilter};
-pub use suspension::Suspension;
 pub use tenant::{Plan, PlanFilter, Tenant, TenantFilter};
 
 /// A query that could not be answered. Never the caller's fault: what does not exist is `None`.

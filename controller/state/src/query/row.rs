@@ -1,6 +1,6 @@
 //! Reading typed values out of rows.
 
-use npanel_model::{Generation, IdError, Revision, Timestamp};
+use npanel_model::{Generation, IdError, Timestamp};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::QueryError;
@@ -24,6 +24,15 @@ where
     T::Err: std::fmt::Display,
 {
     row.try_get::<&str, _>(column)?.parse().map_err(|error: T::Err| corrupt(column, error))
+}
+
+pub(super) fn optional_text<T>(row: &SqliteRow, column: &'static str) -> Result<Option<T>, QueryError>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    let text: Option<&str> = row.try_get(column)?;
+    text.map(|text| text.parse().map_err(|error: T::Err| corrupt(column, error))).transpose()
 }
 
 /// A JSON column of texts, each parsed.
@@ -61,10 +70,6 @@ pub(super) fn optional_time(row: &SqliteRow, column: &'static str) -> Result<Opt
 
 pub(super) fn generation(row: &SqliteRow, column: &'static str) -> Result<Generation, QueryError> {
     Ok(Generation(number(row, column)?))
-}
-
-pub(super) fn revision(row: &SqliteRow) -> Result<Revision, QueryError> {
-    Ok(Revision(number(row, "revision")?))
 }
 
 pub(super) fn corrupt(column: &'static str, reason: impl std::fmt::Display) -> QueryError {

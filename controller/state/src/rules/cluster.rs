@@ -3,7 +3,7 @@
 use npanel_model::{Action, Fqdn, TenantId, TenantName, Uid};
 use npanel_proto::command::CreateCluster;
 
-use super::{api_key, controller, tenant};
+use super::{api_key, authority, controller, tenant};
 use crate::{
     Refusal, RefusalCode,
     context::{Context, Effect, Rule, wire_id, wire_text},
@@ -33,6 +33,9 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateCluster) -> Rule<Effect> {
     tenant::insert(ctx, root, None, &name, &body.wrapped_data_key, None, true)?;
     if let Some(key) = &body.first_key {
         api_key::insert(ctx, key)?;
+    }
+    if let Some(authority) = &body.first_authority {
+        authority::insert(ctx, authority)?;
     }
     if let Some(first) = &body.first_controller {
         controller::insert(ctx, first)?;

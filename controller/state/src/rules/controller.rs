@@ -3,7 +3,10 @@
 use npanel_model::{Action, EnrolRole, NodeName};
 use npanel_proto::command::EnrolController;
 
-use super::{node, token};
+use super::{
+    identity,
+    token::{self, Shown},
+};
 use crate::{
     Refusal, RefusalCode,
     context::{Context, Effect, Rule, wire_text},
@@ -12,7 +15,8 @@ use crate::{
 pub(super) fn enrol(ctx: &Context<'_>, body: &EnrolController) -> Rule<Effect> {
     ctx.authorise(Action::ControllerJoin)?;
     let platform = ctx.root_tenant()?;
-    token::consume(ctx, &body.token_id, &body.token_secret_hash, EnrolRole::Controller)?;
+    let shown = Shown { id: &body.token_id, secret_hash: &body.token_secret_hash };
+    token::consume(ctx, &shown, EnrolRole::Controller, &wire_text(&body.name, "/name")?)?;
     insert(ctx, body)?;
     Ok(Effect {
         tenant: platform,
@@ -46,7 +50,7 @@ pub(super) fn insert(ctx: &Context<'_>, body: &EnrolController) -> Rule<()> {
         "INSERT INTO controllers (id, name, fleet_address, created_millis) VALUES (?1, ?2, ?3, ?4)",
         (body.controller_id, name.as_str(), &body.fleet_address, ctx.now.as_millis()),
     )?;
-    node::insert_identity(ctx, &subject, body.certificate.as_ref())?;
+    identity::insert(ctx, &subject, body.certificate.as_ref())?;
     ctx.note(ctx.root_tenant()?, "controller", body.controller_id.to_be_bytes().to_vec(), "created");
     Ok(())
 }

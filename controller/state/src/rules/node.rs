@@ -1,9 +1,12 @@
 //! Nodes: how they come, what they say of themselves, and how they go.
 
 use npanel_model::{Action, EnrolRole, NodeId, NodeName, NodeRole, PhpVersion};
-use npanel_proto::command::{Certificate, DeleteNode, EnrolNode, UpdateNodeFacts};
+use npanel_proto::command::{DeleteNode, EnrolNode, UpdateNodeFacts};
 
-use super::{require_new, token};
+use super::{
+    identity, require_new,
+    token::{self, Shown},
+};
 use crate::{
     Refusal, RefusalCode,
     context::{Context, Effect, Rule, json, texts, wire_id, wire_text},
@@ -14,7 +17,8 @@ pub(super) fn enrol(ctx: &Context<'_>, body: &EnrolNode) -> Rule<Effect> {
     let id = wire_id(&body.node_id, "/id", NodeId::from_bytes)?;
     let name: NodeName = wire_text(&body.name, "/name")?;
     let platform = ctx.root_tenant()?;
-    let pool = token::consume(ctx, &body.token_id, &body.token_secret_hash, EnrolRole::Node)?;
+    let shown = Shown { id: &body.token_id, secret_hash: &body.token_secret_hash };
+    let pool = token::consume(ctx, &shown, EnrolRole::Node, &name)?;
     require_new(ctx, "nodes", &body.node_id)?;
     if ctx.count("SELECT EXISTS (SELECT 1 FROM nodes WHERE name = ?1)", [name.as_str()])? == 1 {
         let message = format!("a node named {name} exists already; delete it first or choose another name");
@@ -25,24 +29,9 @@ pub(super) fn enrol(ctx: &Context<'_>, body: &EnrolNode) -> Rule<Effect> {
          VALUES (?1, ?2, ?3, ?4, '[]', '', '', '[]', '', ?5)",
         (id.to_bytes(), platform.to_bytes(), name.as_str(), pool.as_str(), ctx.now.as_millis()),
     )?;
-    insert_identity(ctx, &format!("node/{id}"), body.certificate.as_ref())?;
+    identity::insert(ctx, &format!("node/{id}"), body.certificate.as_ref())?;
     ctx.note(platform, "node", id.to_bytes(), "created");
     Ok(Effect { tenant: platform, action: Action::NodeEnrol, object: id.to_bytes(), operation: Vec::new() })
-}
-
-pub(super) fn insert_identity(
-    ctx: &Context<'_>,
-    subject: &str,
-    certificate: Option<&Certificate>,
-) -> Rule<()> {
-    let certificate = certificate
-        .filter(|certificate| !certificate.serial.is_empty() && certificate.key_fingerprint.len() == 32)
-        .ok_or_else(|| Refusal::new(RefusalCode::Invalid, "", "an identity has a certificate"))?;
-    ctx.run(
-        "INSERT INTO identities (serial, subject, key_fingerprint, not_after_millis) VALUES (?1, ?2, ?3, ?4)",
-        (&certificate.serial, subject, &certificate.key_fingerprint, certificate.not_after_millis),
-    )?;
-    Ok(())
 }
 
 pub(super) fn update_facts(ctx: &Context<'_>, body: &UpdateNodeFacts) -> Rule<()> {
@@ -81,10 +70,7 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteNode) -> Rule<Effect> {
     if ctx.run("DELETE FROM nodes WHERE id = ?1", [id.to_bytes()])? == 0 {
         return Err(Refusal::not_found("node", "/id").into());
     }
-    ctx.run(
-        "UPDATE identities SET revoked_millis = ?2 WHERE subject = ?1 AND revoked_millis IS NULL",
-        (format!("node/{id}"), ctx.now.as_millis()),
-    )?;
+    identity::revoke(ctx, &format!("node/{id}"))?;
     ctx.note(platform, "node", id.to_bytes(), "deleted");
     Ok(Effect { tenant: platform, action: Action::NodeDelete, object: id.to_bytes(), operation: Vec::new() })
 }
@@ -100,19 +86,4 @@ pub(super) fn require_role(ctx: &Context<'_>, id: NodeId, role: NodeRole) -> Rul
         return Ok(());
     }
     Err(Refusal::new(RefusalCode::NoNode, "", format!("the node {id} does not have the role {role}")).into())
-}
-
-/// Refuses a PHP version that the node of an account does not have.
-pub(super) fn require_php(ctx: &Context<'_>, id: NodeId, version: &PhpVersion, account: &str) -> Rule<()> {
-    let found = ctx.find("SELECT name, php_versions FROM nodes WHERE id = ?1", [id.to_bytes()], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
-    })?;
-    let (name, has) = found.unwrap_or_default();
-    let has = texts(&has);
-    if has.iter().any(|has| has == version.as_str()) {
-        return Ok(());
-    }
-    let message =
-        format!("the node {name} of the account {account} has no PHP {version} (it has {})", has.join(", "));
-    Err(Refusal::new(RefusalCode::NoNode, "/php_version", message).into())
 }

@@ -1,18 +1,19 @@
 //! Bootstrap tokens. Their uses are counted here, so that no race can use one twice.
 
-use npanel_model::{Action, EnrolRole, PoolName, TokenId};
+use npanel_model::{Action, EnrolRole, Network, NodeName, PoolName, TokenId};
 use npanel_proto::command::{CreateToken, DeleteToken};
 use subtle::ConstantTimeEq;
 
 use super::require_new;
 use crate::{
     Refusal, RefusalCode,
-    context::{Context, Effect, Rule, wire_id, wire_text},
+    context::{Context, Effect, Rule, json, texts, wire_id, wire_text},
 };
 
 /// A bootstrap token lives a week at most: it is a key to the fleet.
 const LONGEST_LIFE_MILLIS: i64 = 7 * 24 * 3600 * 1000;
 const MOST_USES: u32 = 1000;
+const MOST_NETWORKS: usize = 32;
 
 pub(super) fn create(ctx: &Context<'_>, body: &CreateToken) -> Rule<Effect> {
     ctx.authorise(Action::TokenCreate)?;
@@ -32,11 +33,25 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateToken) -> Rule<Effect> {
     if body.secret_hash.len() != 32 {
         return Err(Refusal::new(RefusalCode::Invalid, "", "the secret's hash has 32 bytes").into());
     }
+    if !body.name.is_empty() {
+        wire_text::<NodeName>(&body.name, "/name")?;
+        if body.uses != 1 {
+            let message = format!("a token for one name is for one machine (got {} uses)", body.uses);
+            return Err(Refusal::new(RefusalCode::Invalid, "/uses", message).into());
+        }
+    }
+    if body.networks.len() > MOST_NETWORKS {
+        let message = format!("a token has at most {MOST_NETWORKS} networks (got {})", body.networks.len());
+        return Err(Refusal::new(RefusalCode::Invalid, "/networks", message).into());
+    }
+    for network in &body.networks {
+        wire_text::<Network>(network, "/networks")?;
+    }
     require_new(ctx, "tokens", &body.token_id)?;
     ctx.run(
         "INSERT INTO tokens (id, tenant_id, role, secret_hash, uses_allowed, uses_left, pool, expires_millis,
-             created_millis)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8)",
+             created_millis, name, networks)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10)",
         (
             id.to_bytes(),
             platform.to_bytes(),
@@ -46,6 +61,8 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateToken) -> Rule<Effect> {
             pool.as_str(),
             body.expires_millis,
             ctx.now.as_millis(),
+            &body.name,
+            json(&body.networks),
         ),
     )?;
     ctx.note(platform, "token", id.to_bytes(), "created");
@@ -63,20 +80,95 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteToken) -> Rule<Effect> {
     Ok(Effect { tenant: platform, action: Action::TokenDelete, object: id.to_bytes(), operation: Vec::new() })
 }
 
-/// Uses the token once. Every failure is the same refusal, so that nobody learns which part was wrong.
+/// What a machine shows of a token.
+pub(super) struct Shown<'a> {
+    pub(super) id: &'a [u8],
+    pub(super) secret_hash: &'a [u8],
+}
+
+/// A token's row, as far as its use is judged by it.
+struct Found {
+    role: String,
+    secret_hash: Vec<u8>,
+    uses_left: u32,
+    expires_millis: i64,
+    pool: String,
+    name: String,
+    networks: String,
+}
+
+/// Uses the token once, for the machine `name` at the address of the envelope. Every failure has the same code; the
+/// message says which part was wrong, for the controller's log: the machine is told the same for all.
 /// Returns the pool that the token is for.
-pub(super) fn consume(ctx: &Context<'_>, id: &[u8], secret_hash: &[u8], role: EnrolRole) -> Rule<PoolName> {
-    let invalid = || Refusal::new(RefusalCode::TokenInvalid, "", "the token is not valid");
+pub(super) fn consume(
+    ctx: &Context<'_>,
+    shown: &Shown<'_>,
+    role: EnrolRole,
+    name: &NodeName,
+) -> Rule<PoolName> {
     let found = ctx.find(
-        "SELECT secret_hash, pool FROM tokens WHERE id = ?1 AND role = ?2 AND uses_left > 0 AND expires_millis > ?3",
-        (id, role.as_str(), ctx.now.as_millis()),
-        |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, String>(1)?)),
+        "SELECT role, secret_hash, uses_left, expires_millis, pool, name, networks FROM tokens WHERE id = ?1",
+        [shown.id],
+        |row| {
+            Ok(Found {
+                role: row.get(0)?,
+                secret_hash: row.get(1)?,
+                uses_left: row.get(2)?,
+                expires_millis: row.get(3)?,
+                pool: row.get(4)?,
+                name: row.get(5)?,
+                networks: row.get(6)?,
+            })
+        },
     )?;
-    let (hash, pool) = found.ok_or_else(invalid)?;
-    if !bool::from(hash.ct_eq(secret_hash)) {
-        return Err(invalid().into());
+    let wrong = match &found {
+        None => Some("there is no such token".to_owned()),
+        Some(token) => fault(ctx, token, shown, role, name),
+    };
+    match (found, wrong) {
+        (Some(token), None) => {
+            ctx.run("UPDATE tokens SET uses_left = uses_left - 1 WHERE id = ?1", [shown.id])?;
+            wire_text(&token.pool, "")
+        }
+        (_, why) => Err(Refusal::new(RefusalCode::TokenInvalid, "", why.unwrap_or_default()).into()),
     }
-    ctx.run("UPDATE tokens SET uses_left = uses_left - 1 WHERE id = ?1", [id])?;
-    ctx.note(ctx.root_tenant()?, "token", id.to_vec(), "changed");
-    wire_text(&pool, "")
+}
+
+/// What is wrong with using the token so; the secret first, for the rest is known only to those who have it.
+fn fault(
+    ctx: &Context<'_>,
+    token: &Found,
+    shown: &Shown<'_>,
+    role: EnrolRole,
+    name: &NodeName,
+) -> Option<String> {
+    if !bool::from(token.secret_hash.ct_eq(shown.secret_hash)) {
+        return Some("the secret is wrong".to_owned());
+    }
+    if token.role != role.as_str() {
+        return Some(format!("the token is for another role (got {role}, have {})", token.role));
+    }
+    if token.uses_left == 0 {
+        return Some("the token is used up".to_owned());
+    }
+    if token.expires_millis <= ctx.now.as_millis() {
+        return Some("the token has expired".to_owned());
+    }
+    if !token.name.is_empty() && token.name != name.as_str() {
+        return Some(format!("the token is for another name (got {name}, have {})", token.name));
+    }
+    let networks = texts(&token.networks);
+    let address = ctx.source_address.parse::<std::net::IpAddr>().ok();
+    let is_in = |network: &String| {
+        network
+            .parse::<Network>()
+            .ok()
+            .zip(address)
+            .is_some_and(|(network, address)| network.contains(address))
+    };
+    if !networks.is_empty() && !networks.iter().any(is_in) {
+        let (got, have) = (ctx.source_address, networks.join(", "));
+        return Some(format!("the token is for another network (got {got}, have {have})"));
+    }
+    None
 }

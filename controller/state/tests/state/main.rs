@@ -1,8 +1,8 @@
 //! The rules, tried through the store as the consensus layer drives it.
 
-mod changes;
 mod convergence;
 mod enrolment;
+mod identity;
 mod ownership;
 mod replicas;
 mod support;

@@ -108,6 +108,7 @@ async fn only_the_platform_makes_bootstrap_tokens() {
         uses: 1,
         expires_millis: world.now + 1000,
         pool: "default".into(),
+        ..CreateToken::default()
     });
     assert_eq!(world.refuse(by(acme.key), token).await, RefusalCode::Forbidden);
 }

@@ -17,6 +17,7 @@ pub(crate) struct World {
     pub(crate) admin: ApiKeyId,
     pub(crate) node: NodeId,
     pub(crate) records: Vec<LogRecord>,
+    authority: Option<Authority>,
     _directory: tempfile::TempDir,
 }
 
@@ -32,11 +33,29 @@ pub(crate) async fn open(path: &Path) -> Store {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::founded(None).await
+    }
+
+    /// A fleet whose certificates, so far, are all from this authority.
+    pub(crate) async fn with_authority(authority: Authority) -> Self {
+        Self::founded(Some(authority)).await
+    }
+
+    async fn founded(authority: Option<Authority>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let store = open(directory.path()).await;
         let (root, admin, node) = (TenantId::generate(), ApiKeyId::generate(), NodeId::generate());
-        let mut world =
-            Self { store, index: 0, now: NOW, root, admin, node, records: Vec::new(), _directory: directory };
+        let mut world = Self {
+            store,
+            index: 0,
+            now: NOW,
+            root,
+            admin,
+            node,
+            records: Vec::new(),
+            authority,
+            _directory: directory,
+        };
         world.create_cluster().await;
         world.enrol_node("n1", node).await;
         world
@@ -53,11 +72,13 @@ impl World {
                 controller_id: 1,
                 name: "c1".into(),
                 fleet_address: "c1.example:1".into(),
-                certificate: Some(certificate(1)),
+                certificate: Some(self.certificate(1)),
                 ..EnrolController::default()
             }),
+            first_authority: self.authority.clone(),
             name_server_domain: "ns.example".into(),
             retention_seconds: 3600,
+            ..CreateCluster::default()
         });
         self.accept(Who::ControllerId(1), command).await;
     }
@@ -71,16 +92,40 @@ impl World {
             uses,
             expires_millis: self.now + 900_000,
             pool: "default".into(),
+            ..CreateToken::default()
         });
         self.accept(self.by_admin(), command).await;
         id
+    }
+
+    /// A token for one machine of this name, from one of these networks, into the pool `p`.
+    pub(crate) async fn bound_token(&mut self, name: &str, networks: &[&str]) -> TokenId {
+        let id = TokenId::generate();
+        let command = Command::CreateToken(CreateToken {
+            token_id: id.to_bytes(),
+            role: "node".into(),
+            secret_hash: HASH.to_vec(),
+            uses: 1,
+            expires_millis: self.now + 900_000,
+            pool: "p".into(),
+            name: name.into(),
+            networks: networks.iter().map(|network| (*network).to_owned()).collect(),
+        });
+        self.accept(self.by_admin(), command).await;
+        id
+    }
+
+    fn certificate(&self, serial: u64) -> Certificate {
+        let authority_fingerprint =
+            self.authority.as_ref().map(|authority| authority.key_fingerprint.clone()).unwrap_or_default();
+        Certificate { authority_fingerprint, ..certificate(serial) }
     }
 
     pub(crate) fn enrolment(&self, name: &str, node: NodeId, token: TokenId) -> Command {
         Command::EnrolNode(EnrolNode {
             node_id: node.to_bytes(),
             name: name.into(),
-            certificate: Some(certificate(self.index)),
+            certificate: Some(self.certificate(self.index)),
             token_id: token.to_bytes(),
             token_secret_hash: HASH.to_vec(),
         })
@@ -279,6 +324,7 @@ pub(crate) fn certificate(serial: u64) -> Certificate {
         serial: serial.to_be_bytes().to_vec(),
         not_after_millis: NOW + 86_400_000,
         key_fingerprint: HASH.to_vec(),
+        ..Certificate::default()
     }
 }
 

@@ -26,6 +26,7 @@ pub struct Metrics {
     failures: Family<OperationLabels, Counter>,
     connections: Family<ControllerLabels, Gauge>,
     certificate: Gauge,
+    expires_at: Gauge,
     quarantined: Gauge,
     /// One scrape at a time: gauges that are set for a scrape must not be cleared by another.
     scraping: Mutex<()>,
@@ -71,11 +72,24 @@ impl Metrics {
         let certificate = Gauge::default();
         let help = "Seconds until the node's certificate expires; negative if it has, 0 if there is none";
         registry.register("certificate_expiry_seconds", help, certificate.clone());
+        let expires_at = Gauge::default();
+        let help = "When the node's certificate expires, as seconds since 1970-01-01 UTC; 0 if there is none";
+        registry.register("certificate_expiry_timestamp_seconds", help, expires_at.clone());
         let quarantined = Gauge::default();
         registry.register("ledger_quarantined_files", "Ledger files set aside at start", quarantined.clone());
         registry.register("build", "The daemon", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let scraping = Mutex::default();
-        Self { registry, objects, operations, failures, connections, certificate, quarantined, scraping }
+        Self {
+            registry,
+            objects,
+            operations,
+            failures,
+            connections,
+            certificate,
+            expires_at,
+            quarantined,
+            scraping,
+        }
     }
 
     /// A controller is connected or not.
@@ -99,6 +113,7 @@ impl Metrics {
         }
         let left = |expiry: Timestamp| (expiry.as_millis() - Timestamp::now().as_millis()) / 1000;
         self.certificate.set(certificate.map_or(0, left));
+        self.expires_at.set(certificate.map_or(0, |expiry| expiry.as_millis() / 1000));
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to a string does not fail");
         text

@@ -51,7 +51,7 @@ async fn a_pushed_intent_is_kept_carried_out_and_reported() {
     let inventory = node.inventory(InventoryRequest {}).await.expect("an inventory").into_inner();
     assert_eq!(inventory.entries.len(), 2);
     let heartbeat = node
-        .heartbeat(HeartbeatRequest { fence: Some(FENCE), time_millis: 0 })
+        .heartbeat(HeartbeatRequest { fence: Some(FENCE), ..HeartbeatRequest::default() })
         .await
         .expect("a beat")
         .into_inner();
@@ -62,7 +62,9 @@ async fn a_pushed_intent_is_kept_carried_out_and_reported() {
 #[tokio::test]
 async fn hello_says_what_the_node_is() {
     let (_daemon, _controller, mut node) = connected().await;
-    node.heartbeat(HeartbeatRequest { fence: Some(FENCE), time_millis: 0 }).await.expect("a beat");
+    node.heartbeat(HeartbeatRequest { fence: Some(FENCE), ..HeartbeatRequest::default() })
+        .await
+        .expect("a beat");
     let hello = node.hello(HelloRequest { oldest_protocol: 1, newest_protocol: 9 }).await.expect("an answer");
     let hello = hello.into_inner();
     assert_eq!((hello.protocol, hello.fence), (1, Some(FENCE)));
@@ -88,13 +90,15 @@ async fn a_deposed_leader_is_refused_and_changes_nothing() {
         let refused = node.apply(push(stale, vec![account(2, "8.4")])).await.expect_err("a refusal");
         assert_eq!(refused.code(), Code::FailedPrecondition);
         let refused = node
-            .heartbeat(HeartbeatRequest { fence: Some(stale), time_millis: 0 })
+            .heartbeat(HeartbeatRequest { fence: Some(stale), ..HeartbeatRequest::default() })
             .await
             .expect_err("a refusal");
         assert_eq!(refused.code(), Code::FailedPrecondition);
     }
-    let refused =
-        node.heartbeat(HeartbeatRequest { fence: None, time_millis: 0 }).await.expect_err("a refusal");
+    let refused = node
+        .heartbeat(HeartbeatRequest { fence: None, ..HeartbeatRequest::default() })
+        .await
+        .expect_err("a refusal");
     assert_eq!(refused.code(), Code::InvalidArgument);
     let inventory = node.inventory(InventoryRequest {}).await.expect("an inventory").into_inner();
     assert_eq!(inventory.entries[0].generation, 1);
@@ -147,7 +151,7 @@ async fn a_heartbeat_tells_how_the_machine_is() {
         let mut node = node.clone();
         async move {
             let beat = node
-                .heartbeat(HeartbeatRequest { fence: Some(FENCE), time_millis: 0 })
+                .heartbeat(HeartbeatRequest { fence: Some(FENCE), ..HeartbeatRequest::default() })
                 .await
                 .expect("a beat");
             Some(beat.into_inner()).filter(|beat| beat.failed_services == ["pdns.service"])

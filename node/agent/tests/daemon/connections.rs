@@ -24,7 +24,9 @@ async fn every_controller_is_served_and_a_dead_one_disturbs_none() {
     let _daemon = Daemon::start(&authority, &[dead, one.address(), other.address()]).await;
     for controller in [&one, &other] {
         let mut node = controller.node().await;
-        node.heartbeat(HeartbeatRequest { fence: Some(FENCE), time_millis: 0 }).await.expect("a beat");
+        node.heartbeat(HeartbeatRequest { fence: Some(FENCE), ..HeartbeatRequest::default() })
+            .await
+            .expect("a beat");
     }
 }
 
@@ -35,7 +37,9 @@ async fn a_controller_that_went_is_dialled_again() {
     let _daemon = Daemon::start(&authority, &[controller.address()]).await;
     for _ in 0..3 {
         let mut node = controller.node().await;
-        node.heartbeat(HeartbeatRequest { fence: Some(FENCE), time_millis: 0 }).await.expect("a beat");
+        node.heartbeat(HeartbeatRequest { fence: Some(FENCE), ..HeartbeatRequest::default() })
+            .await
+            .expect("a beat");
     }
 }
 

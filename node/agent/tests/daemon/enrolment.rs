@@ -19,7 +19,7 @@ use npanel_agent::{
 use npanel_model::{ControllerId, NodeId, Timestamp};
 use npanel_pki::{BootstrapToken, CertificateAuthority, Identity, IdentityFiles, Serial, tls};
 use npanel_proto::enrolment::{
-    EnrolRequest, EnrolResponse, Role,
+    EnrolRequest, EnrolResponse, RenewRequest, RenewResponse, Role,
     enrolment_server::{Enrolment, EnrolmentServer},
 };
 use tempfile::TempDir;
@@ -55,6 +55,10 @@ impl Enrolment for Enroller {
             trusted_cas: vec![self.authority.certificate().to_vec()],
             identity: issued.id.to_string(),
         }))
+    }
+
+    async fn renew(&self, _: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {
+        Err(Status::unimplemented("nothing is renewed here"))
     }
 }
 
@@ -120,7 +124,7 @@ async fn a_token_becomes_an_identity_whose_key_only_its_owner_reads() {
     let mode = |name: &str| {
         fs::metadata(config.identity_directory().join(name)).expect("there").permissions().mode() & 0o777
     };
-    assert_eq!((mode("key.pem"), mode("")), (0o600, 0o700));
+    assert_eq!((mode("identity.pem"), mode("")), (0o600, 0o700));
     let seen = &enroller.seen()[0];
     assert_eq!((seen.role(), seen.name.as_str()), (Role::Node, "n1"));
     assert_eq!(seen.token, asked.token.credential.reveal().expose());

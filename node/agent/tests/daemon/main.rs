@@ -8,3 +8,4 @@ mod executor;
 mod health;
 mod offers;
 mod place;
+mod renewal;

@@ -15,7 +15,9 @@ use crate::enrolment::{enroll, refused};
 const SECONDS: u32 = 60;
 
 pub(crate) fn an_expired_token_admits_nobody(world: &World) -> Result<()> {
-    let body = CreateToken { role: "node".parse()?, uses: 2, ttl_seconds: SECONDS, pool: None };
+    let (name, networks) = (None, Vec::new());
+    let body =
+        CreateToken { role: "node".parse()?, uses: 2, ttl_seconds: SECONDS, pool: None, name, networks };
     let made = world.block_on(world.client.create::<Token>(&body, Wait::No))?.object;
     let token = made.token.as_ref().context("no token in the answer")?.expose();
     enroll(world, "in-time", token)?.ok().context("its use in time")?;

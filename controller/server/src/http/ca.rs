@@ -1,0 +1,81 @@
+//! `/v1/ca`: the certificate authorities, and their rotation.
+
+use axum::{Json, extract::State};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use npanel_model::Timestamp;
+use npanel_pki::KeyFingerprint;
+use npanel_proto::command::{RetireAuthority, RotateAuthority, envelope::Command};
+use npanel_sdk_types::{Authority, Ca, RetireCa, RotateCa};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{app::App, asked::Asked, body::Body, problem::Failure};
+use crate::authorities::authority_command;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(status)).routes(routes!(rotate)).routes(routes!(retire))
+}
+
+/// Show the certificate authorities, with the bundle that clients of the API are to trust.
+#[utoipa::path(get, path = "/v1/ca", operation_id = "ca.status", tag = "ca",
+    responses((status = 200, description = "The authorities", body = Ca)))]
+async fn status(State(app): State<App>) -> Result<Json<Ca>, Failure> {
+    shown(&app).await.map(Json)
+}
+
+async fn shown(app: &App) -> Result<Ca, Failure> {
+    let rows = app.reader().authorities().await?;
+    let mut authorities = Vec::new();
+    for row in &rows {
+        let pin =
+            KeyFingerprint::from_bytes(&row.key_fingerprint).map_err(|error| Failure::internal(&error))?;
+        authorities.push(Authority {
+            pin: pin.to_string(),
+            issuing: row.issuing,
+            machines: app.reader().machines_of(&row.key_fingerprint).await?,
+            expires_at: row.not_after,
+            created_at: row.created_at,
+        });
+    }
+    Ok(Ca { authorities, bundle_pem: rows.iter().map(|row| pem(&row.certificate)).collect() })
+}
+
+/// A certificate in PEM (RFC 7468).
+fn pem(der: &[u8]) -> String {
+    let body = STANDARD.encode(der);
+    let lines: Vec<&str> =
+        body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap_or("")).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+}
+
+/// Make a new certificate authority, which issues from now on. The one before is trusted until it is retired.
+#[utoipa::path(post, path = "/v1/ca/rotate", operation_id = "ca.rotate", tag = "ca",
+    request_body = RotateCa,
+    responses((status = 200, description = "The authorities now", body = Ca)))]
+async fn rotate(
+    State(app): State<App>,
+    asked: Asked,
+    Body { bytes, .. }: Body<RotateCa>,
+) -> Result<Json<Ca>, Failure> {
+    let successor = app.authorities.successor(Timestamp::now()).map_err(|error| Failure::internal(&error))?;
+    let authority = authority_command(&successor.authority, Some(&successor.cross), &app.cluster_key)
+        .map_err(|error| Failure::internal(&error))?;
+    let command = RotateAuthority { authority: Some(authority), replaces: successor.replaces.to_bytes() };
+    app.propose(&asked, &bytes, Command::RotateAuthority(command)).await?;
+    shown(&app).await.map(Json)
+}
+
+/// Trust the certificate authority before the last rotation no longer.
+#[utoipa::path(post, path = "/v1/ca/retire", operation_id = "ca.retire", tag = "ca",
+    request_body = RetireCa,
+    responses((status = 200, description = "The authorities now", body = Ca)))]
+async fn retire(
+    State(app): State<App>,
+    asked: Asked,
+    Body { value, bytes }: Body<RetireCa>,
+) -> Result<Json<Ca>, Failure> {
+    let rows = app.reader().authorities().await?;
+    let old = rows.iter().find(|row| !row.issuing).ok_or_else(|| Failure::not_found("old authority"))?;
+    let command = RetireAuthority { key_fingerprint: old.key_fingerprint.clone(), force: value.force };
+    app.propose(&asked, &bytes, Command::RetireAuthority(command)).await?;
+    shown(&app).await.map(Json)
+}
