@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use npanel_client::{Terms, Wait};
+use npanel_model::{Limit, Revision};
 
 use crate::command::{
     account, api_key, ca, cluster, database, dns, domain, node, operation, plan, profile, tenant, token,
@@ -111,6 +113,36 @@ impl WaitArguments {
     /// How long to wait, if at all.
     pub(crate) fn timeout(self) -> Option<Duration> {
         self.wait.then_some(self.timeout)
+    }
+}
+
+/// How something that exists is changed or removed.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct ChangeArguments {
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
+    /// Only if it is still at this revision, as `get` shows it.
+    #[arg(long, value_name = "REVISION", value_parser = revision)]
+    if_match: Option<Revision>,
+}
+
+impl ChangeArguments {
+    /// What the client is told. Waiting is done by the program itself, so that there is something to look at.
+    pub(crate) fn terms(self) -> Terms {
+        Terms { wait: Wait::No, if_match: self.if_match }
+    }
+}
+
+fn revision(text: &str) -> Result<Revision, String> {
+    let digits = text.trim_matches('"');
+    digits.parse().map(Revision).map_err(|_| format!("a revision is a number (got {text:?})"))
+}
+
+/// Reads a limit: a number, or "unlimited".
+pub(crate) fn limit(text: &str) -> Result<Limit, String> {
+    match text {
+        "unlimited" => Ok(Limit::Unlimited),
+        text => text.parse().map(Limit::AtMost).map_err(|_| format!("a number, or unlimited (got {text:?})")),
     }
 }
 

@@ -1,14 +1,14 @@
 //! What every command does with the API: make, show, list, remove.
 
-use npanel_client::{Client, Creatable, Deletable, Noun, Written};
+use npanel_client::{Client, Creatable, Deletable, Noun, Suspendable, Updatable, Written};
 use npanel_model::OperationId;
 use npanel_sdk_types::{
-    Account, ApiKey, Database, DatabaseUser, Domain, Operation, Plan, Tenant, Token, Zone,
+    Account, ApiKey, Database, DatabaseUser, Domain, Operation, Plan, Suspend, Tenant, Token, Zone,
 };
 use serde::Serialize;
 
 use crate::{
-    arguments::{Connection, Format, WaitArguments},
+    arguments::{ChangeArguments, Connection, Format, WaitArguments},
     failure::Failure,
     output, profile,
     row::Row,
@@ -106,20 +106,64 @@ impl Session {
         output::list(self.format, &self.client.list_all::<T>(&filters).await?)
     }
 
-    /// Removes something that the fleet has nothing to do for.
-    pub(crate) async fn delete<T: Deletable>(&self, id: T::Id) -> Result<(), Failure> {
-        let operation = self.client.delete::<T>(id, npanel_client::Wait::No).await?;
-        self.removed(&id.to_string(), operation)
+    /// Changes something.
+    pub(crate) async fn update<T: Updatable + Made + Serialize>(
+        &self,
+        id: T::Id,
+        body: &T::Update,
+        change: ChangeArguments,
+    ) -> Result<(), Failure> {
+        let written = self.client.update::<T>(id, body, change.terms()).await?;
+        self.changed::<T>(id, written, change).await
+    }
+
+    /// Suspends something.
+    pub(crate) async fn suspend<T: Suspendable + Made + Serialize>(
+        &self,
+        id: T::Id,
+        reason: String,
+        change: ChangeArguments,
+    ) -> Result<(), Failure> {
+        let written = self.client.suspend::<T>(id, &Suspend { reason }, change.terms()).await?;
+        self.changed::<T>(id, written, change).await
+    }
+
+    /// Lifts a suspension.
+    pub(crate) async fn unsuspend<T: Suspendable + Made + Serialize>(
+        &self,
+        id: T::Id,
+        change: ChangeArguments,
+    ) -> Result<(), Failure> {
+        let written = self.client.unsuspend::<T>(id, change.terms()).await?;
+        self.changed::<T>(id, written, change).await
+    }
+
+    /// Shows what was changed, after waiting for the fleet if asked to.
+    pub(crate) async fn changed<T: Noun + Made + Serialize>(
+        &self,
+        id: T::Id,
+        written: Written<T>,
+        change: ChangeArguments,
+    ) -> Result<(), Failure> {
+        let Written { mut object, operation_id, .. } = written;
+        let waited = self.wait(operation_id, change.wait).await;
+        if change.wait.timeout().is_some()
+            && let Ok(newer) = self.client.get::<T>(id).await
+        {
+            object = object.renewed(newer);
+        }
+        output::object(self.format, &object)?;
+        waited.map(|_| ())
     }
 
     /// Removes something and, if asked to, waits for the fleet.
-    pub(crate) async fn delete_converging<T: Deletable>(
+    pub(crate) async fn delete<T: Deletable>(
         &self,
         id: T::Id,
-        wait: WaitArguments,
+        change: ChangeArguments,
     ) -> Result<(), Failure> {
-        let accepted = self.client.delete::<T>(id, npanel_client::Wait::No).await?;
-        let ended = self.wait(accepted.as_ref().map(|operation| operation.id), wait).await?;
+        let accepted = self.client.delete::<T>(id, change.terms()).await?;
+        let ended = self.wait(accepted.as_ref().map(|operation| operation.id), change.wait).await?;
         self.removed(&id.to_string(), ended.or(accepted))
     }
 

@@ -13,6 +13,8 @@ named_enum! {
         TenantGet = "tenant.get",
         /// List tenants.
         TenantList = "tenant.list",
+        /// Change a tenant's name or limits.
+        TenantUpdate = "tenant.update",
         /// Remove an empty tenant.
         TenantDelete = "tenant.delete",
         /// Make a plan.
@@ -21,6 +23,8 @@ named_enum! {
         PlanGet = "plan.get",
         /// List plans.
         PlanList = "plan.list",
+        /// Change a plan, and with it what its accounts get.
+        PlanUpdate = "plan.update",
         /// Remove an unused plan.
         PlanDelete = "plan.delete",
         /// Make a hosting account, with its first domain if one is named.
@@ -29,6 +33,12 @@ named_enum! {
         AccountGet = "account.get",
         /// List accounts.
         AccountList = "account.list",
+        /// Change an account's contact, plan or PHP version.
+        AccountUpdate = "account.update",
+        /// Stop serving an account's sites and lock its database users; DNS goes on.
+        AccountSuspend = "account.suspend",
+        /// Serve a suspended account again.
+        AccountUnsuspend = "account.unsuspend",
         /// Remove an account and all it has.
         AccountDelete = "account.delete",
         /// Put a domain on an account: zone, certificate, site.
@@ -37,6 +47,12 @@ named_enum! {
         DomainGet = "domain.get",
         /// List domains.
         DomainList = "domain.list",
+        /// Change where a domain is served from.
+        DomainUpdate = "domain.update",
+        /// Answer with a suspension page.
+        DomainSuspend = "domain.suspend",
+        /// Serve a suspended domain again.
+        DomainUnsuspend = "domain.unsuspend",
         /// Undo a domain.
         DomainDelete = "domain.delete",
         /// Create a database.
@@ -53,6 +69,10 @@ named_enum! {
         DatabaseUserGet = "database.get_user",
         /// List database users.
         DatabaseUserList = "database.list_users",
+        /// Set a database user's password.
+        DatabaseSetPassword = "database.set_password",
+        /// Set what a database user may do, and where.
+        DatabaseSetPrivileges = "database.set_privileges",
         /// Drop a database user.
         DatabaseUserDelete = "database.delete_user",
         /// Create a zone.
@@ -69,6 +89,8 @@ named_enum! {
         RecordGet = "dns.get_record",
         /// List a zone's record sets.
         RecordList = "dns.list_records",
+        /// Change a record set's records or how long they may be kept.
+        RecordUpdate = "dns.update_record",
         /// Remove a record set.
         RecordDelete = "dns.delete_record",
         /// Show a node.
@@ -91,6 +113,8 @@ named_enum! {
         ApiKeyGet = "api_key.get",
         /// List API keys.
         ApiKeyList = "api_key.list",
+        /// Change an API key's name or end; never its secret.
+        ApiKeyUpdate = "api_key.update",
         /// Revoke an API key.
         ApiKeyDelete = "api_key.delete",
         /// Show an operation.

@@ -42,7 +42,7 @@ pub use names::{Label, LabelError, NodeName, PlanName, PoolName, TenantName};
 pub use network::{Network, NetworkError};
 pub use path::{DocumentRoot, DocumentRootError};
 pub use php::{PhpVersion, PhpVersionError};
-pub use quantity::{Generation, Limit, Megabytes, QuantityError};
+pub use quantity::{Generation, Limit, Megabytes, QuantityError, Revision};
 pub use role::{EnrolRole, NodeRole, Part, UnknownName};
 pub use secret::Secret;
 pub use time::Timestamp;

@@ -10,6 +10,7 @@ impl fmt::Debug for DatabaseUser {
             .field("name", &self.name)
             .field("password_hash", &"[redacted]")
             .field("grants", &self.grants)
+            .field("locked", &self.locked)
             .finish()
     }
 }
@@ -31,7 +32,8 @@ mod tests {
 
     #[test]
     fn secrets_are_not_printed() {
-        let user = DatabaseUser { name: "a_b".into(), password_hash: "*SECRET".into(), grants: vec![] };
+        let user =
+            DatabaseUser { name: "a_b".into(), password_hash: "*SECRET".into(), ..DatabaseUser::default() };
         assert!(!format!("{user:?}").contains("SECRET"));
         let request = EnrolRequest { token: "id.SECRET".into(), ..EnrolRequest::default() };
         assert!(!format!("{request:?}").contains("SECRET"));

@@ -1,10 +1,16 @@
 //! `npanel account`.
 
 use clap::{Args, Subcommand};
-use npanel_model::{AccountId, DocumentRoot, EmailAddress, Fqdn, Username};
-use npanel_sdk_types::{Account, CreateAccount};
+use npanel_model::{AccountId, DocumentRoot, EmailAddress, Fqdn, PhpVersion, Username};
+use npanel_sdk_types::{Account, CreateAccount, UpdateAccount};
 
-use crate::{arguments::WaitArguments, command::tenant, failure::Failure, resolve, session::Session};
+use crate::{
+    arguments::{ChangeArguments, WaitArguments},
+    command::tenant,
+    failure::Failure,
+    resolve,
+    session::Session,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -24,12 +30,48 @@ pub(crate) enum Command {
         /// Its user name or id.
         account: String,
     },
+    /// Change an account's contact, plan or PHP version.
+    Update {
+        /// Its user name or id.
+        account: String,
+        /// Whom to write to about it; an empty text: nobody.
+        #[arg(long)]
+        contact: Option<String>,
+        /// What it gets (a plan's name or id).
+        #[arg(long)]
+        plan: Option<String>,
+        /// The PHP that runs its sites.
+        #[arg(long, conflicts_with = "php_of_plan")]
+        php: Option<PhpVersion>,
+        /// Run its sites by the plan's PHP, also when that changes.
+        #[arg(long)]
+        php_of_plan: bool,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
+    /// Stop serving an account's sites and lock its database users; DNS goes on.
+    Suspend {
+        /// Its user name or id.
+        account: String,
+        /// Why, for people.
+        #[arg(long, default_value = "")]
+        reason: String,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
+    /// Serve a suspended account again.
+    Unsuspend {
+        /// Its user name or id.
+        account: String,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
     /// Remove an account and all it has.
     Delete {
         /// Its user name or id.
         account: String,
         #[command(flatten)]
-        wait: WaitArguments,
+        change: ChangeArguments,
     },
 }
 
@@ -84,12 +126,36 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
         Command::Get { account } => {
             session.get::<Account>(resolve::account(&session.client, &account).await?).await
         }
-        Command::Delete { account, wait } => {
-            session
-                .delete_converging::<Account>(resolve::account(&session.client, &account).await?, wait)
-                .await
+        Command::Update { account, contact, plan, php, php_of_plan, change } => {
+            let id = resolve::account(&session.client, &account).await?;
+            let plan_id = match plan {
+                Some(plan) => Some(resolve::plan(&session.client, &plan).await?),
+                None => None,
+            };
+            let php_version = if php_of_plan { Some(None) } else { php.map(Some) };
+            let body = UpdateAccount { contact: contact.map(address).transpose()?, plan_id, php_version };
+            session.update::<Account>(id, &body, change).await
+        }
+        Command::Suspend { account, reason, change } => {
+            let id = resolve::account(&session.client, &account).await?;
+            session.suspend::<Account>(id, reason, change).await
+        }
+        Command::Unsuspend { account, change } => {
+            let id = resolve::account(&session.client, &account).await?;
+            session.unsuspend::<Account>(id, change).await
+        }
+        Command::Delete { account, change } => {
+            session.delete::<Account>(resolve::account(&session.client, &account).await?, change).await
         }
     }
+}
+
+/// An address, or none for an empty text.
+fn address(text: String) -> Result<Option<EmailAddress>, Failure> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|error| Failure::usage(format!("--contact: {error}")))
 }
 
 async fn create_account(create: Create, session: &Session) -> Result<(), Failure> {

@@ -4,9 +4,15 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use npanel_model::{ActionPattern, Label, Timestamp};
-use npanel_sdk_types::{ApiKey, CreateApiKey};
+use npanel_sdk_types::{ApiKey, CreateApiKey, UpdateApiKey};
 
-use crate::{arguments::duration, command::tenant, failure::Failure, resolve, session::Session};
+use crate::{
+    arguments::{ChangeArguments, duration},
+    command::tenant,
+    failure::Failure,
+    resolve,
+    session::Session,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -36,10 +42,28 @@ pub(crate) enum Command {
         /// Its name or id.
         key: String,
     },
+    /// Change an API key's name or end; never its secret.
+    Update {
+        /// Its name or id.
+        key: String,
+        /// What people call it.
+        #[arg(long)]
+        name: Option<Label>,
+        /// When it ends from now, such as 90d.
+        #[arg(long, value_parser = duration, value_name = "TIME", conflicts_with = "never_expires")]
+        expires_in: Option<Duration>,
+        /// Let it never end.
+        #[arg(long)]
+        never_expires: bool,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
     /// Revoke an API key.
     Delete {
         /// Its name or id.
         key: String,
+        #[command(flatten)]
+        change: ChangeArguments,
     },
 }
 
@@ -55,8 +79,14 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             session.list::<ApiKey>([("tenant_id", tenant.map(|id| id.to_string()))]).await
         }
         Command::Get { key } => session.get::<ApiKey>(resolve::api_key(&session.client, &key).await?).await,
-        Command::Delete { key } => {
-            session.delete::<ApiKey>(resolve::api_key(&session.client, &key).await?).await
+        Command::Update { key, name, expires_in, never_expires, change } => {
+            let id = resolve::api_key(&session.client, &key).await?;
+            let end = expires_in.map(|left| Some(Timestamp::now().plus(left)));
+            let body = UpdateApiKey { name, expires_at: if never_expires { Some(None) } else { end } };
+            session.update::<ApiKey>(id, &body, change).await
+        }
+        Command::Delete { key, change } => {
+            session.delete::<ApiKey>(resolve::api_key(&session.client, &key).await?, change).await
         }
     }
 }

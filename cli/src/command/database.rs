@@ -4,9 +4,17 @@ use std::io::Read;
 
 use clap::{Args, Subcommand};
 use npanel_model::{Privileges, Secret};
-use npanel_sdk_types::{CreateDatabase, CreateDatabaseUser, Database, DatabaseUser, Grant};
+use npanel_sdk_types::{
+    CreateDatabase, CreateDatabaseUser, Database, DatabaseUser, Grant, SetPassword, SetPrivileges,
+};
 
-use crate::{arguments::WaitArguments, command::account, failure::Failure, resolve, session::Session};
+use crate::{
+    arguments::{ChangeArguments, WaitArguments},
+    command::account,
+    failure::Failure,
+    resolve,
+    session::Session,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -37,7 +45,7 @@ pub(crate) enum Command {
         /// Its full name or id.
         database: String,
         #[command(flatten)]
-        wait: WaitArguments,
+        change: ChangeArguments,
     },
     /// Create a database user.
     CreateUser(CreateUser),
@@ -52,12 +60,32 @@ pub(crate) enum Command {
         /// Its full name or id.
         user: String,
     },
+    /// Set a database user's password.
+    SetPassword {
+        /// Its full name or id.
+        user: String,
+        /// Read the password from standard input; otherwise one is made and shown once.
+        #[arg(long)]
+        password_stdin: bool,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
+    /// Set what a database user may do: exactly this.
+    SetPrivileges {
+        /// Its full name or id.
+        user: String,
+        /// What it may do where: <database>=all or <database>=read_only. Repeatable; none: nothing.
+        #[arg(long = "grant", value_name = "DATABASE=PRIVILEGES", value_parser = grant)]
+        grants: Vec<(String, Privileges)>,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
     /// Drop a database user.
     DeleteUser {
         /// Its full name or id.
         user: String,
         #[command(flatten)]
-        wait: WaitArguments,
+        change: ChangeArguments,
     },
 }
 
@@ -99,8 +127,8 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
         Command::Get { database } => {
             session.get::<Database>(resolve::database(client, &database).await?).await
         }
-        Command::Delete { database, wait } => {
-            session.delete_converging::<Database>(resolve::database(client, &database).await?, wait).await
+        Command::Delete { database, change } => {
+            session.delete::<Database>(resolve::database(client, &database).await?, change).await
         }
         Command::CreateUser(create) => create_user(create, session).await,
         Command::ListUsers { account } => {
@@ -110,20 +138,35 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
         Command::GetUser { user } => {
             session.get::<DatabaseUser>(resolve::database_user(client, &user).await?).await
         }
-        Command::DeleteUser { user, wait } => {
-            session
-                .delete_converging::<DatabaseUser>(resolve::database_user(client, &user).await?, wait)
-                .await
+        Command::SetPassword { user, password_stdin, change } => {
+            let id = resolve::database_user(client, &user).await?;
+            let password = password_stdin.then(|| password(std::io::stdin().lock())).transpose()?;
+            let written = client.set_database_password(id, &SetPassword { password }, change.terms()).await?;
+            session.changed(id, written, change).await
+        }
+        Command::SetPrivileges { user, grants, change } => {
+            let id = resolve::database_user(client, &user).await?;
+            let body = SetPrivileges { grants: resolved(&grants, session).await? };
+            let written = client.set_database_privileges(id, &body, change.terms()).await?;
+            session.changed(id, written, change).await
+        }
+        Command::DeleteUser { user, change } => {
+            session.delete::<DatabaseUser>(resolve::database_user(client, &user).await?, change).await
         }
     }
 }
 
-async fn create_user(create: CreateUser, session: &Session) -> Result<(), Failure> {
-    let mut grants = Vec::new();
-    for (database, privileges) in &create.grants {
+async fn resolved(grants: &[(String, Privileges)], session: &Session) -> Result<Vec<Grant>, Failure> {
+    let mut resolved = Vec::new();
+    for (database, privileges) in grants {
         let database_id = resolve::database(&session.client, database).await?;
-        grants.push(Grant { database_id, privileges: *privileges });
+        resolved.push(Grant { database_id, privileges: *privileges });
     }
+    Ok(resolved)
+}
+
+async fn create_user(create: CreateUser, session: &Session) -> Result<(), Failure> {
+    let grants = resolved(&create.grants, session).await?;
     let user = CreateDatabaseUser {
         account_id: resolve::account(&session.client, &create.account).await?,
         name: create.name,

@@ -3,10 +3,14 @@
 use clap::{Args, Subcommand};
 use npanel_client::Wait;
 use npanel_model::{Fqdn, RecordName, RecordType, Ttl};
-use npanel_sdk_types::{CreateRecordSet, CreateZone, Zone};
+use npanel_sdk_types::{CreateRecordSet, CreateZone, UpdateRecordSet, Zone};
 
 use crate::{
-    arguments::WaitArguments, command::account, failure::Failure, output, resolve, session::Session,
+    arguments::{ChangeArguments, WaitArguments},
+    command::account,
+    failure::Failure,
+    output, resolve,
+    session::Session,
 };
 
 #[derive(Debug, Subcommand)]
@@ -38,7 +42,7 @@ pub(crate) enum Command {
         /// Its name or id.
         zone: String,
         #[command(flatten)]
-        wait: WaitArguments,
+        change: ChangeArguments,
     },
     /// Add a record set to a zone.
     AddRecord(AddRecord),
@@ -50,12 +54,25 @@ pub(crate) enum Command {
     },
     /// Show a record set.
     GetRecord(Record),
+    /// Change a record set's records or how long they may be kept.
+    UpdateRecord {
+        #[command(flatten)]
+        record: Record,
+        /// How long resolvers may keep it, in seconds.
+        #[arg(long, value_parser = ttl, value_name = "SECONDS")]
+        ttl: Option<Ttl>,
+        /// A record's data. Repeatable; all that there are from now on.
+        #[arg(long = "value", value_name = "DATA")]
+        values: Vec<String>,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
     /// Remove a record set.
     DeleteRecord {
         #[command(flatten)]
         record: Record,
         #[command(flatten)]
-        wait: WaitArguments,
+        change: ChangeArguments,
     },
 }
 
@@ -109,8 +126,8 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             session.list::<Zone>([("account_id", account.map(|id| id.to_string()))]).await
         }
         Command::GetZone { zone } => session.get::<Zone>(resolve::zone(client, &zone).await?).await,
-        Command::DeleteZone { zone, wait } => {
-            session.delete_converging::<Zone>(resolve::zone(client, &zone).await?, wait).await
+        Command::DeleteZone { zone, change } => {
+            session.delete::<Zone>(resolve::zone(client, &zone).await?, change).await
         }
         Command::AddRecord(add) => add_record(add, session).await,
         Command::ListRecords { zone } => {
@@ -121,10 +138,20 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let (zone, id) = found(&record, session).await?;
             output::object(session.format, &client.record_set(zone, id).await?)
         }
-        Command::DeleteRecord { record, wait } => {
+        Command::UpdateRecord { record, ttl, values, change } => {
             let (zone, id) = found(&record, session).await?;
-            let accepted = client.delete_record_set(zone, id, Wait::No).await?;
-            let ended = session.wait(accepted.as_ref().map(|operation| operation.id), wait).await?;
+            let records = (!values.is_empty()).then_some(values);
+            let body = UpdateRecordSet { ttl_seconds: ttl, records };
+            let written = client.update_record_set(zone, id, &body, change.terms()).await?;
+            let waited = session.wait(written.operation_id, change.wait).await;
+            let newer = client.record_set(zone, id).await.unwrap_or(written.object);
+            output::object(session.format, &newer)?;
+            waited.map(|_| ())
+        }
+        Command::DeleteRecord { record, change } => {
+            let (zone, id) = found(&record, session).await?;
+            let accepted = client.delete_record_set(zone, id, change.terms()).await?;
+            let ended = session.wait(accepted.as_ref().map(|operation| operation.id), change.wait).await?;
             session.removed(&id.to_string(), ended.or(accepted))
         }
     }

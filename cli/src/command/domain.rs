@@ -2,9 +2,15 @@
 
 use clap::Subcommand;
 use npanel_model::{DocumentRoot, Fqdn};
-use npanel_sdk_types::{CreateDomain, Domain};
+use npanel_sdk_types::{CreateDomain, Domain, UpdateDomain};
 
-use crate::{arguments::WaitArguments, command::account, failure::Failure, resolve, session::Session};
+use crate::{
+    arguments::{ChangeArguments, WaitArguments},
+    command::account,
+    failure::Failure,
+    resolve,
+    session::Session,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -36,12 +42,39 @@ pub(crate) enum Command {
         /// Its name or id.
         domain: String,
     },
+    /// Change where a domain is served from.
+    Update {
+        /// Its name or id.
+        domain: String,
+        /// Its document root, web/<directory>.
+        #[arg(long)]
+        document_root: Option<DocumentRoot>,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
+    /// Answer with a suspension page.
+    Suspend {
+        /// Its name or id.
+        domain: String,
+        /// Why, for people.
+        #[arg(long, default_value = "")]
+        reason: String,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
+    /// Serve a suspended domain again, unless its account is suspended.
+    Unsuspend {
+        /// Its name or id.
+        domain: String,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
     /// Undo a domain.
     Delete {
         /// Its name or id.
         domain: String,
         #[command(flatten)]
-        wait: WaitArguments,
+        change: ChangeArguments,
     },
 }
 
@@ -59,8 +92,20 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
         Command::Get { domain } => {
             session.get::<Domain>(resolve::domain(&session.client, &domain).await?).await
         }
-        Command::Delete { domain, wait } => {
-            session.delete_converging::<Domain>(resolve::domain(&session.client, &domain).await?, wait).await
+        Command::Update { domain, document_root, change } => {
+            let id = resolve::domain(&session.client, &domain).await?;
+            session.update::<Domain>(id, &UpdateDomain { document_root }, change).await
+        }
+        Command::Suspend { domain, reason, change } => {
+            let id = resolve::domain(&session.client, &domain).await?;
+            session.suspend::<Domain>(id, reason, change).await
+        }
+        Command::Unsuspend { domain, change } => {
+            let id = resolve::domain(&session.client, &domain).await?;
+            session.unsuspend::<Domain>(id, change).await
+        }
+        Command::Delete { domain, change } => {
+            session.delete::<Domain>(resolve::domain(&session.client, &domain).await?, change).await
         }
     }
 }

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use npanel_sdk_types::Node;
 
-use crate::{failure::Failure, resolve, session::Session};
+use crate::{arguments::ChangeArguments, failure::Failure, resolve, session::Session};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -18,6 +18,8 @@ pub(crate) enum Command {
     Delete {
         /// Its name or id.
         node: String,
+        #[command(flatten)]
+        change: ChangeArguments,
     },
 }
 
@@ -25,8 +27,8 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
     match command {
         Command::List => session.list::<Node>([]).await,
         Command::Get { node } => session.get::<Node>(resolve::node(&session.client, &node).await?).await,
-        Command::Delete { node } => {
-            session.delete::<Node>(resolve::node(&session.client, &node).await?).await
+        Command::Delete { node, change } => {
+            session.delete::<Node>(resolve::node(&session.client, &node).await?, change).await
         }
     }
 }

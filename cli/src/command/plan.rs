@@ -2,9 +2,15 @@
 
 use clap::Subcommand;
 use npanel_model::{Limit, Megabytes, PhpVersion, PlanName};
-use npanel_sdk_types::{CreatePlan, Plan};
+use npanel_sdk_types::{CreatePlan, Plan, UpdatePlan};
 
-use crate::{command::tenant, failure::Failure, resolve, session::Session};
+use crate::{
+    arguments::{ChangeArguments, limit},
+    command::tenant,
+    failure::Failure,
+    resolve,
+    session::Session,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -40,10 +46,34 @@ pub(crate) enum Command {
         /// Its name or id.
         plan: String,
     },
+    /// Change a plan, and with it what its accounts get.
+    Update {
+        /// Its name or id.
+        plan: String,
+        /// Its new name.
+        #[arg(long)]
+        name: Option<PlanName>,
+        /// The disk space that an account gets, in MB.
+        #[arg(long)]
+        disk_mb: Option<u64>,
+        /// How many domains an account may have: a number, or unlimited.
+        #[arg(long, value_parser = limit)]
+        domains: Option<Limit>,
+        /// How many databases an account may have: a number, or unlimited.
+        #[arg(long, value_parser = limit)]
+        databases: Option<Limit>,
+        /// The PHP version of its accounts that have none of their own choice.
+        #[arg(long)]
+        php: Option<PhpVersion>,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
     /// Remove an unused plan.
     Delete {
         /// Its name or id.
         plan: String,
+        #[command(flatten)]
+        change: ChangeArguments,
     },
 }
 
@@ -65,8 +95,14 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             session.list::<Plan>([("tenant_id", tenant.map(|id| id.to_string()))]).await
         }
         Command::Get { plan } => session.get::<Plan>(resolve::plan(&session.client, &plan).await?).await,
-        Command::Delete { plan } => {
-            session.delete::<Plan>(resolve::plan(&session.client, &plan).await?).await
+        Command::Update { plan, name, disk_mb, domains, databases, php, change } => {
+            let id = resolve::plan(&session.client, &plan).await?;
+            let disk_mb = disk_mb.map(Megabytes);
+            let body = UpdatePlan { name, disk_mb, domains, databases, php_version: php };
+            session.update::<Plan>(id, &body, change).await
+        }
+        Command::Delete { plan, change } => {
+            session.delete::<Plan>(resolve::plan(&session.client, &plan).await?, change).await
         }
     }
 }

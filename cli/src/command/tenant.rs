@@ -2,9 +2,14 @@
 
 use clap::Subcommand;
 use npanel_model::{Limit, TenantName};
-use npanel_sdk_types::{CreateTenant, Tenant};
+use npanel_sdk_types::{CreateTenant, Tenant, UpdateTenant};
 
-use crate::{failure::Failure, resolve, session::Session};
+use crate::{
+    arguments::{ChangeArguments, limit},
+    failure::Failure,
+    resolve,
+    session::Session,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -34,10 +39,28 @@ pub(crate) enum Command {
         /// Its name or id.
         tenant: String,
     },
+    /// Change a tenant's name or limits.
+    Update {
+        /// Its name or id.
+        tenant: String,
+        /// Its new name.
+        #[arg(long)]
+        name: Option<TenantName>,
+        /// How many accounts it may have: a number, or unlimited.
+        #[arg(long, value_parser = limit)]
+        account_limit: Option<Limit>,
+        /// Whether it may promise more than it has.
+        #[arg(long)]
+        may_oversell: Option<bool>,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
     /// Remove an empty tenant.
     Delete {
         /// Its name or id.
         tenant: String,
+        #[command(flatten)]
+        change: ChangeArguments,
     },
 }
 
@@ -66,8 +89,13 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
         Command::Get { tenant } => {
             session.get::<Tenant>(resolve::tenant(&session.client, &tenant).await?).await
         }
-        Command::Delete { tenant } => {
-            session.delete::<Tenant>(resolve::tenant(&session.client, &tenant).await?).await
+        Command::Update { tenant, name, account_limit, may_oversell, change } => {
+            let id = resolve::tenant(&session.client, &tenant).await?;
+            let body = UpdateTenant { name, account_limit, may_oversell };
+            session.update::<Tenant>(id, &body, change).await
+        }
+        Command::Delete { tenant, change } => {
+            session.delete::<Tenant>(resolve::tenant(&session.client, &tenant).await?, change).await
         }
     }
 }

@@ -6,7 +6,11 @@ use clap::Subcommand;
 use npanel_model::{EnrolRole, Network, NodeName, PoolName, TokenId};
 use npanel_sdk_types::{CreateToken, Token};
 
-use crate::{arguments::duration, failure::Failure, session::Session};
+use crate::{
+    arguments::{ChangeArguments, duration},
+    failure::Failure,
+    session::Session,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -42,6 +46,8 @@ pub(crate) enum Command {
     Delete {
         /// Its id.
         token: TokenId,
+        #[command(flatten)]
+        change: ChangeArguments,
     },
 }
 
@@ -55,6 +61,6 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
         }
         Command::List => session.list::<Token>([]).await,
         Command::Get { token } => session.get::<Token>(token).await,
-        Command::Delete { token } => session.delete::<Token>(token).await,
+        Command::Delete { token, change } => session.delete::<Token>(token, change).await,
     }
 }

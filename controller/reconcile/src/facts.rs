@@ -52,6 +52,7 @@ mod tests {
             version: "0.1.0".into(),
             certificate_expires_at: None,
             load: NodeLoad::default(),
+            revision: npanel_model::Revision(1),
             created_at: Timestamp::now(),
         }
     }

@@ -49,18 +49,22 @@ impl Intents {
 
     fn content(&self, source: IntentSource) -> Result<Intent, IntentError> {
         Ok(match source {
-            IntentSource::Account { username, uid, php_version } => Intent::Account(node::Account {
-                username: username.into(),
-                uid: uid.get(),
-                php_version: php_version.into(),
-            }),
-            IntentSource::Site { account_id, username, uid, domain, document_root } => {
+            IntentSource::Account { username, uid, php_version, is_suspended } => {
+                Intent::Account(node::Account {
+                    username: username.into(),
+                    uid: uid.get(),
+                    php_version: php_version.into(),
+                    suspended: is_suspended,
+                })
+            }
+            IntentSource::Site { account_id, username, uid, domain, document_root, is_suspended } => {
                 Intent::Site(node::Site {
                     account_id: account_id.to_bytes(),
                     username: username.into(),
                     uid: uid.get(),
                     domain: domain.to_string(),
                     document_root: document_root.to_string(),
+                    suspended: is_suspended,
                 })
             }
             IntentSource::Database { name } => Intent::Database(node::Database { name: name.into() }),
@@ -71,6 +75,7 @@ impl Intents {
                 wrapped_data_key,
                 sealed_password_hash,
                 grants,
+                is_locked,
             } => {
                 let data_key = self.key.unwrap(tenant_id, &wrapped_data_key)?;
                 let hash = data_key
@@ -79,6 +84,7 @@ impl Intents {
                     name: name.into(),
                     password_hash: str::from_utf8(&hash).map_err(|_| IntentError::Text)?.to_owned(),
                     grants: grants.into_iter().map(grant).collect(),
+                    locked: is_locked,
                 })
             }
             IntentSource::Zone { name, name_servers, record_sets } => Intent::Zone(node::Zone {

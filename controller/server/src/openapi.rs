@@ -6,7 +6,7 @@ use utoipa::{
     openapi::{
         Components, Content, Header, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, Ref, RefOr,
         Required, Response, ResponseBuilder, Schema, Type,
-        path::{Operation, ParameterBuilder, ParameterIn},
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
         schema::ArrayItems,
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
@@ -47,13 +47,19 @@ fn build() -> OpenApi {
         .build();
     components.security_schemes.insert(SECURITY.to_owned(), SecurityScheme::Http(scheme).into());
     document.security = Some(vec![SecurityRequirement::new(SECURITY, Vec::<String>::new())]);
-    for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.get].into_iter().flatten() {
+    for (path, item) in &mut document.paths.paths {
+        let is_of_one = path.contains("{id}");
+        let reads = [&mut item.get];
+        let writes = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in reads.into_iter().flatten() {
             add_problem(operation);
+            if is_of_one && !path.starts_with("/v1/operations") {
+                add_entity_tag(operation);
+            }
         }
-        for operation in [&mut item.post, &mut item.delete].into_iter().flatten() {
+        for operation in writes.into_iter().flatten() {
             add_problem(operation);
-            add_write_headers(operation);
+            add_write(operation, is_of_one);
         }
     }
     document
@@ -76,27 +82,65 @@ fn add_problem(operation: &mut Operation) {
     operation.responses.responses.insert("default".to_owned(), response.into());
 }
 
-/// Every write takes an idempotency key, and names its operation if the fleet has something to do.
-fn add_write_headers(operation: &mut Operation) {
-    let text = || ObjectBuilder::new().schema_type(Type::String);
-    let parameter = ParameterBuilder::new()
-        .name(IDEMPOTENCY_HEADER)
+/// Every write can wait for the fleet, takes an idempotency key, and names its operation if the fleet has
+/// something to do; a write of something that exists takes an expected revision.
+fn add_write(operation: &mut Operation, is_of_one: bool) {
+    let parameters = operation.parameters.get_or_insert_default();
+    parameters.extend(http::write_parameters().into_iter().map(Into::into));
+    parameters.push(
+        header(
+            IDEMPOTENCY_HEADER,
+            "Makes a repetition of this request, within a day, harmless: it gets the first answer",
+        )
+        .into(),
+    );
+    if is_of_one {
+        parameters.push(
+            header(
+                "if-match",
+                "An entity tag that was read before: the write is refused (412) if the object has changed since",
+            )
+            .into(),
+        );
+    }
+    for response in successes(operation) {
+        let shown = Header::new(text().description(Some("The operation")).build());
+        response.headers.insert(OPERATION_HEADER.to_owned(), shown.into());
+    }
+    add_entity_tag(operation);
+}
+
+/// The answer is an object with a revision, unless it is an operation, a page or nothing.
+fn add_entity_tag(operation: &mut Operation) {
+    let is_removal = operation.operation_id.as_ref().is_some_and(|id| id.contains(".delete"));
+    if is_removal {
+        return;
+    }
+    for response in successes(operation) {
+        let shown = Header::new(text().description(Some("The object's revision, for If-Match")).build());
+        response.headers.insert("etag".to_owned(), shown.into());
+    }
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn header(name: &str, description: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
-        .description(Some(
-            "Makes a repetition of this request, within a day, harmless: it gets the first answer",
-        ))
+        .description(Some(description))
         .schema(Some(text().build()))
-        .build();
-    operation.parameters.get_or_insert_default().push(parameter.into());
-    for (status, response) in &mut operation.responses.responses {
-        if let RefOr::T(Response { headers, .. }) = response
-            && matches!(status.as_str(), "200" | "201" | "202")
-        {
-            let header = Header::new(text().description(Some("The operation")).build());
-            headers.insert(OPERATION_HEADER.to_owned(), header.into());
-        }
-    }
+        .build()
+}
+
+fn successes(operation: &mut Operation) -> impl Iterator<Item = &mut Response> {
+    operation.responses.responses.iter_mut().filter_map(|(status, response)| match response {
+        RefOr::T(response) if matches!(status.as_str(), "200" | "201" | "202") => Some(response),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     LogPosition, LogRecord, RecordPayload, Refusal, RefusalCode, StoreError,
     context::{Context, Effect, Halt, Principal, Rule},
-    rules,
+    revision, rules,
 };
 
 /// How long the answer to an idempotency key is kept: 24 hours.
@@ -105,6 +105,7 @@ fn apply(db: &Connection, position: LogPosition, envelope: &Envelope) -> Rule<Ac
     if let Some(earlier) = replay(&ctx, envelope)? {
         return Ok(earlier);
     }
+    revision::require(&ctx, &envelope.if_match, command)?;
     let effect = rules::apply(&ctx, command)?;
     write_changes(&ctx)?;
     let Some(effect) = effect else { return Ok(Accepted::default()) };
@@ -177,8 +178,9 @@ fn write_changes(ctx: &Context<'_>) -> Rule<()> {
     for (place, change) in ctx.changes.take().into_iter().enumerate() {
         ctx.run(
             "INSERT INTO changes (log_index, position, tenant_id, kind, object_id, change) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            (ctx.index, place, change.tenant.to_bytes(), change.kind, change.object, change.change),
+            (ctx.index, place, change.tenant.to_bytes(), change.kind, &change.object, change.change),
         )?;
+        revision::renew(ctx, &change)?;
     }
     Ok(())
 }

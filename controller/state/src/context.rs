@@ -178,12 +178,17 @@ impl Context<'_> {
         what: &'static str,
         field: &'static str,
     ) -> Rule<()> {
+        if self.sees(tenant)? { Ok(()) } else { Err(Refusal::not_found(what, field).into()) }
+    }
+
+    /// Whether the tenant is in the principal's subtree.
+    pub(crate) fn sees(&self, tenant: TenantId) -> Rule<bool> {
         let own = self.principal_tenant()?;
         let seen = self.count(
             "SELECT EXISTS (SELECT 1 FROM tenant_tree WHERE ancestor_id = ?1 AND tenant_id = ?2)",
             (own.to_bytes(), tenant.to_bytes()),
         )?;
-        if seen == 1 { Ok(()) } else { Err(Refusal::not_found(what, field).into()) }
+        Ok(seen == 1)
     }
 
     /// Refuses everyone but the platform itself.

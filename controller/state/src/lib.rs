@@ -9,10 +9,12 @@
 
 mod apply;
 mod context;
+mod noun;
 mod open;
 mod query;
 mod record;
 mod refusal;
+mod revision;
 mod rules;
 mod store;
 mod wanted;
@@ -23,7 +25,8 @@ pub use query::{
     Account, AccountFilter, ApiKey, ApiKeyFilter, Assignment, Authority, Cluster, Condition, Controller,
     Convergence, Database, DatabaseUser, Domain, Grant, IntentSource, KnownIdentity, Login, Node, NodeLoad,
     ObjectStatus, Observed, Operation, OperationFilter, OwnedFilter, Page, Plan, PlanFilter, QueryError,
-    Reader, RecordSet, RecordSetFilter, Tenant, TenantFilter, Token, WantedObject, Zone, ZoneRecordSet,
+    Reader, RecordSet, RecordSetFilter, Suspension, Tenant, TenantFilter, Token, WantedObject, Zone,
+    ZoneRecordSet,
 };
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};

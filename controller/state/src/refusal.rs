@@ -79,6 +79,8 @@ codes! {
     NameOverlaps = "name_overlaps",
     /// A limit of a plan or tenant is reached.
     LimitReached = "limit_reached",
+    /// The object has changed since the caller read it.
+    RevisionMismatch = "revision_mismatch",
     /// Other objects depend on this one.
     InUse = "in_use",
     /// The object is being deleted.

@@ -111,12 +111,40 @@ pub(crate) fn unwant(
     Ok(nodes.len())
 }
 
-/// Tells every node that has the object of its new generation.
+/// Tells every node that has the object, and is not to remove it, of its new generation.
 pub(crate) fn rewant(ctx: &Context<'_>, subject: Subject<'_>, operation: &[u8]) -> Rule<()> {
-    for node in nodes_of(ctx, subject)? {
+    let nodes = ctx.all(
+        "SELECT node_id FROM node_objects WHERE object_id = ?1 AND kind = ?2 AND tombstone_seconds IS NULL
+         ORDER BY node_id",
+        (subject.id, subject.kind.as_str()),
+        |row| typed(row, 0, NodeId::from_bytes),
+    )?;
+    for node in nodes {
         want(ctx, node, subject, operation)?;
     }
     Ok(())
+}
+
+/// Gives an object that lives a new generation, and tells its nodes.
+pub(crate) fn touch(
+    ctx: &Context<'_>,
+    kind: ObjectKind,
+    id: &[u8],
+    tenant: TenantId,
+    operation: &[u8],
+) -> Rule<()> {
+    let table = kind.table();
+    let touched = ctx.find(
+        &format!(
+            "UPDATE {table} SET generation = generation + 1, operation_id = ?2
+             WHERE id = ?1 AND deleted_millis IS NULL RETURNING generation"
+        ),
+        (id, operation),
+        |row| Ok(Generation(row.get(0)?)),
+    )?;
+    let Some(generation) = touched else { return Ok(()) };
+    ctx.note_object(tenant, kind, id, "changed");
+    rewant(ctx, Subject { kind, id, tenant, generation }, operation)
 }
 
 fn nodes_of(ctx: &Context<'_>, subject: Subject<'_>) -> Rule<Vec<NodeId>> {

@@ -93,12 +93,14 @@ pub(crate) fn ensure(intent: &Intent) -> Result<Operation, RecordSetError> {
             uid: account.uid,
             username: account.username.clone(),
             php: account.php.clone(),
+            suspended: account.suspended,
         },
         Intent::Site(site) => Operation::EnsureSite {
             uid: site.uid,
             username: site.username.clone(),
             domain: site.domain.clone(),
             document_root: site.document_root.clone(),
+            suspended: site.suspended,
         },
         Intent::Database(database) => Operation::EnsureDatabase { name: database.name.clone() },
         Intent::DatabaseUser(user) => ensure_user(user),
@@ -113,6 +115,7 @@ fn ensure_user(user: &DatabaseUserIntent) -> Operation {
         name: user.name.clone(),
         password_hash: user.password_hash.clone(),
         grants: user.grants.iter().map(grant).collect(),
+        locked: user.locked,
     }
 }
 

@@ -56,8 +56,9 @@ impl Machine {
             Operation::EnsureDatabase { name } => {
                 differences.extend(self.mariadb.database_difference(name).await?);
             }
-            Operation::EnsureDatabaseUser { name, password_hash, grants } => {
-                differences.extend(self.mariadb.user_difference(name, password_hash, grants).await?);
+            Operation::EnsureDatabaseUser { name, password_hash, grants, locked } => {
+                let user = self.mariadb.user_difference(name, password_hash, grants, *locked);
+                differences.extend(user.await?);
             }
             Operation::EnsureZone { zone } => differences.extend(self.powerdns.zone_differences(zone).await?),
             _ => {}
@@ -93,14 +94,15 @@ impl Machine {
                             .collect(),
                     )
                 }
-                Operation::EnsureAccount { uid, username, php } => {
+                Operation::EnsureAccount { uid, username, php, suspended } => {
                     let user = AccountUser { uid, username };
-                    let (files, socket) = php::managed_account(&os, &user, &php)?;
+                    let (files, socket) = php::managed_account(&os, &user, &php, suspended)?;
                     let (accounts, _) = accounts()?;
-                    (accounts.managed(&user).into_iter().chain(files).collect(), vec![socket])
+                    (accounts.managed(&user).into_iter().chain(files).collect(), socket.into_iter().collect())
                 }
-                Operation::EnsureSite { uid, username, domain, document_root } => {
-                    let site = SiteSpec { user: AccountUser { uid, username }, domain, document_root };
+                Operation::EnsureSite { uid, username, domain, document_root, suspended } => {
+                    let user = AccountUser { uid, username };
+                    let site = SiteSpec { user, domain, document_root, suspended };
                     let (accounts, web_gid) = accounts()?;
                     (nginx::managed_site(&accounts, web_gid, &site), Vec::new())
                 }

@@ -150,6 +150,7 @@ mod tests {
             uid: Uid::FIRST,
             username: "acme".parse().expect("a name"),
             php: version.parse().expect("a version"),
+            suspended: false,
         };
         made.remember(account(0), Thing::of(&php("8.2"), &[], None));
         assert!(made.is_by(&account(0), &php("8.2")));

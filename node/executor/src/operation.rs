@@ -28,6 +28,9 @@ pub enum Operation {
         username: Username,
         /// The PHP that runs its sites.
         php: PhpVersion,
+        /// Whether nothing of it runs: all is in place, and its socket takes nobody.
+        #[serde(default)]
+        suspended: bool,
     },
     /// Stops an account's PHP, removes its Unix user, and keeps its home aside. The uid cannot be used again.
     RetireAccount {
@@ -51,6 +54,9 @@ pub enum Operation {
         domain: Fqdn,
         /// The directory, relative to the home.
         document_root: DocumentRoot,
+        /// Whether it is answered with a suspension page.
+        #[serde(default)]
+        suspended: bool,
     },
     /// Serves a domain no longer. The account's files stay.
     RemoveSite {
@@ -75,6 +81,9 @@ pub enum Operation {
         password_hash: MysqlPasswordHash,
         /// What it may do; everything else is revoked.
         grants: Vec<Grant>,
+        /// Whether it may not log in.
+        #[serde(default)]
+        locked: bool,
     },
     /// Drops a database user.
     DropDatabaseUser {
@@ -277,6 +286,7 @@ mod tests {
             uid: Uid::FIRST,
             username: "acme".parse().expect("a name"),
             php: "8.2".parse().expect("a version"),
+            suspended: true,
         });
         let text = serde_json::to_string(&request).expect("json");
         assert_eq!(serde_json::from_str::<Request>(&text).expect("a request"), request);
@@ -304,6 +314,7 @@ mod tests {
             name: "acme_x".parse().expect("a name"),
             password_hash: format!("*{}", "B".repeat(40)).parse().expect("a hash"),
             grants: vec![],
+            locked: false,
         };
         assert!(!format!("{operation:?}").contains("BBB"));
     }

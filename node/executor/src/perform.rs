@@ -111,22 +111,22 @@ impl Machine {
     async fn dispatch(&self, operation: Operation, stages: &mut Stages) -> Result<Outcome, PerformError> {
         let changed = match operation {
             Operation::EnsureBase { roles } => self.ensure_base(&roles, stages).await?,
-            Operation::EnsureAccount { uid, username, php } => {
-                self.ensure_account(AccountUser { uid, username }, php, stages).await?
+            Operation::EnsureAccount { uid, username, php, suspended } => {
+                self.ensure_account(AccountUser { uid, username }, php, suspended, stages).await?
             }
             Operation::RetireAccount { uid, username } => self.retire_account(uid, username, stages).await?,
             Operation::PurgeAccount { uid } => self.purge_account(uid, stages).await?,
-            Operation::EnsureSite { uid, username, domain, document_root } => {
+            Operation::EnsureSite { uid, username, domain, document_root, suspended } => {
                 let user = AccountUser { uid, username };
                 let (accounts, web_gid) = accounts()?;
-                let site = SiteSpec { user, domain, document_root };
+                let site = SiteSpec { user, domain, document_root, suspended };
                 nginx::ensure_site(&accounts, web_gid, &site, stages).await?
             }
             Operation::RemoveSite { domain } => nginx::remove_site(&domain, stages).await?,
             Operation::EnsureDatabase { name } => self.mariadb.ensure_database(&name, stages).await?,
             Operation::DropDatabase { name } => self.mariadb.drop_database(&name, stages).await?,
-            Operation::EnsureDatabaseUser { name, password_hash, grants } => {
-                self.mariadb.ensure_user(&name, &password_hash, &grants, stages).await?
+            Operation::EnsureDatabaseUser { name, password_hash, grants, locked } => {
+                self.mariadb.ensure_user(&name, &password_hash, &grants, locked, stages).await?
             }
             Operation::DropDatabaseUser { name } => self.mariadb.drop_user(&name, stages).await?,
             Operation::EnsureZone { zone } => self.powerdns.ensure_zone(&zone, stages).await?,
@@ -175,6 +175,7 @@ impl Machine {
         &self,
         user: AccountUser,
         php: PhpVersion,
+        suspended: bool,
         stages: &mut Stages,
     ) -> Result<bool, PerformError> {
         stages.enter("user");
@@ -189,7 +190,7 @@ impl Machine {
         );
         let made = made?;
         stages.absorb(beside);
-        let served = php::commit_account(&self.systemd, &user, prepared?, stages).await?;
+        let served = php::commit_account(&self.systemd, &user, prepared?, suspended, stages).await?;
         Ok(made || served)
     }
 

@@ -65,6 +65,8 @@ pub enum ShouldBe {
         /// Whose it is.
         owner: Owner,
     },
+    /// Nothing.
+    Absent,
 }
 
 /// How something is not as it should be. Never holds contents.
@@ -119,6 +121,7 @@ impl Managed {
             | ShouldBe::Made { .. }
             | ShouldBe::Link { .. }
             | ShouldBe::Enabled
+            | ShouldBe::Absent
             | ShouldBe::Socket { .. } => Glance::Whole,
             ShouldBe::Directory { .. } => Glance::Frame,
             ShouldBe::Tenants { .. } | ShouldBe::Data { .. } => Glance::Owner,
@@ -132,6 +135,9 @@ impl Managed {
     pub fn differs(&self) -> Result<Option<Differs>, FileError> {
         let expected = self.should_be.words();
         let Some(metadata) = metadata(&self.path)? else {
+            if self.should_be == ShouldBe::Absent {
+                return Ok(None);
+            }
             return Ok(Some(Differs { expected, found: None }));
         };
         let found = self.should_be.is_not(&self.path, &metadata)?;
@@ -174,6 +180,7 @@ impl ShouldBe {
             Self::Directory { attributes } => format!("a directory, {}", attributes_words(*attributes)),
             Self::Tenants { uid } => format!("a directory of the user {uid}"),
             Self::Socket { owner } => format!("a socket of {}:{}", owner.uid, owner.gid),
+            Self::Absent => "nothing".to_owned(),
         }
     }
 
@@ -208,7 +215,8 @@ impl ShouldBe {
             | Self::Enabled
             | Self::Data { .. }
             | Self::Tenants { .. }
-            | Self::Socket { .. } => as_found(),
+            | Self::Socket { .. }
+            | Self::Absent => as_found(),
         })
     }
 }
@@ -297,6 +305,14 @@ mod tests {
             assert_ne!(managed.glance().at(&managed.path), before, "{words}");
             assert!(found(&managed).expect("a difference").contains(words), "{words}");
         }
+    }
+
+    #[test]
+    fn what_should_not_be_there_is_a_difference_when_it_is() {
+        let (place, managed) = file();
+        let absent = |name: &str| Managed::new(place.path().join(name), ShouldBe::Absent);
+        assert_eq!(found(&absent("b")), None);
+        assert!(found(&Managed::new(managed.path, ShouldBe::Absent)).is_some());
     }
 
     #[test]

@@ -9,8 +9,12 @@ use npanel_proto::node::{Account, ObjectIntent, ObjectRef, object_intent::Intent
 const FENCE: Fence = Fence { epoch: 1, term: 1 };
 
 fn offer(index: u32) -> Result<Offer, Box<dyn Error>> {
-    let account =
-        Account { username: format!("u{index}"), uid: 1_900_000_000 + index, php_version: "8.2".to_owned() };
+    let account = Account {
+        username: format!("u{index}"),
+        uid: 1_900_000_000 + index,
+        php_version: "8.2".to_owned(),
+        suspended: false,
+    };
     let object = Some(ObjectRef { kind: 1, id: AccountId::generate().to_bytes() });
     Ok(Offer::parse(&ObjectIntent { object, generation: 1, intent: Some(Intent::Account(account)) })?)
 }

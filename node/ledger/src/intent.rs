@@ -29,6 +29,8 @@ pub struct AccountIntent {
     pub username: Username,
     /// The PHP that runs the account's sites.
     pub php: PhpVersion,
+    /// Whether nothing of it runs.
+    pub suspended: bool,
 }
 
 /// A domain served from a directory of an account on the same node.
@@ -44,6 +46,8 @@ pub struct SiteIntent {
     pub domain: Fqdn,
     /// The directory, relative to the home.
     pub document_root: DocumentRoot,
+    /// Whether it is answered with a suspension page.
+    pub suspended: bool,
 }
 
 /// A database.
@@ -62,6 +66,8 @@ pub struct DatabaseUserIntent {
     pub password_hash: MysqlPasswordHash,
     /// What it may do, sorted.
     pub grants: Vec<GrantIntent>,
+    /// Whether it may not log in.
+    pub locked: bool,
 }
 
 /// What a database user may do in one database.

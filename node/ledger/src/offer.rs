@@ -131,6 +131,7 @@ fn account(message: &node::Account) -> Result<AccountIntent, InvalidIntent> {
         uid: Uid::new(message.uid).map_err(field::<UidError>("uid"))?,
         username: text("username", &message.username)?,
         php: text("php_version", &message.php_version)?,
+        suspended: message.suspended,
     })
 }
 
@@ -141,6 +142,7 @@ fn site(message: &node::Site) -> Result<SiteIntent, InvalidIntent> {
         username: text("username", &message.username)?,
         domain: text("domain", &message.domain)?,
         document_root: text("document_root", &message.document_root)?,
+        suspended: message.suspended,
     })
 }
 
@@ -154,6 +156,7 @@ fn database_user(message: &node::DatabaseUser) -> Result<DatabaseUserIntent, Inv
         name: text("name", &message.name)?,
         password_hash: text("password_hash", &message.password_hash)?,
         grants,
+        locked: message.locked,
     })
 }
 

@@ -127,6 +127,7 @@ fn to_wire(intent: &Intent) -> object_intent::Intent {
             username: account.username.to_string(),
             uid: account.uid.get(),
             php_version: account.php.to_string(),
+            suspended: account.suspended,
         }),
         Intent::Site(site) => Wire::Site(node::Site {
             account_id: site.account.to_bytes(),
@@ -134,12 +135,14 @@ fn to_wire(intent: &Intent) -> object_intent::Intent {
             uid: site.uid.get(),
             domain: site.domain.to_string(),
             document_root: site.document_root.to_string(),
+            suspended: site.suspended,
         }),
         Intent::Database(database) => Wire::Database(node::Database { name: database.name.to_string() }),
         Intent::DatabaseUser(user) => Wire::DatabaseUser(node::DatabaseUser {
             name: user.name.to_string(),
             password_hash: user.password_hash.expose().to_owned(),
             grants: user.grants.iter().map(grant).collect(),
+            locked: user.locked,
         }),
         Intent::Zone(zone) => Wire::Zone(node::Zone {
             name: zone.name.to_string(),

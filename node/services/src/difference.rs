@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use npanel_host::{FileError, Managed, UnitState};
+use npanel_host::{FileError, Managed, ShouldBe, UnitState};
 use serde::{Deserialize, Serialize};
 
 /// Something that is not as it should be. Holds no secret and nothing of a file's contents.
@@ -71,7 +71,11 @@ impl Difference {
         let mut differences = Vec::new();
         for one in managed {
             if let Some(differs) = one.differs()? {
-                let change = if differs.found.is_some() { Change::Replace } else { Change::Create };
+                let change = match (&one.should_be, &differs.found) {
+                    (ShouldBe::Absent, _) => Change::Remove,
+                    (_, Some(_)) => Change::Replace,
+                    (_, None) => Change::Create,
+                };
                 let found = differs.found.unwrap_or_else(|| NOTHING.to_owned());
                 let what = What::File(one.path.clone());
                 differences.push(Self { what, change, expected: differs.expected, found });

@@ -2,15 +2,16 @@
 
 use std::{fmt::Display, time::Duration};
 
-use npanel_model::{OperationId, RecordSetId, ZoneId};
+use npanel_model::{DatabaseUserId, OperationId, RecordSetId, Revision, ZoneId};
 use npanel_sdk_types::{
-    Ca, ClusterStatus, CreateRecordSet, OPERATION_HEADER, Operation, Page, RecordSet, RetireCa, RotateCa,
+    Ca, ClusterStatus, CreateRecordSet, DatabaseUser, OPERATION_HEADER, Operation, Page, RecordSet, RetireCa,
+    RotateCa, SetPassword, SetPrivileges, Suspend, UpdateRecordSet,
 };
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Config, Creatable, Deletable, Error, Noun,
+    Config, Creatable, Deletable, Error, Noun, Suspendable, Updatable,
     transport::{Answer, Call, Transport},
 };
 
@@ -21,6 +22,21 @@ pub enum Wait {
     No,
     /// Answer when it has converged, or after this time (at most 300 s).
     Converged(Duration),
+}
+
+/// How a write of something that exists is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Whether the answer waits for the fleet.
+    pub wait: Wait,
+    /// Only if the object is still at this revision.
+    pub if_match: Option<Revision>,
+}
+
+impl From<Wait> for Terms {
+    fn from(wait: Wait) -> Self {
+        Self { wait, if_match: None }
+    }
 }
 
 /// The answer to a write.
@@ -54,7 +70,7 @@ impl Client {
     /// # Errors
     /// If it is refused or no controller can be reached.
     pub async fn create<T: Creatable>(&self, body: &T::Create, wait: Wait) -> Result<Written<T>, Error> {
-        self.post(format!("/v1/{}", T::PATH), body, wait).await
+        self.write(Method::POST, format!("/v1/{}", T::PATH), Some(body), wait.into()).await
     }
 
     /// Reads an object.
@@ -81,12 +97,81 @@ impl Client {
         self.read_all(format!("/v1/{}", T::PATH), filters).await
     }
 
+    /// Changes an object.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn update<T: Updatable>(
+        &self,
+        id: T::Id,
+        change: &T::Update,
+        terms: impl Into<Terms>,
+    ) -> Result<Written<T>, Error> {
+        self.write(Method::PATCH, format!("/v1/{}/{id}", T::PATH), Some(change), terms.into()).await
+    }
+
+    /// Has an object not be served, with what it has.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn suspend<T: Suspendable>(
+        &self,
+        id: T::Id,
+        why: &Suspend,
+        terms: impl Into<Terms>,
+    ) -> Result<Written<T>, Error> {
+        self.write(Method::POST, format!("/v1/{}/{id}/suspend", T::PATH), Some(why), terms.into()).await
+    }
+
+    /// Has a suspended object be served again.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn unsuspend<T: Suspendable>(
+        &self,
+        id: T::Id,
+        terms: impl Into<Terms>,
+    ) -> Result<Written<T>, Error> {
+        let nothing: Option<&()> = None;
+        self.write(Method::POST, format!("/v1/{}/{id}/unsuspend", T::PATH), nothing, terms.into()).await
+    }
+
+    /// Sets a database user's password. The answer holds it if it was made.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn set_database_password(
+        &self,
+        id: DatabaseUserId,
+        body: &SetPassword,
+        terms: impl Into<Terms>,
+    ) -> Result<Written<DatabaseUser>, Error> {
+        self.write(Method::PUT, format!("/v1/database-users/{id}/password"), Some(body), terms.into()).await
+    }
+
+    /// Sets what a database user may do: exactly this.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn set_database_privileges(
+        &self,
+        id: DatabaseUserId,
+        body: &SetPrivileges,
+        terms: impl Into<Terms>,
+    ) -> Result<Written<DatabaseUser>, Error> {
+        self.write(Method::PUT, format!("/v1/database-users/{id}/privileges"), Some(body), terms.into()).await
+    }
+
     /// Removes an object. The operation is there if the fleet has something to do for it.
     ///
     /// # Errors
     /// If it is refused or no controller can be reached.
-    pub async fn delete<T: Deletable>(&self, id: T::Id, wait: Wait) -> Result<Option<Operation>, Error> {
-        self.remove(format!("/v1/{}/{id}", T::PATH), wait).await
+    pub async fn delete<T: Deletable>(
+        &self,
+        id: T::Id,
+        terms: impl Into<Terms>,
+    ) -> Result<Option<Operation>, Error> {
+        self.remove(format!("/v1/{}/{id}", T::PATH), terms.into()).await
     }
 
     /// Adds a record set to a zone.
@@ -99,7 +184,7 @@ impl Client {
         body: &CreateRecordSet,
         wait: Wait,
     ) -> Result<Written<RecordSet>, Error> {
-        self.post(record_sets(zone), body, wait).await
+        self.write(Method::POST, record_sets(zone), Some(body), wait.into()).await
     }
 
     /// Reads a record set.
@@ -122,6 +207,21 @@ impl Client {
         self.read_all(record_sets(zone), filters).await
     }
 
+    /// Changes a record set.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn update_record_set(
+        &self,
+        zone: ZoneId,
+        id: RecordSetId,
+        change: &UpdateRecordSet,
+        terms: impl Into<Terms>,
+    ) -> Result<Written<RecordSet>, Error> {
+        let path = format!("{}/{id}", record_sets(zone));
+        self.write(Method::PATCH, path, Some(change), terms.into()).await
+    }
+
     /// Removes a record set.
     ///
     /// # Errors
@@ -130,9 +230,9 @@ impl Client {
         &self,
         zone: ZoneId,
         id: RecordSetId,
-        wait: Wait,
+        terms: impl Into<Terms>,
     ) -> Result<Option<Operation>, Error> {
-        self.remove(format!("{}/{id}", record_sets(zone)), wait).await
+        self.remove(format!("{}/{id}", record_sets(zone)), terms.into()).await
     }
 
     /// The controllers and their agreement.
@@ -156,7 +256,10 @@ impl Client {
     /// # Errors
     /// If it is refused or no controller can be reached.
     pub async fn rotate_ca(&self) -> Result<Ca, Error> {
-        Ok(self.post("/v1/ca/rotate".to_owned(), &RotateCa {}, Wait::No).await?.object)
+        Ok(self
+            .write(Method::POST, "/v1/ca/rotate".to_owned(), Some(&RotateCa {}), Wait::No.into())
+            .await?
+            .object)
     }
 
     /// Has the certificate authority before the last rotation trusted no longer.
@@ -164,7 +267,7 @@ impl Client {
     /// # Errors
     /// If it is refused or no controller can be reached.
     pub async fn retire_ca(&self, body: &RetireCa) -> Result<Ca, Error> {
-        Ok(self.post("/v1/ca/retire".to_owned(), body, Wait::No).await?.object)
+        Ok(self.write(Method::POST, "/v1/ca/retire".to_owned(), Some(body), Wait::No.into()).await?.object)
     }
 
     /// An operation as it is when it has ended, or after `timeout`.
@@ -177,18 +280,23 @@ impl Client {
         self.transport.send(call).await?.json()
     }
 
-    async fn post<T: DeserializeOwned>(
+    async fn write<T: DeserializeOwned>(
         &self,
+        method: Method,
         path: String,
-        body: &impl Serialize,
-        wait: Wait,
+        body: Option<&impl Serialize>,
+        terms: Terms,
     ) -> Result<Written<T>, Error> {
-        let body = serde_json::to_vec(body)
-            .map_err(|error| Error::Configuration(format!("the request's body: {error}")))?;
-        let answer = self.transport.send(Call::new(Method::POST, path).with_body(body).waiting(wait)).await?;
+        let mut call = Call::new(method, path).on(terms);
+        if let Some(body) = body {
+            let json = serde_json::to_vec(body)
+                .map_err(|error| Error::Configuration(format!("the request's body: {error}")))?;
+            call = call.with_body(json);
+        }
+        let answer = self.transport.send(call).await?;
         Ok(Written {
             operation_id: operation_of(&answer),
-            timed_out: wait != Wait::No && answer.status == StatusCode::ACCEPTED,
+            timed_out: terms.wait != Wait::No && answer.status == StatusCode::ACCEPTED,
             object: answer.json()?,
         })
     }
@@ -217,8 +325,8 @@ impl Client {
         }
     }
 
-    async fn remove(&self, path: String, wait: Wait) -> Result<Option<Operation>, Error> {
-        let answer = self.transport.send(Call::new(Method::DELETE, path).waiting(wait)).await?;
+    async fn remove(&self, path: String, terms: Terms) -> Result<Option<Operation>, Error> {
+        let answer = self.transport.send(Call::new(Method::DELETE, path).on(terms)).await?;
         if answer.status == StatusCode::NO_CONTENT { Ok(None) } else { answer.json().map(Some) }
     }
 }

@@ -29,8 +29,8 @@ mod noun;
 mod progress;
 mod transport;
 
-pub use client::{Client, Wait, Written};
+pub use client::{Client, Terms, Wait, Written};
 pub use config::Config;
 pub use error::Error;
-pub use noun::{Creatable, Deletable, Noun};
+pub use noun::{Creatable, Deletable, Noun, Suspendable, Updatable};
 pub use progress::Waited;

@@ -28,6 +28,15 @@ pub trait Creatable: Noun {
 /// Something that can be removed.
 pub trait Deletable: Noun {}
 
+/// Something that can be changed.
+pub trait Updatable: Noun {
+    /// The change.
+    type Update: Serialize;
+}
+
+/// Something that can be suspended.
+pub trait Suspendable: Noun {}
+
 macro_rules! nouns {
     ($($name:ident, $id:ident, $path:literal $(, $create:ident)?;)*) => {$(
         impl Noun for types::$name {
@@ -62,3 +71,19 @@ macro_rules! deletable {
 }
 
 deletable!(Tenant, Plan, Account, Domain, Database, DatabaseUser, Zone, Token, ApiKey, Node);
+
+macro_rules! updatable {
+    ($($name:ident by $update:ident),*) => {$(
+        impl Updatable for types::$name {
+            type Update = types::$update;
+        }
+    )*};
+}
+
+updatable!(
+    Tenant by UpdateTenant, Plan by UpdatePlan, Account by UpdateAccount, Domain by UpdateDomain,
+    ApiKey by UpdateApiKey
+);
+
+impl Suspendable for types::Account {}
+impl Suspendable for types::Domain {}

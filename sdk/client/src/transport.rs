@@ -8,15 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use npanel_model::RequestId;
+use npanel_model::{RequestId, Revision};
 use npanel_sdk_types::{IDEMPOTENCY_HEADER, PROBLEM_MEDIA_TYPE, Problem};
 use reqwest::{
     Method, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER},
 };
 use serde::de::DeserializeOwned;
 
-use crate::{Config, Error, Wait};
+use crate::{Config, Error, Terms, Wait};
 
 /// The longest that one controller's "not now" holds a client up.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -37,12 +37,13 @@ pub(crate) struct Call {
     path: String,
     query: Vec<(String, String)>,
     body: Option<Vec<u8>>,
+    if_match: Option<Revision>,
     wait: Wait,
 }
 
 impl Call {
     pub(crate) fn new(method: Method, path: String) -> Self {
-        Self { method, path, query: Vec::new(), body: None, wait: Wait::No }
+        Self { method, path, query: Vec::new(), body: None, if_match: None, wait: Wait::No }
     }
 
     pub(crate) fn with_body(mut self, body: Vec<u8>) -> Self {
@@ -62,6 +63,12 @@ impl Call {
         }
         self.wait = wait;
         self
+    }
+
+    /// As a write is asked for.
+    pub(crate) fn on(mut self, terms: Terms) -> Self {
+        self.if_match = terms.if_match;
+        self.waiting(terms.wait)
     }
 
     fn patience_while_waiting(&self) -> Duration {
@@ -170,6 +177,9 @@ impl Transport {
             .timeout(self.config.request_timeout + call.patience_while_waiting());
         if call.method != Method::GET {
             request = request.header(IDEMPOTENCY_HEADER, key);
+        }
+        if let Some(revision) = call.if_match {
+            request = request.header(IF_MATCH, format!("\"{revision}\""));
         }
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());

@@ -1,12 +1,13 @@
 //! Hosting accounts.
 
 use npanel_model::{
-    AccountId, DocumentRoot, EmailAddress, Fqdn, NodeId, Part, PlanId, TenantId, Timestamp, Uid, Username,
+    AccountId, DocumentRoot, EmailAddress, Fqdn, NodeId, Part, PhpVersion, PlanId, Revision, TenantId,
+    Timestamp, Uid, Username,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Convergence, PlacementReport};
+use crate::{Convergence, PlacementReport, Suspension, change::present};
 
 pub(crate) fn yes() -> bool {
     true
@@ -43,6 +44,24 @@ pub struct CreateAccount {
     pub create_zone: bool,
 }
 
+/// A change of an account. What is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateAccount {
+    /// Whom to write to about it; `null`: nobody.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Email)]
+    pub contact: Option<Option<EmailAddress>>,
+    /// What it gets. Refused if it has more than the plan allows.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pub plan_id: Option<PlanId>,
+    /// The PHP that runs its sites; `null`: the plan's, also when that changes.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "8.2")]
+    pub php_version: Option<Option<PhpVersion>>,
+}
+
 /// A hosting account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Account {
@@ -64,6 +83,14 @@ pub struct Account {
     /// Whom to write to about it.
     #[schema(value_type = Option<String>, format = Email)]
     pub contact: Option<EmailAddress>,
+    /// The PHP that runs its sites.
+    #[schema(value_type = String, example = "8.2")]
+    pub php_version: PhpVersion,
+    /// Whether that was chosen for the account; otherwise it is the plan's, and follows it.
+    pub php_version_is_own: bool,
+    /// Why it is not served; `null`: it is.
+    #[serde(default)]
+    pub suspension: Option<Suspension>,
     /// Which nodes its parts are on.
     pub assignments: Vec<Assignment>,
     /// Why those nodes were chosen. In the answer to its creation and where one account is read, not in lists.
@@ -72,6 +99,10 @@ pub struct Account {
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with. What nodes report
+    /// is no change of it.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
     /// How far the fleet is with it.
     #[serde(flatten)]
     pub convergence: Convergence,

@@ -1,8 +1,10 @@
 //! API keys.
 
-use npanel_model::{ActionPattern, ApiKeyId, Label, Secret, TenantId, Timestamp};
+use npanel_model::{ActionPattern, ApiKeyId, Label, Revision, Secret, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::change::present;
 
 /// A new API key. It can be given no more than the key that makes it has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -22,6 +24,20 @@ pub struct CreateApiKey {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
+}
+
+/// A change of an API key. What is absent stays as it is; its secret and what it may do always do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateApiKey {
+    /// What people call it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub name: Option<Label>,
+    /// When it ends; `null`: never.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Option<Timestamp>>,
 }
 
 /// An API key. Its secret is stored hashed.
@@ -49,4 +65,8 @@ pub struct ApiKey {
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with. What nodes report
+    /// is no change of it.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
 }

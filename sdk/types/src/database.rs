@@ -1,6 +1,6 @@
 //! Databases.
 
-use npanel_model::{AccountId, DatabaseId, DatabaseName, Timestamp};
+use npanel_model::{AccountId, DatabaseId, DatabaseName, Revision, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -34,6 +34,10 @@ pub struct Database {
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with. What nodes report
+    /// is no change of it.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
     /// How far the fleet is with it.
     #[serde(flatten)]
     pub convergence: Convergence,

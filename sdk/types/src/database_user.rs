@@ -1,6 +1,8 @@
 //! Database users.
 
-use npanel_model::{AccountId, DatabaseId, DatabaseUserId, DatabaseUserName, Privileges, Secret, Timestamp};
+use npanel_model::{
+    AccountId, DatabaseId, DatabaseUserId, DatabaseUserName, Privileges, Revision, Secret, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -38,6 +40,24 @@ pub struct Grant {
     pub privileges: Privileges,
 }
 
+/// A new password of a database user.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetPassword {
+    /// The password: 8 to 128 printable ASCII characters. If absent, one is made and shown once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Password)]
+    pub password: Option<Secret>,
+}
+
+/// All that a database user may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetPrivileges {
+    /// Exactly these; others are revoked.
+    pub grants: Vec<Grant>,
+}
+
 /// A database user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DatabaseUser {
@@ -59,6 +79,10 @@ pub struct DatabaseUser {
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with. What nodes report
+    /// is no change of it.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
     /// How far the fleet is with it.
     #[serde(flatten)]
     pub convergence: Convergence,

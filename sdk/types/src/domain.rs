@@ -1,10 +1,10 @@
 //! Domains of accounts.
 
-use npanel_model::{AccountId, DocumentRoot, DomainId, Fqdn, Timestamp, ZoneId};
+use npanel_model::{AccountId, DocumentRoot, DomainId, Fqdn, Revision, Timestamp, ZoneId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Convergence;
+use crate::{Convergence, Suspension, change::present};
 
 /// A new domain: site, certificate and, unless refused, DNS zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -26,6 +26,16 @@ pub struct CreateDomain {
     pub create_zone: bool,
 }
 
+/// A change of a domain. What is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateDomain {
+    /// Where it is served from, relative to the home: `web/<directory>`. The old directory stays.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "web/example.com")]
+    pub document_root: Option<DocumentRoot>,
+}
+
 /// A domain of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Domain {
@@ -44,9 +54,16 @@ pub struct Domain {
     /// The zone that was made with it; `null` if its DNS is elsewhere.
     #[schema(value_type = Option<String>, format = "uuid")]
     pub zone_id: Option<ZoneId>,
+    /// Why it is not served; `null`: it is.
+    #[serde(default)]
+    pub suspension: Option<Suspension>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with. What nodes report
+    /// is no change of it.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
     /// How far the fleet is with it.
     #[serde(flatten)]
     pub convergence: Convergence,

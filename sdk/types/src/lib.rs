@@ -10,6 +10,7 @@
 mod account;
 mod api_key;
 mod ca;
+mod change;
 mod cluster;
 mod convergence;
 mod database;
@@ -22,26 +23,30 @@ mod placement;
 mod plan;
 mod problem;
 mod record_set;
+mod revised;
+mod suspension;
 mod tenant;
 mod token;
 mod zone;
 
-pub use account::{Account, Assignment, AssignmentState, CreateAccount};
-pub use api_key::{ApiKey, CreateApiKey};
+pub use account::{Account, Assignment, AssignmentState, CreateAccount, UpdateAccount};
+pub use api_key::{ApiKey, CreateApiKey, UpdateApiKey};
 pub use ca::{Authority, Ca, RetireCa, RotateCa};
 pub use cluster::{ClusterStatus, Controller, ControllerRole};
 pub use convergence::{Condition, ConditionStatus, ConditionType, Convergence, Stage, Status};
 pub use database::{CreateDatabase, Database};
-pub use database_user::{CreateDatabaseUser, DatabaseUser, Grant};
-pub use domain::{CreateDomain, Domain};
+pub use database_user::{CreateDatabaseUser, DatabaseUser, Grant, SetPassword, SetPrivileges};
+pub use domain::{CreateDomain, Domain, UpdateDomain};
 pub use node::{Node, NodeLoad, NodeStatus};
 pub use operation::{Operation, OperationStatus};
 pub use page::Page;
 pub use placement::{NodeVerdict, PartPlacement, PlacementReport, Verdict};
-pub use plan::{CreatePlan, Plan};
+pub use plan::{CreatePlan, Plan, UpdatePlan};
 pub use problem::Problem;
-pub use record_set::{CreateRecordSet, RecordSet};
-pub use tenant::{CreateTenant, Tenant};
+pub use record_set::{CreateRecordSet, RecordSet, UpdateRecordSet};
+pub use revised::Revised;
+pub use suspension::{Suspend, Suspension, SuspensionOf};
+pub use tenant::{CreateTenant, Tenant, UpdateTenant};
 pub use token::{CreateToken, Token};
 pub use zone::{CreateZone, Zone};
 
@@ -77,6 +82,20 @@ mod tests {
                 .expect("a plan");
         assert_eq!(plan.domains, npanel_model::Limit::Unlimited);
         assert_eq!(plan.databases, npanel_model::Limit::AtMost(3));
+    }
+
+    #[test]
+    fn a_change_tells_what_is_absent_from_what_is_null() {
+        let change: UpdateAccount = serde_json::from_str("{}").expect("a change");
+        assert_eq!((change.contact, change.php_version), (None, None));
+        let change: UpdateAccount = serde_json::from_str(r#"{"contact":null}"#).expect("a change");
+        assert_eq!(change.contact, Some(None));
+        let change: UpdatePlan = serde_json::from_str(r#"{"domains":null,"databases":3}"#).expect("a change");
+        assert_eq!(change.domains, Some(npanel_model::Limit::Unlimited));
+        assert_eq!(change.databases, Some(npanel_model::Limit::AtMost(3)));
+        for body in [r#"{"name":null}"#, r#"{"disk_mb":null}"#, r#"{"php_version":null}"#, r#"{"id":"x"}"#] {
+            assert!(serde_json::from_str::<UpdatePlan>(body).is_err(), "{body}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use npanel_model::{NodeId, NodeName, NodeRole, PhpVersion, PoolName, Timestamp};
+use npanel_model::{NodeId, NodeName, NodeRole, PhpVersion, PoolName, Revision, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -79,4 +79,8 @@ pub struct Node {
     /// When it enrolled.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with. What nodes report
+    /// is no change of it.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
 }

@@ -1,8 +1,10 @@
 //! Plans.
 
-use npanel_model::{Limit, Megabytes, PhpVersion, PlanId, PlanName, TenantId, Timestamp};
+use npanel_model::{Limit, Megabytes, PhpVersion, PlanId, PlanName, Revision, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::change::present;
 
 pub(crate) fn unlimited() -> Limit {
     Limit::Unlimited
@@ -35,6 +37,33 @@ pub struct CreatePlan {
     pub php_version: PhpVersion,
 }
 
+/// A change of a plan. What is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdatePlan {
+    /// Its name.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub name: Option<PlanName>,
+    /// The disk space that an account gets, in units of 2^20 bytes.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub disk_mb: Option<Megabytes>,
+    /// How many domains an account may have; `null`: unlimited. Accounts that have more keep them and can add none.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub domains: Option<Limit>,
+    /// How many databases an account may have; `null`: unlimited. Accounts that have more keep them and can add
+    /// none.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub databases: Option<Limit>,
+    /// The PHP version of its accounts; at once that of all which have none of their own choice.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub php_version: Option<PhpVersion>,
+}
+
 /// What an account gets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Plan {
@@ -62,4 +91,8 @@ pub struct Plan {
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with. What nodes report
+    /// is no change of it.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
 }

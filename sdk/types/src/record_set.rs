@@ -1,10 +1,10 @@
 //! Record sets of zones.
 
-use npanel_model::{RecordName, RecordSetId, RecordType, Timestamp, Ttl, ZoneId};
+use npanel_model::{RecordName, RecordSetId, RecordType, Revision, Timestamp, Ttl, ZoneId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Convergence;
+use crate::{Convergence, change::present};
 
 /// A new record set: all records of one name and type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -28,6 +28,19 @@ pub struct CreateRecordSet {
 
 fn hour() -> Ttl {
     Ttl::HOUR
+}
+
+/// A change of a record set. What is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateRecordSet {
+    /// How long resolvers may keep it: 30 to 604800 seconds.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>)]
+    pub ttl_seconds: Option<Ttl>,
+    /// All of its records' data, 1 to 100: as when it was made.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub records: Option<Vec<String>>,
 }
 
 /// A record set. Its convergence is that of its zone.
@@ -55,6 +68,10 @@ pub struct RecordSet {
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with. What nodes report
+    /// is no change of it.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
     /// How far the fleet is with the zone.
     #[serde(flatten)]
     pub convergence: Convergence,

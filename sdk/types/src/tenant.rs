@@ -1,8 +1,10 @@
 //! Tenants.
 
-use npanel_model::{Limit, TenantId, TenantName, Timestamp};
+use npanel_model::{Limit, Revision, TenantId, TenantName, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::change::present;
 
 /// A new tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -22,6 +24,24 @@ pub struct CreateTenant {
     /// Whether it may promise more than it has.
     #[serde(default)]
     pub may_oversell: bool,
+}
+
+/// A change of a tenant. What is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateTenant {
+    /// Its name.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub name: Option<TenantName>,
+    /// How many accounts it and the tenants beneath it may have; `null`: unlimited. Less than there are takes none
+    /// away. Only a tenant above it can set it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub account_limit: Option<Limit>,
+    /// Whether it may promise more than it has. Only a tenant above it can set it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub may_oversell: Option<bool>,
 }
 
 /// A tenant: the platform itself, a reseller, or a reseller's reseller.
@@ -44,4 +64,8 @@ pub struct Tenant {
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with. What nodes report
+    /// is no change of it.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
 }

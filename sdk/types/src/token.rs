@@ -1,6 +1,6 @@
 //! Bootstrap tokens.
 
-use npanel_model::{EnrolRole, Network, NodeName, PoolName, Secret, Timestamp, TokenId};
+use npanel_model::{EnrolRole, Network, NodeName, PoolName, Revision, Secret, Timestamp, TokenId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -65,4 +65,8 @@ pub struct Token {
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with. What nodes report
+    /// is no change of it.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
 }

@@ -28,6 +28,9 @@ pub struct World {
 }
 
 impl World {
+    /// How long a healthy fleet may need for anything.
+    pub const PATIENCE: Duration = LIMIT;
+
     /// Boots a fleet that goes down with this value, or with this process, and moves the calling thread into its
     /// hub.
     pub fn boot(purpose: &str) -> Result<Self> {

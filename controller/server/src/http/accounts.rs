@@ -5,16 +5,17 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use npanel_model::{AccountId, OperationId, Username};
+use npanel_model::{AccountId, OperationId, PlanId, Username};
 use npanel_proto::command::{self, envelope::Command};
 use npanel_sdk_types::{
-    Account, Assignment, AssignmentState, CreateAccount, Operation, Page, PlacementReport,
+    Account, Assignment, AssignmentState, CreateAccount, Operation, Page, PlacementReport, Suspend,
+    Suspension, SuspensionOf, UpdateAccount,
 };
 use npanel_state::AccountFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answer::{created, deleted, id, made},
+    answer::{Tagged, created, deleted, id, made, updated},
     app::App,
     asked::Asked,
     body::Body,
@@ -22,12 +23,16 @@ use super::{
     domains,
     problem::Failure,
     public_suffix,
-    query::{Query, WaitQuery, list_query},
+    query::{Query, list_query},
 };
 use crate::auth::Caller;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(suspend))
+        .routes(routes!(unsuspend))
 }
 
 list_query! {
@@ -38,7 +43,7 @@ list_query! {
         tenant_id: npanel_model::TenantId,
         /// Only with this plan.
         #[param(value_type = Option<String>, format = "uuid")]
-        plan_id: npanel_model::PlanId,
+        plan_id: PlanId,
         /// Only with this user name.
         username: String,
     }
@@ -52,11 +57,20 @@ fn shown(row: npanel_state::Account) -> Account {
         username: row.username,
         uid: row.uid,
         contact: row.contact,
+        php_version: row.php_version,
+        php_version_is_own: row.php_chosen,
+        suspension: row.suspension.map(|row| suspension(SuspensionOf::Account, row)),
         assignments: row.assignments.iter().map(assignment).collect(),
         placement: None,
         created_at: row.created_at,
+        revision: row.convergence.revision,
         convergence: convergence(row.convergence),
     }
+}
+
+/// A suspension on the wire.
+pub(super) fn suspension(of: SuspensionOf, row: npanel_state::Suspension) -> Suspension {
+    Suspension { of, reason: row.reason, since: row.since, by: row.by }
 }
 
 fn assignment(row: &npanel_state::Assignment) -> Assignment {
@@ -100,13 +114,12 @@ fn placement(json: &str) -> Option<PlacementReport> {
 
 /// Make a hosting account, with its first domain if one is named.
 #[utoipa::path(post, path = "/v1/accounts", operation_id = "account.create", tag = "accounts",
-    params(WaitQuery), request_body = CreateAccount,
+    request_body = CreateAccount,
     responses((status = 201, description = "Made, and converged if that was waited for", body = Account),
         (status = 202, description = "Made, and not converged at the timeout", body = Account)))]
 async fn create(
     State(app): State<App>,
     asked: Asked,
-    Query(wait): Query<WaitQuery>,
     Body { value, bytes }: Body<CreateAccount>,
 ) -> Result<Response, Failure> {
     if value.domain.is_none() && value.document_root.is_some() {
@@ -132,7 +145,7 @@ async fn create(
     let accepted = app.propose(&asked, &bytes, Command::CreateAccount(command)).await?;
     let id = made(&accepted, AccountId::from_bytes)?;
     let path = format!("/v1/accounts/{id}");
-    created(&app, &accepted, Some(wait), path, || read(&app, &asked.caller, id)).await
+    created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await
 }
 
 /// List accounts.
@@ -158,26 +171,84 @@ async fn get(
     State(app): State<App>,
     caller: Caller,
     Path(text): Path<String>,
-) -> Result<Json<Account>, Failure> {
-    read(&app, &caller, id("account", &text)?).await.map(Json)
+) -> Result<Tagged<Account>, Failure> {
+    read(&app, &caller, id("account", &text)?).await.map(Tagged)
+}
+
+/// Change an account's contact, plan or PHP version.
+#[utoipa::path(patch, path = "/v1/accounts/{id}", operation_id = "account.update", tag = "accounts",
+    params(("id" = String, Path, format = "uuid", description = "The account")), request_body = UpdateAccount,
+    responses((status = 200, description = "Changed, and converged if that was waited for", body = Account),
+        (status = 202, description = "Changed, and not converged at the timeout", body = Account)))]
+async fn update(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+    Body { value, bytes }: Body<UpdateAccount>,
+) -> Result<Response, Failure> {
+    let id: AccountId = id("account", &text)?;
+    let command = command::UpdateAccount {
+        account_id: id.to_bytes(),
+        contact: value.contact.map(|contact| contact.map(String::from).unwrap_or_default()),
+        plan_id: value.plan_id.map(PlanId::to_bytes),
+        php_version: value.php_version.map(|version| version.map(String::from).unwrap_or_default()),
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    let accepted = app.propose(&asked, &bytes, Command::UpdateAccount(command)).await?;
+    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
+}
+
+/// Stop serving an account's sites and lock its database users; DNS goes on.
+#[utoipa::path(post, path = "/v1/accounts/{id}/suspend", operation_id = "account.suspend", tag = "accounts",
+    params(("id" = String, Path, format = "uuid", description = "The account")), request_body = Suspend,
+    responses((status = 200, description = "Changed, and converged if that was waited for", body = Account),
+        (status = 202, description = "Changed, and not converged at the timeout", body = Account)))]
+async fn suspend(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+    Body { value, bytes }: Body<Suspend>,
+) -> Result<Response, Failure> {
+    let id: AccountId = id("account", &text)?;
+    let command = command::SuspendAccount {
+        account_id: id.to_bytes(),
+        reason: value.reason,
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    let accepted = app.propose(&asked, &bytes, Command::SuspendAccount(command)).await?;
+    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
+}
+
+/// Serve a suspended account again. Domains that were suspended by themselves stay so.
+#[utoipa::path(post, path = "/v1/accounts/{id}/unsuspend", operation_id = "account.unsuspend", tag = "accounts",
+    params(("id" = String, Path, format = "uuid", description = "The account")),
+    responses((status = 200, description = "Changed, and converged if that was waited for", body = Account),
+        (status = 202, description = "Changed, and not converged at the timeout", body = Account)))]
+async fn unsuspend(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+) -> Result<Response, Failure> {
+    let id: AccountId = id("account", &text)?;
+    let command = command::UnsuspendAccount {
+        account_id: id.to_bytes(),
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    let accepted = app.propose(&asked, &[], Command::UnsuspendAccount(command)).await?;
+    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
 }
 
 /// Remove an account and all it has. Its data is kept for the cluster's retention time.
 #[utoipa::path(delete, path = "/v1/accounts/{id}", operation_id = "account.delete", tag = "accounts",
-    params(("id" = String, Path, format = "uuid", description = "The account"), WaitQuery),
+    params(("id" = String, Path, format = "uuid", description = "The account")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
-async fn delete(
-    State(app): State<App>,
-    asked: Asked,
-    Path(text): Path<String>,
-    Query(wait): Query<WaitQuery>,
-) -> Result<Response, Failure> {
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
     let command = command::DeleteAccount {
         account_id: id::<AccountId>("account", &text)?.to_bytes(),
         operation_id: OperationId::generate().to_bytes(),
         retention_seconds: None,
     };
     let accepted = app.propose(&asked, &[], Command::DeleteAccount(command)).await?;
-    deleted(&app, &asked, &accepted, Some(wait)).await
+    deleted(&app, &asked, &accepted).await
 }

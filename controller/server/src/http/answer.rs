@@ -6,13 +6,28 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use http::{HeaderName, HeaderValue, StatusCode, header::LOCATION};
+use http::{
+    HeaderName, HeaderValue, StatusCode,
+    header::{ETAG, LOCATION},
+};
 use npanel_model::{IdError, OperationId};
 use npanel_proto::command::Accepted;
-use npanel_sdk_types::OPERATION_HEADER;
+use npanel_sdk_types::{OPERATION_HEADER, Revised};
 use serde::Serialize;
 
-use super::{app::App, asked::Asked, operations, problem::Failure, query::WaitQuery};
+use super::{app::App, asked::Asked, operations, problem::Failure};
+
+/// An object with its revision as the entity tag.
+pub(crate) struct Tagged<T>(pub(crate) T);
+
+impl<T: Serialize + Revised> IntoResponse for Tagged<T> {
+    fn into_response(self) -> Response {
+        let tag = format!("\"{}\"", self.0.revision());
+        let mut response = Json(self.0).into_response();
+        insert(&mut response, ETAG, tag);
+        response
+    }
+}
 
 /// Reads an id of the path. What is not an id is not there.
 pub(crate) fn id<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, Failure> {
@@ -36,21 +51,41 @@ fn operation_of(accepted: &Accepted) -> Result<Option<OperationId>, Failure> {
 
 /// 201, where the object is, and its operation if the fleet has something to do; 202 if it was to be waited
 /// for and the time ended first. The object is read after the waiting.
-pub(crate) async fn created<T: Serialize, F: Future<Output = Result<T, Failure>>>(
+pub(crate) async fn created<T: Serialize + Revised, F: Future<Output = Result<T, Failure>>>(
     app: &App,
+    asked: &Asked,
     accepted: &Accepted,
-    wait: Option<WaitQuery>,
     path: impl Display,
     object: impl FnOnce() -> F,
 ) -> Result<Response, Failure> {
-    let operation = operation_of(accepted)?;
-    let time = wait.and_then(WaitQuery::time);
-    let status = match operation.zip(time) {
-        Some((operation, time)) if !app.is_finished_within(operation, time).await? => StatusCode::ACCEPTED,
-        _ => StatusCode::CREATED,
-    };
-    let mut response = (status, Json(object().await?)).into_response();
+    let mut response = written(app, asked, accepted, StatusCode::CREATED, object).await?;
     insert(&mut response, LOCATION, path);
+    Ok(response)
+}
+
+/// 200 and the object as it is now; 202 if it was to be waited for and the time ended first.
+pub(crate) async fn updated<T: Serialize + Revised, F: Future<Output = Result<T, Failure>>>(
+    app: &App,
+    asked: &Asked,
+    accepted: &Accepted,
+    object: impl FnOnce() -> F,
+) -> Result<Response, Failure> {
+    written(app, asked, accepted, StatusCode::OK, object).await
+}
+
+async fn written<T: Serialize + Revised, F: Future<Output = Result<T, Failure>>>(
+    app: &App,
+    asked: &Asked,
+    accepted: &Accepted,
+    done: StatusCode,
+    object: impl FnOnce() -> F,
+) -> Result<Response, Failure> {
+    let operation = operation_of(accepted)?;
+    let status = match operation.zip(asked.wait) {
+        Some((operation, time)) if !app.is_finished_within(operation, time).await? => StatusCode::ACCEPTED,
+        _ => done,
+    };
+    let mut response = (status, Tagged(object().await?)).into_response();
     if let Some(operation) = operation {
         insert(&mut response, HeaderName::from_static(OPERATION_HEADER), operation);
     }
@@ -58,14 +93,9 @@ pub(crate) async fn created<T: Serialize, F: Future<Output = Result<T, Failure>>
 }
 
 /// 202 and the operation, or 200 if it was waited for and is done. 204 if the fleet has nothing to do.
-pub(crate) async fn deleted(
-    app: &App,
-    asked: &Asked,
-    accepted: &Accepted,
-    wait: Option<WaitQuery>,
-) -> Result<Response, Failure> {
+pub(crate) async fn deleted(app: &App, asked: &Asked, accepted: &Accepted) -> Result<Response, Failure> {
     let Some(id) = operation_of(accepted)? else { return Ok(StatusCode::NO_CONTENT.into_response()) };
-    let status = match wait.and_then(WaitQuery::time) {
+    let status = match asked.wait {
         Some(time) if app.is_finished_within(id, time).await? => StatusCode::OK,
         _ => StatusCode::ACCEPTED,
     };

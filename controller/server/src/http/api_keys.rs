@@ -8,12 +8,12 @@ use axum::{
 use npanel_model::{ApiKeyId, Timestamp};
 use npanel_pki::ApiKeyText;
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{ApiKey, CreateApiKey, Page};
+use npanel_sdk_types::{ApiKey, CreateApiKey, Page, UpdateApiKey};
 use npanel_state::ApiKeyFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answer::{created, deleted, id, made},
+    answer::{Tagged, created, deleted, id, made, updated},
     app::App,
     asked::Asked,
     body::Body,
@@ -23,7 +23,7 @@ use super::{
 use crate::auth::Caller;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, update, delete))
 }
 
 list_query! {
@@ -46,6 +46,7 @@ fn shown(row: npanel_state::ApiKey) -> ApiKey {
         key: None,
         expires_at: row.expires_at,
         created_at: row.created_at,
+        revision: row.revision,
     }
 }
 
@@ -75,7 +76,7 @@ async fn create(
     let id = made(&accepted, ApiKeyId::from_bytes)?;
     // A repetition made no key: its secret opens nothing.
     let once = (id == key.id).then(|| key.reveal());
-    created(&app, &accepted, None, format!("/v1/api-keys/{id}"), || async {
+    created(&app, &asked, &accepted, format!("/v1/api-keys/{id}"), || async {
         Ok(ApiKey { key: once, ..read(&app, &asked.caller, id).await? })
     })
     .await
@@ -103,8 +104,28 @@ async fn get(
     State(app): State<App>,
     caller: Caller,
     Path(text): Path<String>,
-) -> Result<Json<ApiKey>, Failure> {
-    read(&app, &caller, id("API key", &text)?).await.map(Json)
+) -> Result<Tagged<ApiKey>, Failure> {
+    read(&app, &caller, id("API key", &text)?).await.map(Tagged)
+}
+
+/// Change an API key's name or end; never its secret.
+#[utoipa::path(patch, path = "/v1/api-keys/{id}", operation_id = "api_key.update", tag = "api-keys",
+    params(("id" = String, Path, format = "uuid", description = "The API key")), request_body = UpdateApiKey,
+    responses((status = 200, description = "Changed", body = ApiKey)))]
+async fn update(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+    Body { value, bytes }: Body<UpdateApiKey>,
+) -> Result<Response, Failure> {
+    let id: ApiKeyId = id("API key", &text)?;
+    let command = command::UpdateApiKey {
+        api_key_id: id.to_bytes(),
+        name: value.name.map(String::from),
+        expires_millis: value.expires_at.map(|end| end.map_or(0, Timestamp::as_millis)),
+    };
+    let accepted = app.propose(&asked, &bytes, Command::UpdateApiKey(command)).await?;
+    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
 }
 
 /// Revoke an API key.
@@ -114,5 +135,5 @@ async fn get(
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
     let api_key_id = id::<ApiKeyId>("API key", &text)?.to_bytes();
     let command = Command::DeleteApiKey(command::DeleteApiKey { api_key_id });
-    deleted(&app, &asked, &app.propose(&asked, &[], command).await?, None).await
+    deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await
 }

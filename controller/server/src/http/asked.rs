@@ -1,14 +1,17 @@
 //! Who asked for a write, and how to recognise it when it is asked again.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::extract::{FromRequestParts, OriginalUri};
-use http::{HeaderMap, Method, request::Parts};
+use http::{HeaderMap, Method, header::IF_MATCH, request::Parts};
 use npanel_model::RequestId;
 use npanel_proto::command::{Envelope, Principal, envelope::Command, principal};
 use npanel_sdk_types::IDEMPOTENCY_HEADER;
 
-use super::problem::{Failure, Kind};
+use super::{
+    problem::{Failure, Kind},
+    query::{Query, WaitQuery},
+};
 use crate::auth::Caller;
 
 /// The client's address.
@@ -18,9 +21,12 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 /// What an envelope says about a write's asking.
 pub(crate) struct Asked {
     pub(crate) caller: Caller,
+    /// How long the answer waits for the fleet, if at all.
+    pub(crate) wait: Option<Duration>,
     request_id: RequestId,
     source_address: String,
     idempotency_key: String,
+    if_match: Vec<u64>,
     method: Method,
     path: String,
 }
@@ -33,11 +39,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
         let uri = OriginalUri::from_request_parts(parts, state)
             .await
             .map_or_else(|never| match never {}, |uri| uri.0);
+        let Query(query) = Query::<WaitQuery>::from_request_parts(parts, state).await?;
         Ok(Self {
             caller: Caller::from_request_parts(parts, state).await?,
+            wait: query.time(),
             request_id: parts.extensions.get().copied().unwrap_or_else(RequestId::generate),
             source_address: peer.unwrap_or_default(),
             idempotency_key: idempotency_key(&parts.headers)?,
+            if_match: if_match(&parts.headers)?,
             method: parts.method.clone(),
             path: uri.path().to_owned(),
         })
@@ -57,6 +66,26 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Failure> {
     })
 }
 
+/// The revisions at one of which the object must be (RFC 9110, 13.1.1); none: at any. Our entity tags are strong
+/// and hold a number, so anything else is nothing that this API gave out.
+fn if_match(headers: &HeaderMap) -> Result<Vec<u64>, Failure> {
+    let mut expected = Vec::new();
+    for value in headers.get_all(IF_MATCH) {
+        let text = value.to_str().unwrap_or_default().trim();
+        if text == "*" {
+            continue;
+        }
+        for tag in text.split(',') {
+            let number = tag.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')?.parse().ok());
+            expected.push(number.ok_or_else(|| {
+                let detail = format!("If-Match is * or entity tags of this API, such as \"57\" (got {tag})");
+                Failure::new(Kind::InvalidHeader, detail).at("If-Match")
+            })?);
+        }
+    }
+    Ok(expected)
+}
+
 impl Asked {
     /// The envelope of a command. The leader fills in what is its to know.
     pub(crate) fn envelope(&self, body: &[u8], command: Command) -> Envelope {
@@ -66,9 +95,36 @@ impl Asked {
             source_address: self.source_address.clone(),
             request_id: self.request_id.to_bytes(),
             idempotency_key: self.idempotency_key.clone(),
+            if_match: self.if_match.clone(),
             request_digest: self.caller.digest(self.method.as_str(), &self.path, body),
             command: Some(command),
             ..Envelope::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn expected(values: &[&str]) -> Result<Vec<u64>, Failure> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(IF_MATCH, HeaderValue::from_str(value).expect("a header"));
+        }
+        if_match(&headers)
+    }
+
+    #[test]
+    fn an_expectation_is_one_of_our_entity_tags() {
+        assert_eq!(expected(&[]), Ok(vec![]));
+        assert_eq!(expected(&["*"]), Ok(vec![]));
+        assert_eq!(expected(&["\"57\""]), Ok(vec![57]));
+        assert_eq!(expected(&["\"57\", \"58\"", "\"60\""]), Ok(vec![57, 58, 60]));
+        for value in ["57", "W/\"57\"", "\"x\"", "\"57", "", "\"\"", "\"-1\""] {
+            assert!(expected(&[value]).is_err(), "{value}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::problem::{Failure, Kind};
@@ -20,7 +20,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        if !is_json(request.headers()) {
+        if !is_json(request.method(), request.headers()) {
             let detail = "the header Content-Type must be application/json";
             return Err(Failure::new(Kind::UnsupportedMediaType, detail));
         }
@@ -33,10 +33,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// JSON, or for a change a JSON merge patch (RFC 7396), which is what a change is in any case.
+fn is_json(method: &Method, headers: &HeaderMap) -> bool {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = value.split(';').next().unwrap_or_default().trim();
     media_type.eq_ignore_ascii_case("application/json")
+        || method == Method::PATCH && media_type.eq_ignore_ascii_case("application/merge-patch+json")
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {

@@ -8,25 +8,31 @@ use axum::{
 use npanel_model::{DatabaseUserId, DatabaseUserName, OperationId, Secret, TenantId};
 use npanel_pki::Field;
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreateDatabaseUser, DatabaseUser, Grant, Operation, Page};
+use npanel_sdk_types::{
+    CreateDatabaseUser, DatabaseUser, Grant, Operation, Page, SetPassword, SetPrivileges,
+};
 use npanel_state::OwnedFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     accounts,
-    answer::{created, deleted, id, made},
+    answer::{Tagged, created, deleted, id, made, updated},
     app::App,
     asked::Asked,
     body::Body,
     convergence::convergence,
     password,
     problem::Failure,
-    query::{Query, WaitQuery, list_query},
+    query::{Query, list_query},
 };
 use crate::auth::Caller;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(get, delete))
+        .routes(routes!(set_password))
+        .routes(routes!(set_privileges))
 }
 
 list_query! {
@@ -50,6 +56,7 @@ fn shown(row: npanel_state::DatabaseUser) -> DatabaseUser {
         grants: row.grants.into_iter().map(grant).collect(),
         password: None,
         created_at: row.created_at,
+        revision: row.convergence.revision,
         convergence: convergence(row.convergence),
     }
 }
@@ -73,38 +80,43 @@ async fn sealed(
         .map_err(|error| Failure::internal(&error))
 }
 
+/// The password that was given, if it is good; else a new one, which is to be shown once.
+fn chosen(given: Option<Secret>) -> Result<(Secret, Option<Secret>), Failure> {
+    match given {
+        Some(given) => password::check(&given).map(|()| (given, None)),
+        None => password::generate().map(|made| (made.clone(), Some(made))),
+    }
+}
+
+fn granted(grant: Grant) -> command::DatabaseGrant {
+    command::DatabaseGrant {
+        database_id: grant.database_id.to_bytes(),
+        privileges: grant.privileges.as_str().to_owned(),
+    }
+}
+
 /// Create a database user.
 #[utoipa::path(post, path = "/v1/database-users", operation_id = "database.create_user",
-    tag = "database-users", params(WaitQuery), request_body = CreateDatabaseUser,
+    tag = "database-users", request_body = CreateDatabaseUser,
     responses((status = 201, description = "Made, and converged if that was waited for", body = DatabaseUser),
         (status = 202, description = "Made, and not converged at the timeout", body = DatabaseUser)))]
 async fn create(
     State(app): State<App>,
     asked: Asked,
-    Query(wait): Query<WaitQuery>,
     Body { value, bytes }: Body<CreateDatabaseUser>,
 ) -> Result<Response, Failure> {
     let account = accounts::row(&app, &asked.caller, value.account_id).await?;
     accounts::refuse_prefix(&account.username, &value.name)?;
     let name = DatabaseUserName::of_account(&account.username, &value.name)
         .map_err(|error| Failure::invalid("name", error.to_string()))?;
-    let generated = match &value.password {
-        Some(given) => password::check(given).map(|()| None)?,
-        None => Some(password::generate()?),
-    };
-    let password = value.password.as_ref().or(generated.as_ref());
-    let password = password.ok_or_else(|| Failure::internal(&"no password was made"))?;
+    let (password, generated) = chosen(value.password)?;
     let user = DatabaseUserId::generate();
-    let grant = |grant: Grant| command::DatabaseGrant {
-        database_id: grant.database_id.to_bytes(),
-        privileges: grant.privileges.as_str().to_owned(),
-    };
     let command = command::CreateDatabaseUser {
         database_user_id: user.to_bytes(),
         account_id: account.id.to_bytes(),
         name: name.into(),
-        sealed_password_hash: sealed(&app, account.tenant_id, user, password).await?,
-        grants: value.grants.into_iter().map(grant).collect(),
+        sealed_password_hash: sealed(&app, account.tenant_id, user, &password).await?,
+        grants: value.grants.into_iter().map(granted).collect(),
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &bytes, Command::CreateDatabaseUser(command)).await?;
@@ -112,7 +124,7 @@ async fn create(
     // A repetition made no user: its password is nobody's.
     let once = generated.filter(|_| id == user);
     let path = format!("/v1/database-users/{id}");
-    created(&app, &accepted, Some(wait), path, || async {
+    created(&app, &asked, &accepted, path, || async {
         Ok(DatabaseUser { password: once, ..read(&app, &asked.caller, id).await? })
     })
     .await
@@ -142,26 +154,72 @@ async fn get(
     State(app): State<App>,
     caller: Caller,
     Path(text): Path<String>,
-) -> Result<Json<DatabaseUser>, Failure> {
-    read(&app, &caller, id("database user", &text)?).await.map(Json)
+) -> Result<Tagged<DatabaseUser>, Failure> {
+    read(&app, &caller, id("database user", &text)?).await.map(Tagged)
+}
+
+/// Set what a database user may do, and where.
+#[utoipa::path(put, path = "/v1/database-users/{id}/privileges", operation_id = "database.set_privileges", tag = "database-users",
+    params(("id" = String, Path, format = "uuid", description = "The database user")), request_body = SetPrivileges,
+    responses((status = 200, description = "Changed, and converged if that was waited for", body = DatabaseUser),
+        (status = 202, description = "Changed, and not converged at the timeout", body = DatabaseUser)))]
+async fn set_privileges(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+    Body { value, bytes }: Body<SetPrivileges>,
+) -> Result<Response, Failure> {
+    let id: DatabaseUserId = id("database user", &text)?;
+    let command = command::SetDatabasePrivileges {
+        database_user_id: id.to_bytes(),
+        grants: value.grants.into_iter().map(granted).collect(),
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    let accepted = app.propose(&asked, &bytes, Command::SetDatabasePrivileges(command)).await?;
+    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
+}
+
+/// Set a database user's password.
+#[utoipa::path(put, path = "/v1/database-users/{id}/password", operation_id = "database.set_password",
+    tag = "database-users",
+    params(("id" = String, Path, format = "uuid", description = "The database user")), request_body = SetPassword,
+    responses((status = 200, description = "Set, and converged if that was waited for", body = DatabaseUser),
+        (status = 202, description = "Set, and not converged at the timeout", body = DatabaseUser)))]
+async fn set_password(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+    Body { value, bytes }: Body<SetPassword>,
+) -> Result<Response, Failure> {
+    let id: DatabaseUserId = id("database user", &text)?;
+    let user = app.find("database user", || app.reader().database_user(asked.caller.tenant_id, id)).await?;
+    let (password, generated) = chosen(value.password)?;
+    let operation = OperationId::generate().to_bytes();
+    let command = command::SetDatabasePassword {
+        database_user_id: id.to_bytes(),
+        sealed_password_hash: sealed(&app, user.tenant_id, id, &password).await?,
+        operation_id: operation.clone(),
+    };
+    let accepted = app.propose(&asked, &bytes, Command::SetDatabasePassword(command)).await?;
+    // A repetition set no password: this one is nobody's.
+    let once = generated.filter(|_| accepted.operation_id == operation);
+    updated(&app, &asked, &accepted, || async {
+        Ok(DatabaseUser { password: once, ..read(&app, &asked.caller, id).await? })
+    })
+    .await
 }
 
 /// Drop a database user.
 #[utoipa::path(delete, path = "/v1/database-users/{id}", operation_id = "database.delete_user",
     tag = "database-users",
-    params(("id" = String, Path, format = "uuid", description = "The database user"), WaitQuery),
+    params(("id" = String, Path, format = "uuid", description = "The database user")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
-async fn delete(
-    State(app): State<App>,
-    asked: Asked,
-    Path(text): Path<String>,
-    Query(wait): Query<WaitQuery>,
-) -> Result<Response, Failure> {
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
     let command = command::DeleteDatabaseUser {
         database_user_id: id::<DatabaseUserId>("database user", &text)?.to_bytes(),
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &[], Command::DeleteDatabaseUser(command)).await?;
-    deleted(&app, &asked, &accepted, Some(wait)).await
+    deleted(&app, &asked, &accepted).await
 }

@@ -13,13 +13,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     accounts,
-    answer::{created, deleted, id, made},
+    answer::{Tagged, created, deleted, id, made},
     app::App,
     asked::Asked,
     body::Body,
     convergence::convergence,
     problem::Failure,
-    query::{Query, WaitQuery, list_query},
+    query::{Query, list_query},
 };
 use crate::auth::Caller;
 
@@ -44,6 +44,7 @@ fn shown(row: npanel_state::Database) -> Database {
         account_id: row.account_id,
         name: row.name,
         created_at: row.created_at,
+        revision: row.convergence.revision,
         convergence: convergence(row.convergence),
     }
 }
@@ -54,13 +55,12 @@ async fn read(app: &App, caller: &Caller, id: DatabaseId) -> Result<Database, Fa
 
 /// Create a database.
 #[utoipa::path(post, path = "/v1/databases", operation_id = "database.create_database", tag = "databases",
-    params(WaitQuery), request_body = CreateDatabase,
+    request_body = CreateDatabase,
     responses((status = 201, description = "Made, and converged if that was waited for", body = Database),
         (status = 202, description = "Made, and not converged at the timeout", body = Database)))]
 async fn create(
     State(app): State<App>,
     asked: Asked,
-    Query(wait): Query<WaitQuery>,
     Body { value, bytes }: Body<CreateDatabase>,
 ) -> Result<Response, Failure> {
     let account = accounts::row(&app, &asked.caller, value.account_id).await?;
@@ -76,7 +76,7 @@ async fn create(
     let accepted = app.propose(&asked, &bytes, Command::CreateDatabase(command)).await?;
     let id = made(&accepted, DatabaseId::from_bytes)?;
     let path = format!("/v1/databases/{id}");
-    created(&app, &accepted, Some(wait), path, || read(&app, &asked.caller, id)).await
+    created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await
 }
 
 /// List databases.
@@ -101,27 +101,22 @@ async fn get(
     State(app): State<App>,
     caller: Caller,
     Path(text): Path<String>,
-) -> Result<Json<Database>, Failure> {
-    read(&app, &caller, id("database", &text)?).await.map(Json)
+) -> Result<Tagged<Database>, Failure> {
+    read(&app, &caller, id("database", &text)?).await.map(Tagged)
 }
 
 /// Drop a database. Its data is kept for the cluster's retention time.
 #[utoipa::path(delete, path = "/v1/databases/{id}", operation_id = "database.delete_database",
     tag = "databases",
-    params(("id" = String, Path, format = "uuid", description = "The database"), WaitQuery),
+    params(("id" = String, Path, format = "uuid", description = "The database")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
-async fn delete(
-    State(app): State<App>,
-    asked: Asked,
-    Path(text): Path<String>,
-    Query(wait): Query<WaitQuery>,
-) -> Result<Response, Failure> {
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
     let command = command::DeleteDatabase {
         database_id: id::<DatabaseId>("database", &text)?.to_bytes(),
         operation_id: OperationId::generate().to_bytes(),
         retention_seconds: None,
     };
     let accepted = app.propose(&asked, &[], Command::DeleteDatabase(command)).await?;
-    deleted(&app, &asked, &accepted, Some(wait)).await
+    deleted(&app, &asked, &accepted).await
 }

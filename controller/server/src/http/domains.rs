@@ -7,24 +7,29 @@ use axum::{
 };
 use npanel_model::{AccountId, DocumentRoot, DomainId, Fqdn, OperationId, ZoneId, ZoneProvider};
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreateDomain, Domain, Operation, Page};
+use npanel_sdk_types::{CreateDomain, Domain, Operation, Page, Suspend, SuspensionOf, UpdateDomain};
 use npanel_state::OwnedFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answer::{created, deleted, id, made},
+    accounts::suspension,
+    answer::{Tagged, created, deleted, id, made, updated},
     app::App,
     asked::Asked,
     body::Body,
     convergence::convergence,
     problem::Failure,
     public_suffix,
-    query::{Query, WaitQuery, list_query},
+    query::{Query, list_query},
 };
 use crate::auth::Caller;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(suspend))
+        .routes(routes!(unsuspend))
 }
 
 list_query! {
@@ -40,13 +45,17 @@ list_query! {
 }
 
 fn shown(row: npanel_state::Domain) -> Domain {
+    let own = row.suspension.map(|row| suspension(SuspensionOf::Domain, row));
+    let accounts = row.account_suspension.map(|row| suspension(SuspensionOf::Account, row));
     Domain {
         id: row.id,
         account_id: row.account_id,
         name: row.name,
         document_root: row.document_root,
         zone_id: row.zone_id,
+        suspension: own.or(accounts),
         created_at: row.created_at,
+        revision: row.convergence.revision,
         convergence: convergence(row.convergence),
     }
 }
@@ -89,13 +98,12 @@ pub(super) fn zone(account: AccountId, name: &Fqdn, operation: OperationId) -> c
 
 /// Put a domain on an account: zone, certificate, site.
 #[utoipa::path(post, path = "/v1/domains", operation_id = "domain.create", tag = "domains",
-    params(WaitQuery), request_body = CreateDomain,
+    request_body = CreateDomain,
     responses((status = 201, description = "Made, and converged if that was waited for", body = Domain),
         (status = 202, description = "Made, and not converged at the timeout", body = Domain)))]
 async fn create(
     State(app): State<App>,
     asked: Asked,
-    Query(wait): Query<WaitQuery>,
     Body { value, bytes }: Body<CreateDomain>,
 ) -> Result<Response, Failure> {
     public_suffix::refuse("name", &value.name)?;
@@ -104,7 +112,7 @@ async fn create(
     let accepted = app.propose(&asked, &bytes, Command::CreateDomain(command)).await?;
     let id = made(&accepted, DomainId::from_bytes)?;
     let path = format!("/v1/domains/{id}");
-    created(&app, &accepted, Some(wait), path, || read(&app, &asked.caller, id)).await
+    created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await
 }
 
 /// List domains.
@@ -129,25 +137,81 @@ async fn get(
     State(app): State<App>,
     caller: Caller,
     Path(text): Path<String>,
-) -> Result<Json<Domain>, Failure> {
-    read(&app, &caller, id("domain", &text)?).await.map(Json)
+) -> Result<Tagged<Domain>, Failure> {
+    read(&app, &caller, id("domain", &text)?).await.map(Tagged)
+}
+
+/// Change where a domain is served from.
+#[utoipa::path(patch, path = "/v1/domains/{id}", operation_id = "domain.update", tag = "domains",
+    params(("id" = String, Path, format = "uuid", description = "The domain")), request_body = UpdateDomain,
+    responses((status = 200, description = "Changed, and converged if that was waited for", body = Domain),
+        (status = 202, description = "Changed, and not converged at the timeout", body = Domain)))]
+async fn update(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+    Body { value, bytes }: Body<UpdateDomain>,
+) -> Result<Response, Failure> {
+    let id: DomainId = id("domain", &text)?;
+    let command = command::UpdateDomain {
+        domain_id: id.to_bytes(),
+        document_root: value.document_root.map(String::from),
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    let accepted = app.propose(&asked, &bytes, Command::UpdateDomain(command)).await?;
+    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
+}
+
+/// Answer with a suspension page.
+#[utoipa::path(post, path = "/v1/domains/{id}/suspend", operation_id = "domain.suspend", tag = "domains",
+    params(("id" = String, Path, format = "uuid", description = "The domain")), request_body = Suspend,
+    responses((status = 200, description = "Changed, and converged if that was waited for", body = Domain),
+        (status = 202, description = "Changed, and not converged at the timeout", body = Domain)))]
+async fn suspend(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+    Body { value, bytes }: Body<Suspend>,
+) -> Result<Response, Failure> {
+    let id: DomainId = id("domain", &text)?;
+    let command = command::SuspendDomain {
+        domain_id: id.to_bytes(),
+        reason: value.reason,
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    let accepted = app.propose(&asked, &bytes, Command::SuspendDomain(command)).await?;
+    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
+}
+
+/// Serve a suspended domain again, unless its account is suspended.
+#[utoipa::path(post, path = "/v1/domains/{id}/unsuspend", operation_id = "domain.unsuspend", tag = "domains",
+    params(("id" = String, Path, format = "uuid", description = "The domain")),
+    responses((status = 200, description = "Changed, and converged if that was waited for", body = Domain),
+        (status = 202, description = "Changed, and not converged at the timeout", body = Domain)))]
+async fn unsuspend(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+) -> Result<Response, Failure> {
+    let id: DomainId = id("domain", &text)?;
+    let command = command::UnsuspendDomain {
+        domain_id: id.to_bytes(),
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    let accepted = app.propose(&asked, &[], Command::UnsuspendDomain(command)).await?;
+    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
 }
 
 /// Undo a domain.
 #[utoipa::path(delete, path = "/v1/domains/{id}", operation_id = "domain.delete", tag = "domains",
-    params(("id" = String, Path, format = "uuid", description = "The domain"), WaitQuery),
+    params(("id" = String, Path, format = "uuid", description = "The domain")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
-async fn delete(
-    State(app): State<App>,
-    asked: Asked,
-    Path(text): Path<String>,
-    Query(wait): Query<WaitQuery>,
-) -> Result<Response, Failure> {
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
     let command = command::DeleteDomain {
         domain_id: id::<DomainId>("domain", &text)?.to_bytes(),
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &[], Command::DeleteDomain(command)).await?;
-    deleted(&app, &asked, &accepted, Some(wait)).await
+    deleted(&app, &asked, &accepted).await
 }

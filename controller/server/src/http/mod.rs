@@ -35,6 +35,7 @@ mod zones;
 pub use app::{NodePresence, Presence, Services};
 pub(crate) use nodes::status as node_status;
 pub(crate) use problem::Failure;
+pub(crate) use query::write_parameters;
 pub use router::router;
 pub(crate) use router::{api, document_of};
 pub use serve::serve;

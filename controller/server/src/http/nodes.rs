@@ -11,7 +11,7 @@ use npanel_sdk_types::{Node, NodeLoad, NodeStatus, Page};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answer::{deleted, id},
+    answer::{Tagged, deleted, id},
     app::{App, NodePresence},
     asked::Asked,
     problem::Failure,
@@ -60,6 +60,7 @@ fn shown(app: &App, row: npanel_state::Node) -> Node {
         load: NodeLoad { web: row.load.web, database: row.load.database, zones: row.load.zones },
         certificate_expires_at: row.certificate_expires_at,
         created_at: row.created_at,
+        revision: row.revision,
     }
 }
 
@@ -76,10 +77,10 @@ async fn list(State(app): State<App>, Query(query): Query<NodesQuery>) -> Result
 #[utoipa::path(get, path = "/v1/nodes/{id}", operation_id = "node.get", tag = "nodes",
     params(("id" = String, Path, format = "uuid", description = "The node")),
     responses((status = 200, description = "The node", body = Node)))]
-async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Json<Node>, Failure> {
+async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Tagged<Node>, Failure> {
     let id = id("node", &text)?;
     let row = app.find("node", || app.reader().node(id)).await?;
-    Ok(Json(shown(&app, row)))
+    Ok(Tagged(shown(&app, row)))
 }
 
 /// Take an empty node out of the fleet for good; its identity is revoked.
@@ -89,7 +90,7 @@ async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Json<No
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
     let node_id = id::<NodeId>("node", &text)?.to_bytes();
     let command = Command::DeleteNode(command::DeleteNode { node_id });
-    deleted(&app, &asked, &app.propose(&asked, &[], command).await?, None).await
+    deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await
 }
 
 #[cfg(test)]

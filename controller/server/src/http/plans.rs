@@ -5,25 +5,25 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use npanel_model::{Megabytes, PlanId};
+use npanel_model::{Megabytes, OperationId, PlanId};
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreatePlan, Page, Plan};
+use npanel_sdk_types::{CreatePlan, Page, Plan, UpdatePlan};
 use npanel_state::PlanFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answer::{created, deleted, id, made},
+    answer::{Tagged, created, deleted, id, made, updated},
     app::App,
     asked::Asked,
     body::Body,
     problem::Failure,
     query::{Query, list_query},
-    tenants::limit,
+    tenants::{changed_limit, limit},
 };
 use crate::auth::Caller;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, update, delete))
 }
 
 list_query! {
@@ -47,6 +47,7 @@ fn shown(row: npanel_state::Plan) -> Plan {
         databases: row.databases,
         php_version: row.php_version,
         created_at: row.created_at,
+        revision: row.revision,
     }
 }
 
@@ -76,7 +77,7 @@ async fn create(
     };
     let accepted = app.propose(&asked, &bytes, Command::CreatePlan(command)).await?;
     let id = made(&accepted, PlanId::from_bytes)?;
-    created(&app, &accepted, None, format!("/v1/plans/{id}"), || read(&app, &asked.caller, id)).await
+    created(&app, &asked, &accepted, format!("/v1/plans/{id}"), || read(&app, &asked.caller, id)).await
 }
 
 /// List plans.
@@ -101,8 +102,33 @@ async fn get(
     State(app): State<App>,
     caller: Caller,
     Path(text): Path<String>,
-) -> Result<Json<Plan>, Failure> {
-    read(&app, &caller, id("plan", &text)?).await.map(Json)
+) -> Result<Tagged<Plan>, Failure> {
+    read(&app, &caller, id("plan", &text)?).await.map(Tagged)
+}
+
+/// Change a plan, and with it what its accounts get.
+#[utoipa::path(patch, path = "/v1/plans/{id}", operation_id = "plan.update", tag = "plans",
+    params(("id" = String, Path, format = "uuid", description = "The plan")), request_body = UpdatePlan,
+    responses((status = 200, description = "Changed, and converged if that was waited for", body = Plan),
+        (status = 202, description = "Changed, and not converged at the timeout", body = Plan)))]
+async fn update(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+    Body { value, bytes }: Body<UpdatePlan>,
+) -> Result<Response, Failure> {
+    let id: PlanId = id("plan", &text)?;
+    let command = command::UpdatePlan {
+        plan_id: id.to_bytes(),
+        name: value.name.map(String::from),
+        disk_mb: value.disk_mb.map(|disk| disk.0),
+        domains: value.domains.map(changed_limit),
+        databases: value.databases.map(changed_limit),
+        php_version: value.php_version.map(String::from),
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    let accepted = app.propose(&asked, &bytes, Command::UpdatePlan(command)).await?;
+    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
 }
 
 /// Remove an unused plan.
@@ -112,5 +138,5 @@ async fn get(
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
     let plan_id = id::<PlanId>("plan", &text)?.to_bytes();
     let command = Command::DeletePlan(command::DeletePlan { plan_id });
-    deleted(&app, &asked, &app.propose(&asked, &[], command).await?, None).await
+    deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await
 }

@@ -115,7 +115,7 @@ macro_rules! list_query {
 }
 pub(crate) use list_query;
 
-/// Whether a write's answer waits for the fleet.
+/// Whether an answer waits for the fleet.
 #[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -156,6 +156,11 @@ impl WaitQuery {
         let WaitSeconds(seconds) = self.timeout.unwrap_or(WaitSeconds(USUAL_WAIT_SECONDS));
         self.wait.map(|WaitFor::Converged| Duration::from_secs(seconds.into()))
     }
+}
+
+/// The query parameters of every write, for the OpenAPI document.
+pub(crate) fn write_parameters() -> Vec<utoipa::openapi::path::Parameter> {
+    WaitQuery::into_params(|| None)
 }
 
 #[cfg(test)]

@@ -7,24 +7,24 @@ use axum::{
 };
 use npanel_model::{OperationId, RecordData, RecordSetId, RecordType, ZoneId, validate_record_set};
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreateRecordSet, Operation, Page, RecordSet};
+use npanel_sdk_types::{CreateRecordSet, Operation, Page, RecordSet, UpdateRecordSet};
 use npanel_state::RecordSetFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answer::{created, deleted, id, made},
+    answer::{Tagged, created, deleted, id, made, updated},
     app::App,
     asked::Asked,
     body::Body,
     convergence::convergence,
     problem::Failure,
-    query::{Query, WaitQuery, list_query},
+    query::{Query, list_query},
     zones,
 };
 use crate::auth::Caller;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, update, delete))
 }
 
 list_query! {
@@ -48,6 +48,7 @@ fn shown(row: npanel_state::RecordSet, zone: &npanel_state::Zone) -> RecordSet {
         ttl_seconds: row.ttl,
         records: row.records,
         created_at: row.created_at,
+        revision: row.revision,
         convergence: convergence(zone.convergence.clone()),
     }
 }
@@ -59,7 +60,7 @@ async fn read(app: &App, caller: &Caller, zone: ZoneId, id: RecordSetId) -> Resu
 
 /// Add a record set to a zone.
 #[utoipa::path(post, path = "/v1/zones/{zone_id}/record-sets", operation_id = "dns.add_record",
-    tag = "record-sets", params(("zone_id" = String, Path, format = "uuid", description = "The zone"), WaitQuery),
+    tag = "record-sets", params(("zone_id" = String, Path, format = "uuid", description = "The zone")),
     request_body = CreateRecordSet,
     responses((status = 201, description = "Made, and converged if that was waited for", body = RecordSet),
         (status = 202, description = "Made, and not converged at the timeout", body = RecordSet)))]
@@ -67,7 +68,6 @@ async fn create(
     State(app): State<App>,
     asked: Asked,
     Path(zone): Path<String>,
-    Query(wait): Query<WaitQuery>,
     Body { value, bytes }: Body<CreateRecordSet>,
 ) -> Result<Response, Failure> {
     let zone: ZoneId = id("zone", &zone)?;
@@ -85,7 +85,7 @@ async fn create(
     let accepted = app.propose(&asked, &bytes, Command::AddRecordSet(command)).await?;
     let id = made(&accepted, RecordSetId::from_bytes)?;
     let path = format!("/v1/zones/{zone}/record-sets/{id}");
-    created(&app, &accepted, Some(wait), path, || read(&app, &asked.caller, zone, id)).await
+    created(&app, &asked, &accepted, path, || read(&app, &asked.caller, zone, id)).await
 }
 
 /// List a zone's record sets.
@@ -116,22 +116,51 @@ async fn get(
     State(app): State<App>,
     caller: Caller,
     Path((zone, text)): Path<(String, String)>,
-) -> Result<Json<RecordSet>, Failure> {
-    read(&app, &caller, id("zone", &zone)?, id("record set", &text)?).await.map(Json)
+) -> Result<Tagged<RecordSet>, Failure> {
+    read(&app, &caller, id("zone", &zone)?, id("record set", &text)?).await.map(Tagged)
+}
+
+/// Change a record set's records or how long they may be kept.
+#[utoipa::path(patch, path = "/v1/zones/{zone_id}/record-sets/{id}", operation_id = "dns.update_record", tag = "record-sets",
+    params(("zone_id" = String, Path, format = "uuid", description = "The zone"),
+        ("id" = String, Path, format = "uuid", description = "The record set")), request_body = UpdateRecordSet,
+    responses((status = 200, description = "Changed, and converged if that was waited for", body = RecordSet),
+        (status = 202, description = "Changed, and not converged at the timeout", body = RecordSet)))]
+async fn update(
+    State(app): State<App>,
+    asked: Asked,
+    Path((zone, text)): Path<(String, String)>,
+    Body { value, bytes }: Body<UpdateRecordSet>,
+) -> Result<Response, Failure> {
+    let id: RecordSetId = id("record set", &text)?;
+    let zone: ZoneId = super::answer::id("zone", &zone)?;
+    let set = read(&app, &asked.caller, zone, id).await?;
+    let records = match &value.records {
+        Some(records) => validate_record_set(&set.name, set.kind, records)
+            .map_err(|error| Failure::invalid("records", error.to_string()))?,
+        None => Vec::new(),
+    };
+    let command = command::UpdateRecordSet {
+        record_set_id: id.to_bytes(),
+        ttl_seconds: value.ttl_seconds.map(npanel_model::Ttl::seconds),
+        records: records.iter().map(RecordData::canonical).collect(),
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    let accepted = app.propose(&asked, &bytes, Command::UpdateRecordSet(command)).await?;
+    updated(&app, &asked, &accepted, || read(&app, &asked.caller, zone, id)).await
 }
 
 /// Remove a record set.
 #[utoipa::path(delete, path = "/v1/zones/{zone_id}/record-sets/{id}", operation_id = "dns.delete_record",
     tag = "record-sets",
     params(("zone_id" = String, Path, format = "uuid", description = "The zone"),
-        ("id" = String, Path, format = "uuid", description = "The record set"), WaitQuery),
+        ("id" = String, Path, format = "uuid", description = "The record set")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
 async fn delete(
     State(app): State<App>,
     asked: Asked,
     Path((zone, text)): Path<(String, String)>,
-    Query(wait): Query<WaitQuery>,
 ) -> Result<Response, Failure> {
     let (zone, set): (ZoneId, RecordSetId) = (id("zone", &zone)?, id("record set", &text)?);
     let tenant = asked.caller.tenant_id;
@@ -147,5 +176,5 @@ async fn delete(
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &[], Command::DeleteRecordSet(command)).await?;
-    deleted(&app, &asked, &accepted, Some(wait)).await
+    deleted(&app, &asked, &accepted).await
 }

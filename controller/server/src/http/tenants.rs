@@ -8,12 +8,12 @@ use axum::{
 use npanel_model::{Limit, TenantId};
 use npanel_pki::DataKey;
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreateTenant, Page, Tenant};
+use npanel_sdk_types::{CreateTenant, Page, Tenant, UpdateTenant};
 use npanel_state::TenantFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answer::{created, deleted, id, made},
+    answer::{Tagged, created, deleted, id, made, updated},
     app::App,
     asked::Asked,
     body::Body,
@@ -23,7 +23,7 @@ use super::{
 use crate::auth::Caller;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, update, delete))
 }
 
 list_query! {
@@ -45,6 +45,7 @@ fn shown(row: npanel_state::Tenant) -> Tenant {
         account_limit: row.account_limit,
         may_oversell: row.may_oversell,
         created_at: row.created_at,
+        revision: row.revision,
     }
 }
 
@@ -72,12 +73,17 @@ async fn create(
     };
     let accepted = app.propose(&asked, &bytes, Command::CreateTenant(command)).await?;
     let id = made(&accepted, TenantId::from_bytes)?;
-    created(&app, &accepted, None, format!("/v1/tenants/{id}"), || read(&app, &asked.caller, id)).await
+    created(&app, &asked, &accepted, format!("/v1/tenants/{id}"), || read(&app, &asked.caller, id)).await
 }
 
 /// A limit as commands carry it: absent means unlimited.
 pub(super) fn limit(limit: Limit) -> Option<u64> {
     limit.into()
+}
+
+/// A limit's new value, as commands carry it.
+pub(super) fn changed_limit(to: Limit) -> command::LimitChange {
+    command::LimitChange { limit: limit(to) }
 }
 
 /// List tenants.
@@ -102,8 +108,29 @@ async fn get(
     State(app): State<App>,
     caller: Caller,
     Path(text): Path<String>,
-) -> Result<Json<Tenant>, Failure> {
-    read(&app, &caller, id("tenant", &text)?).await.map(Json)
+) -> Result<Tagged<Tenant>, Failure> {
+    read(&app, &caller, id("tenant", &text)?).await.map(Tagged)
+}
+
+/// Change a tenant's name or limits.
+#[utoipa::path(patch, path = "/v1/tenants/{id}", operation_id = "tenant.update", tag = "tenants",
+    params(("id" = String, Path, format = "uuid", description = "The tenant")), request_body = UpdateTenant,
+    responses((status = 200, description = "Changed", body = Tenant)))]
+async fn update(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+    Body { value, bytes }: Body<UpdateTenant>,
+) -> Result<Response, Failure> {
+    let id: TenantId = id("tenant", &text)?;
+    let command = command::UpdateTenant {
+        tenant_id: id.to_bytes(),
+        name: value.name.map(String::from),
+        account_limit: value.account_limit.map(changed_limit),
+        may_oversell: value.may_oversell,
+    };
+    let accepted = app.propose(&asked, &bytes, Command::UpdateTenant(command)).await?;
+    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
 }
 
 /// Remove an empty tenant.
@@ -113,5 +140,5 @@ async fn get(
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
     let tenant_id = id::<TenantId>("tenant", &text)?.to_bytes();
     let command = Command::DeleteTenant(command::DeleteTenant { tenant_id });
-    deleted(&app, &asked, &app.propose(&asked, &[], command).await?, None).await
+    deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await
 }

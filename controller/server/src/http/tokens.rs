@@ -14,7 +14,7 @@ use npanel_sdk_types::{CreateToken, Page, Token};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answer::{created, deleted, id, made},
+    answer::{Tagged, created, deleted, id, made},
     app::App,
     asked::Asked,
     body::Body,
@@ -49,6 +49,7 @@ fn shown(row: npanel_state::Token) -> Token {
         token: None,
         expires_at: row.expires_at,
         created_at: row.created_at,
+        revision: row.revision,
     }
 }
 
@@ -86,7 +87,7 @@ async fn create(
     let id = made(&accepted, TokenId::from_bytes)?;
     // A repetition made no token: its secret opens nothing.
     let once = (id == token.credential.id).then(|| token.reveal());
-    created(&app, &accepted, None, format!("/v1/tokens/{id}"), || async {
+    created(&app, &asked, &accepted, format!("/v1/tokens/{id}"), || async {
         Ok(Token { token: once, ..read(&app, id).await? })
     })
     .await
@@ -108,8 +109,8 @@ async fn list(
 #[utoipa::path(get, path = "/v1/tokens/{id}", operation_id = "token.get", tag = "tokens",
     params(("id" = String, Path, format = "uuid", description = "The token")),
     responses((status = 200, description = "The token", body = Token)))]
-async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Json<Token>, Failure> {
-    read(&app, id("token", &text)?).await.map(Json)
+async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Tagged<Token>, Failure> {
+    read(&app, id("token", &text)?).await.map(Tagged)
 }
 
 /// Withdraw a bootstrap token.
@@ -119,5 +120,5 @@ async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Json<To
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
     let token_id = id::<TokenId>("token", &text)?.to_bytes();
     let command = Command::DeleteToken(command::DeleteToken { token_id });
-    deleted(&app, &asked, &app.propose(&asked, &[], command).await?, None).await
+    deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await
 }

@@ -12,7 +12,7 @@ use npanel_state::OwnedFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answer::{created, deleted, id, made},
+    answer::{Tagged, created, deleted, id, made},
     app::App,
     asked::Asked,
     body::Body,
@@ -20,7 +20,7 @@ use super::{
     domains,
     problem::Failure,
     public_suffix,
-    query::{Query, WaitQuery, list_query},
+    query::{Query, list_query},
 };
 use crate::auth::Caller;
 
@@ -49,6 +49,7 @@ fn shown(row: npanel_state::Zone) -> Zone {
         name_servers: row.name_servers,
         node_ids: row.nodes,
         created_at: row.created_at,
+        revision: row.convergence.revision,
         convergence: convergence(row.convergence),
     }
 }
@@ -64,13 +65,12 @@ async fn read(app: &App, caller: &Caller, id: ZoneId) -> Result<Zone, Failure> {
 
 /// Create a zone.
 #[utoipa::path(post, path = "/v1/zones", operation_id = "dns.create_zone", tag = "zones",
-    params(WaitQuery), request_body = CreateZone,
+    request_body = CreateZone,
     responses((status = 201, description = "Made, and converged if that was waited for", body = Zone),
         (status = 202, description = "Made, and not converged at the timeout", body = Zone)))]
 async fn create(
     State(app): State<App>,
     asked: Asked,
-    Query(wait): Query<WaitQuery>,
     Body { value, bytes }: Body<CreateZone>,
 ) -> Result<Response, Failure> {
     public_suffix::refuse("name", &value.name)?;
@@ -78,7 +78,7 @@ async fn create(
     let accepted = app.propose(&asked, &bytes, Command::CreateZone(command)).await?;
     let id = made(&accepted, ZoneId::from_bytes)?;
     let path = format!("/v1/zones/{id}");
-    created(&app, &accepted, Some(wait), path, || read(&app, &asked.caller, id)).await
+    created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await
 }
 
 /// List zones.
@@ -103,25 +103,20 @@ async fn get(
     State(app): State<App>,
     caller: Caller,
     Path(text): Path<String>,
-) -> Result<Json<Zone>, Failure> {
-    read(&app, &caller, id("zone", &text)?).await.map(Json)
+) -> Result<Tagged<Zone>, Failure> {
+    read(&app, &caller, id("zone", &text)?).await.map(Tagged)
 }
 
 /// Remove a zone.
 #[utoipa::path(delete, path = "/v1/zones/{id}", operation_id = "dns.delete_zone", tag = "zones",
-    params(("id" = String, Path, format = "uuid", description = "The zone"), WaitQuery),
+    params(("id" = String, Path, format = "uuid", description = "The zone")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
-async fn delete(
-    State(app): State<App>,
-    asked: Asked,
-    Path(text): Path<String>,
-    Query(wait): Query<WaitQuery>,
-) -> Result<Response, Failure> {
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
     let command = command::DeleteZone {
         zone_id: id::<ZoneId>("zone", &text)?.to_bytes(),
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &[], Command::DeleteZone(command)).await?;
-    deleted(&app, &asked, &accepted, Some(wait)).await
+    deleted(&app, &asked, &accepted).await
 }

@@ -106,6 +106,36 @@ impl Alone {
         assert!(matches!(outcome, Some(outcome::Outcome::Accepted(_))), "{outcome:?}");
     }
 
+    /// Every row of every table but the log position, as text.
+    pub(crate) async fn content(&self) -> Vec<String> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("copy.db");
+        self.store.copy_to(path.clone()).await.expect("a copy");
+        let db = rusqlite::Connection::open(path).expect("it opens");
+        let texts = |query: &str| {
+            let mut statement = db.prepare(query).expect("a query");
+            let columns = statement.column_count();
+            let text = |row: &rusqlite::Row<'_>| {
+                let value = |at| format!("{:?}", row.get_ref(at).expect("a value"));
+                Ok((0..columns).map(value).collect::<Vec<_>>().join(", "))
+            };
+            statement.query_map([], text).expect("rows").collect::<Result<Vec<_>, _>>().expect("texts")
+        };
+        let names = db
+            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name != 'raft' ORDER BY name")
+            .expect("a query")
+            .query_map([], |row| row.get::<_, String>(0))
+            .expect("rows")
+            .collect::<Result<Vec<_>, _>>()
+            .expect("names");
+        let of_table = |name: &String| {
+            let mut rows = texts(&format!("SELECT '{name}', * FROM {name}"));
+            rows.sort();
+            rows
+        };
+        names.iter().flat_map(of_table).collect()
+    }
+
     /// The node reports `state` for everything that it should have done.
     pub(crate) async fn report(&self, state: &str, removed: &str) {
         let wanted = self.store.reader().wanted_on(self.node).await.expect("a list");

@@ -1,7 +1,7 @@
 //! API keys and bootstrap tokens. Never with a secret; the hash of a key's only for checking it.
 
 use npanel_model::{
-    ActionPattern, ApiKeyId, EnrolRole, Network, NodeName, PoolName, TenantId, Timestamp, TokenId,
+    ActionPattern, ApiKeyId, EnrolRole, Network, NodeName, PoolName, Revision, TenantId, Timestamp, TokenId,
 };
 use sqlx::{Row, sqlite::SqliteRow};
 
@@ -26,6 +26,8 @@ pub struct ApiKey {
     pub expires_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the log.
+    pub revision: Revision,
 }
 
 /// Filters of API keys.
@@ -69,11 +71,14 @@ pub struct Token {
     pub expires_at: Timestamp,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the log.
+    pub revision: Revision,
 }
 
 const API_KEYS: &str = "SELECT * FROM api_keys";
 const TOKENS: &str =
-    "SELECT id, role, uses_allowed, uses_left, pool, nullif(name, '') AS name, networks, expires_millis, created_millis
+    "SELECT id, role, uses_allowed, uses_left, pool, nullif(name, '') AS name, networks, expires_millis, created_millis,
+         revision
      FROM tokens";
 
 impl FromRow for ApiKey {
@@ -85,6 +90,7 @@ impl FromRow for ApiKey {
             actions: row::list(row, "actions")?,
             expires_at: row::optional_time(row, "expires_millis")?,
             created_at: row::time(row, "created_millis")?,
+            revision: row::revision(row)?,
         })
     }
 }
@@ -101,6 +107,7 @@ impl FromRow for Token {
             networks: row::list(row, "networks")?,
             expires_at: row::time(row, "expires_millis")?,
             created_at: row::time(row, "created_millis")?,
+            revision: row::revision(row)?,
         })
     }
 }

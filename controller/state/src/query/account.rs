@@ -9,10 +9,11 @@ use npanel_model::{
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
 use super::{
-    Page, QueryError, Reader,
+    Page, QueryError, Reader, Suspension,
     convergence::{Convergence, Intent},
     list::{Scope, Where},
     row::{self, FromRow},
+    suspension,
 };
 use crate::ObjectKind;
 
@@ -33,6 +34,10 @@ pub struct Account {
     pub contact: Option<EmailAddress>,
     /// Its PHP version.
     pub php_version: PhpVersion,
+    /// Whether that was chosen for the account; otherwise it is the plan's.
+    pub php_chosen: bool,
+    /// Why it is not served, if it is not.
+    pub suspension: Option<Suspension>,
     /// Which nodes carry its parts.
     pub assignments: Vec<Assignment>,
     /// When it was made.
@@ -82,6 +87,8 @@ struct PartialAccount {
     uid: Uid,
     contact: Option<EmailAddress>,
     php_version: PhpVersion,
+    php_chosen: bool,
+    suspension: Option<Suspension>,
     created_at: Timestamp,
 }
 
@@ -96,6 +103,8 @@ impl FromRow for AccountRow {
             uid: Uid::new(row::number32(row, "uid")?).map_err(|error| row::corrupt("uid", error))?,
             contact: (!contact.is_empty()).then(|| row::text(row, "contact")).transpose()?,
             php_version: row::text(row, "php_version")?,
+            php_chosen: row.try_get("php_chosen")?,
+            suspension: suspension::of_row(row, &suspension::OWN)?,
             created_at: row::time(row, "created_millis")?,
         };
         Ok(Self { intent: Intent::from_row(row)?, account })
@@ -146,6 +155,8 @@ impl Reader {
             uid: account.uid,
             contact: account.contact,
             php_version: account.php_version,
+            php_chosen: account.php_chosen,
+            suspension: account.suspension,
             created_at: account.created_at,
             convergence,
         })

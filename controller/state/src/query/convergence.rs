@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use npanel_model::{Generation, NodeId, OperationId, Timestamp};
+use npanel_model::{Generation, NodeId, OperationId, Revision, Timestamp};
 use sqlx::{QueryBuilder, Row, Sqlite};
 
 use super::{QueryError, Reader, row};
@@ -44,6 +44,8 @@ pub struct Condition {
 /// Intent and observation of one object, over all its nodes.
 #[derive(Debug, Clone)]
 pub struct Convergence {
+    /// When the object was last changed, as a place in the log.
+    pub revision: Revision,
     /// The newest generation.
     pub generation: Generation,
     /// The oldest generation that some node is at; `None` while a node never reported.
@@ -59,6 +61,7 @@ pub struct Convergence {
 /// What an object's own row says.
 pub(super) struct Intent {
     pub(super) id: Vec<u8>,
+    pub(super) revision: Revision,
     pub(super) generation: Generation,
     pub(super) deleting: bool,
     pub(super) operation_id: OperationId,
@@ -68,6 +71,7 @@ impl Intent {
     pub(super) fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Self, QueryError> {
         Ok(Self {
             id: row.try_get("id")?,
+            revision: row::revision(row)?,
             generation: row::generation(row, "generation")?,
             deleting: row::optional_time(row, "deleted_millis")?.is_some(),
             operation_id: row::id(row, "operation_id", OperationId::from_bytes)?,
@@ -77,6 +81,7 @@ impl Intent {
     pub(super) fn with(self, conditions: Vec<Condition>) -> Convergence {
         let observed = conditions.iter().map(|condition| condition.observed_generation).min();
         Convergence {
+            revision: self.revision,
             generation: self.generation,
             observed_generation: observed.filter(|generation| *generation >= Generation::FIRST),
             status: status(self.deleting, &conditions),

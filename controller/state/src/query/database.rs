@@ -64,7 +64,8 @@ pub struct Grant {
 
 const DATABASES: &str = "SELECT * FROM databases";
 const USERS: &str =
-    "SELECT id, tenant_id, account_id, name, generation, operation_id, created_millis, deleted_millis
+    "SELECT id, tenant_id, account_id, name, generation, operation_id, created_millis, deleted_millis,
+                     revision
                      FROM database_users";
 
 /// What databases and their users have in common.

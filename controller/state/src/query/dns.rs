@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use npanel_model::{
-    AccountId, Fqdn, NodeId, RecordName, RecordSetId, RecordType, TenantId, Timestamp, Ttl, ZoneId,
+    AccountId, Fqdn, NodeId, RecordName, RecordSetId, RecordType, Revision, TenantId, Timestamp, Ttl, ZoneId,
     ZoneProvider,
 };
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
@@ -60,6 +60,8 @@ pub struct RecordSet {
     pub records: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the log.
+    pub revision: Revision,
 }
 
 /// Filters of record sets.
@@ -105,6 +107,7 @@ impl FromRow for RecordSet {
                 .map_err(|error| row::corrupt("ttl_seconds", error))?,
             records: row::list(row, "records")?,
             created_at: row::time(row, "created_millis")?,
+            revision: row::revision(row)?,
         })
     }
 }

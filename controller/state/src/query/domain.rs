@@ -4,10 +4,11 @@ use npanel_model::{AccountId, DocumentRoot, DomainId, Fqdn, TenantId, Timestamp,
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
-    OwnedFilter, Page, QueryError, Reader,
+    OwnedFilter, Page, QueryError, Reader, Suspension,
     convergence::{Convergence, Intent},
     list::Scope,
     row::{self, FromRow},
+    suspension,
 };
 use crate::ObjectKind;
 
@@ -26,15 +27,40 @@ pub struct Domain {
     pub document_root: DocumentRoot,
     /// The zone that has its address record, if the fleet publishes it.
     pub zone_id: Option<ZoneId>,
+    /// Why it is not served, if that was said of the domain itself.
+    pub suspension: Option<Suspension>,
+    /// Why it is not served, if that was said of its account.
+    pub account_suspension: Option<Suspension>,
     /// When it was made.
     pub created_at: Timestamp,
     /// How far its node is.
     pub convergence: Convergence,
 }
 
-const DOMAINS: &str = "SELECT *, (SELECT zone_id FROM record_sets r WHERE r.domain_id = domains.id LIMIT 1) AS zone_id FROM domains";
+const DOMAINS: &str = "SELECT *,
+    (SELECT zone_id FROM record_sets r WHERE r.domain_id = domains.id LIMIT 1) AS zone_id,
+    (SELECT suspended_millis FROM accounts a WHERE a.id = domains.account_id) AS account_suspended_millis,
+    (SELECT suspended_reason FROM accounts a WHERE a.id = domains.account_id) AS account_suspended_reason,
+    (SELECT suspended_by FROM accounts a WHERE a.id = domains.account_id) AS account_suspended_by
+    FROM domains";
 
-type Rest = (DomainId, TenantId, AccountId, Fqdn, DocumentRoot, Option<ZoneId>, Timestamp);
+const OF_ACCOUNT: suspension::Columns = suspension::Columns {
+    since: "account_suspended_millis",
+    reason: "account_suspended_reason",
+    by: "account_suspended_by",
+};
+
+struct Rest {
+    id: DomainId,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    name: Fqdn,
+    document_root: DocumentRoot,
+    zone_id: Option<ZoneId>,
+    suspension: Option<Suspension>,
+    account_suspension: Option<Suspension>,
+    created_at: Timestamp,
+}
 
 struct DomainRow(Intent, Rest);
 
@@ -43,15 +69,17 @@ impl FromRow for DomainRow {
         let zone: Option<&[u8]> = row.try_get("zone_id")?;
         let zone =
             zone.map(ZoneId::from_bytes).transpose().map_err(|error| row::corrupt("zone_id", error))?;
-        let rest = (
-            row::id(row, "id", DomainId::from_bytes)?,
-            row::id(row, "tenant_id", TenantId::from_bytes)?,
-            row::id(row, "account_id", AccountId::from_bytes)?,
-            row::text(row, "name")?,
-            row::text(row, "document_root")?,
-            zone,
-            row::time(row, "created_millis")?,
-        );
+        let rest = Rest {
+            id: row::id(row, "id", DomainId::from_bytes)?,
+            tenant_id: row::id(row, "tenant_id", TenantId::from_bytes)?,
+            account_id: row::id(row, "account_id", AccountId::from_bytes)?,
+            name: row::text(row, "name")?,
+            document_root: row::text(row, "document_root")?,
+            zone_id: zone,
+            suspension: suspension::of_row(row, &suspension::OWN)?,
+            account_suspension: suspension::of_row(row, &OF_ACCOUNT)?,
+            created_at: row::time(row, "created_millis")?,
+        };
         Ok(Self(Intent::from_row(row)?, rest))
     }
 }
@@ -83,8 +111,20 @@ impl Reader {
     async fn complete_domains(&self, rows: Vec<DomainRow>) -> Result<Vec<Domain>, QueryError> {
         let rows = rows.into_iter().map(|DomainRow(intent, rest)| (intent, rest)).collect();
         self.converge(ObjectKind::Site, rows, |rest, convergence| {
-            let (id, tenant_id, account_id, name, document_root, zone_id, created_at) = rest;
-            Domain { id, tenant_id, account_id, name, document_root, zone_id, created_at, convergence }
+            let Rest { id, tenant_id, account_id, name, document_root, zone_id, .. } = rest;
+            let Rest { suspension, account_suspension, created_at, .. } = rest;
+            Domain {
+                id,
+                tenant_id,
+                account_id,
+                name,
+                document_root,
+                zone_id,
+                suspension,
+                account_suspension,
+                created_at,
+                convergence,
+            }
         })
         .await
     }

@@ -1,7 +1,7 @@
 //! The cluster, its controllers and the nodes.
 
 use npanel_model::{
-    ControllerId, Fqdn, NodeId, NodeName, NodeRole, PhpVersion, PoolName, TenantId, Timestamp,
+    ControllerId, Fqdn, NodeId, NodeName, NodeRole, PhpVersion, PoolName, Revision, TenantId, Timestamp,
 };
 use sqlx::{Row, sqlite::SqliteRow};
 
@@ -66,6 +66,8 @@ pub struct Node {
     pub load: NodeLoad,
     /// When it was enrolled.
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the log.
+    pub revision: Revision,
 }
 
 /// What is placed on a node.
@@ -107,6 +109,7 @@ impl FromRow for Node {
                 zones: row::number(row, "zones")?,
             },
             created_at: row::time(row, "created_millis")?,
+            revision: row::revision(row)?,
         })
     }
 }

@@ -50,6 +50,8 @@ pub enum IntentSource {
         uid: Uid,
         /// The PHP version.
         php_version: PhpVersion,
+        /// Whether nothing of it runs.
+        is_suspended: bool,
     },
     /// A domain's site.
     Site {
@@ -63,6 +65,8 @@ pub enum IntentSource {
         domain: Fqdn,
         /// Relative to the home.
         document_root: DocumentRoot,
+        /// Whether it, or its account, is not served.
+        is_suspended: bool,
     },
     /// A database.
     Database {
@@ -83,6 +87,8 @@ pub enum IntentSource {
         sealed_password_hash: Vec<u8>,
         /// Exactly these.
         grants: Vec<Grant>,
+        /// Whether it may not log in: its account is suspended.
+        is_locked: bool,
     },
     /// A zone.
     Zone {
@@ -107,6 +113,9 @@ pub struct ZoneRecordSet {
     /// Canonical data.
     pub records: Vec<String>,
 }
+
+const ACCOUNT: &str = "SELECT username, uid, php_version, suspended_millis IS NOT NULL AS is_suspended
+    FROM accounts WHERE id = ?1";
 
 fn wanted(row: &SqliteRow) -> Result<WantedObject, QueryError> {
     let kind: &str = row.try_get("kind")?;
@@ -188,19 +197,21 @@ impl Reader {
     }
 
     async fn account_intent(&self, id: &[u8]) -> Result<Option<IntentSource>, QueryError> {
-        let row = self.row_of("SELECT username, uid, php_version FROM accounts WHERE id = ?1", id).await?;
+        let row = self.row_of(ACCOUNT, id).await?;
         row.map(|row| {
             Ok(IntentSource::Account {
                 username: row::text(&row, "username")?,
                 uid: uid(&row)?,
                 php_version: row::text(&row, "php_version")?,
+                is_suspended: row.try_get("is_suspended")?,
             })
         })
         .transpose()
     }
 
     async fn site_intent(&self, id: &[u8]) -> Result<Option<IntentSource>, QueryError> {
-        let sql = "SELECT a.id AS account_id, a.username, a.uid, d.name, d.document_root
+        let sql = "SELECT a.id AS account_id, a.username, a.uid, d.name, d.document_root,
+                       a.suspended_millis IS NOT NULL OR d.suspended_millis IS NOT NULL AS is_suspended
                    FROM domains d JOIN accounts a ON a.id = d.account_id WHERE d.id = ?1";
         let row = self.row_of(sql, id).await?;
         row.map(|row| {
@@ -210,6 +221,7 @@ impl Reader {
                 uid: uid(&row)?,
                 domain: row::text(&row, "name")?,
                 document_root: row::text(&row, "document_root")?,
+                is_suspended: row.try_get("is_suspended")?,
             })
         })
         .transpose()
@@ -221,8 +233,10 @@ impl Reader {
     }
 
     async fn database_user_intent(&self, id: &[u8]) -> Result<Option<IntentSource>, QueryError> {
-        let sql = "SELECT u.id, u.name, u.tenant_id, u.sealed_password_hash, t.wrapped_data_key
-                   FROM database_users u JOIN tenants t ON t.id = u.tenant_id WHERE u.id = ?1";
+        let sql = "SELECT u.id, u.name, u.tenant_id, u.sealed_password_hash, t.wrapped_data_key,
+                       a.suspended_millis IS NOT NULL AS is_locked
+                   FROM database_users u JOIN tenants t ON t.id = u.tenant_id
+                       JOIN accounts a ON a.id = u.account_id WHERE u.id = ?1";
         let Some(row) = self.row_of(sql, id).await? else { return Ok(None) };
         let id = row::id(&row, "id", DatabaseUserId::from_bytes)?;
         let mut grants = self.grants_of([id].into_iter()).await?;
@@ -233,6 +247,7 @@ impl Reader {
             wrapped_data_key: row.try_get("wrapped_data_key")?,
             sealed_password_hash: row.try_get("sealed_password_hash")?,
             grants: grants.remove(&id).unwrap_or_default(),
+            is_locked: row.try_get("is_locked")?,
         }))
     }
 

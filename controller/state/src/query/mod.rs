@@ -12,6 +12,7 @@ mod intent;
 mod list;
 mod operation;
 mod row;
+mod suspension;
 mod tenant;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -29,6 +30,7 @@ pub use identity::{Authority, KnownIdentity};
 pub use intent::{IntentSource, Observed, WantedObject, ZoneRecordSet};
 pub use list::{OwnedFilter, Page};
 pub use operation::{Operation, OperationFilter};
+pub use suspension::Suspension;
 pub use tenant::{Plan, PlanFilter, Tenant, TenantFilter};
 
 /// A query that could not be answered. Never the caller's fault: what does not exist is `None`.

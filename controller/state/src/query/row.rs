@@ -1,6 +1,6 @@
 //! Reading typed values out of rows.
 
-use npanel_model::{Generation, IdError, Timestamp};
+use npanel_model::{Generation, IdError, Revision, Timestamp};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::QueryError;
@@ -70,6 +70,10 @@ pub(super) fn optional_time(row: &SqliteRow, column: &'static str) -> Result<Opt
 
 pub(super) fn generation(row: &SqliteRow, column: &'static str) -> Result<Generation, QueryError> {
     Ok(Generation(number(row, column)?))
+}
+
+pub(super) fn revision(row: &SqliteRow) -> Result<Revision, QueryError> {
+    Ok(Revision(number(row, "revision")?))
 }
 
 pub(super) fn corrupt(column: &'static str, reason: impl std::fmt::Display) -> QueryError {

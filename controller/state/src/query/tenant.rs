@@ -1,6 +1,8 @@
 //! Tenants and plans.
 
-use npanel_model::{Limit, Megabytes, PhpVersion, PlanId, PlanName, TenantId, TenantName, Timestamp};
+use npanel_model::{
+    Limit, Megabytes, PhpVersion, PlanId, PlanName, Revision, TenantId, TenantName, Timestamp,
+};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
@@ -24,6 +26,8 @@ pub struct Tenant {
     pub may_oversell: bool,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the log.
+    pub revision: Revision,
 }
 
 /// Filters of tenants.
@@ -50,6 +54,7 @@ impl FromRow for Tenant {
             account_limit: row::optional_number(row, "account_limit")?.into(),
             may_oversell: row.try_get("may_oversell")?,
             created_at: row::time(row, "created_millis")?,
+            revision: row::revision(row)?,
         })
     }
 }
@@ -73,6 +78,8 @@ pub struct Plan {
     pub php_version: PhpVersion,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was last changed, as a place in the log.
+    pub revision: Revision,
 }
 
 /// Filters of plans.
@@ -97,6 +104,7 @@ impl FromRow for Plan {
             databases: row::optional_number(row, "databases")?.into(),
             php_version: row::text(row, "php_version")?,
             created_at: row::time(row, "created_millis")?,
+            revision: row::revision(row)?,
         })
     }
 }

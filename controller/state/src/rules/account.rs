@@ -1,16 +1,16 @@
 //! Hosting accounts: a user, a uid for ever, and the nodes that carry their parts.
 
 use npanel_model::{
-    AccountId, Action, AssignmentId, EmailAddress, Generation, Limit, NodeId, Part, PlanId, TenantId, Uid,
-    Username,
+    AccountId, Action, AssignmentId, EmailAddress, Generation, Limit, NodeId, Part, PhpVersion, PlanId,
+    TenantId, Uid, Username,
 };
-use npanel_proto::command::{Assignment, CreateAccount, DeleteAccount};
+use npanel_proto::command::{Assignment, CreateAccount, DeleteAccount, UpdateAccount};
 
 use super::{domain, node, plan, removal, require_new, tenant};
 use crate::{
     ObjectKind, Refusal, RefusalCode,
     context::{Context, Effect, Rule, tenant_id, typed, wire_id, wire_text},
-    wanted::{Subject, close_if_done, open_operation, want},
+    wanted::{Subject, close_if_done, open_operation, touch, want},
 };
 
 /// The part of an account that other rules need.
@@ -154,6 +154,109 @@ fn subject<'a>(account: &AccountRow, id: &'a [u8]) -> Subject<'a> {
     Subject { kind: ObjectKind::Account, id, tenant: account.tenant, generation: account.generation }
 }
 
+/// What of an account can be changed.
+#[derive(PartialEq, Eq)]
+struct Terms {
+    contact: String,
+    plan: PlanId,
+    php_version: String,
+    /// Whether the PHP version was chosen for the account, rather than being the plan's.
+    php_chosen: bool,
+}
+
+pub(super) fn update(ctx: &Context<'_>, body: &UpdateAccount) -> Rule<Effect> {
+    ctx.authorise(Action::AccountUpdate)?;
+    let id = wire_id(&body.account_id, "/id", AccountId::from_bytes)?;
+    let account = load_live(ctx, id, "/id")?;
+    let old = terms(ctx, id)?;
+    let new = changed_terms(ctx, &account, &old, body)?;
+    let action = Action::AccountUpdate;
+    let mut effect = Effect { tenant: account.tenant, action, object: id.to_bytes(), operation: Vec::new() };
+    if new == old {
+        return Ok(effect);
+    }
+    ctx.run(
+        "UPDATE accounts SET contact = ?2, plan_id = ?3, php_chosen = ?4 WHERE id = ?1",
+        (id.to_bytes(), &new.contact, new.plan.to_bytes(), new.php_chosen),
+    )?;
+    if new.php_version == old.php_version {
+        ctx.note(account.tenant, "account", id.to_bytes(), "changed");
+        return Ok(effect);
+    }
+    let operation = &body.operation_id;
+    open_operation(ctx, operation, action, account.tenant, "account", &id.to_bytes(), "")?;
+    set_php(ctx, &account, &wire_text(&new.php_version, "/php_version")?, operation)?;
+    close_if_done(ctx, operation)?;
+    effect.operation.clone_from(operation);
+    Ok(effect)
+}
+
+fn terms(ctx: &Context<'_>, id: AccountId) -> Rule<Terms> {
+    ctx.find(
+        "SELECT contact, plan_id, php_version, php_chosen FROM accounts WHERE id = ?1",
+        [id.to_bytes()],
+        |row| {
+            Ok(Terms {
+                contact: row.get(0)?,
+                plan: typed(row, 1, PlanId::from_bytes)?,
+                php_version: row.get(2)?,
+                php_chosen: row.get(3)?,
+            })
+        },
+    )?
+    .ok_or_else(|| Refusal::not_found("account", "/id").into())
+}
+
+fn changed_terms(ctx: &Context<'_>, account: &AccountRow, old: &Terms, body: &UpdateAccount) -> Rule<Terms> {
+    let contact = body.contact.clone().unwrap_or_else(|| old.contact.clone());
+    if !contact.is_empty() {
+        wire_text::<EmailAddress>(&contact, "/contact")?;
+    }
+    let plan_id = match &body.plan_id {
+        Some(id) => wire_id(id, "/plan_id", PlanId::from_bytes)?,
+        None => old.plan,
+    };
+    let plan = plan::load(ctx, plan_id, "/plan_id")?;
+    if plan_id != old.plan {
+        plan::require_usable_by(ctx, &plan, account.tenant)?;
+        require_fits(ctx, account.id, &plan)?;
+    }
+    let (php_version, php_chosen) = match body.php_version.as_deref() {
+        None if old.php_chosen => (old.php_version.clone(), true),
+        None | Some("") => (plan.php_version, false),
+        Some(text) => (wire_text::<PhpVersion>(text, "/php_version")?.into(), true),
+    };
+    Ok(Terms { contact, plan: plan_id, php_version, php_chosen })
+}
+
+/// Refuses a plan that allows less than the account has.
+fn require_fits(ctx: &Context<'_>, account: AccountId, plan: &plan::PlanLimits) -> Rule<()> {
+    for (what, kind, limit) in
+        [("domains", ObjectKind::Site, plan.domains), ("databases", ObjectKind::Database, plan.databases)]
+    {
+        let has = removal::live(ctx, kind, &account.to_bytes())?.len() as u64;
+        if !Limit::from(limit).allows(has, 0) {
+            let message = format!("the account has {has} {what} (the plan allows {})", Limit::from(limit));
+            return Err(Refusal::new(RefusalCode::LimitReached, "/plan_id", message).into());
+        }
+    }
+    Ok(())
+}
+
+/// Has the account's sites run by another PHP, which their node must have.
+pub(super) fn set_php(
+    ctx: &Context<'_>,
+    account: &AccountRow,
+    version: &PhpVersion,
+    operation: &[u8],
+) -> Rule<()> {
+    let node = node_of(ctx, account.id, Part::Web)?;
+    node::require_php(ctx, node, version, &account.username)?;
+    let id = account.id.to_bytes();
+    ctx.run("UPDATE accounts SET php_version = ?2 WHERE id = ?1", (&id, version.as_str()))?;
+    touch(ctx, ObjectKind::Account, &id, account.tenant, operation)
+}
+
 pub(super) fn delete(ctx: &Context<'_>, body: &DeleteAccount) -> Rule<Effect> {
     ctx.authorise(Action::AccountDelete)?;
     let id = wire_id(&body.account_id, "/id", AccountId::from_bytes)?;
@@ -181,7 +284,23 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteAccount) -> Rule<Effect> {
 
 /// The account, unless it is gone or going.
 pub(super) fn load_live(ctx: &Context<'_>, id: AccountId, field: &'static str) -> Rule<AccountRow> {
-    let found = ctx.find(
+    let (account, deleting) = find(ctx, id)?.ok_or_else(|| Refusal::not_found("account", field))?;
+    ctx.require_visible(account.tenant, "account", field)?;
+    if deleting {
+        return Err(Refusal::new(RefusalCode::Deleting, field, "the account is being deleted").into());
+    }
+    Ok(account)
+}
+
+/// An account that the state itself names, whoever may see it.
+pub(super) fn load(ctx: &Context<'_>, id: AccountId) -> Rule<AccountRow> {
+    let (account, _) = find(ctx, id)?.ok_or_else(|| Refusal::not_found("account", ""))?;
+    Ok(account)
+}
+
+/// The account, and whether it is going.
+fn find(ctx: &Context<'_>, id: AccountId) -> Rule<Option<(AccountRow, bool)>> {
+    ctx.find(
         "SELECT tenant_id, plan_id, username, generation, deleted_millis FROM accounts WHERE id = ?1",
         [id.to_bytes()],
         |row| {
@@ -194,13 +313,7 @@ pub(super) fn load_live(ctx: &Context<'_>, id: AccountId, field: &'static str) -
             };
             Ok((account, row.get::<_, Option<i64>>(4)?.is_some()))
         },
-    )?;
-    let (account, deleting) = found.ok_or_else(|| Refusal::not_found("account", field))?;
-    ctx.require_visible(account.tenant, "account", field)?;
-    if deleting {
-        return Err(Refusal::new(RefusalCode::Deleting, field, "the account is being deleted").into());
-    }
-    Ok(account)
+    )
 }
 
 /// The node that carries the part now.

@@ -1,12 +1,12 @@
 //! API keys: never more than their maker may do.
 
 use npanel_model::{Action, ActionPattern, ApiKeyId, TenantId};
-use npanel_proto::command::{CreateApiKey, DeleteApiKey};
+use npanel_proto::command::{CreateApiKey, DeleteApiKey, UpdateApiKey};
 
 use super::require_new;
 use crate::{
     Refusal, RefusalCode,
-    context::{Context, Effect, Principal, Rule, json, patterns, tenant_id, wire_id, wire_text},
+    context::{Context, Effect, Principal, Rule, json, patterns, tenant_id, texts, wire_id, wire_text},
 };
 
 pub(super) fn create(ctx: &Context<'_>, body: &CreateApiKey) -> Rule<Effect> {
@@ -55,22 +55,11 @@ pub(super) fn insert(ctx: &Context<'_>, body: &CreateApiKey) -> Rule<()> {
     for text in &body.actions {
         wire_text::<ActionPattern>(text, "/actions")?;
     }
-    if !(1..=100).contains(&body.name.chars().count()) || body.name.chars().any(char::is_control) {
-        return Err(
-            Refusal::new(RefusalCode::Invalid, "/name", "an API key's name has 1 to 100 characters").into()
-        );
-    }
+    require_name(&body.name)?;
     if body.secret_hash.len() != 32 {
         return Err(Refusal::new(RefusalCode::Invalid, "", "the secret's hash has 32 bytes").into());
     }
-    if body.expires_millis != 0 && body.expires_millis <= ctx.now.as_millis() {
-        return Err(Refusal::new(
-            RefusalCode::Invalid,
-            "/expires_at",
-            "the API key would have expired already",
-        )
-        .into());
-    }
+    require_to_come(ctx, body.expires_millis)?;
     require_new(ctx, "api_keys", &body.api_key_id)?;
     ctx.run(
         "INSERT INTO api_keys (id, tenant_id, name, secret_hash, actions, expires_millis, created_millis)
@@ -87,6 +76,56 @@ pub(super) fn insert(ctx: &Context<'_>, body: &CreateApiKey) -> Rule<()> {
     )?;
     ctx.note(tenant, "api_key", id.to_bytes(), "created");
     Ok(())
+}
+
+fn require_name(name: &str) -> Rule<()> {
+    if (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Refusal::new(RefusalCode::Invalid, "/name", "an API key's name has 1 to 100 characters").into())
+}
+
+/// An end that is yet to come, or none (0).
+fn require_to_come(ctx: &Context<'_>, expires_millis: i64) -> Rule<()> {
+    if expires_millis == 0 || expires_millis > ctx.now.as_millis() {
+        return Ok(());
+    }
+    let message = "the API key would have expired already";
+    Err(Refusal::new(RefusalCode::Invalid, "/expires_at", message).into())
+}
+
+/// Changes a key's name or end. Only who may do all that the key may can give it a longer life.
+pub(super) fn update(ctx: &Context<'_>, body: &UpdateApiKey) -> Rule<Effect> {
+    ctx.authorise(Action::ApiKeyUpdate)?;
+    let id = wire_id(&body.api_key_id, "/id", ApiKeyId::from_bytes)?;
+    let found = ctx.find(
+        "SELECT tenant_id, actions, name, expires_millis FROM api_keys WHERE id = ?1",
+        [id.to_bytes()],
+        |row| {
+            let (actions, name) = (row.get::<_, String>(1)?, row.get::<_, String>(2)?);
+            Ok((tenant_id(row, 0)?, actions, name, row.get::<_, Option<i64>>(3)?))
+        },
+    )?;
+    let (tenant, actions, old_name, old_end) = found.ok_or_else(|| Refusal::not_found("API key", "/id"))?;
+    ctx.require_visible(tenant, "API key", "/id")?;
+    let name = body.name.as_ref().unwrap_or(&old_name);
+    require_name(name)?;
+    let end = match body.expires_millis {
+        None => old_end,
+        Some(millis) => {
+            require_to_come(ctx, millis)?;
+            require_covered(ctx, &texts(&actions))?;
+            (millis != 0).then_some(millis)
+        }
+    };
+    if (name, end) != (&old_name, old_end) {
+        ctx.run(
+            "UPDATE api_keys SET name = ?2, expires_millis = ?3 WHERE id = ?1",
+            (id.to_bytes(), name, end),
+        )?;
+        ctx.note(tenant, "api_key", id.to_bytes(), "changed");
+    }
+    Ok(Effect { tenant, action: Action::ApiKeyUpdate, object: id.to_bytes(), operation: Vec::new() })
 }
 
 pub(super) fn delete(ctx: &Context<'_>, body: &DeleteApiKey) -> Rule<Effect> {

@@ -3,22 +3,25 @@
 use npanel_model::{
     AccountId, Action, DatabaseId, DatabaseUserId, DatabaseUserName, Generation, Part, Privileges, TenantId,
 };
-use npanel_proto::command::{CreateDatabaseUser, DatabaseGrant, DeleteDatabaseUser};
+use npanel_proto::command::{
+    CreateDatabaseUser, DatabaseGrant, DeleteDatabaseUser, SetDatabasePassword, SetDatabasePrivileges,
+};
 
 use super::{account, account::AccountRow, database, removal, require_new};
 use crate::{
     ObjectKind, Refusal, RefusalCode,
-    context::{Context, Effect, Rule, tenant_id, wire_id, wire_text},
-    wanted::{Subject, close_if_done, open_operation, want},
+    context::{Context, Effect, Rule, tenant_id, typed, wire_id, wire_text},
+    wanted::{Subject, close_if_done, open_operation, touch, want},
 };
 
 /// A database user beyond this many is a script gone wild, not a customer.
 const USERS_PER_ACCOUNT: u64 = 1000;
 
-/// The part of a database user that removal needs.
+/// The part of a database user that other rules need.
 pub(super) struct UserRow {
     pub(super) id: DatabaseUserId,
     pub(super) tenant: TenantId,
+    pub(super) account: AccountId,
     pub(super) generation: Generation,
 }
 
@@ -115,19 +118,7 @@ fn insert_grant(
 pub(super) fn delete(ctx: &Context<'_>, body: &DeleteDatabaseUser) -> Rule<Effect> {
     ctx.authorise(Action::DatabaseUserDelete)?;
     let id = wire_id(&body.database_user_id, "/id", DatabaseUserId::from_bytes)?;
-    let found = ctx.find(
-        "SELECT tenant_id, generation, deleted_millis FROM database_users WHERE id = ?1",
-        [id.to_bytes()],
-        |row| {
-            let user = UserRow { id, tenant: tenant_id(row, 0)?, generation: Generation(row.get(1)?) };
-            Ok((user, row.get::<_, Option<i64>>(2)?.is_some()))
-        },
-    )?;
-    let (user, deleting) = found.ok_or_else(|| Refusal::not_found("database user", "/id"))?;
-    ctx.require_visible(user.tenant, "database user", "/id")?;
-    if deleting {
-        return Err(Refusal::new(RefusalCode::Deleting, "/id", "the database user is being deleted").into());
-    }
+    let user = load_live(ctx, id)?;
     let operation = &body.operation_id;
     open_operation(
         ctx,
@@ -146,4 +137,58 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteDatabaseUser) -> Rule<Effec
         object: id.to_bytes(),
         operation: operation.clone(),
     })
+}
+
+pub(super) fn set_password(ctx: &Context<'_>, body: &SetDatabasePassword) -> Rule<Effect> {
+    ctx.authorise(Action::DatabaseSetPassword)?;
+    let id = wire_id(&body.database_user_id, "/id", DatabaseUserId::from_bytes)?;
+    let user = load_live(ctx, id)?;
+    if body.sealed_password_hash.is_empty() {
+        return Err(Refusal::new(RefusalCode::Invalid, "/password", "a database user has a password").into());
+    }
+    ctx.run(
+        "UPDATE database_users SET sealed_password_hash = ?2 WHERE id = ?1",
+        (id.to_bytes(), &body.sealed_password_hash),
+    )?;
+    changed(ctx, &user, Action::DatabaseSetPassword, &body.operation_id)
+}
+
+pub(super) fn set_privileges(ctx: &Context<'_>, body: &SetDatabasePrivileges) -> Rule<Effect> {
+    ctx.authorise(Action::DatabaseSetPrivileges)?;
+    let id = wire_id(&body.database_user_id, "/id", DatabaseUserId::from_bytes)?;
+    let user = load_live(ctx, id)?;
+    let owner = account::load_live(ctx, user.account, "/id")?;
+    ctx.run("DELETE FROM database_grants WHERE database_user_id = ?1", [id.to_bytes()])?;
+    for grant in &body.grants {
+        insert_grant(ctx, &owner, id, grant)?;
+    }
+    changed(ctx, &user, Action::DatabaseSetPrivileges, &body.operation_id)
+}
+
+fn changed(ctx: &Context<'_>, user: &UserRow, action: Action, operation: &[u8]) -> Rule<Effect> {
+    let id = user.id.to_bytes();
+    open_operation(ctx, operation, action, user.tenant, "database_user", &id, "")?;
+    touch(ctx, ObjectKind::DatabaseUser, &id, user.tenant, operation)?;
+    close_if_done(ctx, operation)?;
+    Ok(Effect { tenant: user.tenant, action, object: id, operation: operation.to_vec() })
+}
+
+/// The database user, unless it is gone or going.
+fn load_live(ctx: &Context<'_>, id: DatabaseUserId) -> Rule<UserRow> {
+    let found = ctx.find(
+        "SELECT tenant_id, account_id, generation, deleted_millis FROM database_users WHERE id = ?1",
+        [id.to_bytes()],
+        |row| {
+            let account = typed(row, 1, AccountId::from_bytes)?;
+            let user =
+                UserRow { id, tenant: tenant_id(row, 0)?, account, generation: Generation(row.get(2)?) };
+            Ok((user, row.get::<_, Option<i64>>(3)?.is_some()))
+        },
+    )?;
+    let (user, deleting) = found.ok_or_else(|| Refusal::not_found("database user", "/id"))?;
+    ctx.require_visible(user.tenant, "database user", "/id")?;
+    if deleting {
+        return Err(Refusal::new(RefusalCode::Deleting, "/id", "the database user is being deleted").into());
+    }
+    Ok(user)
 }

@@ -1,13 +1,13 @@
 //! Domains: a name, a site, and the address record that leads to it.
 
 use npanel_model::{AccountId, Action, DocumentRoot, DomainId, Fqdn, Generation, Part, TenantId};
-use npanel_proto::command::{CreateDomain, DeleteDomain};
+use npanel_proto::command::{CreateDomain, DeleteDomain, UpdateDomain};
 
 use super::{account, account::AccountRow, names, plan, record_set, removal, require_new, zone};
 use crate::{
     ObjectKind, Refusal, RefusalCode,
     context::{Context, Effect, Rule, tenant_id, wire_id, wire_text},
-    wanted::{Subject, close_if_done, open_operation, want},
+    wanted::{Subject, close_if_done, open_operation, touch, want},
 };
 
 /// The part of a domain that removal needs.
@@ -108,19 +108,7 @@ fn publish(
 pub(super) fn delete(ctx: &Context<'_>, body: &DeleteDomain) -> Rule<Effect> {
     ctx.authorise(Action::DomainDelete)?;
     let id = wire_id(&body.domain_id, "/id", DomainId::from_bytes)?;
-    let found = ctx.find(
-        "SELECT tenant_id, generation, deleted_millis FROM domains WHERE id = ?1",
-        [id.to_bytes()],
-        |row| {
-            let domain = DomainRow { id, tenant: tenant_id(row, 0)?, generation: Generation(row.get(1)?) };
-            Ok((domain, row.get::<_, Option<i64>>(2)?.is_some()))
-        },
-    )?;
-    let (domain, deleting) = found.ok_or_else(|| Refusal::not_found("domain", "/id"))?;
-    ctx.require_visible(domain.tenant, "domain", "/id")?;
-    if deleting {
-        return Err(Refusal::new(RefusalCode::Deleting, "/id", "the domain is being deleted").into());
-    }
+    let domain = load_live(ctx, id)?;
     open_operation(
         ctx,
         &body.operation_id,
@@ -138,4 +126,49 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteDomain) -> Rule<Effect> {
         object: id.to_bytes(),
         operation: body.operation_id.clone(),
     })
+}
+
+/// Changes where the domain is served from. What lies in the old directory stays there.
+pub(super) fn update(ctx: &Context<'_>, body: &UpdateDomain) -> Rule<Effect> {
+    ctx.authorise(Action::DomainUpdate)?;
+    let id = wire_id(&body.domain_id, "/id", DomainId::from_bytes)?;
+    let domain = load_live(ctx, id)?;
+    let mut effect = Effect {
+        tenant: domain.tenant,
+        action: Action::DomainUpdate,
+        object: id.to_bytes(),
+        operation: Vec::new(),
+    };
+    let Some(root) = &body.document_root else { return Ok(effect) };
+    let root: DocumentRoot = wire_text(root, "/document_root")?;
+    let changed = ctx.run(
+        "UPDATE domains SET document_root = ?2 WHERE id = ?1 AND document_root != ?2",
+        (id.to_bytes(), root.as_str()),
+    )?;
+    if changed == 1 {
+        let operation = &body.operation_id;
+        open_operation(ctx, operation, effect.action, domain.tenant, "domain", &effect.object, "")?;
+        touch(ctx, ObjectKind::Site, &effect.object, domain.tenant, operation)?;
+        close_if_done(ctx, operation)?;
+        effect.operation.clone_from(operation);
+    }
+    Ok(effect)
+}
+
+/// The domain, unless it is gone or going.
+pub(super) fn load_live(ctx: &Context<'_>, id: DomainId) -> Rule<DomainRow> {
+    let found = ctx.find(
+        "SELECT tenant_id, generation, deleted_millis FROM domains WHERE id = ?1",
+        [id.to_bytes()],
+        |row| {
+            let domain = DomainRow { id, tenant: tenant_id(row, 0)?, generation: Generation(row.get(1)?) };
+            Ok((domain, row.get::<_, Option<i64>>(2)?.is_some()))
+        },
+    )?;
+    let (domain, deleting) = found.ok_or_else(|| Refusal::not_found("domain", "/id"))?;
+    ctx.require_visible(domain.tenant, "domain", "/id")?;
+    if deleting {
+        return Err(Refusal::new(RefusalCode::Deleting, "/id", "the domain is being deleted").into());
+    }
+    Ok(domain)
 }

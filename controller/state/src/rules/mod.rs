@@ -16,6 +16,7 @@ mod observation;
 mod plan;
 mod record_set;
 mod removal;
+mod suspension;
 mod tenant;
 mod token;
 mod zone;
@@ -25,6 +26,7 @@ use npanel_proto::command::envelope::Command;
 use crate::{
     Refusal, RefusalCode,
     context::{Context, Effect, Rule},
+    noun::Noun,
 };
 
 /// Applies one command by the rules of its noun. `None`: nothing that needs a record in the audit.
@@ -58,9 +60,69 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::RotateAuthority(body) => authority::rotate(ctx, body),
         Command::RetireAuthority(body) => authority::retire(ctx, body),
         Command::UpdateNodeFacts(body) => return node::update_facts(ctx, body).map(|()| None),
+        Command::UpdateTenant(body) => tenant::update(ctx, body),
+        Command::UpdatePlan(body) => plan::update(ctx, body),
+        Command::UpdateAccount(body) => account::update(ctx, body),
+        Command::UpdateDomain(body) => domain::update(ctx, body),
+        Command::UpdateRecordSet(body) => record_set::update(ctx, body),
+        Command::UpdateApiKey(body) => api_key::update(ctx, body),
+        Command::SetDatabasePassword(body) => database_user::set_password(ctx, body),
+        Command::SetDatabasePrivileges(body) => database_user::set_privileges(ctx, body),
+        Command::SuspendAccount(body) => suspension::suspend_account(ctx, body),
+        Command::UnsuspendAccount(body) => suspension::unsuspend_account(ctx, body),
+        Command::SuspendDomain(body) => suspension::suspend_domain(ctx, body),
+        Command::UnsuspendDomain(body) => suspension::unsuspend_domain(ctx, body),
         Command::RecordObservations(body) => return observation::record(ctx, body).map(|()| None),
     }
     .map(Some)
+}
+
+/// The object that a command changes or removes. `None`: it makes something, or is a machine's own doing.
+pub(crate) fn subject(command: &Command) -> Option<(Noun, &[u8])> {
+    let (noun, id) = match command {
+        Command::UpdateTenant(body) => (Noun::Tenant, &body.tenant_id),
+        Command::UpdatePlan(body) => (Noun::Plan, &body.plan_id),
+        Command::UpdateAccount(body) => (Noun::Account, &body.account_id),
+        Command::SuspendAccount(body) => (Noun::Account, &body.account_id),
+        Command::UnsuspendAccount(body) => (Noun::Account, &body.account_id),
+        Command::UpdateDomain(body) => (Noun::Domain, &body.domain_id),
+        Command::SuspendDomain(body) => (Noun::Domain, &body.domain_id),
+        Command::UnsuspendDomain(body) => (Noun::Domain, &body.domain_id),
+        Command::UpdateRecordSet(body) => (Noun::RecordSet, &body.record_set_id),
+        Command::UpdateApiKey(body) => (Noun::ApiKey, &body.api_key_id),
+        Command::SetDatabasePassword(body) => (Noun::DatabaseUser, &body.database_user_id),
+        Command::SetDatabasePrivileges(body) => (Noun::DatabaseUser, &body.database_user_id),
+        Command::DeleteTenant(body) => (Noun::Tenant, &body.tenant_id),
+        Command::DeletePlan(body) => (Noun::Plan, &body.plan_id),
+        Command::DeleteAccount(body) => (Noun::Account, &body.account_id),
+        Command::DeleteDomain(body) => (Noun::Domain, &body.domain_id),
+        Command::DeleteDatabase(body) => (Noun::Database, &body.database_id),
+        Command::DeleteDatabaseUser(body) => (Noun::DatabaseUser, &body.database_user_id),
+        Command::DeleteZone(body) => (Noun::Zone, &body.zone_id),
+        Command::DeleteRecordSet(body) => (Noun::RecordSet, &body.record_set_id),
+        Command::DeleteToken(body) => (Noun::Token, &body.token_id),
+        Command::DeleteApiKey(body) => (Noun::ApiKey, &body.api_key_id),
+        Command::DeleteNode(body) => (Noun::Node, &body.node_id),
+        Command::CreateCluster(_)
+        | Command::CreateTenant(_)
+        | Command::CreatePlan(_)
+        | Command::CreateAccount(_)
+        | Command::CreateDomain(_)
+        | Command::CreateDatabase(_)
+        | Command::CreateDatabaseUser(_)
+        | Command::CreateZone(_)
+        | Command::AddRecordSet(_)
+        | Command::CreateToken(_)
+        | Command::CreateApiKey(_)
+        | Command::EnrolNode(_)
+        | Command::EnrolController(_)
+        | Command::RenewIdentity(_)
+        | Command::RotateAuthority(_)
+        | Command::RetireAuthority(_)
+        | Command::UpdateNodeFacts(_)
+        | Command::RecordObservations(_) => return None,
+    };
+    Some((noun, id))
 }
 
 /// Refuses a second object with the same id: ids are made by the caller's controller, so this is a replay

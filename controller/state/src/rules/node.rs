@@ -87,3 +87,18 @@ pub(super) fn require_role(ctx: &Context<'_>, id: NodeId, role: NodeRole) -> Rul
     }
     Err(Refusal::new(RefusalCode::NoNode, "", format!("the node {id} does not have the role {role}")).into())
 }
+
+/// Refuses a PHP version that the node of an account does not have.
+pub(super) fn require_php(ctx: &Context<'_>, id: NodeId, version: &PhpVersion, account: &str) -> Rule<()> {
+    let found = ctx.find("SELECT name, php_versions FROM nodes WHERE id = ?1", [id.to_bytes()], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+    })?;
+    let (name, has) = found.unwrap_or_default();
+    let has = texts(&has);
+    if has.iter().any(|has| has == version.as_str()) {
+        return Ok(());
+    }
+    let message =
+        format!("the node {name} of the account {account} has no PHP {version} (it has {})", has.join(", "));
+    Err(Refusal::new(RefusalCode::NoNode, "/php_version", message).into())
+}

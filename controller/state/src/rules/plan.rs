@@ -1,12 +1,13 @@
 //! Plans: what an account may have.
 
-use npanel_model::{Action, PhpVersion, PlanId, PlanName, TenantId};
-use npanel_proto::command::{CreatePlan, DeletePlan};
+use npanel_model::{AccountId, Action, Megabytes, PhpVersion, PlanId, PlanName, TenantId};
+use npanel_proto::command::{CreatePlan, DeletePlan, UpdatePlan};
 
-use super::require_new;
+use super::{account, require_new};
 use crate::{
     Refusal, RefusalCode,
-    context::{Context, Effect, Rule, tenant_id, wire_id, wire_text},
+    context::{Context, Effect, Rule, tenant_id, typed, wire_id, wire_text},
+    wanted::{close_if_done, open_operation},
 };
 
 /// The part of a plan that the rules of accounts need.
@@ -25,15 +26,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreatePlan) -> Rule<Effect> {
     let php: PhpVersion = wire_text(&body.php_version, "/php_version")?;
     ctx.require_visible(tenant, "tenant", "/tenant_id")?;
     require_new(ctx, "plans", &body.plan_id)?;
-    let taken = ctx.count(
-        "SELECT EXISTS (SELECT 1 FROM plans WHERE tenant_id = ?1 AND name = ?2)",
-        (tenant.to_bytes(), name.as_str()),
-    )?;
-    if taken == 1 {
-        return Err(
-            Refusal::new(RefusalCode::NameTaken, "/name", format!("the plan {name} exists already")).into()
-        );
-    }
+    require_free_name(ctx, tenant, &name)?;
     ctx.run(
         "INSERT INTO plans (id, tenant_id, name, disk_mb, domains, databases, php_version, created_millis)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -50,6 +43,99 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreatePlan) -> Rule<Effect> {
     )?;
     ctx.note(tenant, "plan", id.to_bytes(), "created");
     Ok(Effect { tenant, action: Action::PlanCreate, object: id.to_bytes(), operation: Vec::new() })
+}
+
+fn require_free_name(ctx: &Context<'_>, tenant: TenantId, name: &PlanName) -> Rule<()> {
+    let taken = ctx.count(
+        "SELECT EXISTS (SELECT 1 FROM plans WHERE tenant_id = ?1 AND name = ?2)",
+        (tenant.to_bytes(), name.as_str()),
+    )?;
+    if taken == 0 {
+        return Ok(());
+    }
+    Err(Refusal::new(RefusalCode::NameTaken, "/name", format!("the plan {name} exists already")).into())
+}
+
+/// What a plan gives.
+#[derive(Clone, PartialEq, Eq)]
+struct Terms {
+    name: String,
+    disk_mb: u64,
+    domains: Option<u64>,
+    databases: Option<u64>,
+    php_version: String,
+}
+
+/// Changes the plan. Its accounts keep what they have, even where that is more than the new limits allow, and can
+/// add nothing beyond them. Those that follow the plan's PHP version get the new one: all of them or none.
+pub(super) fn update(ctx: &Context<'_>, body: &UpdatePlan) -> Rule<Effect> {
+    ctx.authorise(Action::PlanUpdate)?;
+    let id = wire_id(&body.plan_id, "/id", PlanId::from_bytes)?;
+    let tenant = load(ctx, id, "/id")?.tenant;
+    ctx.require_visible(tenant, "plan", "/id")?;
+    let old = terms(ctx, id)?;
+    let new = Terms {
+        name: body.name.clone().unwrap_or_else(|| old.name.clone()),
+        disk_mb: body.disk_mb.unwrap_or(old.disk_mb),
+        domains: body.domains.map_or(old.domains, |change| change.limit),
+        databases: body.databases.map_or(old.databases, |change| change.limit),
+        php_version: body.php_version.clone().unwrap_or_else(|| old.php_version.clone()),
+    };
+    let mut effect =
+        Effect { tenant, action: Action::PlanUpdate, object: id.to_bytes(), operation: Vec::new() };
+    if new == old {
+        return Ok(effect);
+    }
+    if new.name != old.name {
+        require_free_name(ctx, tenant, &wire_text(&new.name, "/name")?)?;
+    }
+    if Megabytes(new.disk_mb) == Megabytes(0) {
+        let message = "an account needs disk space: at least 1 (got 0)";
+        return Err(Refusal::new(RefusalCode::Invalid, "/disk_mb", message).into());
+    }
+    let php: PhpVersion = wire_text(&new.php_version, "/php_version")?;
+    ctx.run(
+        "UPDATE plans SET name = ?2, disk_mb = ?3, domains = ?4, databases = ?5, php_version = ?6 WHERE id = ?1",
+        (id.to_bytes(), &new.name, new.disk_mb, new.domains, new.databases, php.as_str()),
+    )?;
+    ctx.note(tenant, "plan", id.to_bytes(), "changed");
+    if new.php_version != old.php_version {
+        let operation = &body.operation_id;
+        open_operation(ctx, operation, effect.action, tenant, "plan", &effect.object, "")?;
+        for account in following(ctx, id)? {
+            let account = account::load(ctx, account)?;
+            account::set_php(ctx, &account, &php, operation)?;
+        }
+        close_if_done(ctx, operation)?;
+        effect.operation.clone_from(operation);
+    }
+    Ok(effect)
+}
+
+fn terms(ctx: &Context<'_>, id: PlanId) -> Rule<Terms> {
+    ctx.find(
+        "SELECT name, disk_mb, domains, databases, php_version FROM plans WHERE id = ?1",
+        [id.to_bytes()],
+        |row| {
+            Ok(Terms {
+                name: row.get(0)?,
+                disk_mb: row.get(1)?,
+                domains: row.get(2)?,
+                databases: row.get(3)?,
+                php_version: row.get(4)?,
+            })
+        },
+    )?
+    .ok_or_else(|| Refusal::not_found("plan", "/id").into())
+}
+
+/// The accounts whose PHP version is the plan's.
+fn following(ctx: &Context<'_>, id: PlanId) -> Rule<Vec<AccountId>> {
+    ctx.all(
+        "SELECT id FROM accounts WHERE plan_id = ?1 AND php_chosen = 0 AND deleted_millis IS NULL ORDER BY id",
+        [id.to_bytes()],
+        |row| typed(row, 0, AccountId::from_bytes),
+    )
 }
 
 pub(super) fn delete(ctx: &Context<'_>, body: &DeletePlan) -> Rule<Effect> {

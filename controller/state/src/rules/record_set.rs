@@ -6,13 +6,13 @@ use npanel_model::{
     Action, DomainId, Fqdn, NodeId, Part, RecordName, RecordSetId, RecordType, Ttl, ZoneId,
     validate_record_set,
 };
-use npanel_proto::command::{AddRecordSet, DeleteRecordSet};
+use npanel_proto::command::{AddRecordSet, DeleteRecordSet, UpdateRecordSet};
 use sha2::{Digest, Sha256};
 
 use super::{account, account::AccountRow, require_new, zone, zone::ZoneRow};
 use crate::{
     Refusal, RefusalCode,
-    context::{Context, Effect, Rule, json, typed, wire_id, wire_text},
+    context::{Context, Effect, Rule, json, texts, typed, wire_id, wire_text},
     wanted::{close_if_done, open_operation},
 };
 
@@ -41,12 +41,20 @@ pub(super) fn insert(ctx: &Context<'_>, zone: &ZoneRow, body: &AddRecordSet, ope
     let id = wire_id(&body.record_set_id, "/id", RecordSetId::from_bytes)?;
     let name: RecordName = wire_text(&body.name, "/name")?;
     let kind: RecordType = wire_text(&body.r#type, "/type")?;
-    let ttl = Ttl::try_from(body.ttl_seconds)
-        .map_err(|error| Refusal::new(RefusalCode::Invalid, "/ttl_seconds", error.to_string()))?;
-    let records = validate_record_set(&name, kind, &body.records)
-        .map_err(|error| Refusal::new(RefusalCode::Invalid, "/records", error.to_string()))?;
-    let records: Vec<String> = records.iter().map(npanel_model::RecordData::canonical).collect();
+    let ttl = ttl(body.ttl_seconds)?;
+    let records = canonical(&name, kind, &body.records)?;
     put(ctx, zone, &Set { id, name, kind, ttl, records, domain: None }, operation)
+}
+
+fn ttl(seconds: u32) -> Rule<Ttl> {
+    Ttl::try_from(seconds)
+        .map_err(|error| Refusal::new(RefusalCode::Invalid, "/ttl_seconds", error.to_string()).into())
+}
+
+fn canonical(name: &RecordName, kind: RecordType, records: &[String]) -> Rule<Vec<String>> {
+    let records = validate_record_set(name, kind, records)
+        .map_err(|error| Refusal::new(RefusalCode::Invalid, "/records", error.to_string()))?;
+    Ok(records.iter().map(npanel_model::RecordData::canonical).collect())
 }
 
 struct Set {
@@ -166,6 +174,48 @@ fn address_set_id(domain: DomainId) -> RecordSetId {
     bytes[6] = (bytes[6] & 0x0f) | 0x80;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     RecordSetId::from_bytes(&bytes).expect("there are sixteen bytes")
+}
+
+/// Changes the set. A domain's own address that was given other records is the customer's from then on: it stays
+/// when the domain goes.
+pub(super) fn update(ctx: &Context<'_>, body: &UpdateRecordSet) -> Rule<Effect> {
+    ctx.authorise(Action::RecordUpdate)?;
+    let id = wire_id(&body.record_set_id, "/id", RecordSetId::from_bytes)?;
+    let found = ctx.find(
+        "SELECT zone_id, name, type, ttl_seconds, records FROM record_sets WHERE id = ?1",
+        [id.to_bytes()],
+        |row| {
+            let texts = (row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, String>(4)?);
+            Ok((typed(row, 0, ZoneId::from_bytes)?, texts, row.get::<_, u32>(3)?))
+        },
+    )?;
+    let (zone_id, (name, kind, old), old_ttl) =
+        found.ok_or_else(|| Refusal::not_found("record set", "/id"))?;
+    let zone = zone::load_live(ctx, zone_id, "/id")?;
+    let ttl = body.ttl_seconds.map_or(Ok(old_ttl), |seconds| ttl(seconds).map(Ttl::seconds))?;
+    let old = texts(&old);
+    let records = match body.records.as_slice() {
+        [] => old.clone(),
+        records => canonical(&wire_text(&name, "/id")?, wire_text(&kind, "/id")?, records)?,
+    };
+    let action = Action::RecordUpdate;
+    let mut effect = Effect { tenant: zone.tenant, action, object: id.to_bytes(), operation: Vec::new() };
+    if (ttl, &records) == (old_ttl, &old) {
+        return Ok(effect);
+    }
+    let operation = &body.operation_id;
+    open_operation(ctx, operation, action, zone.tenant, "record_set", &id.to_bytes(), "")?;
+    ctx.run(
+        "UPDATE record_sets SET ttl_seconds = ?2, records = ?3, operation_id = ?4,
+             domain_id = CASE WHEN ?5 THEN domain_id END
+         WHERE id = ?1",
+        (id.to_bytes(), ttl, json(&records), operation, records == old),
+    )?;
+    ctx.note(zone.tenant, "record_set", id.to_bytes(), "changed");
+    zone::touch(ctx, &zone, operation)?;
+    close_if_done(ctx, operation)?;
+    effect.operation.clone_from(operation);
+    Ok(effect)
 }
 
 pub(super) fn delete(ctx: &Context<'_>, body: &DeleteRecordSet) -> Rule<Effect> {

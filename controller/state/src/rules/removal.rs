@@ -14,7 +14,7 @@ use super::{
 use crate::{
     ObjectKind,
     context::{Context, Rule, tenant_id, typed},
-    wanted::{Subject, rewant, unwant},
+    wanted::{Subject, touch, unwant},
 };
 
 /// How long nodes keep the data of what is removed: the caller's wish, or the cluster's rule.
@@ -67,7 +67,7 @@ pub(super) fn remove_account(
         let id = DatabaseUserId::from_bytes(&user.id).map_err(corrupt)?;
         remove_database_user(
             ctx,
-            &UserRow { id, tenant: user.tenant, generation: user.generation },
+            &UserRow { id, tenant: user.tenant, account: account.id, generation: user.generation },
             operation,
         )?;
     }
@@ -83,13 +83,15 @@ fn corrupt(error: npanel_model::IdError) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, Box::new(error))
 }
 
-struct Live {
-    id: Vec<u8>,
-    tenant: TenantId,
+/// What an account has and keeps.
+pub(super) struct Live {
+    pub(super) id: Vec<u8>,
+    pub(super) tenant: TenantId,
     generation: Generation,
 }
 
-fn live(ctx: &Context<'_>, kind: ObjectKind, account: &[u8]) -> Rule<Vec<Live>> {
+/// The account's objects of a kind, without those that are going.
+pub(super) fn live(ctx: &Context<'_>, kind: ObjectKind, account: &[u8]) -> Rule<Vec<Live>> {
     let table = kind.table();
     ctx.all(
         &format!(
@@ -141,16 +143,7 @@ pub(super) fn remove_database(
         |row| row.get::<_, Vec<u8>>(0),
     )?;
     for user in users {
-        let generation = ctx.find(
-            "UPDATE database_users SET generation = generation + 1 WHERE id = ?1 AND deleted_millis IS NULL
-             RETURNING generation",
-            [&user],
-            |row| Ok(Generation(row.get(0)?)),
-        )?;
-        if let Some(generation) = generation {
-            let kind = ObjectKind::DatabaseUser;
-            rewant(ctx, Subject { kind, id: &user, tenant: database.tenant, generation }, operation)?;
-        }
+        touch(ctx, ObjectKind::DatabaseUser, &user, database.tenant, operation)?;
     }
     retire(ctx, ObjectKind::Database, &id, database.tenant, database.generation, retention, operation)
 }

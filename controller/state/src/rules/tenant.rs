@@ -1,7 +1,7 @@
 //! Tenants: a tree whose root is the platform.
 
 use npanel_model::{Action, TenantId, TenantName};
-use npanel_proto::command::{CreateTenant, DeleteTenant};
+use npanel_proto::command::{CreateTenant, DeleteTenant, UpdateTenant};
 
 use super::require_new;
 use crate::{
@@ -16,18 +16,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateTenant) -> Rule<Effect> {
     let name: TenantName = wire_text(&body.name, "/name")?;
     ctx.require_visible(parent, "tenant", "/parent_id")?;
     require_new(ctx, "tenants", &body.tenant_id)?;
-    let taken = ctx.count(
-        "SELECT EXISTS (SELECT 1 FROM tenants WHERE parent_id = ?1 AND name = ?2)",
-        (parent.to_bytes(), name.as_str()),
-    )?;
-    if taken == 1 {
-        return Err(Refusal::new(
-            RefusalCode::NameTaken,
-            "/name",
-            format!("the tenant {name} exists already"),
-        )
-        .into());
-    }
+    require_free_name(ctx, Some(parent), &name)?;
     insert(ctx, id, Some(parent), &name, &body.wrapped_data_key, body.account_limit, body.may_oversell)?;
     Ok(Effect { tenant: parent, action: Action::TenantCreate, object: id.to_bytes(), operation: Vec::new() })
 }
@@ -61,6 +50,63 @@ pub(super) fn insert(
     )?;
     ctx.note(id, "tenant", id.to_bytes(), "created");
     Ok(())
+}
+
+fn require_free_name(ctx: &Context<'_>, parent: Option<TenantId>, name: &TenantName) -> Rule<()> {
+    let taken = ctx.count(
+        "SELECT EXISTS (SELECT 1 FROM tenants WHERE parent_id IS ?1 AND name = ?2)",
+        (parent.map(TenantId::to_bytes), name.as_str()),
+    )?;
+    if taken == 0 {
+        return Ok(());
+    }
+    Err(Refusal::new(RefusalCode::NameTaken, "/name", format!("the tenant {name} exists already")).into())
+}
+
+/// What of a tenant can be changed.
+#[derive(PartialEq, Eq)]
+struct Terms {
+    name: String,
+    account_limit: Option<u64>,
+    may_oversell: bool,
+}
+
+/// Changes the tenant. Its limits are for those above it to set; a limit beneath what there is takes nothing away.
+pub(super) fn update(ctx: &Context<'_>, body: &UpdateTenant) -> Rule<Effect> {
+    ctx.authorise(Action::TenantUpdate)?;
+    let id = wire_id(&body.tenant_id, "/id", TenantId::from_bytes)?;
+    ctx.require_visible(id, "tenant", "/id")?;
+    let sets_limits = body.account_limit.is_some() || body.may_oversell.is_some();
+    if sets_limits && id == ctx.principal_tenant()? && id != ctx.root_tenant()? {
+        let message = "a tenant's limits are set by a tenant above it";
+        return Err(Refusal::new(RefusalCode::Forbidden, "", message).into());
+    }
+    let found = ctx.find(
+        "SELECT parent_id, name, account_limit, may_oversell FROM tenants WHERE id = ?1",
+        [id.to_bytes()],
+        |row| {
+            let parent = row.get::<_, Option<Vec<u8>>>(0)?.and_then(|id| TenantId::from_bytes(&id).ok());
+            let old = Terms { name: row.get(1)?, account_limit: row.get(2)?, may_oversell: row.get(3)? };
+            Ok((parent, old))
+        },
+    )?;
+    let (parent, old) = found.ok_or_else(|| Refusal::not_found("tenant", "/id"))?;
+    let new = Terms {
+        name: body.name.clone().unwrap_or_else(|| old.name.clone()),
+        account_limit: body.account_limit.map_or(old.account_limit, |change| change.limit),
+        may_oversell: body.may_oversell.unwrap_or(old.may_oversell),
+    };
+    if new.name != old.name {
+        require_free_name(ctx, parent, &wire_text(&new.name, "/name")?)?;
+    }
+    if new != old {
+        ctx.run(
+            "UPDATE tenants SET name = ?2, account_limit = ?3, may_oversell = ?4 WHERE id = ?1",
+            (id.to_bytes(), new.name, new.account_limit, new.may_oversell),
+        )?;
+        ctx.note(id, "tenant", id.to_bytes(), "changed");
+    }
+    Ok(Effect { tenant: id, action: Action::TenantUpdate, object: id.to_bytes(), operation: Vec::new() })
 }
 
 pub(super) fn delete(ctx: &Context<'_>, body: &DeleteTenant) -> Rule<Effect> {

@@ -128,6 +128,7 @@ pub(super) fn consume(
     match (found, wrong) {
         (Some(token), None) => {
             ctx.run("UPDATE tokens SET uses_left = uses_left - 1 WHERE id = ?1", [shown.id])?;
+            ctx.note(ctx.root_tenant()?, "token", shown.id.to_vec(), "changed");
             wire_text(&token.pool, "")
         }
         (_, why) => Err(Refusal::new(RefusalCode::TokenInvalid, "", why.unwrap_or_default()).into()),

@@ -10,7 +10,7 @@ use super::{account, account::AccountRow, names, node, record_set, removal, requ
 use crate::{
     ObjectKind, Refusal, RefusalCode,
     context::{Context, Effect, Rule, tenant_id, typed, wire_id, wire_text},
-    wanted::{Subject, close_if_done, open_operation, rewant, want},
+    wanted::{self, Subject, close_if_done, open_operation, want},
 };
 
 /// The part of a zone that other rules need.
@@ -168,17 +168,5 @@ pub(super) fn nearest(ctx: &Context<'_>, account: AccountId, name: &Fqdn) -> Rul
 
 /// Raises the zone's generation after its record sets changed, and tells its nodes.
 pub(super) fn touch(ctx: &Context<'_>, zone: &ZoneRow, operation: &[u8]) -> Rule<()> {
-    let generation = ctx
-        .find(
-            "UPDATE zones SET generation = generation + 1, operation_id = ?2 WHERE id = ?1 RETURNING generation",
-            (zone.id.to_bytes(), operation),
-            |row| Ok(Generation(row.get(0)?)),
-        )?
-        .unwrap_or(zone.generation);
-    ctx.note_object(zone.tenant, ObjectKind::Zone, &zone.id.to_bytes(), "changed");
-    rewant(
-        ctx,
-        Subject { kind: ObjectKind::Zone, id: &zone.id.to_bytes(), tenant: zone.tenant, generation },
-        operation,
-    )
+    wanted::touch(ctx, ObjectKind::Zone, &zone.id.to_bytes(), zone.tenant, operation)
 }

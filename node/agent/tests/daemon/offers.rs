@@ -7,8 +7,12 @@ use npanel_proto::node::{
 pub(crate) const FENCE: Fence = Fence { epoch: 1, term: 5 };
 
 pub(crate) fn account(generation: u64, php_version: &str) -> ObjectIntent {
-    let account =
-        Account { username: "acme".into(), uid: 1_900_000_001, php_version: php_version.to_owned() };
+    let account = Account {
+        username: "acme".into(),
+        uid: 1_900_000_001,
+        php_version: php_version.to_owned(),
+        suspended: false,
+    };
     let object = Some(ObjectRef { kind: 1, id: vec![1; 16] });
     ObjectIntent { object, generation, intent: Some(Intent::Account(account)) }
 }
@@ -20,6 +24,7 @@ pub(crate) fn site() -> ObjectIntent {
         uid: 1_900_000_001,
         domain: "example.com".into(),
         document_root: "web/example.com".into(),
+        suspended: false,
     };
     let object = Some(ObjectRef { kind: 2, id: vec![2; 16] });
     ObjectIntent { object, generation: 1, intent: Some(Intent::Site(site)) }

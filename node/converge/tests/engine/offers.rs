@@ -16,6 +16,7 @@ pub(crate) fn account(id: u8, generation: u64) -> Offer {
         username: format!("u{id}"),
         uid: 1_900_000_000 + u32::from(id),
         php_version: format!("8.{generation}"),
+        suspended: false,
     };
     message(1, id, generation, Intent::Account(account))
 }
@@ -32,6 +33,7 @@ pub(crate) fn site_of(account: u8, id: u8, domain: &str) -> Offer {
         uid: 1_900_000_000 + u32::from(account),
         domain: domain.into(),
         document_root: "web/site".into(),
+        suspended: false,
     };
     message(2, id, 1, Intent::Site(site))
 }
@@ -46,6 +48,7 @@ pub(crate) fn database_user(id: u8) -> Offer {
         name: format!("acme_u{id}"),
         password_hash: format!("*{}", "A".repeat(40)),
         grants: vec![Grant { database: format!("acme_d{id}"), privileges: 1 }],
+        locked: false,
     };
     message(4, id, 1, Intent::DatabaseUser(user))
 }

@@ -19,7 +19,8 @@ pub(crate) fn message(kind: i32, id: u8, generation: u64, intent: Intent) -> Obj
 
 pub(crate) fn account(id: u8, generation: u64, php_version: &str) -> ObjectIntent {
     let uid = 1_900_000_000 + u32::from(id);
-    let account = Account { username: format!("u{id}"), uid, php_version: php_version.into() };
+    let account =
+        Account { username: format!("u{id}"), uid, php_version: php_version.into(), suspended: false };
     message(1, id, generation, Intent::Account(account))
 }
 
@@ -30,6 +31,7 @@ pub(crate) fn site(id: u8, domain: &str) -> ObjectIntent {
         uid: 1_900_000_000 + u32::from(id),
         domain: domain.into(),
         document_root: "web/site".into(),
+        suspended: false,
     };
     message(2, id, 1, Intent::Site(site))
 }
@@ -43,7 +45,8 @@ pub(crate) fn database_user(id: u8, password_hash: &str) -> ObjectIntent {
         Grant { database: "acme_b".into(), privileges: 2 },
         Grant { database: "acme_a".into(), privileges: 1 },
     ];
-    let user = DatabaseUser { name: "acme_x".into(), password_hash: password_hash.into(), grants };
+    let user =
+        DatabaseUser { name: "acme_x".into(), password_hash: password_hash.into(), grants, locked: false };
     message(4, id, 1, Intent::DatabaseUser(user))
 }
 

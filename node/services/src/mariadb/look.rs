@@ -78,13 +78,18 @@ impl Mariadb {
         name: &DatabaseUserName,
         hash: &MysqlPasswordHash,
         wanted: &[Grant],
+        locked: bool,
     ) -> Result<Option<Difference>, ServiceError> {
         let found = match self.shown(name, hash).await? {
             None => None,
             Some(shown) => {
                 let rights = shown.grants == grants::wanted(name, wanted);
                 match (shown.password, rights) {
-                    (true, true) => return Ok(None),
+                    (true, true) => match (self.is_locked(name).await?, locked) {
+                        (is, wanted) if is == wanted => return Ok(None),
+                        (true, _) => Some("locked".to_owned()),
+                        (false, _) => Some("not locked".to_owned()),
+                    },
                     // Its own grants are not told apart from the statement that holds another password.
                     (false, _) => Some("another password".to_owned()),
                     (true, false) => Some("other rights".to_owned()),

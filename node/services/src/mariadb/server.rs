@@ -84,8 +84,9 @@ impl Mariadb {
         Ok(there)
     }
 
-    /// A user with this password and exactly these grants. Answers whether anything was changed. A privilege
-    /// that is kept is never withdrawn in between.
+    /// A user with this password and exactly these grants, who can log in unless it is locked: then its
+    /// connections end, too. Answers whether anything was changed. A privilege that is kept is never withdrawn in
+    /// between.
     ///
     /// # Errors
     /// If the server refuses, or shows something else afterwards.
@@ -94,19 +95,21 @@ impl Mariadb {
         name: &DatabaseUserName,
         hash: &MysqlPasswordHash,
         grants: &[Grant],
+        locked: bool,
         stages: &mut Stages,
     ) -> Result<bool, ServiceError> {
         let wanted = grants::wanted(name, grants);
         let good = |shown: &Shown| shown.password && shown.grants == wanted;
         stages.enter("check");
         let found = self.shown(name, hash).await?;
-        if found.as_ref().is_some_and(good) {
+        if found.as_ref().is_some_and(good) && self.is_locked(name).await? == locked {
             return Ok(false);
         }
         stages.enter("commit");
         if !found.as_ref().is_some_and(|shown| shown.password) {
             self.set_password(name, hash).await?;
         }
+        self.set_locked(name, locked).await?;
         let found = found.map(|shown| shown.grants).unwrap_or_default();
         if !found.is_subset(&wanted) {
             self.revoke_others(name, hash, grants, &found).await?;
@@ -117,7 +120,10 @@ impl Mariadb {
         stages.enter("verify");
         let wanted = grants::wanted(name, grants);
         match self.shown(name, hash).await? {
-            Some(shown) if shown.password && shown.grants == wanted => Ok(true),
+            Some(shown) if shown.password && shown.grants == wanted => match self.is_locked(name).await? {
+                is if is == locked => Ok(true),
+                is => Err(unverified(&format!("whether the user is locked is {is}"))),
+            },
             Some(shown) if !shown.password => Err(unverified("the user has another password")),
             Some(shown) => Err(unverified(&format!("the user has the grants {:?}", shown.grants))),
             None => Err(unverified("the user is not there")),
@@ -153,6 +159,23 @@ impl Mariadb {
             self.execute(statement).await.map_err(|error| ServiceError::Password(code(&error)))?;
         }
         Ok(())
+    }
+
+    /// Locks the user and ends its connections, which a lock leaves open; or unlocks it.
+    async fn set_locked(&self, name: &DatabaseUserName, locked: bool) -> Result<(), ServiceError> {
+        let user = sql::account(name.as_str());
+        if !locked {
+            return Ok(self.execute(format!("ALTER USER {user} ACCOUNT UNLOCK")).await?);
+        }
+        self.execute(format!("ALTER USER {user} ACCOUNT LOCK")).await?;
+        Ok(self.execute(format!("KILL HARD CONNECTION USER {user}")).await?)
+    }
+
+    pub(super) async fn is_locked(&self, name: &DatabaseUserName) -> Result<bool, ServiceError> {
+        let statement = format!("SHOW CREATE USER {}", sql::account(name.as_str()));
+        let row = raw_sql(AssertSqlSafe(statement)).fetch_one(&self.pool).await?;
+        // The row holds the password's hash. No name has a space in it.
+        Ok(row.try_get::<String, _>(0)?.contains(" ACCOUNT LOCK"))
     }
 
     /// Takes everything from the user that it should not have: on other databases all, on its own ones what

@@ -13,6 +13,8 @@ use super::{certificate::Certificate, probe};
 use crate::{ServiceError, php};
 
 const CERTIFICATE: &str = "tls.pem";
+/// In a site's directory: nginx answers with the suspension page.
+const SUSPENDED: &str = "suspended";
 const FIRST_PAGE: &[u8] = include_bytes!("templates/first-page.php");
 /// The files are in effect as soon as they are there.
 const SHOWN: Duration = Duration::from_secs(5);
@@ -26,6 +28,8 @@ pub struct SiteSpec {
     pub domain: Fqdn,
     /// The directory.
     pub document_root: DocumentRoot,
+    /// Whether it is answered with a suspension page.
+    pub suspended: bool,
 }
 
 /// The document root, certificate and links of a site, shown by the web server. Answers whether anything was
@@ -53,7 +57,7 @@ pub async fn ensure_site(
     let uid = site.user.uid;
     let served = blocking(move || {
         let sites = Directory::open(Layout::SITES)?;
-        if sites.kind(site.domain.as_str())?.is_none() {
+        if sites.kind(site.domain.as_str())?.is_none() && !site.suspended {
             php::warm_up(uid);
         }
         commit(&accounts, web_gid, &site)
@@ -74,6 +78,11 @@ pub fn managed_site(accounts: &Accounts, web_gid: u32, site: &SiteSpec) -> Vec<M
         Managed::link(own.join("docroot"), root),
         Managed::link(own.join("php.sock"), Layout::php_socket(site.user.uid)),
         accounts.managed_document_root(&site.user, &site.document_root),
+        if site.suspended {
+            Managed::file(own.join(SUSPENDED), "", Attributes::new(Owner::root_and(web_gid), 0o640))
+        } else {
+            Managed::new(own.join(SUSPENDED), ShouldBe::Absent)
+        },
     ]);
     managed
 }
@@ -118,6 +127,11 @@ fn commit(
     let root = accounts.document_root(&site.user.username, &site.document_root);
     let mut changed = directory.link("docroot", root)?;
     changed |= directory.link("php.sock", Layout::php_socket(site.user.uid))?;
+    changed |= if site.suspended {
+        directory.write(SUSPENDED, b"", Attributes::new(Owner::root_and(web_gid), 0o640))?
+    } else {
+        directory.remove_file(SUSPENDED)?
+    };
     let (certificate, made) = ensure_certificate(&directory, site.domain.as_str(), web_gid)?;
     if changed || made {
         directory.sync()?;

@@ -42,7 +42,7 @@ struct Staged {
     replaces: bool,
 }
 
-/// The files and the socket's unit that an account's PHP comes to, as they should be.
+/// The files that an account's PHP comes to, as they should be, and its socket's unit, unless it is suspended.
 ///
 /// # Errors
 /// If the PHP version is not installed, or the base has not been set up.
@@ -50,30 +50,45 @@ pub fn managed_account(
     os: &OsProfile,
     user: &AccountUser,
     version: &PhpVersion,
-) -> Result<(Vec<Managed>, String), ServiceError> {
+    suspended: bool,
+) -> Result<(Vec<Managed>, Option<String>), ServiceError> {
     let program = os.php_program(version);
     require_installed(os, version, &program)?;
     let uid = user.uid;
     let own = Path::new(Layout::PHP).join(uid.to_string());
     let socket = ShouldBe::Socket { owner: Owner::root_and(web_group()?) };
-    let mut files = removed_with_account(user);
+    let mut files = vec![home_link(user), own_directory(uid)];
     files.extend([
         Managed::link(own.join(PROGRAM), program),
         Managed::file(own.join(CONFIGURATION), configuration(user)?, readable(uid, 0o640)),
-        Managed::new(Layout::php_socket(uid), socket),
     ]);
-    Ok((files, Units::of(uid).socket))
+    if suspended {
+        files.push(Managed::new(wanted_at_boot(uid).path, ShouldBe::Absent));
+        return Ok((files, None));
+    }
+    files.extend([wanted_at_boot(uid), Managed::new(Layout::php_socket(uid), socket)]);
+    Ok((files, Some(Units::of(uid).socket)))
 }
 
 /// What the end of an account's PHP removes.
 pub fn removed_with_account(user: &AccountUser) -> Vec<Managed> {
-    let (uid, units) = (user.uid, Units::of(user.uid));
+    vec![home_link(user), wanted_at_boot(user.uid), own_directory(user.uid)]
+}
+
+fn home_link(user: &AccountUser) -> Managed {
+    let path = Path::new(Layout::HOME_LINKS).join(user.uid.to_string());
+    Managed::link(path, Layout::home(&user.username))
+}
+
+fn own_directory(uid: Uid) -> Managed {
+    Managed::directory(Path::new(Layout::PHP).join(uid.to_string()), readable(uid, 0o750))
+}
+
+/// The link by which the socket listens at boot.
+fn wanted_at_boot(uid: Uid) -> Managed {
+    let units = Units::of(uid);
     let wants = Path::new(Layout::UNITS).join(format!("{TARGET}.wants"));
-    vec![
-        Managed::link(Path::new(Layout::HOME_LINKS).join(uid.to_string()), Layout::home(&user.username)),
-        Managed::link(wants.join(&units.socket), Path::new(Layout::UNITS).join(&units.template)),
-        Managed::directory(Path::new(Layout::PHP).join(uid.to_string()), readable(uid, 0o750)),
-    ]
+    Managed::link(wants.join(&units.socket), Path::new(Layout::UNITS).join(&units.template))
 }
 
 /// The unit that a change of an account's PHP configuration ends.
@@ -105,15 +120,17 @@ pub async fn prepare_account(
     Ok(Prepared { program, staged })
 }
 
-/// Puts the configuration into place and has the account's socket listen, now and at boot. Answers whether
-/// anything was changed. Requests in flight end under the old configuration. The account's user must be there.
+/// Puts the configuration into place and has the account's socket listen, now and at boot; for a suspended
+/// account, stops everything that runs as it, now and at boot. Answers whether anything was changed. Requests in
+/// flight end under the old configuration. The account's user must be there.
 ///
 /// # Errors
-/// If the socket does not start.
+/// If the socket does not start, or something does not stop.
 pub async fn commit_account(
     systemd: &Systemd,
     user: &AccountUser,
     prepared: Prepared,
+    suspended: bool,
     stages: &mut Stages,
 ) -> Result<bool, ServiceError> {
     stages.enter("commit");
@@ -121,15 +138,45 @@ pub async fn commit_account(
     let (uid, home) = (user.uid, Layout::home(&user.username));
     let replaces = prepared.staged.as_ref().is_some_and(|staged| staged.replaces);
     // Nothing connects to the socket before there is a site, so it need not wait for the files.
-    let put = blocking(move || commit(uid, prepared.staged.is_some(), &prepared.program, &home));
-    let (put, started) = tokio::join!(put, ensure_socket(systemd, uid, &units));
-    let (put, started) = (put?, started?);
-    if replaces {
+    let put = blocking(move || commit(uid, prepared.staged.is_some(), &prepared.program, &home, suspended));
+    let switch = async {
+        if suspended { stop_all(systemd, &units).await } else { ensure_socket(systemd, uid, &units).await }
+    };
+    let (put, switched) = tokio::join!(put, switch);
+    let (put, switched) = (put?, switched?);
+    if replaces && !suspended {
         systemd.stop(&units.service, STOP).await?;
     }
     stages.enter("verify");
-    verify(systemd, user.uid, &units).await?;
-    Ok(put || started)
+    if suspended {
+        verify_stopped(systemd, &units).await?;
+    } else {
+        verify(systemd, user.uid, &units).await?;
+    }
+    Ok(put || switched)
+}
+
+/// The socket first, so that nothing starts the service again; the slice last, whatever is in it. Answers whether
+/// anything ran.
+async fn stop_all(systemd: &Systemd, units: &Units) -> Result<bool, ServiceError> {
+    let mut ran = false;
+    for unit in [&units.socket, &units.service, &units.slice] {
+        ran |= systemd.state(unit).await?.is_active();
+        systemd.stop(unit, STOP).await?;
+        systemd.reset_failed(unit).await?;
+    }
+    Ok(ran)
+}
+
+async fn verify_stopped(systemd: &Systemd, units: &Units) -> Result<(), ServiceError> {
+    for unit in [&units.socket, &units.service] {
+        let state = systemd.state(unit).await?;
+        if state.is_active() {
+            let detail = format!("{unit} of a suspended account is {}", state.active);
+            return Err(ServiceError::Unverified { service: "php", detail });
+        }
+    }
+    Ok(())
 }
 
 /// Starts the account's process manager, if it is not running, without waiting for it: the first request of a
@@ -152,11 +199,7 @@ pub async fn retire_account(systemd: &Systemd, uid: Uid, stages: &mut Stages) ->
     stages.enter("stop");
     let units = Units::of(uid);
     let removed = blocking(move || disable(uid, &Units::of(uid))).await?;
-    // The socket first, so that nothing starts the service again; the slice last, whatever is in it.
-    for unit in [&units.socket, &units.service, &units.slice] {
-        systemd.stop(unit, STOP).await?;
-        systemd.reset_failed(unit).await?;
-    }
+    stop_all(systemd, &units).await?;
     let configured = blocking(move || remove_configuration(uid)).await?;
     Ok(removed || configured)
 }
@@ -205,12 +248,22 @@ async fn check(program: &Path, uid: Uid) -> Result<(), ServiceError> {
     }
 }
 
-fn commit(uid: Uid, staged: bool, program: &Path, home: &Path) -> Result<bool, ServiceError> {
+fn commit(
+    uid: Uid,
+    staged: bool,
+    program: &Path,
+    home: &Path,
+    suspended: bool,
+) -> Result<bool, ServiceError> {
     let homes = Directory::open(Layout::HOME_LINKS)?;
     let linked = homes.link(&uid.to_string(), home)?;
     // At boot, systemd starts the socket without us. A link in this directory needs no daemon-reload.
     let (wants, units) = (wants()?, Units::of(uid));
-    let wanted = wants.link(&units.socket, Path::new(Layout::UNITS).join(&units.template))?;
+    let wanted = if suspended {
+        wants.remove_file(&units.socket)?
+    } else {
+        wants.link(&units.socket, Path::new(Layout::UNITS).join(&units.template))?
+    };
     let directory = open(uid)?;
     let mut changed = directory.link(PROGRAM, program)?;
     if staged {

@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use npanel_host::{Systemd, blocking};
+use npanel_host::{Layout, Systemd, blocking};
 use npanel_model::Uid;
 
-use super::units::{SOCKETS, Units};
+use super::units::{SOCKETS, TARGET, Units};
 use crate::ServiceError;
 
 /// Where the control groups of accounts are.
@@ -37,13 +37,20 @@ pub async fn revive_failed(systemd: &Systemd) -> Result<Vec<String>, ServiceErro
 }
 
 /// The accounts whose sockets somebody has stopped. One that has failed is none of them: crashes of a tenant's
-/// PHP are not drift, and [`revive_failed`] brings it back.
+/// PHP are not drift, and [`revive_failed`] brings it back. Nor is one that is not to listen at boot either: its
+/// account is suspended.
 ///
 /// # Errors
 /// If systemd cannot be asked.
 pub async fn stopped(systemd: &Systemd) -> Result<Vec<Uid>, ServiceError> {
     let stopped = systemd.list(&["inactive"], &[SOCKETS]).await?;
-    Ok(stopped.iter().filter_map(|state| Units::uid_of(&state.unit)).collect())
+    let wants = Path::new(Layout::UNITS).join(format!("{TARGET}.wants"));
+    let drifted = move || -> Result<Vec<Uid>, ServiceError> {
+        let is_wanted = |unit: &str| wants.join(unit).symlink_metadata().is_ok();
+        let wanted = stopped.iter().filter(|state| is_wanted(&state.unit));
+        Ok(wanted.filter_map(|state| Units::uid_of(&state.unit)).collect())
+    };
+    blocking(drifted).await
 }
 
 /// Remembers since when process managers have had no work.

@@ -27,6 +27,13 @@ scenarios! {
         what_is_no_request_is_refused,
         another_tenants_objects_do_not_exist_for_a_key,
         only_an_api_key_opens_the_api;
+    suspension:
+        a_suspended_account_is_not_served_and_comes_back_as_it_was,
+        a_domain_suspended_by_itself_stays_so_when_its_account_is_not,
+        a_suspension_outlasts_a_restart_of_the_node;
+    quota:
+        a_tenants_quota_is_not_passed_by_asking_three_controllers_at_once,
+        a_nodes_certificate_opens_no_route_of_the_api;
     enrolment: a_token_that_is_wrong_or_for_another_role_admits_nobody, a_used_token_admits_nobody_else;
     neighbours:
         a_neighbours_files_and_key_cannot_be_read,

@@ -1,0 +1,88 @@
+//! The API's nouns that have a row of their own: their names in the change feed, and their tables.
+
+/// A noun whose objects have an id and a revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noun {
+    Tenant,
+    Plan,
+    Account,
+    Domain,
+    Database,
+    DatabaseUser,
+    Zone,
+    RecordSet,
+    Node,
+    Token,
+    ApiKey,
+}
+
+impl Noun {
+    const ALL: [Noun; 11] = [
+        Self::Tenant,
+        Self::Plan,
+        Self::Account,
+        Self::Domain,
+        Self::Database,
+        Self::DatabaseUser,
+        Self::Zone,
+        Self::RecordSet,
+        Self::Node,
+        Self::Token,
+        Self::ApiKey,
+    ];
+
+    /// As the change feed and operations write it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+            Self::Plan => "plan",
+            Self::Account => "account",
+            Self::Domain => "domain",
+            Self::Database => "database",
+            Self::DatabaseUser => "database_user",
+            Self::Zone => "zone",
+            Self::RecordSet => "record_set",
+            Self::Node => "node",
+            Self::Token => "token",
+            Self::ApiKey => "api_key",
+        }
+    }
+
+    /// As people say it.
+    pub(crate) fn in_words(self) -> &'static str {
+        match self {
+            Self::DatabaseUser => "database user",
+            Self::RecordSet => "record set",
+            Self::ApiKey => "API key",
+            other => other.as_str(),
+        }
+    }
+
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|noun| noun.as_str() == text)
+    }
+
+    pub(crate) fn table(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenants",
+            Self::Plan => "plans",
+            Self::Account => "accounts",
+            Self::Domain => "domains",
+            Self::Database => "databases",
+            Self::DatabaseUser => "database_users",
+            Self::Zone => "zones",
+            Self::RecordSet => "record_sets",
+            Self::Node => "nodes",
+            Self::Token => "tokens",
+            Self::ApiKey => "api_keys",
+        }
+    }
+
+    /// The column that says whose an object is.
+    pub(crate) fn owner(self) -> &'static str {
+        match self {
+            Self::Tenant => "id",
+            _ => "tenant_id",
+        }
+    }
+}
