@@ -7,7 +7,8 @@ use npanel_client::{Terms, Wait};
 use npanel_model::{Limit, Revision};
 
 use crate::command::{
-    account, api_key, ca, cluster, database, dns, domain, node, operation, plan, profile, tenant, token,
+    account, api_key, ca, cluster, database, dns, domain, event, node, operation, plan, profile, tenant,
+    token,
 };
 
 /// nPanel from the command line.
@@ -87,6 +88,9 @@ pub(crate) enum Command {
     /// Operations: accepted writes and their way to convergence.
     #[command(subcommand)]
     Operation(operation::Command),
+    /// What happens on nodes by itself.
+    #[command(subcommand)]
+    Event(event::Command),
     /// The certificate authorities that machines and clients trust.
     #[command(subcommand)]
     Ca(ca::Command),

@@ -1,8 +1,8 @@
 //! What a list shows of each noun.
 
 use npanel_sdk_types::{
-    Account, ApiKey, Authority, Controller, Convergence, Database, DatabaseUser, Domain, Node, Operation,
-    Plan, RecordSet, Tenant, Token, Zone,
+    Account, ApiKey, Authority, Controller, Convergence, Database, DatabaseUser, Domain, Event, Node,
+    Operation, Plan, RecordSet, Tenant, Token, Zone,
 };
 
 /// A line of a list.
@@ -99,6 +99,11 @@ rows! {
         "ID" => this.id.to_string(), "ACTION" => this.action.to_string(),
         "STATUS" => this.status.as_str().to_owned(), "OBJECT" => this.object_id.clone(),
         "CREATED" => this.created_at.to_string(), "FINISHED" => or_dash(this.finished_at),
+    }
+    Event(this) {
+        "TIME" => this.time.to_string(), "REASON" => this.reason.clone(), "OBJECT" => format!("{}\n{}", this.object_kind, this.object_id),
+        "MESSAGE" => this.message.clone(),
+        "WHAT DIFFERED" => this.differences.iter().map(|one| format!("{}: {}, not {}", one.what, one.found, one.expected)).collect::<Vec<_>>().join("\n"),
     }
     Controller(this) {
         "ID" => this.id.to_string(), "NAME" => this.name.clone(), "ROLE" => this.role.as_str().to_owned(),

@@ -121,6 +121,8 @@ named_enum! {
         OperationGet = "operation.get",
         /// List operations.
         OperationList = "operation.list",
+        /// List what happened on nodes by itself.
+        EventList = "event.list",
         /// Show the controllers, the leader and the replication state.
         ClusterStatus = "cluster.status",
         /// Show the certificate authorities.

@@ -89,6 +89,8 @@ ids! {
     ApiKeyId,
     /// An operation: one accepted write and its way to convergence.
     OperationId,
+    /// Something that happened on a node by itself.
+    EventId,
     /// An assignment of a part of an account, or of a zone, to a node.
     AssignmentId,
     /// One request from outside, as logs and the audit name it.

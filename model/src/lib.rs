@@ -35,8 +35,8 @@ pub use dns::{
 pub use email::{EmailAddress, EmailAddressError};
 pub use fqdn::{Fqdn, FqdnError};
 pub use id::{
-    AccountId, ApiKeyId, AssignmentId, ControllerId, DatabaseId, DatabaseUserId, DomainId, IdError, NodeId,
-    OperationId, PlanId, RecordSetId, RequestId, TenantId, TokenId, ZoneId,
+    AccountId, ApiKeyId, AssignmentId, ControllerId, DatabaseId, DatabaseUserId, DomainId, EventId, IdError,
+    NodeId, OperationId, PlanId, RecordSetId, RequestId, TenantId, TokenId, ZoneId,
 };
 pub use names::{Label, LabelError, NodeName, PlanName, PoolName, TenantName};
 pub use network::{Network, NetworkError};

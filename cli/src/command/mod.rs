@@ -7,6 +7,7 @@ pub(crate) mod cluster;
 pub(crate) mod database;
 pub(crate) mod dns;
 pub(crate) mod domain;
+pub(crate) mod event;
 pub(crate) mod node;
 pub(crate) mod operation;
 pub(crate) mod plan;
@@ -36,6 +37,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::ApiKey(command) => api_key::run(command, &session()?).await,
         Command::Operation(command) => operation::run(command, &session()?).await,
         Command::Ca(command) => ca::run(command, &session()?).await,
+        Command::Event(command) => event::run(command, &session()?).await,
         Command::Cluster(command) => cluster::run(command, &session()?).await,
         Command::Profile(command) => profile::run(command, &connection, output),
     }

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | [`Reconciler::run`] | one | follows leadership; on the leader, the list of sessions; tells each of them when something changed for its node |
 //! | a session | one per connected node | what the node is wanted to hold and what it said of it; pushes, heartbeats, listens |
-//! | the recorder | one | observations on their way into the log, many at a time |
+//! | the recorders | two | observations, and events, on their way into the log, many at a time |
 //!
 //! Everything is level-triggered: a session compares intent (the state) with observation (the node's ledger and
 //! reports) and acts on the difference, on a signal and on a timer. A new leader needs nothing of an old one.
@@ -17,6 +17,7 @@
 
 mod connections;
 mod facts;
+mod happened;
 mod intent;
 mod liveness;
 mod placing;

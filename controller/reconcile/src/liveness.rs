@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use npanel_model::{Megabytes, NodeId, Timestamp};
+use npanel_model::{Megabytes, NodeCondition, NodeId, Timestamp};
 use npanel_proto::node;
 use tokio::sync::watch;
 
@@ -69,6 +69,7 @@ enum Entry {
 struct Table {
     leading_since: Option<Instant>,
     nodes: HashMap<NodeId, Entry>,
+    conditions: HashMap<NodeId, Vec<NodeCondition>>,
 }
 
 /// What the leader last heard of each node. Cheap to clone; every clone is the same table.
@@ -112,7 +113,19 @@ impl Liveness {
 
     /// Begins, knowing nothing, or ends with `None`.
     pub(crate) fn reset(&self, leading_since: Option<Instant>) {
-        self.write(|table| *table = Table { leading_since, nodes: HashMap::new() });
+        self.write(|table| *table = Table { leading_since, ..Table::default() });
+    }
+
+    /// What the node last said is wrong with it; nothing if it was not heard.
+    pub fn conditions(&self, node: NodeId) -> Vec<NodeCondition> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.conditions.get(&node).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn heard_conditions(&self, node: NodeId, conditions: Vec<NodeCondition>) {
+        self.write(|table| {
+            table.conditions.insert(node, conditions);
+        });
     }
 
     /// The node answered. Without a capacity, it still has what it last said.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use npanel_consensus::Cluster;
 use npanel_model::{ControllerId, RequestId};
 use npanel_proto::command::{
-    Envelope, Observation, Principal, RecordObservations, envelope::Command, outcome::Outcome, principal::Who,
+    Envelope, NodeEvent, Observation, Principal, RecordEvents, RecordObservations, envelope::Command,
+    outcome::Outcome, principal::Who,
 };
 use tokio::sync::mpsc;
 
@@ -29,19 +30,36 @@ pub(crate) fn own_envelope(controller: ControllerId, command: Command) -> Envelo
     }
 }
 
-/// Runs until every sender is gone. The first observation is proposed at once; those that come while it is being
-/// agreed on go together in the next command. So an idle fleet waits for nothing, and a busy one makes large
-/// batches.
-pub(crate) async fn run(cluster: Cluster, mut from: mpsc::Receiver<Observation>) {
-    let mut batch = Vec::with_capacity(LARGEST_BATCH);
-    while from.recv_many(&mut batch, LARGEST_BATCH).await > 0 {
-        record(&cluster, std::mem::take(&mut batch)).await;
+/// Something of which many are written down in one command.
+pub(crate) trait Recorded: Send + Sized + 'static {
+    /// The command.
+    fn together(batch: Vec<Self>) -> Command;
+}
+
+impl Recorded for Observation {
+    fn together(observations: Vec<Self>) -> Command {
+        Command::RecordObservations(RecordObservations { observations })
     }
 }
 
-async fn record(cluster: &Cluster, observations: Vec<Observation>) {
-    let count = observations.len();
-    let command = Command::RecordObservations(RecordObservations { observations });
+impl Recorded for NodeEvent {
+    fn together(events: Vec<Self>) -> Command {
+        Command::RecordEvents(RecordEvents { events })
+    }
+}
+
+/// Runs until every sender is gone. The first observation is proposed at once; those that come while it is being
+/// agreed on go together in the next command. So an idle fleet waits for nothing, and a busy one makes large
+/// batches.
+pub(crate) async fn run<T: Recorded>(cluster: Cluster, mut from: mpsc::Receiver<T>) {
+    let mut batch = Vec::with_capacity(LARGEST_BATCH);
+    while from.recv_many(&mut batch, LARGEST_BATCH).await > 0 {
+        let count = batch.len();
+        record(&cluster, count, T::together(std::mem::take(&mut batch))).await;
+    }
+}
+
+async fn record(cluster: &Cluster, count: usize, command: Command) {
     loop {
         match cluster.propose(own_envelope(cluster.id(), command.clone())).await.map(|done| done.outcome) {
             Ok(Some(Outcome::Refused(refused))) => {

@@ -8,14 +8,14 @@ use std::{
 
 use futures::{StreamExt, TryStreamExt, stream};
 use npanel_consensus::{Cluster, ProposeError};
-use npanel_model::{NodeId, RequestId, Timestamp};
+use npanel_model::{NodeCondition, NodeId, RequestId, Timestamp};
 use npanel_proto::{
     NODE_PROTOCOLS,
-    command::{Observation, envelope::Command, outcome::Outcome},
+    command::{NodeEvent, Observation, envelope::Command, outcome::Outcome},
     node::{
-        ApplyRequest, ApplyResult, Fence, HeartbeatRequest, HelloRequest, HelloResponse, InventoryRequest,
-        ObjectIntent, ObjectReport, WatchRequest, apply_result::Verdict, node_client::NodeClient,
-        object_report::State,
+        ApplyRequest, ApplyResult, EventsRequest, Fence, HeartbeatRequest, HelloRequest, HelloResponse,
+        InventoryRequest, ObjectIntent, ObjectReport, WatchRequest, apply_result::Verdict,
+        node_client::NodeClient, object_report::State,
     },
 };
 use npanel_state::QueryError;
@@ -24,10 +24,11 @@ use tokio::{
     sync::{Notify, mpsc, watch},
     time::{MissedTickBehavior, interval},
 };
-use tonic::{Request, Status, transport::Channel};
+use tonic::{Code, Request, Status, transport::Channel};
 
 use crate::{
     facts,
+    happened::{self, Known},
     intent::Intents,
     liveness::Liveness,
     recorder::own_envelope,
@@ -93,6 +94,7 @@ pub(crate) struct Session {
     pub(crate) intents: Intents,
     pub(crate) liveness: Liveness,
     pub(crate) observations: mpsc::Sender<Observation>,
+    pub(crate) events: mpsc::Sender<NodeEvent>,
     /// Told when the state changed for this node.
     pub(crate) changed: Arc<Notify>,
     /// The authority that issues now.
@@ -117,8 +119,18 @@ impl Session {
         let hello = self.hello(client.clone()).await?;
         self.note_facts(&hello).await?;
         let view = View::load(self.cluster.state().wanted_on(self.node).await?);
-        let dealing = Dealing { session: &self, client, view: Mutex::new(view), explained: Mutex::new(None) };
-        tokio::try_join!(dealing.push(), dealing.listen()).map(|(never, _)| never)
+        let (state, node) = (self.cluster.state(), self.node);
+        let events = Known::of(state.newest_events_of(node, happened::REPEATED).await?);
+        let conditions = state.node_conditions(Some(node)).await?.remove(&node).unwrap_or_default();
+        let dealing = Dealing {
+            session: &self,
+            client,
+            view: Mutex::new(view),
+            explained: Mutex::new(None),
+            events,
+            conditions: Mutex::new(conditions),
+        };
+        tokio::try_join!(dealing.push(), dealing.listen(), dealing.hear()).map(|(never, _, _)| never)
     }
 
     async fn hello(&self, mut client: NodeClient<Channel>) -> Result<HelloResponse, SessionError> {
@@ -159,6 +171,9 @@ struct Dealing<'a> {
     view: Mutex<View>,
     /// A pair of digests (ours, the node's) that differ for a reason that no push mends.
     explained: Mutex<Option<([u8; 32], Vec<u8>)>>,
+    events: Known,
+    /// What the state knows to be wrong with the node.
+    conditions: Mutex<Vec<NodeCondition>>,
 }
 
 impl Dealing<'_> {
@@ -197,6 +212,7 @@ impl Dealing<'_> {
         let answer = self.client.clone().heartbeat(request).await.map_err(failed("Heartbeat"))?.into_inner();
         let capacity = answer.capacity.map(Into::into);
         self.session.liveness.heard(self.session.node, capacity, answer.failed_services);
+        self.note_conditions(happened::conditions(&answer.conditions)).await?;
         let ours = self.view().digest();
         if answer.ledger_digest == ours || self.is_explained(ours, &answer.ledger_digest) {
             return Ok(());
@@ -207,6 +223,22 @@ impl Dealing<'_> {
             *self.explained.lock().unwrap_or_else(PoisonError::into_inner) =
                 Some((self.view().digest(), answer.ledger_digest));
         }
+        Ok(())
+    }
+
+    /// Writes down what has begun or ceased to be wrong with the node.
+    async fn note_conditions(&self, conditions: Vec<NodeCondition>) -> Result<(), SessionError> {
+        let node = self.session.node;
+        self.session.liveness.heard_conditions(node, conditions.clone());
+        let known = self.conditions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if happened::are_the_same(&known, &conditions) {
+            return Ok(());
+        }
+        tracing::info!(%node, conditions = ?conditions.iter().map(|one| one.kind).collect::<Vec<_>>(), "what is wrong with the node has changed");
+        let command = Command::RecordNodeConditions(happened::record(node, &conditions));
+        let cluster = &self.session.cluster;
+        cluster.propose(own_envelope(cluster.id(), command)).await?;
+        *self.conditions.lock().unwrap_or_else(PoisonError::into_inner) = conditions;
         Ok(())
     }
 
@@ -275,13 +307,19 @@ impl Dealing<'_> {
             objects,
             request_id: RequestId::generate().to_bytes(),
         };
-        let answer = self
-            .client
-            .clone()
-            .apply(timed(request, LARGE_CALL))
-            .await
-            .map_err(failed("Apply"))?
-            .into_inner();
+        let answer = match self.client.clone().apply(timed(request, LARGE_CALL)).await {
+            Ok(answer) => answer.into_inner(),
+            // It says more with its heartbeats, and is offered all of this again with the next of them.
+            Err(status) if status.code() == Code::ResourceExhausted => {
+                for (key, generation) in &told {
+                    let Some(key) = key else { continue };
+                    let message = status.message().to_owned();
+                    self.note_refusal(key, *generation, "LedgerUnwritable", message).await?;
+                }
+                return Ok(());
+            }
+            Err(status) => return Err(failed("Apply")(status)),
+        };
         for ((key, generation), result) in told.into_iter().zip(answer.results) {
             let Some(reason) = refusal(&result) else { continue };
             if let Some(key) = key {
@@ -318,6 +356,22 @@ impl Dealing<'_> {
         let mut reports = watch.into_inner().map_err(failed_status);
         while let Some(report) = reports.try_next().await? {
             self.note(&report).await?;
+        }
+        Err(SessionError::WatchEnded)
+    }
+
+    /// Takes in the node's events until it ends them. A daemon of an earlier version has none.
+    async fn hear(&self) -> Result<Infallible, SessionError> {
+        let told = match self.client.clone().events(EventsRequest {}).await {
+            Ok(told) => told,
+            Err(status) if status.code() == Code::Unimplemented => return std::future::pending().await,
+            Err(status) => return Err(failed("Events")(status)),
+        };
+        let mut events = told.into_inner().map_err(|status| failed("Events")(status));
+        while let Some(event) = events.try_next().await? {
+            if let Some(event) = self.events.take(self.session.node, event) {
+                self.session.events.send(event).await.map_err(|_| SessionError::RecorderStopped)?;
+            }
         }
         Err(SessionError::WatchEnded)
     }

@@ -5,7 +5,10 @@ use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 use npanel_consensus::{Cluster, Leadership};
 use npanel_model::NodeId;
 use npanel_pki::ClusterKey;
-use npanel_proto::{command::Observation, node::Fence};
+use npanel_proto::{
+    command::{NodeEvent, Observation},
+    node::Fence,
+};
 use npanel_state::QueryError;
 use tokio::{
     sync::{Notify, mpsc, watch},
@@ -92,15 +95,18 @@ impl Reconciler {
         let mut known = *applied.borrow_and_update();
         let epoch = self.cluster.state().cluster().await?.map_or(0, |cluster| cluster.epoch);
         let (observations, recorded) = mpsc::channel(recorder::QUEUE);
+        let (events, happened) = mpsc::channel(recorder::QUEUE);
         let mut sessions = Sessions {
             reconciler: self,
             fence: Fence { epoch, term },
             observations,
+            events,
             running: HashMap::new(),
             tasks: JoinSet::new(),
         };
         let mut recording = JoinSet::new();
         recording.spawn(recorder::run(self.cluster.clone(), recorded));
+        recording.spawn(recorder::run(self.cluster.clone(), happened));
 
         let mut connections = self.connections.changes();
         sessions.follow_connections();
@@ -134,6 +140,7 @@ struct Sessions<'a> {
     reconciler: &'a Reconciler,
     fence: Fence,
     observations: mpsc::Sender<Observation>,
+    events: mpsc::Sender<NodeEvent>,
     running: HashMap<NodeId, Running>,
     tasks: JoinSet<SessionError>,
 }
@@ -169,6 +176,7 @@ impl Sessions<'_> {
             intents: Intents::new(reconciler.cluster.state().clone(), reconciler.key.clone()),
             liveness: reconciler.liveness.clone(),
             observations: self.observations.clone(),
+            events: self.events.clone(),
             changed: Arc::clone(&changed),
             issuing: reconciler.issuing.clone(),
         };

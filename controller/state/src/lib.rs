@@ -23,10 +23,10 @@ mod writer;
 pub use open::StoreError;
 pub use query::{
     Account, AccountFilter, ApiKey, ApiKeyFilter, Assignment, Authority, Cluster, Condition, Controller,
-    Convergence, Database, DatabaseUser, Domain, Grant, IntentSource, KnownIdentity, Login, Node, NodeLoad,
-    ObjectStatus, Observed, Operation, OperationFilter, OwnedFilter, Page, Plan, PlanFilter, QueryError,
-    Reader, RecordSet, RecordSetFilter, Suspension, Tenant, TenantFilter, Token, WantedObject, Zone,
-    ZoneRecordSet,
+    Convergence, Database, DatabaseUser, Domain, Event, EventDifference, EventFilter, EventPage, Grant,
+    IntentSource, KnownIdentity, Login, Node, NodeLoad, ObjectStatus, Observed, Operation, OperationFilter,
+    OwnedFilter, Page, Plan, PlanFilter, QueryError, Reader, RecordSet, RecordSetFilter, Suspension, Tenant,
+    TenantFilter, Token, WantedObject, Zone, ZoneRecordSet,
 };
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};

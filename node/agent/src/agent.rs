@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use npanel_converge::{Bulletin, Clock, Engine, Settings};
+use npanel_converge::{Bulletin, Clock, Engine, Settings, Troubles};
 use npanel_executor::Client;
 use npanel_ledger::{Ledger, StoreError};
 use npanel_model::Timestamp;
@@ -31,6 +31,9 @@ const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How often what is remembered for too long is forgotten.
 const UPKEEP: Duration = Duration::from_secs(24 * 3600);
+
+/// How often a ledger that could not be written is tried.
+const PROBE: Duration = Duration::from_secs(5);
 
 /// Why the daemon ends.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +123,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
     let health = Health { vitals: vitals.clone(), identity, reports: bulletin.reports, metrics };
     parts.spawn(serve_telemetry(telemetry, health, stop.clone()));
     parts.spawn(until_stopped(stop.clone(), async move { vitals.keep_reading().await }));
+    parts.spawn(until_stopped(stop.clone(), watch_ledger(Arc::clone(&ledger), bulletin.troubles)));
     parts.spawn(until_stopped(stop.clone(), keep_up(ledger)));
     let data_directory = config.data_directory.clone();
     let releases = async move { release::watch(&data_directory, &handle).await };
@@ -150,6 +154,23 @@ async fn until_stopped(stop: CancellationToken, part: impl Future<Output = ()>) 
 async fn serve_telemetry(listener: tokio::net::TcpListener, health: Health, stop: CancellationToken) {
     if let Err(error) = telemetry::serve(listener, health, stop).await {
         tracing::error!(error = &error as &dyn std::error::Error, "the telemetry failed");
+    }
+}
+
+/// Tries again and again to write a ledger that could not be written: when there is room again, the node says so
+/// by itself, and its leader offers anew what was not accepted.
+async fn watch_ledger(ledger: Arc<Ledger>, troubles: Arc<Troubles>) {
+    let mut looks = interval(PROBE);
+    loop {
+        looks.tick().await;
+        if !troubles.is_ledger_unwritable() {
+            continue;
+        }
+        let ledger = Arc::clone(&ledger);
+        match spawn_blocking(move || ledger.probe()).await {
+            Ok(probed) => troubles.note_ledger(probed.is_ok()),
+            Err(_) => return,
+        }
     }
 }
 

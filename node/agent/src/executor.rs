@@ -12,6 +12,7 @@ use crate::{Config, agent};
 pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), ServeError> {
     let mut executor = ExecutorConfig::new(config.user.clone());
     executor.socket.clone_from(&config.executor_socket);
+    executor.ledger = Some(config.ledger_directory());
     // Accounts' processes have no business with the daemon's telemetry.
     executor.control_ports.insert(config.telemetry.port());
     npanel_executor::serve(executor, agent::notify_ready, stop.cancelled_owned()).await

@@ -14,6 +14,7 @@
 //! with one cancellation.
 
 pub mod agent;
+mod conditions;
 pub mod config;
 pub mod dial;
 pub mod enroll;

@@ -21,7 +21,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::vitals::Vitals;
+use crate::{conditions, vitals::Vitals};
 
 /// How many reports may wait for a slow watcher before its task waits.
 const AHEAD: usize = 64;
@@ -67,8 +67,14 @@ impl Node for NodeService {
         let fence = fence(request.fence)?;
         let (ledger, reports, engine) =
             (Arc::clone(&self.ledger), Arc::clone(&self.bulletin.reports), self.engine.clone());
+        let troubles = Arc::clone(&self.bulletin.troubles);
         // In one go: a caller that goes away in between must not leave accepted intents that nobody carries out.
-        let taken = spawn_blocking(move || take(&ledger, &reports, &engine, fence, &request.objects)).await;
+        let taken = spawn_blocking(move || {
+            let taken = take(&ledger, &reports, &engine, fence, &request.objects);
+            troubles.note_ledger(!matches!(taken, Err(AcceptError::Store(_))));
+            taken
+        })
+        .await;
         let results = taken.map_err(|_| Status::internal("the daemon has a fault"))?.map_err(refusal)?;
         Ok(Response::new(ApplyResponse { results }))
     }
@@ -103,9 +109,17 @@ impl Node for NodeService {
     async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Reply<HeartbeatResponse> {
         let request = request.into_inner();
         let fence = fence(request.fence)?;
-        let ledger = Arc::clone(&self.ledger);
+        let (ledger, troubles) = (Arc::clone(&self.ledger), Arc::clone(&self.bulletin.troubles));
         let seen = spawn_blocking(move || {
-            ledger.observe(fence)?;
+            // A leader may go on without its fence being written down: it is checked all the same, and a node
+            // that cannot write has to say so.
+            match ledger.observe(fence) {
+                Err(AcceptError::Store(error)) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the ledger cannot be written");
+                    troubles.note_ledger(false);
+                }
+                observed => observed?,
+            }
             Ok((ledger.digest().to_vec(), ledger.len()))
         });
         let (ledger_digest, objects) =
@@ -113,12 +127,17 @@ impl Node for NodeService {
         // Only now: the fence has told a leader of today from one that was deposed.
         let issuing = request.issuing_authority;
         self.issuing.send_if_modified(|known| std::mem::replace(known, issuing.clone()) != issuing);
+        let now = Timestamp::now();
+        if request.time_millis > 0 {
+            self.vitals.note_leader_time(Timestamp::from_millis(request.time_millis), now);
+        }
+        let conditions = self.vitals.conditions(&self.bulletin.troubles, now);
         Ok(Response::new(HeartbeatResponse {
             ledger_digest,
             capacity: self.vitals.capacity().map(capacity),
             failed_services: self.vitals.failed_services(),
             objects: objects as u64,
-            conditions: Vec::new(),
+            conditions: conditions.iter().map(conditions::to_proto).collect(),
         }))
     }
 }
@@ -145,7 +164,8 @@ fn refusal(error: AcceptError) -> Status {
         AcceptError::StaleFence(stale) => Status::failed_precondition(stale.to_string()),
         AcceptError::Store(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the ledger cannot be written");
-            Status::internal(error.to_string())
+            // The leader goes on, and offers again.
+            Status::resource_exhausted(error.to_string())
         }
     }
 }

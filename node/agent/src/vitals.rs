@@ -5,9 +5,12 @@ use std::{
     time::Duration,
 };
 
-use npanel_executor::{Capacity, Client, Facts, Failure, Operation, Output};
-use npanel_model::NodeRole;
+use npanel_converge::Troubles;
+use npanel_executor::{Capacity, Client, Facts, FailedService, Failure, FileSystem, Operation, Output};
+use npanel_model::{NodeCondition, NodeRole, Timestamp};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use crate::conditions::{Conditions, Findings};
 
 /// How often they are read.
 const EVERY: Duration = Duration::from_secs(5);
@@ -27,20 +30,25 @@ pub struct Vitals {
     executor: Client,
     roles: Arc<[NodeRole]>,
     known: Arc<Mutex<Known>>,
+    begun: Instant,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     capacity: Option<Capacity>,
-    failed_services: Vec<String>,
+    failed_services: Vec<FailedService>,
+    file_systems: Vec<FileSystem>,
     facts: Option<Facts>,
     answered: Option<Instant>,
+    /// How far this clock was ahead of the leader's, in milliseconds, and when that was heard.
+    clock_ahead: Option<(i64, Instant)>,
+    conditions: Conditions,
 }
 
 impl Vitals {
     /// Nothing is known yet.
     pub fn new(executor: Client, roles: &[NodeRole]) -> Self {
-        Self { executor, roles: roles.into(), known: Arc::default() }
+        Self { executor, roles: roles.into(), known: Arc::default(), begun: Instant::now() }
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -72,7 +80,9 @@ impl Vitals {
         }
         let health = Operation::ServiceHealth { roles: self.roles.to_vec() };
         if let Output::ServiceHealth(health) = self.ask(health).await? {
-            self.known().failed_services = health.failed;
+            let mut known = self.known();
+            known.failed_services = health.failed;
+            known.file_systems = health.file_systems;
         }
         Ok(())
     }
@@ -124,6 +134,31 @@ impl Vitals {
         let answers = self.executor_answers();
         let known = self.known();
         let own = (!answers).then(|| EXECUTOR_UNIT.to_owned());
-        known.failed_services.iter().cloned().chain(own).collect()
+        known.failed_services.iter().map(|service| service.unit.clone()).chain(own).collect()
+    }
+
+    /// The leader's clock, as its heartbeat tells it.
+    pub(crate) fn note_leader_time(&self, leader: Timestamp, now: Timestamp) {
+        let ahead = now.as_millis() - leader.as_millis();
+        self.known().clock_ahead = Some((ahead, Instant::now()));
+    }
+
+    /// What is wrong with the node now.
+    pub(crate) fn conditions(&self, troubles: &Troubles, now: Timestamp) -> Vec<NodeCondition> {
+        let executor_answers = self.executor_answers() || self.begun.elapsed() < FRESH;
+        let mut known = self.known();
+        let fresh = |(ahead, at): (i64, Instant)| (at.elapsed() < FRESH).then_some(ahead);
+        let findings = Findings {
+            capacity: known.capacity,
+            file_systems: known.file_systems.clone(),
+            failed: known.failed_services.clone(),
+            executor_answers,
+            slowness: troubles.slowness(),
+            ledger_unwritable: troubles.is_ledger_unwritable(),
+            clock_ahead_millis: known.clock_ahead.and_then(fresh),
+            held: troubles.held(),
+            bases: troubles.bases(),
+        };
+        known.conditions.of(&findings, now)
     }
 }

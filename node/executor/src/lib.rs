@@ -27,8 +27,8 @@ pub use npanel_services::mariadb::Grant;
 pub use npanel_services::powerdns::{RecordSet, ZoneSpec};
 pub use npanel_services::{Change, Difference, What};
 pub use operation::{
-    Capacity, Done, Facts, Failure, Operation, Output, Preview, Request, Response, ServiceHealth, StageTime,
-    Sweep,
+    Capacity, Done, Facts, FailedService, Failure, FileSystem, Operation, Output, Preview, Request, Response,
+    ServiceHealth, StageTime, Sweep,
 };
 pub use server::{ServeError, serve};
 pub use target::Target;

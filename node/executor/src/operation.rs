@@ -2,7 +2,7 @@
 
 use npanel_model::{
     DatabaseName, DatabaseUserName, DocumentRoot, Fqdn, Megabytes, MysqlPasswordHash, NodeRole, PhpVersion,
-    Uid, Username,
+    Timestamp, Uid, Username,
 };
 use npanel_services::{Difference, mariadb::Grant, powerdns::ZoneSpec};
 use serde::{Deserialize, Serialize};
@@ -244,11 +244,41 @@ pub struct Capacity {
     pub memory_free: Megabytes,
 }
 
-/// The state of the managed services.
+/// The state of the managed services, and of what they keep their data on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceHealth {
-    /// Units that should run and do not, by name.
-    pub failed: Vec<String>,
+    /// Services that should run and do not.
+    pub failed: Vec<FailedService>,
+    /// Every file system that matters, once.
+    pub file_systems: Vec<FileSystem>,
+}
+
+/// A service that should run and does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedService {
+    /// Its unit.
+    pub unit: String,
+    /// `failed`, `inactive`, `activating`, …
+    pub state: String,
+    /// How it ended, in systemd's word: `exit-code`, `signal`, `oom-kill`, …
+    pub result: String,
+    /// Since when it is as it is.
+    pub since: Timestamp,
+}
+
+/// A file system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSystem {
+    /// What is on it: `homes`, `databases`, `ledger`, `logs`, …
+    pub names: Vec<String>,
+    /// Its size.
+    pub total: Megabytes,
+    /// Of that, what unprivileged users may still fill.
+    pub free: Megabytes,
+    /// How many files it may have; 0 if it sets no bound.
+    pub inodes: u64,
+    /// How many more.
+    pub inodes_free: u64,
 }
 
 /// What a machine is.

@@ -1,8 +1,9 @@
 //! Carrying operations out.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -11,9 +12,9 @@ use std::{
 
 use npanel_host::{
     AccountUser, Accounts, Attributes, Directory, Layout, OsError, OsProfile, Owner, Stages, Systemd,
-    blocking, memory, space,
+    blocking, file_system, memory, space,
 };
-use npanel_model::{NodeRole, PhpVersion, Uid, Username};
+use npanel_model::{NodeRole, PhpVersion, Timestamp, Uid, Username};
 use npanel_services::{
     Difference, ServiceError,
     mariadb::Mariadb,
@@ -26,7 +27,10 @@ use uuid::Uuid;
 use crate::{
     failure::PerformError,
     made::Made,
-    operation::{Capacity, Done, Facts, Failure, Operation, Output, ServiceHealth, StageTime},
+    operation::{
+        Capacity, Done, Facts, FailedService, Failure, FileSystem, Operation, Output, ServiceHealth,
+        StageTime,
+    },
 };
 
 /// What carries operations out: the machine, or a test's stand-in.
@@ -45,6 +49,7 @@ pub(crate) struct Machine {
     pub(crate) zones: ZonePrints,
     pub(crate) control_ports: BTreeSet<u16>,
     pub(crate) made: Arc<Made>,
+    ledger: Option<PathBuf>,
     /// Of this run.
     pub(crate) incarnation: Uuid,
     /// How many sweeps there were.
@@ -57,7 +62,11 @@ pub(crate) struct Machine {
 type Outcome = (bool, Output);
 
 impl Machine {
-    pub(crate) fn open(systemd: Systemd, control_ports: BTreeSet<u16>) -> Result<Self, OsError> {
+    pub(crate) fn open(
+        systemd: Systemd,
+        control_ports: BTreeSet<u16>,
+        ledger: Option<PathBuf>,
+    ) -> Result<Self, OsError> {
         let os = OsProfile::detect()?;
         Ok(Self {
             systemd,
@@ -65,6 +74,7 @@ impl Machine {
             powerdns: PowerDns::new(),
             zones: ZonePrints::new(&os),
             control_ports,
+            ledger,
             made: Arc::default(),
             incarnation: Uuid::now_v7(),
             sweeps: Arc::default(),
@@ -138,7 +148,8 @@ impl Machine {
             Operation::Capacity {} => return Ok((false, Output::Capacity(capacity()?))),
             Operation::ServiceHealth { roles } => {
                 let failed = self.failed_services(&roles).await?;
-                return Ok((false, Output::ServiceHealth(ServiceHealth { failed })));
+                let file_systems = self.file_systems();
+                return Ok((false, Output::ServiceHealth(ServiceHealth { failed, file_systems })));
             }
             Operation::Facts {} => return Ok((false, Output::Facts(self.facts()?))),
         };
@@ -217,15 +228,48 @@ impl Machine {
         Ok(blocking(move || accounts.purge(uid)).await?)
     }
 
-    async fn failed_services(&self, roles: &[NodeRole]) -> Result<Vec<String>, ServiceError> {
+    async fn failed_services(&self, roles: &[NodeRole]) -> Result<Vec<FailedService>, ServiceError> {
         let mut failed = Vec::new();
         for role in roles {
             let Some(unit) = self.os.base_units(*role).first().copied() else { continue };
-            if !self.systemd.state(unit).await?.is_active() {
-                failed.push(unit.to_owned());
+            let state = self.systemd.state(unit).await?;
+            if state.is_active() {
+                continue;
             }
+            let end = self.systemd.end_of(unit).await?;
+            let since = i64::try_from(end.since_micros / 1000).unwrap_or_default();
+            failed.push(FailedService {
+                unit: unit.to_owned(),
+                state: state.active,
+                result: end.result,
+                since: Timestamp::from_millis(since),
+            });
         }
         Ok(failed)
+    }
+
+    /// What cannot be asked, or is not there, is left out.
+    fn file_systems(&self) -> Vec<FileSystem> {
+        let places = [
+            ("homes", Path::new(Layout::HOMES)),
+            ("databases", Path::new(self.os.mariadb_data)),
+            ("zones", Path::new(self.os.powerdns.data)),
+            ("logs", Path::new("/var/log")),
+        ];
+        let ledger = self.ledger.as_deref().map(|path| ("ledger", path));
+        let mut found: BTreeMap<u64, FileSystem> = BTreeMap::new();
+        for (name, path) in places.into_iter().chain(ledger) {
+            let Ok(one) = file_system(path) else { continue };
+            let entry = found.entry(one.device).or_insert_with(|| FileSystem {
+                names: Vec::new(),
+                total: one.space.total,
+                free: one.space.free,
+                inodes: one.inodes,
+                inodes_free: one.inodes_free,
+            });
+            entry.names.push(name.to_owned());
+        }
+        found.into_values().collect()
     }
 
     fn facts(&self) -> Result<Facts, PerformError> {

@@ -59,7 +59,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let systemd = Systemd::new();
-    let machine = Machine::open(systemd.clone(), config.control_ports.clone())?;
+    let machine = Machine::open(systemd.clone(), config.control_ports.clone(), config.ledger.clone())?;
     let agent = User::from_name(&config.agent_user).ok().flatten();
     let failed = |source| ServeError::Listen { path: config.socket.display().to_string(), source };
     let listener = listen(&config.socket, agent.as_ref().map(|user| user.gid)).map_err(failed)?;

@@ -1,6 +1,6 @@
 //! Free disk and memory.
 
-use std::{io, path::Path};
+use std::{io, os::unix::fs::MetadataExt, path::Path};
 
 use nix::sys::statvfs::statvfs;
 use npanel_model::Megabytes;
@@ -21,7 +21,7 @@ pub enum CapacityError {
     #[error("cannot ask for free space: {0}")]
     FileSystem(#[from] nix::errno::Errno),
     /// The kernel's figures cannot be read.
-    #[error("cannot read /proc/meminfo: {0}")]
+    #[error("cannot read how much there is: {0}")]
     Memory(#[from] io::Error),
     /// A figure is missing.
     #[error("/proc/meminfo has no {0}")]
@@ -38,6 +38,30 @@ pub fn space(path: impl AsRef<Path>) -> Result<Space, CapacityError> {
     let stat = statvfs(path.as_ref())?;
     let megabytes = |blocks: u64| Megabytes(blocks.saturating_mul(stat.fragment_size()) / MEGABYTE);
     Ok(Space { total: megabytes(stat.blocks()), free: megabytes(stat.blocks_available()) })
+}
+
+/// A file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileSystemSpace {
+    /// Which one: two paths with the same are on the same.
+    pub device: u64,
+    /// Its space.
+    pub space: Space,
+    /// How many files it may have; 0 if it sets no bound.
+    pub inodes: u64,
+    /// How many more.
+    pub inodes_free: u64,
+}
+
+/// The file system that a path is on.
+///
+/// # Errors
+/// If it cannot be asked.
+pub fn file_system(path: impl AsRef<Path>) -> Result<FileSystemSpace, CapacityError> {
+    let stat = statvfs(path.as_ref())?;
+    let device = std::fs::metadata(path.as_ref()).map_err(CapacityError::Memory)?.dev();
+    let (inodes, inodes_free) = (stat.files(), stat.files_available());
+    Ok(FileSystemSpace { device, space: space(path)?, inodes, inodes_free })
 }
 
 /// The machine's memory; free is what can be had without swapping.

@@ -18,11 +18,11 @@ mod systemd;
 
 pub use account::{AccountError, AccountUser, Accounts};
 pub use blocking::blocking;
-pub use capacity::{CapacityError, Space, memory, space};
+pub use capacity::{CapacityError, FileSystemSpace, Space, file_system, memory, space};
 pub use child::{Child, ChildError, ChildOutput};
 pub use files::{Attributes, Directory, FileError, Kind, Owner};
 pub use layout::Layout;
 pub use managed::{Differs, Glance, Managed, Print, ShouldBe};
 pub use os::{NginxProfile, OsError, OsProfile, PowerDnsProfile};
 pub use stages::{StageTime, Stages};
-pub use systemd::{Systemd, SystemdError, UnitState};
+pub use systemd::{Systemd, SystemdError, UnitEnd, UnitState};

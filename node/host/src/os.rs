@@ -26,6 +26,8 @@ pub struct OsProfile {
     pub mariadb_socket: &'static str,
     /// MariaDB's directory of configuration files.
     pub mariadb_configuration: &'static str,
+    /// Where MariaDB keeps its databases.
+    pub mariadb_data: &'static str,
     /// PowerDNS.
     pub powerdns: PowerDnsProfile,
     /// The units of a web server; the first is what serves.
@@ -101,6 +103,7 @@ const DEBIAN_12: OsProfile = OsProfile {
     mariadb_run: "/run/mysqld",
     mariadb_socket: "/run/mysqld/mysqld.sock",
     mariadb_configuration: "/etc/mysql/mariadb.conf.d",
+    mariadb_data: "/var/lib/mysql",
     powerdns: PowerDnsProfile {
         unit: "pdns.service",
         configuration: "/etc/powerdns/pdns.d",

@@ -116,6 +116,15 @@ impl Ledger {
         Batch::of(&inner, offers, inner.fence, now).verdicts
     }
 
+    /// Tries whether the ledger can be written.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub fn probe(&self) -> Result<(), StoreError> {
+        let inner = self.inner();
+        inner.store.write_fence(inner.fence)
+    }
+
     /// What is known of one object.
     pub fn entry(&self, key: ObjectKey) -> Option<Arc<Entry>> {
         self.inner().entries.get(&key).cloned()

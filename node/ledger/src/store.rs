@@ -180,13 +180,24 @@ fn replace(directory: &Path, files: impl IntoIterator<Item = (String, Vec<u8>)>)
     let mut files = files.into_iter().peekable();
     while files.peek().is_some() {
         let chunk = files.by_ref().take(OPEN_FILES).map(|(name, body)| aside(directory, &name, &body));
-        let chunk = chunk.collect::<Result<Vec<_>, _>>()?;
-        flush(&chunk)?;
+        let chunk = tidy(directory, chunk.collect::<Result<Vec<_>, _>>())?;
+        tidy(directory, flush(&chunk))?;
         for Aside { path, place, .. } in &chunk {
             fs::rename(path, place).map_err(failed("rename", path))?;
         }
     }
     flush_directory(directory)
+}
+
+/// Removes what was written aside if the rest could not be: a full disk is not to hold half files.
+fn tidy<T>(directory: &Path, done: Result<T, StoreError>) -> Result<T, StoreError> {
+    if done.is_err() {
+        let files = fs::read_dir(directory).into_iter().flatten().flatten();
+        let aside = files.filter(|file| file.file_name().to_string_lossy().starts_with(ASIDE));
+        // What cannot be removed now goes at the next start.
+        aside.for_each(|file| drop(fs::remove_file(file.path())));
+    }
+    done
 }
 
 fn aside(directory: &Path, name: &str, body: &[u8]) -> Result<Aside, StoreError> {

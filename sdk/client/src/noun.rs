@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use npanel_model::{
-    AccountId, ApiKeyId, DatabaseId, DatabaseUserId, DomainId, NodeId, OperationId, PlanId, TenantId,
-    TokenId, ZoneId,
+    AccountId, ApiKeyId, DatabaseId, DatabaseUserId, DomainId, EventId, NodeId, OperationId, PlanId,
+    TenantId, TokenId, ZoneId,
 };
 use npanel_sdk_types as types;
 use serde::{Serialize, de::DeserializeOwned};
@@ -64,6 +64,7 @@ nouns! {
     ApiKey, ApiKeyId, "api-keys", CreateApiKey;
     Node, NodeId, "nodes";
     Operation, OperationId, "operations";
+    Event, EventId, "events";
 }
 
 macro_rules! deletable {

@@ -16,6 +16,7 @@ mod convergence;
 mod database;
 mod database_user;
 mod domain;
+mod event;
 mod node;
 mod operation;
 mod page;
@@ -37,7 +38,8 @@ pub use convergence::{Condition, ConditionStatus, ConditionType, Convergence, St
 pub use database::{CreateDatabase, Database};
 pub use database_user::{CreateDatabaseUser, DatabaseUser, Grant, SetPassword, SetPrivileges};
 pub use domain::{CreateDomain, Domain, UpdateDomain};
-pub use node::{Node, NodeLoad, NodeStatus};
+pub use event::{Event, EventDifference};
+pub use node::{Node, NodeCondition, NodeLoad, NodeStatus};
 pub use operation::{Operation, OperationStatus};
 pub use page::Page;
 pub use placement::{NodeVerdict, PartPlacement, PlacementReport, Verdict};

@@ -2,9 +2,13 @@
 
 use std::net::IpAddr;
 
-use npanel_model::{NodeId, NodeName, NodeRole, PhpVersion, PoolName, Revision, Timestamp};
+use npanel_model::{
+    NodeConditionKind, NodeId, NodeName, NodeRole, PhpVersion, PoolName, Revision, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::ConditionStatus;
 
 /// Whether the controllers reach a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -40,6 +44,28 @@ pub struct NodeLoad {
     pub zones: u64,
 }
 
+/// Something that is wrong with a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeCondition {
+    /// What is wrong.
+    #[serde(rename = "type")]
+    #[schema(value_type = String, example = "DiskPressure")]
+    pub kind: NodeConditionKind,
+    /// Whether it is so: `unknown` while the node is not reached.
+    pub status: ConditionStatus,
+    /// Which of several: a file system (`homes`), a unit, a role; empty if there is one only.
+    #[schema(example = "homes")]
+    pub subject: String,
+    /// A stable word for programs, in `CamelCase`.
+    #[schema(example = "SpaceLow")]
+    pub reason: String,
+    /// The same for people.
+    pub message: String,
+    /// Since when, by the node's clock.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+}
+
 /// A machine that does the hosting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Node {
@@ -71,6 +97,9 @@ pub struct Node {
     pub php_versions: Vec<PhpVersion>,
     /// The version of its daemon; empty before it has reported.
     pub version: String,
+    /// What is wrong with it; empty if nothing is.
+    #[serde(default)]
+    pub conditions: Vec<NodeCondition>,
     /// What is placed on it.
     pub load: NodeLoad,
     /// When its newest certificate ends; `null` if it has none that is good.

@@ -17,6 +17,8 @@ mod convergence;
 mod database_users;
 mod databases;
 mod domains;
+mod events;
+mod events_query;
 mod nodes;
 mod operations;
 mod password;

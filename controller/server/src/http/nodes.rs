@@ -7,7 +7,7 @@ use axum::{
 };
 use npanel_model::NodeId;
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{Node, NodeLoad, NodeStatus, Page};
+use npanel_sdk_types::{ConditionStatus, Node, NodeCondition, NodeLoad, NodeStatus, Page};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -41,9 +41,23 @@ pub(crate) fn status(presence: NodePresence, has_reported: bool) -> NodeStatus {
     }
 }
 
-fn shown(app: &App, row: npanel_state::Node) -> Node {
+/// What is wrong with a node; while it is not reached, what it last said.
+fn condition(presence: NodePresence, row: npanel_model::NodeCondition) -> NodeCondition {
+    let connected = matches!(presence, NodePresence::Connected { .. });
+    NodeCondition {
+        kind: row.kind,
+        status: if connected { ConditionStatus::True } else { ConditionStatus::Unknown },
+        subject: row.subject,
+        reason: row.reason,
+        message: row.message,
+        since: row.since,
+    }
+}
+
+fn shown(app: &App, row: npanel_state::Node, conditions: Vec<npanel_model::NodeCondition>) -> Node {
     let presence = app.presence.of(row.id);
     Node {
+        conditions: conditions.into_iter().map(|one| condition(presence, one)).collect(),
         id: row.id,
         name: row.name,
         status: status(presence, !row.address.is_empty()),
@@ -70,7 +84,12 @@ fn shown(app: &App, row: npanel_state::Node) -> Node {
 async fn list(State(app): State<App>, Query(query): Query<NodesQuery>) -> Result<Json<Page<Node>>, Failure> {
     let paging = query.paging()?;
     let rows = app.reader().nodes(query.name, &paging.rows(&app).await).await?;
-    Ok(paging.page(rows, |row| row.id.to_string(), |row| shown(&app, row)))
+    let mut conditions = app.reader().node_conditions(None).await?;
+    let show = |row: npanel_state::Node| {
+        let conditions = conditions.remove(&row.id).unwrap_or_default();
+        shown(&app, row, conditions)
+    };
+    Ok(paging.page(rows, |row| row.id.to_string(), show))
 }
 
 /// Show a node.
@@ -80,7 +99,8 @@ async fn list(State(app): State<App>, Query(query): Query<NodesQuery>) -> Result
 async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Tagged<Node>, Failure> {
     let id = id("node", &text)?;
     let row = app.find("node", || app.reader().node(id)).await?;
-    Ok(Tagged(shown(&app, row)))
+    let conditions = app.reader().node_conditions(Some(id)).await?.remove(&id).unwrap_or_default();
+    Ok(Tagged(shown(&app, row, conditions)))
 }
 
 /// Take an empty node out of the fleet for good; its identity is revoked.

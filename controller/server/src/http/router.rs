@@ -13,7 +13,7 @@ use super::{
     accounts, api_keys,
     app::{App, Services},
     body::MAX_BYTES,
-    ca, cluster, context, database_users, databases, domains, nodes, operations, plans,
+    ca, cluster, context, database_users, databases, domains, events, nodes, operations, plans,
     problem::Failure,
     record_sets, tenants, tokens, unread, zones,
 };
@@ -37,6 +37,7 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .merge(tokens::routes())
         .merge(api_keys::routes())
         .merge(operations::routes())
+        .merge(events::routes())
         .merge(cluster::routes())
         .merge(ca::routes())
 }

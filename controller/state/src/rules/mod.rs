@@ -9,6 +9,7 @@ mod controller;
 mod database;
 mod database_user;
 mod domain;
+mod event;
 mod identity;
 mod names;
 mod node;
@@ -72,6 +73,10 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::UnsuspendAccount(body) => suspension::unsuspend_account(ctx, body),
         Command::SuspendDomain(body) => suspension::suspend_domain(ctx, body),
         Command::UnsuspendDomain(body) => suspension::unsuspend_domain(ctx, body),
+        Command::RecordEvents(body) => return event::record(ctx, body).map(|()| None),
+        Command::RecordNodeConditions(body) => {
+            return event::record_conditions(ctx, body).map(|()| None);
+        }
         Command::RecordObservations(body) => return observation::record(ctx, body).map(|()| None),
     }
     .map(Some)
@@ -120,6 +125,8 @@ pub(crate) fn subject(command: &Command) -> Option<(Noun, &[u8])> {
         | Command::RotateAuthority(_)
         | Command::RetireAuthority(_)
         | Command::UpdateNodeFacts(_)
+        | Command::RecordEvents(_)
+        | Command::RecordNodeConditions(_)
         | Command::RecordObservations(_) => return None,
     };
     Some((noun, id))

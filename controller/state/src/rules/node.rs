@@ -71,6 +71,7 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteNode) -> Rule<Effect> {
         return Err(Refusal::not_found("node", "/id").into());
     }
     identity::revoke(ctx, &format!("node/{id}"))?;
+    ctx.run("DELETE FROM node_conditions WHERE node_id = ?1", [id.to_bytes()])?;
     ctx.note(platform, "node", id.to_bytes(), "deleted");
     Ok(Effect { tenant: platform, action: Action::NodeDelete, object: id.to_bytes(), operation: Vec::new() })
 }

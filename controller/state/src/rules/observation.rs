@@ -124,6 +124,6 @@ fn drop_from_node(
     Ok(())
 }
 
-fn shortened(message: &str) -> String {
+pub(super) fn shortened(message: &str) -> String {
     message.chars().filter(|c| *c == '\n' || !c.is_control()).take(LONGEST_MESSAGE).collect()
 }

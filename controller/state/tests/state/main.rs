@@ -3,6 +3,7 @@
 mod changes;
 mod convergence;
 mod enrolment;
+mod events;
 mod identity;
 mod ownership;
 mod replicas;

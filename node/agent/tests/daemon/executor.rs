@@ -7,8 +7,10 @@ use std::{
 
 use axum::body::Bytes;
 use futures::{SinkExt, StreamExt};
-use npanel_executor::{Capacity, Done, Facts, Operation, Output, Request, Response, ServiceHealth};
-use npanel_model::Megabytes;
+use npanel_executor::{
+    Capacity, Done, Facts, FailedService, Operation, Output, Request, Response, ServiceHealth,
+};
+use npanel_model::{Megabytes, Timestamp};
 use tokio::{net::UnixListener, task::JoinHandle};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
@@ -61,9 +63,15 @@ fn output(operation: &Operation) -> Output {
     };
     match operation {
         Operation::Capacity {} => Output::Capacity(capacity),
-        Operation::ServiceHealth { .. } => {
-            Output::ServiceHealth(ServiceHealth { failed: vec!["pdns.service".into()] })
-        }
+        Operation::ServiceHealth { .. } => Output::ServiceHealth(ServiceHealth {
+            failed: vec![FailedService {
+                unit: "pdns.service".into(),
+                state: "failed".into(),
+                result: "exit-code".into(),
+                since: Timestamp::from_millis(1),
+            }],
+            file_systems: vec![],
+        }),
         Operation::Facts {} => Output::Facts(Facts {
             os_profile: "debian-12".into(),
             php_versions: vec!["8.2".parse().expect("a version")],

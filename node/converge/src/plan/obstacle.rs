@@ -25,7 +25,7 @@ impl Planner {
 
     fn obstacle(&self, key: ObjectKey, entry: &Entry) -> Option<Obstacle> {
         let role = role(key);
-        if !self.bases.get(&role).is_some_and(|base| base.in_place) {
+        if !self.bases.get(&role).is_some_and(|base| base.course.in_place) {
             return Some(Obstacle::Base(role));
         }
         match &entry.content {
@@ -71,7 +71,7 @@ impl Planner {
     }
 
     fn is_in_place(&self, key: ObjectKey) -> bool {
-        self.is_wanted(key) && self.course(Subject::Object(key)).standing == Standing::Good
+        self.is_wanted(key) && self.course(Subject::Object(key)).in_place
     }
 
     /// An account goes after those of its sites that go.

@@ -49,9 +49,6 @@ impl Planner {
         self.queue_in(subject, Lane::Routine, now, wait);
         match subject {
             Subject::Base(role) => {
-                if let Some(base) = self.bases.get_mut(&role) {
-                    base.in_place = true;
-                }
                 if was != Standing::Good {
                     self.bases_moved.push((role, None));
                 }
@@ -74,6 +71,7 @@ impl Planner {
         let course = self.course_mut(subject);
         course.failures = 0;
         course.attempts += 1;
+        course.in_place = true;
         std::mem::replace(&mut course.standing, Standing::Good)
     }
 

@@ -73,8 +73,6 @@ pub(crate) enum Ended {
 #[derive(Debug)]
 pub(super) struct Base {
     pub(super) course: Course,
-    /// Whether it was ever ensured: a later failure takes nothing away.
-    pub(super) in_place: bool,
 }
 
 /// The plan. See the crate's documentation for what it holds to.
@@ -113,7 +111,7 @@ impl Planner {
             executor: None,
         };
         for role in roles {
-            planner.bases.insert(*role, Base { course: Course::new(now.instant), in_place: false });
+            planner.bases.insert(*role, Base { course: Course::new(now.instant) });
             planner.queue(Subject::Base(*role), Lane::Fresh, now.instant);
         }
         planner

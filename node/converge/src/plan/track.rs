@@ -19,6 +19,8 @@ pub(crate) struct Track {
 pub(crate) struct Course {
     pub(crate) standing: Standing,
     pub(crate) place: Place,
+    /// Whether it was ever good, at any generation: a later failure takes nothing away from those that need it.
+    pub(crate) in_place: bool,
     /// Failures in a row.
     pub(crate) failures: u32,
     /// Every attempt of this run of the daemon, so that no two have one operation id.
@@ -58,6 +60,7 @@ impl Course {
         Self {
             standing: Standing::Open,
             place: Place::Idle,
+            in_place: false,
             failures: 0,
             attempts: 0,
             repairs: None,

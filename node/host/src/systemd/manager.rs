@@ -68,6 +68,15 @@ impl UnitState {
     }
 }
 
+/// How and when a service came to its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitEnd {
+    /// `success`, `exit-code`, `signal`, `oom-kill`, `start-limit-hit`, …
+    pub result: String,
+    /// Since when it is as it is, in microseconds since 1970.
+    pub since_micros: u64,
+}
+
 #[derive(Debug, Clone)]
 struct FinishedJob {
     path: OwnedObjectPath,
@@ -204,6 +213,16 @@ impl Systemd {
         Ok(UnitState { unit: unit.to_owned(), active })
     }
 
+    /// How a service came to its state.
+    ///
+    /// # Errors
+    /// If systemd cannot be asked.
+    pub async fn end_of(&self, unit: &str) -> Result<UnitEnd, SystemdError> {
+        let session = self.session("look at", unit).await?;
+        let found = end(&session, unit).await;
+        self.answer("look at", unit, found).await
+    }
+
     /// The loaded units whose names match one of the patterns and that are in one of the states; of no states,
     /// in any.
     ///
@@ -296,6 +315,14 @@ async fn open() -> zbus::Result<Session> {
         }
     });
     Ok(Session { connection, manager, jobs })
+}
+
+async fn end(session: &Session, unit: &str) -> zbus::Result<UnitEnd> {
+    let path = session.manager.load_unit(unit).await?;
+    let properties = UnitPropertiesProxy::builder(&session.connection).path(path)?.build().await?;
+    let result = properties.get("org.freedesktop.systemd1.Service", "Result").await?;
+    let since = properties.get("org.freedesktop.systemd1.Unit", "StateChangeTimestamp").await?;
+    Ok(UnitEnd { result: String::try_from(result)?, since_micros: u64::try_from(since)? })
 }
 
 async fn active_state(session: &Session, unit: &str) -> zbus::Result<String> {

@@ -3,4 +3,4 @@
 mod manager;
 mod proxy;
 
-pub use manager::{Systemd, SystemdError, UnitState};
+pub use manager::{Systemd, SystemdError, UnitEnd, UnitState};

@@ -289,14 +289,17 @@ async fn ensure_socket(systemd: &Systemd, uid: Uid, units: &Units) -> Result<boo
         return Ok(false);
     }
     if active {
-        // It listens where nobody can connect: its file was removed or given away. While its service runs, a
-        // socket does not start.
-        systemd.stop(&units.service, STOP).await?;
+        // It listens where nobody can connect: its file was removed or given away.
         systemd.stop(&units.socket, STOP).await?;
     }
     systemd.reset_failed(&units.service).await?;
     systemd.reset_failed(&units.socket).await?;
-    systemd.start(&units.socket, START).await?;
+    if systemd.start(&units.socket, START).await.is_err() {
+        // While its service runs, a socket does not start.
+        systemd.stop(&units.service, STOP).await?;
+        systemd.reset_failed(&units.socket).await?;
+        systemd.start(&units.socket, START).await?;
+    }
     Ok(true)
 }
 

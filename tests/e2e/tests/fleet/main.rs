@@ -55,6 +55,16 @@ scenarios! {
     crash_loop: a_crash_loop_harms_only_its_own_site_which_comes_back;
     malformed: no_field_takes_text_that_means_something_elsewhere, no_path_takes_an_id_that_is_none;
     expiry: an_expired_token_admits_nobody;
+    drift:
+        what_is_changed_by_hand_is_put_right_within_a_minute_and_told,
+        a_stopped_service_and_shared_configuration_are_put_right_and_told,
+        a_zone_changed_by_hand_is_put_right_and_told,
+        what_a_tenant_does_is_no_drift;
+    faults:
+        the_account_that_a_checker_refuses_is_singled_out,
+        a_base_that_is_refused_is_told_and_the_last_good_one_goes_on,
+        a_node_whose_ledger_has_no_room_says_so_and_goes_on_when_it_has,
+        a_node_that_was_cut_off_during_many_changes_catches_up;
     leader: no_acknowledged_account_is_lost_or_doubled_when_the_leader_is_killed;
     without_controllers: a_node_restarted_with_every_controller_down_serves_its_last_intent;
 }

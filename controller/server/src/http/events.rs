@@ -1,0 +1,61 @@
+//! `/v1/events`.
+
+use axum::{Json, extract::State};
+use npanel_sdk_types::{Event, EventDifference, Page};
+use npanel_state::{EventFilter, EventPage};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    app::App,
+    events_query::EventsQuery,
+    problem::Failure,
+    query::{Paging, Query},
+};
+use crate::auth::Caller;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+fn shown(row: npanel_state::Event) -> Event {
+    let difference = |one: npanel_state::EventDifference| EventDifference {
+        what: one.what,
+        expected: one.expected,
+        found: one.found,
+    };
+    Event {
+        id: row.id,
+        time: row.time,
+        reason: row.reason,
+        message: row.message,
+        differences: row.differences.into_iter().map(difference).collect(),
+        object_kind: row.object_kind,
+        object_id: uuid::Uuid::from_slice(&row.object_id).map(|id| id.to_string()).unwrap_or_default(),
+        account_id: row.account_id,
+        tenant_id: row.tenant_id,
+        node_id: row.node_id,
+    }
+}
+
+/// List what happened on nodes by itself, newest first.
+#[utoipa::path(get, path = "/v1/events", operation_id = "event.list", tag = "events",
+    params(EventsQuery), responses((status = 200, description = "Some of them", body = Page<Event>)))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<EventsQuery>,
+) -> Result<Json<Page<Event>>, Failure> {
+    let paging = Paging::new(query.limit, None)?;
+    let filter = EventFilter {
+        node_id: query.node_id,
+        account_id: query.account_id,
+        object_kind: query.object_kind,
+        object_id: query.object_id.map(|id| id.as_bytes().to_vec()),
+        reason: query.reason,
+        since: query.since,
+    };
+    let limit = paging.rows(&app).await.limit;
+    let page = EventPage { before: query.after, limit };
+    let rows = app.reader().events(caller.tenant_id, &filter, page).await?;
+    Ok(paging.page(rows, |row| row.position.to_string(), shown))
+}

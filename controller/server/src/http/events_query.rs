@@ -1,0 +1,34 @@
+//! Which events a request wants.
+
+use npanel_model::{AccountId, NodeId, Timestamp};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Which events.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EventsQuery {
+    /// How many items at most: 1 to 200; 100 if absent.
+    #[param(minimum = 1, maximum = 200)]
+    pub(super) limit: Option<u32>,
+    /// The cursor that the answer before gave as `next`: the events that are older follow.
+    pub(super) after: Option<u64>,
+    /// Only of this node.
+    #[param(value_type = Option<String>, format = "uuid")]
+    pub(super) node_id: Option<NodeId>,
+    /// Only of this account and what it has.
+    #[param(value_type = Option<String>, format = "uuid")]
+    pub(super) account_id: Option<AccountId>,
+    /// Only about this kind of object: `account`, `domain`, `database`, `database_user`, `zone`, `node`.
+    pub(super) object_kind: Option<String>,
+    /// Only about this object.
+    #[param(value_type = Option<String>, format = "uuid")]
+    pub(super) object_id: Option<uuid::Uuid>,
+    /// Only with this reason.
+    #[param(example = "DriftRepaired")]
+    pub(super) reason: Option<String>,
+    /// Only of this time or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(super) since: Option<Timestamp>,
+}

@@ -1,0 +1,194 @@
+//! Checkers that refuse, a disk that is full, a node that is cut off: each ends converged, or says what is wrong.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use npanel_client::Wait;
+use npanel_e2e::{Site, World};
+use npanel_fleet::until;
+use npanel_model::NodeConditionKind;
+use npanel_sdk_types::{Account, CreateAccount, CreateDomain, Domain, Node, NodeCondition, Status};
+
+const LIMIT: Duration = Duration::from_secs(60);
+/// Of a retry: its longest wait is a minute.
+const RETRIED: Duration = Duration::from_secs(120);
+
+fn shell(world: &World, node: &str, line: &str) -> Result<String> {
+    world.fleet.exec(node, ["/bin/sh", "-c", line])
+}
+
+fn post(world: &World, username: &str) -> Result<Account> {
+    let (tenant_id, plan_id) = world.platform()?;
+    let body = CreateAccount {
+        tenant_id,
+        plan_id,
+        username: username.parse()?,
+        contact: None,
+        domain: Some(format!("{username}.example").parse()?),
+        document_root: None,
+        create_zone: true,
+    };
+    Ok(world.block_on(world.client.create::<Account>(&body, Wait::No))?.object)
+}
+
+fn account(world: &World, account: &Account) -> Result<Account> {
+    Ok(world.block_on(world.client.get::<Account>(account.id))?)
+}
+
+fn until_ready(world: &World, what: &Account, limit: Duration) -> Result<()> {
+    until(&format!("{} to be ready", what.username), limit, || {
+        Ok((account(world, what)?.convergence.status == Status::Ready).then_some(()))
+    })
+}
+
+fn conditions(world: &World, name: &str) -> Result<Vec<NodeCondition>> {
+    let found = world.block_on(world.client.list::<Node>(&[("name", name.to_owned())]))?.items;
+    Ok(found.into_iter().next().context("no such node")?.conditions)
+}
+
+fn until_condition(world: &World, node: &str, kind: NodeConditionKind, words: &str) -> Result<()> {
+    until(&format!("{node} to say {kind}"), LIMIT, || {
+        let found = conditions(world, node)?;
+        let says = |one: &NodeCondition| {
+            one.kind == kind && format!("{} {} {}", one.subject, one.reason, one.message).contains(words)
+        };
+        Ok(found.iter().any(says).then_some(()))
+    })
+}
+
+fn until_well(world: &World, node: &str) -> Result<()> {
+    until(&format!("nothing to be wrong with {node}"), RETRIED, || {
+        Ok(conditions(world, node)?.is_empty().then_some(()))
+    })
+}
+
+/// In the place of PHP: refuses one account's configuration, and is PHP otherwise.
+const CHOOSY: &str = "mv /usr/sbin/php-fpm8.2 /usr/sbin/php-fpm8.2.real && printf '%s\\n' '#!/bin/sh' \
+    'for a in \"$@\"; do case \"$a\" in /srv/npanel/php/*) if /usr/bin/grep -q /home/refused \"$a\"; then \
+     echo \"ERROR: this one is not to my taste\" >&2; exit 78; fi;; esac; done' \
+    'exec /usr/sbin/php-fpm8.2.real \"$@\"' > /usr/sbin/php-fpm8.2 && chmod 0755 /usr/sbin/php-fpm8.2";
+const PLAIN: &str = "mv /usr/sbin/php-fpm8.2.real /usr/sbin/php-fpm8.2";
+
+pub(crate) fn the_account_that_a_checker_refuses_is_singled_out(world: &World) -> Result<()> {
+    for node in ["n1", "n2"] {
+        shell(world, node, CHOOSY)?;
+    }
+    let refused = post(world, "refused")?;
+    let others: Vec<Account> = ["taste1", "taste2", "taste3", "taste4"]
+        .iter()
+        .map(|name| post(world, name))
+        .collect::<Result<_>>()?;
+    for other in &others {
+        until_ready(world, other, LIMIT)?;
+    }
+    until("the refused one to say why", LIMIT, || {
+        let found = account(world, &refused)?.convergence;
+        let says = |one: &npanel_sdk_types::Condition| {
+            one.reason == "CheckRefused" && one.message.contains("not to my taste")
+        };
+        Ok((found.status == Status::Failed && found.conditions.iter().any(says)).then_some(()))
+    })?;
+    for node in ["n1", "n2"] {
+        shell(world, node, PLAIN)?;
+    }
+    until_ready(world, &refused, RETRIED)
+}
+
+pub(crate) fn a_base_that_is_refused_is_told_and_the_last_good_one_goes_on(world: &World) -> Result<()> {
+    let site = world.host("basis", "basis.example")?;
+    let node = site.node.clone();
+    shell(world, &node, "mv /etc/nginx/mime.types /etc/nginx/mime.types.away")?;
+    // What is running is good; the file is to be put right, and the checker refuses the right one too.
+    shell(world, &node, "echo '# by hand' >> /etc/nginx/npanel.conf")?;
+    until_condition(world, &node, NodeConditionKind::ConfigurationFailed, "mime.types")?;
+    ensure!(world.fetch(&site, "/")?.status == 200, "the site went down with a refused configuration");
+    let other = post(world, "basis2")?;
+    until_ready(world, &other, LIMIT)?;
+    shell(world, &node, "mv /etc/nginx/mime.types.away /etc/nginx/mime.types")?;
+    until_well(world, &node)
+}
+
+pub(crate) fn a_node_whose_ledger_has_no_room_says_so_and_goes_on_when_it_has(world: &World) -> Result<()> {
+    let site = world.host("filler", "filler.example")?;
+    let node = site.node.clone();
+    let small = "systemctl stop npanel-node && cp -a /var/lib/npanel /var/lib/npanel.saved \
+        && mount -t tmpfs -o size=4m,mode=0700 tmpfs /var/lib/npanel \
+        && cp -a /var/lib/npanel.saved/. /var/lib/npanel/ && systemctl start npanel-node";
+    shell(world, &node, small)?;
+    until("the fleet to be whole", LIMIT, || Ok(world.fleet.is_ready()?.then_some(())))?;
+    shell(world, &node, "dd if=/dev/zero of=/var/lib/npanel/filler bs=4k 2>/dev/null; true")?;
+    let before = shell(world, &node, "systemctl show -P MainPID npanel-node")?;
+    let added = add_domain(world, &site, "more.filler.example")?;
+    until_condition(world, &node, NodeConditionKind::LedgerUnwritable, "ledger")?;
+    until_condition(world, &node, NodeConditionKind::DiskPressure, "ledger")?;
+    ensure!(world.fetch(&site, "/")?.status == 200, "the site went down with the ledger's disk");
+    let half = shell(world, &node, "find /var/lib/npanel/ledger -name '.new-*'")?;
+    ensure!(half.is_empty(), "half files: {half}");
+    shell(world, &node, "rm /var/lib/npanel/filler")?;
+    until("what was asked meanwhile to be done", RETRIED, || {
+        let found = world.block_on(world.client.get::<Domain>(added.id))?;
+        Ok((found.convergence.status == Status::Ready).then_some(()))
+    })?;
+    let after = shell(world, &node, "systemctl show -P MainPID npanel-node")?;
+    ensure!(before == after, "the daemon has crashed");
+    until_well(world, &node)?;
+    shell(
+        world,
+        &node,
+        "systemctl stop npanel-node && rm -rf /var/lib/npanel.saved && cp -a /var/lib/npanel /var/lib/npanel.saved \
+         && umount /var/lib/npanel && cp -a /var/lib/npanel.saved/. /var/lib/npanel/ \
+         && rm -rf /var/lib/npanel.saved && systemctl start npanel-node",
+    )?;
+    Ok(())
+}
+
+fn add_domain(world: &World, site: &Site, name: &str) -> Result<Domain> {
+    let body = CreateDomain {
+        account_id: site.account.id,
+        name: name.parse()?,
+        document_root: None,
+        create_zone: false,
+    };
+    Ok(world.block_on(world.client.create::<Domain>(&body, Wait::No))?.object)
+}
+
+pub(crate) fn a_node_that_was_cut_off_during_many_changes_catches_up(world: &World) -> Result<()> {
+    let mut sites = Vec::new();
+    for number in 0..12 {
+        sites.push(world.host(&format!("cutoff{number}"), &format!("cutoff{number}.example"))?);
+    }
+    let node = sites[0].node.clone();
+    let (there, _): (Vec<Site>, Vec<Site>) = sites.into_iter().partition(|site| site.node == node);
+    ensure!(there.len() >= 2, "all accounts are on the other node");
+    world.fleet.cut(&node)?;
+    let (gone, stay) = there.split_at(there.len() / 2);
+    for site in gone {
+        world.block_on(world.client.delete::<Account>(site.account.id, Wait::No))?;
+    }
+    let mut added = Vec::new();
+    for site in stay {
+        for number in 0..5 {
+            added.push((site, add_domain(world, site, &format!("sub{number}.{}", site.domain))?));
+        }
+    }
+    // What was made meanwhile goes again before the node hears of it.
+    let (_, forgotten) = added.pop().context("nothing was added")?;
+    world.block_on(world.client.delete::<Domain>(forgotten.id, Wait::No))?;
+    ensure!(world.fetch(&stay[0], "/").is_err(), "it was not cut off");
+    world.fleet.heal()?;
+    for (site, domain) in &added {
+        until(&format!("{} to be served", domain.name), RETRIED, || {
+            let found = world.block_on(world.client.get::<Domain>(domain.id))?;
+            Ok((found.convergence.status == Status::Ready).then_some(()))
+        })?;
+        let page = world.fetch_from(site.address, domain.name.as_str(), "/")?;
+        ensure!(page.status == 200, "{} answers {}", domain.name, page.status);
+    }
+    for site in gone {
+        let served = format!("test ! -e /srv/npanel/sites/{}", site.domain);
+        until(&format!("{} to be served no longer", site.domain), RETRIED, || {
+            Ok(world.fleet.exec_any(&node, ["/bin/sh", "-c", &served])?.status.success().then_some(()))
+        })?;
+    }
+    until_well(world, &node)
+}
