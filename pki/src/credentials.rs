@@ -96,15 +96,6 @@ impl Credentials {
         self.authorities.iter().find(issued).and_then(|found| certificate::fingerprint(found).ok())
     }
 
-    /// The same credentials, which trust these authorities.
-    ///
-    /// # Errors
-    /// If an authority is of another cluster, or there is none.
-    pub fn trusting(&self, authorities: Vec<CertificateDer<'static>>) -> Result<Self, CredentialsError> {
-        let key = PrivateKey::from_pem(self.key.to_pem().as_bytes())?;
-        Self::new(key, self.chain.clone(), authorities)
-    }
-
     /// Who the machine is.
     pub fn id(&self) -> SpiffeId {
         self.own.id

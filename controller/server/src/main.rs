@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use npanel_model::{Fqdn, Secret};
 use npanel_pki::BootstrapToken;
-use npanel_server::{config::Config, daemon, openapi};
+use npanel_server::{check, config::Config, daemon, openapi};
 
 /// A controller of an nPanel fleet.
 #[derive(Parser)]
@@ -53,6 +53,14 @@ enum Command {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// Judge the configuration and this machine, without starting anything: what is wrong and what to do about it.
+    Check {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
     /// Print the API's OpenAPI document.
     Openapi,
 }
@@ -73,7 +81,7 @@ fn main() -> ExitCode {
     npanel_pki::tls::install_provider();
     log_to_standard_error();
     match execute(arguments.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // One line for people: the error and what caused it.
             let _ = writeln!(std::io::stderr(), "npanel-controller: {error:#}");
@@ -96,7 +104,7 @@ fn log_to_standard_error() {
     }
 }
 
-fn execute(command: Command) -> anyhow::Result<()> {
+fn execute(command: Command) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     match command {
         Command::Init { file, name_server_domain, output } => {
@@ -116,8 +124,17 @@ fn execute(command: Command) -> anyhow::Result<()> {
             ))
         }
         Command::Run { file } => runtime.block_on(daemon::run(Config::load(&file.config)?)),
+        Command::Check { file, output } => {
+            let report = runtime.block_on(check::check(&file.config));
+            print(&match output {
+                Output::Text => report.table(),
+                Output::Json => report.json(),
+            })?;
+            return Ok(report.exit_code().into());
+        }
         Command::Openapi => print(&openapi::document()),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn founded_text(founded: &daemon::Founded, output: Output) -> String {

@@ -24,3 +24,49 @@ fn a_token_that_cannot_be_read_is_not_repeated() {
         assert!(!text.contains("npk_") && !text.contains("c2VjcmV0"), "{text}");
     }
 }
+
+#[test]
+fn a_check_names_every_error_at_once_and_fails() {
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("controller.toml");
+    std::fs::write(&file, "name = 7\ncolour = \"red\"\n").expect("written");
+    let checked = Command::new(env!("CARGO_BIN_EXE_npanel-controller"))
+        .args(["check", "--output", "json", "--config"])
+        .arg(&file)
+        .output()
+        .expect("the program starts");
+    assert_eq!(checked.status.code(), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("JSON");
+    let findings = report["findings"].as_array().expect("findings");
+    let found = |text: &str| {
+        findings.iter().any(|one| {
+            one["about"] == "configuration"
+                && one["verdict"] == "error"
+                && one["found"].as_str().is_some_and(|found| found.contains(text))
+        })
+    };
+    for text in ["name: a string", "colour: unknown key", "data_directory: missing", "api.listen: missing"] {
+        assert!(found(text), "{text} is not in {report:#}");
+    }
+    assert!(findings.iter().any(|one| one["about"] == "clock"), "{report:#}");
+}
+
+#[test]
+fn a_check_of_a_machine_that_is_no_controller_says_what_to_do() {
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("controller.toml");
+    let text = format!(
+        "data_directory = {:?}\nname = \"c1\"\n[api]\nlisten = \"127.0.0.1:0\"\nnames = [\"localhost\"]\n\
+         [fleet]\nlisten = \"127.0.0.1:0\"\nadvertise = \"127.0.0.1:8444\"\n[telemetry]\nlisten = \"127.0.0.1:0\"\n",
+        place.path()
+    );
+    std::fs::write(&file, text).expect("written");
+    let checked = Command::new(env!("CARGO_BIN_EXE_npanel-controller"))
+        .args(["check", "--config"])
+        .arg(&file)
+        .output()
+        .expect("the program starts");
+    assert_eq!(checked.status.code(), Some(1));
+    let text = String::from_utf8(checked.stdout).expect("text");
+    assert!(text.contains("-> make it a controller: npanel-controller init, or join"), "{text}");
+}

@@ -14,6 +14,7 @@
 //! with one cancellation.
 
 pub mod agent;
+pub mod check;
 mod conditions;
 pub mod config;
 pub mod dial;

@@ -5,7 +5,7 @@ use std::{convert::Infallible, path::PathBuf, process::ExitCode};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use npanel_agent::{
-    Config, agent,
+    Config, agent, check,
     config::{Endpoint, LogFormat},
     enroll::{self, Enrolling},
     executor, logging, release,
@@ -55,6 +55,14 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Judges the configuration and this machine, without starting anything: what is wrong and what to do about it.
+    Check {
+        #[command(flatten)]
+        place: Place,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
     /// Lets the agent carry out the many deletions that it holds.
     ReleaseDeletions {
         #[command(flatten)]
@@ -65,6 +73,12 @@ enum Command {
 /// Parsed only afterwards: an error of the command line would repeat the value.
 fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text))
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Output {
+    Text,
+    Json,
 }
 
 #[derive(clap::Args)]
@@ -82,7 +96,7 @@ impl Place {
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("npanel-node: {error:#}");
             ExitCode::FAILURE
@@ -90,9 +104,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
+fn run(command: Command) -> anyhow::Result<ExitCode> {
     tls::install_provider();
     match command {
+        Command::Check { place, output } => {
+            let report = runtime()?.block_on(check::check(&place.config));
+            match output {
+                Output::Text => print!("{}", report.table()),
+                Output::Json => print!("{}", report.json()),
+            }
+            return Ok(report.exit_code().into());
+        }
         Command::Enroll { place, token, controllers, name, force } => {
             let token: BootstrapToken = token.expose().parse()?;
             let config = place.read()?;
@@ -103,7 +125,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             let asked = Enrolling { token, name, controllers, force };
             let identity = runtime()?.block_on(enroll::enroll(&config, &asked))?;
             println!("enrolled as {identity}");
-            Ok(())
+            anyhow::Ok(())
         }
         Command::Agent { place } => {
             let config = begin(&place)?;
@@ -116,7 +138,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::ReleaseDeletions { place } => {
             Ok(release::release_deletions(&place.read()?, Timestamp::now())?)
         }
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn begin(place: &Place) -> anyhow::Result<Config> {

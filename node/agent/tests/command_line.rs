@@ -24,3 +24,21 @@ fn a_token_that_cannot_be_read_is_not_repeated() {
         assert!(!text.contains("npk_") && !text.contains("c2VjcmV0"), "{text}");
     }
 }
+
+#[test]
+fn a_check_names_every_error_at_once_and_fails() {
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("node.toml");
+    std::fs::write(&file, "name = \"N 1\"\ncolour = \"red\"\nroles = [\"cook\"]\n").expect("written");
+    let checked = Command::new(env!("CARGO_BIN_EXE_npanel-node"))
+        .args(["check", "--output", "json", "--config"])
+        .arg(&file)
+        .output()
+        .expect("the program starts");
+    assert_eq!(checked.status.code(), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("JSON");
+    let text = report.to_string();
+    for wanted in ["name: ", "colour: unknown key", "roles: ", "data_directory: missing", "control groups"] {
+        assert!(text.contains(wanted), "{wanted} is not in {report:#}");
+    }
+}

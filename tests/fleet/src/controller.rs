@@ -17,6 +17,9 @@ use crate::wait::until;
 
 pub(crate) const API_PORT: u16 = 8443;
 pub(crate) const FLEET_PORT: u16 = 8444;
+/// Short lives, so that certificates are renewed while tests run, and all have expired after three days.
+const NODE_SECONDS: u32 = 600;
+const CONTROLLER_SECONDS: u32 = 2 * 24 * 3600;
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// A controller's place in a fleet; it may be down.
@@ -81,6 +84,7 @@ impl Controller<'_> {
             Launch { binaries: self.fleet.binaries(), cgroup: &cgroup, netns: Some(&namespace), log: &log };
         let mut command = launch.command()?;
         command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()));
+        command.envs(self.fleet.clock()?);
         command.arg(self.fleet.binaries().path("npanel-controller")?);
         command.arg("run").arg("--config").arg(self.configuration_file()?);
         let mut child = command.spawn().context("cannot start the controller")?;
@@ -109,7 +113,8 @@ fn configuration(member: &Member, data: &str) -> String {
         "data_directory = {data}\nname = \"{name}\"\n\n\
          [api]\nlisten = \"0.0.0.0:{API_PORT}\"\nnames = [\"{name}\", \"{address}\", \"localhost\", \"127.0.0.1\"]\n\n\
          [fleet]\nlisten = \"0.0.0.0:{FLEET_PORT}\"\nadvertise = \"{address}:{FLEET_PORT}\"\n\n\
-         [telemetry]\nlisten = \"{address}:9470\"\n"
+         [telemetry]\nlisten = \"{address}:9470\"\n\n\
+         [certificates]\nnode_seconds = {NODE_SECONDS}\ncontroller_seconds = {CONTROLLER_SECONDS}\n"
     )
 }
 

@@ -13,6 +13,7 @@
 
 mod boot;
 mod cgroup;
+mod clock;
 mod controller;
 mod demo;
 mod fleet;

@@ -63,13 +63,7 @@ impl Node<'_> {
 
     /// Puts the files of a freshly installed node in its place: packaged units, host name, configuration.
     pub(crate) fn install(&self, configuration: &str) -> Result<()> {
-        let upper = self.upper()?;
-        let put = |path: &str, text: &str| -> Result<()> {
-            let path = upper.join(path);
-            make_parents(&upper, &path)?;
-            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-            Ok(fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?)
-        };
+        let put = |path: &str, text: &str| self.put(path, text.as_bytes());
         for (path, text) in PACKAGED {
             put(path, text)?;
         }
@@ -78,6 +72,15 @@ impl Node<'_> {
         put("etc/npanel/node.toml", configuration)?;
         // The mount point of the binary.
         put("usr/bin/npanel-node", "")
+    }
+
+    /// Puts a file over the image's, readable for everyone. The node is down.
+    pub(crate) fn put(&self, path: &str, content: &[u8]) -> Result<()> {
+        let upper = self.upper()?;
+        let path = upper.join(path);
+        make_parents(&upper, &path)?;
+        fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?)
     }
 
     /// Mounts the overlay and boots; returns when systemd has started everything.

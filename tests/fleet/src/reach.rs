@@ -112,6 +112,7 @@ impl Fleet {
         command.env("NPANEL_API_URL", urls.join(","));
         command.env("NPANEL_API_KEY_FILE", self.api_key_file()?);
         command.env("NPANEL_CA_FILE", self.ca_file()?);
+        command.envs(self.clock()?);
         command.env("NPANEL_CONFIG", self.disk()?.join("no-profiles.toml"));
         command.args(arguments).args(["--output", "json"]);
         let text = finish(&mut command, COMMAND_LIMIT)?.ok();

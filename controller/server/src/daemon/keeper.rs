@@ -121,30 +121,30 @@ impl Keeper {
     }
 
     fn renew_own(&self) -> anyhow::Result<()> {
-        let now = self.fleet.current();
-        if let Some(due) = due(&now, &self.authorities, self.lifetimes().of(self.identity)) {
-            let (next, issued) = self.authorities.certify(self.identity, &[])?;
-            self.files.save_identity(&next)?;
-            self.fleet.replace(next);
-            tracing::info!(why = due.as_str(), until = %issued.not_after, "this controller has a new certificate");
-        } else if now.authorities() != self.authorities.trusted() {
-            let next = now.trusting(self.authorities.trusted())?;
-            self.files.save_identity(&next)?;
-            self.fleet.replace(next);
-        }
+        let Some(why) = self.why(&self.fleet) else { return Ok(()) };
+        let (next, issued) = self.authorities.certify(self.identity, &[])?;
+        self.files.save_identity(&next)?;
+        self.fleet.replace(next);
+        tracing::info!(why, until = %issued.not_after, "this controller has a new certificate");
         Ok(())
     }
 
     fn renew_api(&self) -> anyhow::Result<()> {
-        let now = self.api.current();
-        let lifetime = self.lifetimes().of(self.identity);
-        let why = due(&now, &self.authorities, lifetime);
-        if why.is_some() || now.authorities() != self.authorities.trusted() {
-            let (next, issued) = self.authorities.certify(self.identity, &self.api_names)?;
-            self.api.replace(next);
-            tracing::info!(why = why.map(Due::as_str), until = %issued.not_after, "the API has a new certificate");
-        }
+        let Some(why) = self.why(&self.api) else { return Ok(()) };
+        let (next, issued) = self.authorities.certify(self.identity, &self.api_names)?;
+        self.api.replace(next);
+        tracing::info!(why, until = %issued.not_after, "the API has a new certificate");
         Ok(())
+    }
+
+    /// Why what is shown is to be replaced now. A chain leads to every authority that is trusted and to no other, so
+    /// it is made anew when one is retired, too.
+    fn why(&self, shown: &LiveCredentials) -> Option<&'static str> {
+        let now = shown.current();
+        let lifetime = self.lifetimes().of(self.identity);
+        due(&now, &self.authorities, lifetime).map(Due::as_str).or_else(|| {
+            (now.authorities() != self.authorities.trusted()).then_some("other authorities are trusted")
+        })
     }
 
     /// Tells the state of the certificate in use, unless it knows.

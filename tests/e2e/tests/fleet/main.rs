@@ -34,7 +34,11 @@ scenarios! {
     quota:
         a_tenants_quota_is_not_passed_by_asking_three_controllers_at_once,
         a_nodes_certificate_opens_no_route_of_the_api;
-    enrolment: a_token_that_is_wrong_or_for_another_role_admits_nobody, a_used_token_admits_nobody_else;
+    enrolment:
+        a_token_that_is_wrong_or_for_another_role_admits_nobody,
+        a_used_token_admits_nobody_else,
+        of_two_machines_that_race_for_a_tokens_last_use_one_wins,
+        a_token_bound_to_a_name_and_a_network_admits_nobody_else;
     neighbours:
         a_neighbours_files_and_key_cannot_be_read,
         a_link_in_a_document_root_leads_nowhere,
@@ -67,6 +71,9 @@ scenarios! {
         a_node_that_was_cut_off_during_many_changes_catches_up;
     leader: no_acknowledged_account_is_lost_or_doubled_when_the_leader_is_killed;
     without_controllers: a_node_restarted_with_every_controller_down_serves_its_last_intent;
+    rotation: every_machine_moves_to_a_new_authority_and_the_old_one_goes;
+    // Last: the state's own time does not go back with the clocks.
+    clocks: machines_whose_certificates_all_expired_find_each_other_again;
 }
 
 fn main() -> ExitCode {

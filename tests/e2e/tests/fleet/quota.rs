@@ -59,7 +59,7 @@ pub(crate) fn a_tenants_quota_is_not_passed_by_asking_three_controllers_at_once(
 pub(crate) fn a_nodes_certificate_opens_no_route_of_the_api(world: &World) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let mut options = Vec::new();
-    for (option, file) in [("--cert", "chain.pem"), ("--key", "key.pem")] {
+    for (option, file) in [("--cert", "identity.pem"), ("--key", "identity.pem")] {
         let pem = world.fleet.exec("n1", ["/usr/bin/cat", &format!("/var/lib/npanel/identity/{file}")])?;
         let path = directory.path().join(file);
         std::fs::write(&path, pem)?;
