@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use npanel_sdk_types::{Condition, ConditionStatus};
+use npanel_sdk_types::{Condition, ConditionStatus, NodeCondition};
 use serde_json::{Map, Value};
 
 use crate::waiting::told;
@@ -24,6 +24,7 @@ pub(crate) fn summary(value: &Value) -> Vec<(String, String)> {
     said("nodes", nodes(fields, &conditions));
     said("failed", of_status(&conditions, ConditionStatus::False));
     said("waits_for", of_status(&conditions, ConditionStatus::Unknown));
+    said("wrong", wrong(fields));
     lines.sort_by_key(|(name, _)| place(name));
     lines
 }
@@ -35,6 +36,18 @@ const LEFT_TO_JSON: [&str; 5] =
 fn conditions(fields: &Map<String, Value>) -> Vec<Condition> {
     let conditions = fields.get("conditions").cloned().unwrap_or_default();
     serde_json::from_value(conditions).unwrap_or_default()
+}
+
+/// What is wrong with a node, a line each.
+fn wrong(fields: &Map<String, Value>) -> Vec<String> {
+    let conditions = fields.get("conditions").cloned().unwrap_or_default();
+    let conditions: Vec<NodeCondition> = serde_json::from_value(conditions).unwrap_or_default();
+    let line = |one: &NodeCondition| {
+        let which = if one.subject.is_empty() { String::new() } else { format!(" ({})", one.subject) };
+        let doubt = if one.status == ConditionStatus::Unknown { ", when it was last heard" } else { "" };
+        format!("{}{which}: {}: {}, since {}{doubt}", one.kind, one.reason, one.message, one.since)
+    };
+    conditions.iter().map(line).collect()
 }
 
 fn of_status(conditions: &[Condition], status: ConditionStatus) -> Vec<String> {
@@ -76,7 +89,7 @@ fn node_names(placement: &Value) -> BTreeMap<&str, &str> {
 /// Who it is comes first, and what is long comes last.
 fn place(name: &str) -> usize {
     const FIRST: [&str; 7] = ["id", "name", "username", "action", "type", "status", "uid"];
-    const LAST: [&str; 3] = ["nodes", "failed", "waits_for"];
+    const LAST: [&str; 4] = ["nodes", "failed", "waits_for", "wrong"];
     let at = |names: &[&str]| names.iter().position(|known| *known == name);
     at(&FIRST).or_else(|| at(&LAST).map(|last| FIRST.len() + 1 + last)).unwrap_or(FIRST.len())
 }
@@ -117,6 +130,14 @@ mod tests {
 
     fn lines(value: &Value) -> Vec<String> {
         summary(value).into_iter().map(|(name, value)| format!("{name}: {value}")).collect()
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_node_is_said() {
+        let node = json!({"name": "n1", "conditions": [{"type": "DiskPressure", "status": "true", "subject": "homes",
+            "reason": "SpaceLow", "message": "4 of 100 MB are free", "since": "2026-01-01T00:00:00Z"}]});
+        let said = lines(&node).join("\n");
+        assert!(said.contains("wrong: DiskPressure (homes): SpaceLow: 4 of 100 MB are free"), "{said}");
     }
 
     fn condition(status: &str, reason: &str) -> Value {

@@ -182,10 +182,11 @@ impl<P: Perform> Inner<P> {
     }
 
     async fn perform(&self, request: Request) -> Response {
-        let name = request.operation.name();
+        let (name, is_read) = (request.operation.name(), Object::of(&request.operation).is_empty());
         let _held = self.locks.hold(Object::of(&request.operation)).await;
         // Boxed: the future of all operations together is large.
         match Box::pin(self.performer.perform(request.operation)).await {
+            Ok(done) if is_read => Response::Done(done),
             Ok(done) => {
                 tracing::info!(operation = name, id = %request.id, changed = done.changed, "done");
                 Response::Done(done)

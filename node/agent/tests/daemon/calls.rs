@@ -1,8 +1,8 @@
 //! What controllers may ask, and what they are answered.
 
 use npanel_proto::node::{
-    Fence, HeartbeatRequest, HelloRequest, InventoryRequest, ObjectKind, ObjectReport, WatchRequest,
-    apply_result::Verdict, node_client::NodeClient, object_report::State,
+    ChangeKind, Fence, HeartbeatRequest, HelloRequest, InventoryRequest, ObjectKind, ObjectReport,
+    PreviewRequest, WatchRequest, apply_result::Verdict, node_client::NodeClient, object_report::State,
 };
 use tokio::time::timeout;
 use tonic::{Code, Streaming, transport::Channel};
@@ -121,6 +121,27 @@ async fn each_object_of_a_push_is_judged_alone() {
         [Verdict::UnknownKind, Verdict::Unchanged, Verdict::Invalid, Verdict::Refused, Verdict::Accepted]
     );
     assert!(answer.results[2].message.starts_with("document_root: "), "{}", answer.results[2].message);
+}
+
+#[tokio::test]
+async fn a_preview_answers_each_intent_and_changes_nothing() {
+    let (daemon, _controller, mut node) = connected().await;
+    let mut unknown = account(2, "8.2");
+    unknown.object.as_mut().expect("an object").kind = 77;
+    let objects = vec![account(1, "8.2"), unknown, site()];
+    let answer =
+        node.preview(PreviewRequest { objects: objects.clone() }).await.expect("an answer").into_inner();
+    let [account, unknown, site] = answer.objects.as_slice() else { panic!("not three answers") };
+    assert_eq!((account.files[0].path.as_str(), account.reason.as_str()), ("/etc/userdb/u1.user", ""));
+    assert_eq!(account.files[0].change(), ChangeKind::Create);
+    assert_eq!(unknown.reason, "UnknownKind");
+    assert_eq!(site.files.len(), 1, "though its account is not there yet");
+    let told: Vec<_> = answer.objects.iter().map(|one| one.object.clone()).collect();
+    assert_eq!(told, objects.into_iter().map(|one| one.object).collect::<Vec<_>>());
+    let inventory = node.inventory(InventoryRequest {}).await.expect("an inventory").into_inner();
+    assert_eq!(inventory.entries, []);
+    let asked = daemon.executor.as_ref().expect("an executor").asked();
+    assert!(!asked.iter().any(|one| *one == "ensure_account" || *one == "ensure_site"), "{asked:?}");
 }
 
 #[tokio::test]

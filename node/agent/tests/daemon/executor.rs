@@ -8,7 +8,8 @@ use std::{
 use axum::body::Bytes;
 use futures::{SinkExt, StreamExt};
 use npanel_executor::{
-    Capacity, Done, Facts, FailedService, Operation, Output, Request, Response, ServiceHealth,
+    Capacity, Change, Difference, Done, Facts, FailedService, Operation, Output, Preview, Request, Response,
+    ServiceHealth, What,
 };
 use npanel_model::{Megabytes, Timestamp};
 use tokio::{net::UnixListener, task::JoinHandle};
@@ -71,6 +72,15 @@ fn output(operation: &Operation) -> Output {
                 since: Timestamp::from_millis(1),
             }],
             file_systems: vec![],
+        }),
+        Operation::Preview { .. } => Output::Preview(Preview {
+            differences: vec![Difference {
+                what: What::File("/etc/userdb/u1.user".into()),
+                change: Change::Create,
+                expected: "a file".into(),
+                found: "nothing".into(),
+            }],
+            reloads: vec![],
         }),
         Operation::Facts {} => Output::Facts(Facts {
             os_profile: "debian-12".into(),
