@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use npanel_client::{Terms, Wait};
-use npanel_model::{Limit, Revision};
+use npanel_model::{Limit, Revision, Timestamp};
 
 use crate::command::{
     account, api_key, ca, cluster, database, dns, domain, event, node, operation, plan, profile, tenant,
     token,
 };
+use crate::{failure::Failure, resolve, session::Session};
 
 /// nPanel from the command line.
 #[derive(Debug, Parser)]
@@ -20,6 +21,9 @@ pub(crate) struct Arguments {
     /// How results are printed.
     #[arg(long, short, global = true, value_enum, default_value_t = Format::Table, env = "NPANEL_OUTPUT")]
     pub(crate) output: Format,
+    /// Change nothing: show what the command would come to.
+    #[arg(long, global = true)]
+    pub(crate) dry_run: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -100,6 +104,11 @@ pub(crate) enum Command {
     /// Whom this program asks.
     #[command(subcommand)]
     Profile(profile::Command),
+    /// Print a script that completes this program's commands on the command line.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Whether to wait for the fleet.
@@ -140,6 +149,37 @@ impl ChangeArguments {
 fn revision(text: &str) -> Result<Revision, String> {
     let digits = text.trim_matches('"');
     digits.parse().map(Revision).map_err(|_| format!("a revision is a number (got {text:?})"))
+}
+
+/// Which of a list, by how they stand.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StandingArguments {
+    /// Only those that stand so: converging, ready, failed or deleting.
+    #[arg(long, value_parser = ["converging", "ready", "failed", "deleting"])]
+    status: Option<String>,
+    /// Only those on this node (name or id).
+    #[arg(long)]
+    node: Option<String>,
+    /// Only those made within this time, such as 2h or 7d.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    newer_than: Option<Duration>,
+}
+
+impl StandingArguments {
+    pub(crate) async fn filters(
+        self,
+        session: &Session,
+    ) -> Result<Vec<(&'static str, Option<String>)>, Failure> {
+        let node = match &self.node {
+            Some(node) => Some(resolve::node(&session.client, node).await?.to_string()),
+            None => None,
+        };
+        let since = self.newer_than.map(|age| {
+            let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+            Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(millis)).to_string()
+        });
+        Ok(vec![("status", self.status), ("node_id", node), ("created_since", since)])
+    }
 }
 
 /// Reads a limit: a number, or "unlimited".

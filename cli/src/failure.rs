@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use npanel_sdk_types::ChangePreview;
+
 /// Why a command did not succeed: one sentence, and the exit status.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -14,6 +16,9 @@ pub(crate) enum Failure {
     /// No controller could be asked.
     #[error("{0}")]
     Unreachable(String),
+    /// A dry run: nothing was done, and this is what would be.
+    #[error("nothing was changed")]
+    Previewed(Box<ChangePreview>),
     /// The fleet was not done in time; it goes on.
     #[error("{0}")]
     TimedOut(String),
@@ -26,7 +31,7 @@ impl Failure {
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Refused(_) => 1,
+            Self::Refused(_) | Self::Previewed(_) => 1,
             Self::Usage(_) => 2,
             Self::Unreachable(_) => 3,
             Self::TimedOut(_) => 4,
@@ -43,6 +48,7 @@ impl From<npanel_client::Error> for Failure {
             Error::Refused(_) | Error::NotUnderstood { .. } => Self::Refused(text),
             Error::Unreachable(_) => Self::Unreachable(text),
             Error::Configuration(_) => Self::Usage(text),
+            Error::Previewed(preview) => Self::Previewed(preview),
         }
     }
 }

@@ -9,6 +9,7 @@ mod arguments;
 mod command;
 mod failure;
 mod output;
+mod preview;
 mod profile;
 mod resolve;
 mod row;
@@ -20,12 +21,18 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::arguments::Arguments;
+use crate::{arguments::Arguments, failure::Failure};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match command::run(arguments).await {
+    let (format, dry_run) = (arguments.output, arguments.dry_run);
+    let done = match command::run(arguments).await {
+        Err(Failure::Previewed(preview)) => preview::print(format, &preview),
+        Ok(()) if dry_run => Err(Failure::usage("--dry-run: this command changes nothing anyway")),
+        done => done,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("npanel: {}", output::printable(&failure.to_string()));

@@ -51,8 +51,10 @@ impl Made for DatabaseUser {
 
 impl Session {
     /// A session with the fleet that the connection's arguments and the profiles name.
-    pub(crate) fn open(connection: &Connection, format: Format) -> Result<Self, Failure> {
-        Ok(Self { client: Client::new(profile::client_config(connection)?)?, format })
+    /// In a dry run, its writes end with [`Failure::Previewed`].
+    pub(crate) fn open(connection: &Connection, format: Format, dry_run: bool) -> Result<Self, Failure> {
+        let client = Client::new(profile::client_config(connection)?)?;
+        Ok(Self { client: if dry_run { client.previewing() } else { client }, format })
     }
 
     /// Makes something that the fleet has nothing to do for.

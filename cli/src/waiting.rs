@@ -42,10 +42,12 @@ fn summary(operation: &Operation) -> String {
         OperationStatus::Failed => "failing, tried again",
         other => other.as_str(),
     };
+    let progress = operation.progress;
+    let how_far = format!("{status}, {} % ({} of {})", progress.percent(), progress.done, progress.total);
     if open.is_empty() {
-        format!("{} {status}", operation.action)
+        format!("{} {how_far}", operation.action)
     } else {
-        format!("{} {status}: {}", operation.action, open.join("; "))
+        format!("{} {how_far}: {}", operation.action, open.join("; "))
     }
 }
 
@@ -69,13 +71,13 @@ mod tests {
     fn what_keeps_an_operation_is_said() {
         let json = r#"{"id":"0190a5d2-0000-7000-8000-000000000001","action":"domain.create",
             "tenant_id":"0190a5d2-0000-7000-8000-000000000002","object_id":"x","object_kind":"domain","request_id":null,"status":"failed",
-            "conditions":[{"type":"Converged","status":"false","reason":"CheckerRefused","message":"line\n2",
+            "progress":{"done":1,"total":3},"conditions":[{"type":"Converged","status":"false","reason":"CheckerRefused","message":"line\n2",
             "node_id":"0190a5d2-0000-7000-8000-000000000003","observed_generation":1,"since":"2026-01-01T00:00:00Z"}],
             "created_at":"2026-01-01T00:00:00Z","finished_at":null}"#;
         let operation: Operation = serde_json::from_str(json).expect("an operation");
         assert_eq!(
             summary(&operation),
-            "domain.create failing, tried again: \
+            "domain.create failing, tried again, 33 % (1 of 3): \
              node 0190a5d2-0000-7000-8000-000000000003: CheckerRefused (line 2)"
         );
     }

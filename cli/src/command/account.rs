@@ -5,7 +5,7 @@ use npanel_model::{AccountId, DocumentRoot, EmailAddress, Fqdn, PhpVersion, User
 use npanel_sdk_types::{Account, CreateAccount, UpdateAccount};
 
 use crate::{
-    arguments::{ChangeArguments, WaitArguments},
+    arguments::{ChangeArguments, StandingArguments, WaitArguments},
     command::tenant,
     failure::Failure,
     resolve,
@@ -24,6 +24,11 @@ pub(crate) enum Command {
         /// Only those with this plan (name or id).
         #[arg(long)]
         plan: Option<String>,
+        /// Only those that are suspended (true), or are not (false).
+        #[arg(long)]
+        suspended: Option<bool>,
+        #[command(flatten)]
+        standing: StandingArguments,
     },
     /// Show an account.
     Get {
@@ -113,14 +118,18 @@ pub(crate) async fn optional(session: &Session, text: Option<&str>) -> Result<Op
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
         Command::Create(create) => create_account(*create, session).await,
-        Command::List { tenant, plan } => {
+        Command::List { tenant, plan, suspended, standing } => {
             let tenant = tenant::optional(session, tenant.as_deref()).await?;
             let plan = match plan {
                 Some(plan) => Some(resolve::plan(&session.client, &plan).await?),
                 None => None,
             };
-            let filters =
-                [("tenant_id", tenant.map(|id| id.to_string())), ("plan_id", plan.map(|id| id.to_string()))];
+            let mut filters = standing.filters(session).await?;
+            filters.extend([
+                ("tenant_id", tenant.map(|id| id.to_string())),
+                ("plan_id", plan.map(|id| id.to_string())),
+                ("suspended", suspended.map(|is| is.to_string())),
+            ]);
             session.list::<Account>(filters).await
         }
         Command::Get { account } => {
@@ -133,7 +142,8 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
                 None => None,
             };
             let php_version = if php_of_plan { Some(None) } else { php.map(Some) };
-            let body = UpdateAccount { contact: contact.map(address).transpose()?, plan_id, php_version };
+            let body =
+                UpdateAccount { contact: contact.as_deref().map(address).transpose()?, plan_id, php_version };
             session.update::<Account>(id, &body, change).await
         }
         Command::Suspend { account, reason, change } => {
@@ -151,7 +161,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
 }
 
 /// An address, or none for an empty text.
-fn address(text: String) -> Result<Option<EmailAddress>, Failure> {
+fn address(text: &str) -> Result<Option<EmailAddress>, Failure> {
     if text.is_empty() {
         return Ok(None);
     }

@@ -5,7 +5,7 @@ use npanel_model::{DocumentRoot, Fqdn};
 use npanel_sdk_types::{CreateDomain, Domain, UpdateDomain};
 
 use crate::{
-    arguments::{ChangeArguments, WaitArguments},
+    arguments::{ChangeArguments, StandingArguments, WaitArguments},
     command::account,
     failure::Failure,
     resolve,
@@ -36,6 +36,11 @@ pub(crate) enum Command {
         /// Only those of this account (user name or id).
         #[arg(long)]
         account: Option<String>,
+        /// Only those that are suspended (true), or are not (false).
+        #[arg(long)]
+        suspended: Option<bool>,
+        #[command(flatten)]
+        standing: StandingArguments,
     },
     /// Show a domain.
     Get {
@@ -85,9 +90,12 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let domain = CreateDomain { account_id, name, document_root, create_zone: !no_zone };
             session.create_converging::<Domain>(&domain, wait).await
         }
-        Command::List { account } => {
+        Command::List { account, suspended, standing } => {
             let account = account::optional(session, account.as_deref()).await?;
-            session.list::<Domain>([("account_id", account.map(|id| id.to_string()))]).await
+            let mut filters = standing.filters(session).await?;
+            filters.push(("account_id", account.map(|id| id.to_string())));
+            filters.push(("suspended", suspended.map(|is| is.to_string())));
+            session.list::<Domain>(filters).await
         }
         Command::Get { domain } => {
             session.get::<Domain>(resolve::domain(&session.client, &domain).await?).await

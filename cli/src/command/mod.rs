@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod api_key;
 pub(crate) mod ca;
 pub(crate) mod cluster;
+pub(crate) mod completions;
 pub(crate) mod database;
 pub(crate) mod dns;
 pub(crate) mod domain;
@@ -23,8 +24,8 @@ use crate::{
 
 /// Does what was typed.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { connection, output, command } = arguments;
-    let session = || Session::open(&connection, output);
+    let Arguments { connection, output, dry_run, command } = arguments;
+    let session = || Session::open(&connection, output, dry_run);
     match command {
         Command::Tenant(command) => tenant::run(command, &session()?).await,
         Command::Plan(command) => plan::run(command, &session()?).await,
@@ -40,5 +41,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Event(command) => event::run(command, &session()?).await,
         Command::Cluster(command) => cluster::run(command, &session()?).await,
         Command::Profile(command) => profile::run(command, &connection, output),
+        Command::Completions { shell } => completions::run(shell),
     }
 }

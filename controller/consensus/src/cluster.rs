@@ -3,8 +3,11 @@
 use std::{path::Path, sync::Arc};
 
 use npanel_model::ControllerId;
-use npanel_proto::command::{Envelope, Refused};
-use npanel_state::{Reader, Store, StoreError};
+use npanel_proto::{
+    command::{Envelope, Refused},
+    controller::NodeAnswer,
+};
+use npanel_state::{ForeseenObject, Reader, Store, StoreError};
 use openraft::BasicNode;
 use tokio::{sync::watch, task::JoinSet};
 use tonic::transport::Channel;
@@ -207,6 +210,14 @@ impl Cluster {
 
     pub(crate) fn channel(&self, controller: ControllerId, address: &str) -> Channel {
         self.inner.dial.channel(controller, address)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(crate) async fn consult(&self, objects: &[ForeseenObject]) -> Vec<NodeAnswer> {
+        self.inner.prepare.consult(objects).await
     }
 
     pub(crate) async fn prepare(&self, envelope: &mut Envelope) -> Result<(), Refused> {

@@ -3,8 +3,11 @@
 use std::{future::Future, pin::Pin};
 
 use npanel_model::ControllerId;
-use npanel_proto::command::{Envelope, Refused};
-use npanel_state::Reader;
+use npanel_proto::{
+    command::{Envelope, Refused},
+    controller::NodeAnswer,
+};
+use npanel_state::{ForeseenObject, Reader};
 
 /// How to reach another controller's gRPC services.
 pub trait Dial: Send + Sync + 'static {
@@ -22,6 +25,15 @@ pub trait Prepare: Send + Sync + 'static {
         envelope: &'a mut Envelope,
         state: &'a Reader,
     ) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>>;
+
+    /// Asks the nodes concerned what these objects would change there: one answer per object, in order. Runs on the
+    /// leader only. Unless it is known how, nobody is asked.
+    fn consult<'a>(
+        &'a self,
+        objects: &'a [ForeseenObject],
+    ) -> Pin<Box<dyn Future<Output = Vec<NodeAnswer>> + Send + 'a>> {
+        Box::pin(std::future::ready(vec![NodeAnswer::default(); objects.len()]))
+    }
 }
 
 /// Proposes every command as it is.

@@ -14,6 +14,7 @@
 mod cluster;
 mod config;
 mod encoding;
+mod foresee;
 mod leadership;
 mod log;
 mod machine;
@@ -25,6 +26,7 @@ mod types;
 
 pub use cluster::{Cluster, ClusterError, ClusterStatus, Peer};
 pub use config::{Dial, Prepare, Unprepared};
+pub use foresee::told;
 pub use leadership::Leadership;
 pub use propose::{ProposeError, ReadError};
 pub use service::{ControllerService, JoinKeys};

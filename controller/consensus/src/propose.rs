@@ -139,7 +139,7 @@ impl Cluster {
         }
     }
 
-    async fn wait_for_other_leader(&self, deadline: Instant) {
+    pub(crate) async fn wait_for_other_leader(&self, deadline: Instant) {
         let mut leadership = self.leadership();
         leadership.mark_unchanged();
         let until = deadline.min(Instant::now() + ASK_AGAIN);
@@ -215,13 +215,15 @@ impl Cluster {
 /// Where the rules miss what the preparation could not find, its refusal says why.
 fn explained(outcome: Outcome, unprepared: Option<Refused>) -> Outcome {
     match (&outcome.outcome, unprepared) {
-        (Some(outcome::Outcome::Refused(by_rules)), Some(refused))
-            if by_rules.code == RefusalCode::NoNode.as_str() =>
-        {
+        (Some(outcome::Outcome::Refused(by_rules)), Some(refused)) if is_for_want_of_a_node(by_rules) => {
             Outcome { outcome: Some(outcome::Outcome::Refused(refused)), ..outcome }
         }
         _ => outcome,
     }
+}
+
+pub(crate) fn is_for_want_of_a_node(by_rules: &Refused) -> bool {
+    by_rules.code == RefusalCode::NoNode.as_str()
 }
 
 /// A caller's command without an idempotency key gets one of its own, so that a try whose answer was lost is

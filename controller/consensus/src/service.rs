@@ -6,8 +6,8 @@ use std::sync::Arc;
 use npanel_model::ControllerId;
 use npanel_pki::Identity;
 use npanel_proto::controller::{
-    JoinRequest, JoinResponse, ProposeRequest, ProposeResponse, RaftMessage, ReadIndexRequest,
-    ReadIndexResponse,
+    ForeseeRequest, ForeseeResponse, JoinRequest, JoinResponse, ProposeRequest, ProposeResponse, RaftMessage,
+    ReadIndexRequest, ReadIndexResponse,
     controller_server::{Controller, ControllerServer},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -82,6 +82,18 @@ impl Controller for ControllerService {
             .ok_or_else(|| Status::invalid_argument("there is no command in the request"))?;
         match self.cluster.propose_as_leader(envelope).await {
             Some(outcome) => Ok(Response::new(ProposeResponse { outcome: Some(outcome) })),
+            None => Err(Status::new(NOT_LEADER, "this controller does not lead")),
+        }
+    }
+
+    async fn foresee(&self, request: Request<ForeseeRequest>) -> Result<Response<ForeseeResponse>, Status> {
+        caller(&request)?;
+        let envelope = request
+            .into_inner()
+            .envelope
+            .ok_or_else(|| Status::invalid_argument("there is no command in the request"))?;
+        match self.cluster.foresee_as_leader(envelope).await {
+            Some(answer) => Ok(Response::new(answer)),
             None => Err(Status::new(NOT_LEADER, "this controller does not lead")),
         }
     }

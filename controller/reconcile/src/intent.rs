@@ -35,7 +35,7 @@ impl Intents {
         let intent = match wanted.tombstone_seconds {
             Some(retention_seconds) => Intent::Tombstone(node::Tombstone { retention_seconds }),
             None => match self.state.intent(wanted.kind, &wanted.id).await? {
-                Some(source) => self.content(source)?,
+                Some(source) => content(&self.key, source)?,
                 None => return Ok(None),
             },
         };
@@ -46,55 +46,56 @@ impl Intents {
             intent: Some(intent),
         }))
     }
+}
 
-    fn content(&self, source: IntentSource) -> Result<Intent, IntentError> {
-        Ok(match source {
-            IntentSource::Account { username, uid, php_version, is_suspended } => {
-                Intent::Account(node::Account {
-                    username: username.into(),
-                    uid: uid.get(),
-                    php_version: php_version.into(),
-                    suspended: is_suspended,
-                })
-            }
-            IntentSource::Site { account_id, username, uid, domain, document_root, is_suspended } => {
-                Intent::Site(node::Site {
-                    account_id: account_id.to_bytes(),
-                    username: username.into(),
-                    uid: uid.get(),
-                    domain: domain.to_string(),
-                    document_root: document_root.to_string(),
-                    suspended: is_suspended,
-                })
-            }
-            IntentSource::Database { name } => Intent::Database(node::Database { name: name.into() }),
-            IntentSource::DatabaseUser {
-                id,
-                name,
-                tenant_id,
-                wrapped_data_key,
-                sealed_password_hash,
-                grants,
-                is_locked,
-            } => {
-                let data_key = self.key.unwrap(tenant_id, &wrapped_data_key)?;
-                let hash = data_key
-                    .open(Field::database_password(tenant_id, &id.to_bytes()), &sealed_password_hash)?;
-                Intent::DatabaseUser(node::DatabaseUser {
-                    name: name.into(),
-                    password_hash: str::from_utf8(&hash).map_err(|_| IntentError::Text)?.to_owned(),
-                    grants: grants.into_iter().map(grant).collect(),
-                    locked: is_locked,
-                })
-            }
-            IntentSource::Zone { name, name_servers, record_sets } => Intent::Zone(node::Zone {
-                hostmaster: format!("hostmaster.{name}"),
-                name: name.to_string(),
-                name_servers: name_servers.iter().map(Fqdn::to_string).collect(),
-                record_sets: record_sets.into_iter().map(record_set).collect(),
-            }),
-        })
-    }
+/// An object's content as nodes are told it.
+pub(crate) fn content(key: &ClusterKey, source: IntentSource) -> Result<Intent, IntentError> {
+    Ok(match source {
+        IntentSource::Account { username, uid, php_version, is_suspended } => {
+            Intent::Account(node::Account {
+                username: username.into(),
+                uid: uid.get(),
+                php_version: php_version.into(),
+                suspended: is_suspended,
+            })
+        }
+        IntentSource::Site { account_id, username, uid, domain, document_root, is_suspended } => {
+            Intent::Site(node::Site {
+                account_id: account_id.to_bytes(),
+                username: username.into(),
+                uid: uid.get(),
+                domain: domain.to_string(),
+                document_root: document_root.to_string(),
+                suspended: is_suspended,
+            })
+        }
+        IntentSource::Database { name } => Intent::Database(node::Database { name: name.into() }),
+        IntentSource::DatabaseUser {
+            id,
+            name,
+            tenant_id,
+            wrapped_data_key,
+            sealed_password_hash,
+            grants,
+            is_locked,
+        } => {
+            let data_key = key.unwrap(tenant_id, &wrapped_data_key)?;
+            let hash =
+                data_key.open(Field::database_password(tenant_id, &id.to_bytes()), &sealed_password_hash)?;
+            Intent::DatabaseUser(node::DatabaseUser {
+                name: name.into(),
+                password_hash: str::from_utf8(&hash).map_err(|_| IntentError::Text)?.to_owned(),
+                grants: grants.into_iter().map(grant).collect(),
+                locked: is_locked,
+            })
+        }
+        IntentSource::Zone { name, name_servers, record_sets } => Intent::Zone(node::Zone {
+            hostmaster: format!("hostmaster.{name}"),
+            name: name.to_string(),
+            name_servers: name_servers.iter().map(Fqdn::to_string).collect(),
+            record_sets: record_sets.into_iter().map(record_set).collect(),
+        }),
+    })
 }
 
 fn grant(grant: Grant) -> node::Grant {

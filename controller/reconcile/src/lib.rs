@@ -16,6 +16,7 @@
 //! runs before it proposes.
 
 mod connections;
+mod consult;
 mod facts;
 mod happened;
 mod intent;

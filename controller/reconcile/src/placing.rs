@@ -10,17 +10,23 @@ use std::{
 
 use npanel_consensus::Prepare;
 use npanel_model::{AssignmentId, Megabytes, NodeId, NodeRole, Part, PlanId};
+use npanel_pki::ClusterKey;
 use npanel_placement::{
     Availability, Judged, NodeView, PartReport, Placement, Reason, Report, Request, Runtime, Verdict,
     ZONE_NODES, ZonePlacement, place, place_zone,
 };
-use npanel_proto::command::{
-    Assignment, CreateAccount, CreateZone, Envelope, Refused, ZoneAssignment, envelope::Command,
+use npanel_proto::{
+    command::{Assignment, CreateAccount, CreateZone, Envelope, Refused, ZoneAssignment, envelope::Command},
+    controller::NodeAnswer,
 };
-use npanel_state::{Node, NodeLoad, Plan, QueryError, Reader, RefusalCode};
+use npanel_state::{ForeseenObject, Node, NodeLoad, Plan, QueryError, Reader, RefusalCode};
 use tokio::time::{Instant, timeout_at};
 
-use crate::liveness::{Liveness, Presence};
+use crate::{
+    connections::NodeConnections,
+    consult::Consulting,
+    liveness::{Liveness, Presence},
+};
 
 /// A new leader hears of every connected node within a heartbeat or two. For so long, a node it has not heard of
 /// may still turn up.
@@ -36,6 +42,7 @@ const RECENT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Placing {
     liveness: Liveness,
+    consulting: Option<Consulting>,
     recent: Arc<Mutex<Recent>>,
 }
 
@@ -96,6 +103,18 @@ impl Prepare for Placing {
             })
         })
     }
+
+    fn consult<'a>(
+        &'a self,
+        objects: &'a [ForeseenObject],
+    ) -> Pin<Box<dyn Future<Output = Vec<NodeAnswer>> + Send + 'a>> {
+        Box::pin(async move {
+            match &self.consulting {
+                Some(consulting) => consulting.ask(objects).await,
+                None => vec![NodeAnswer::default(); objects.len()],
+            }
+        })
+    }
 }
 
 fn refused(code: RefusalCode, message: String) -> Refused {
@@ -105,7 +124,13 @@ fn refused(code: RefusalCode, message: String) -> Refused {
 impl Placing {
     /// Placement that takes nodes for what they last said to the leader.
     pub fn new(liveness: Liveness) -> Self {
-        Self { liveness, recent: Arc::default() }
+        Self { liveness, consulting: None, recent: Arc::default() }
+    }
+
+    /// The same, which also asks nodes over these connections what something would change there.
+    #[must_use]
+    pub fn asking(self, connections: NodeConnections, key: ClusterKey) -> Self {
+        Self { consulting: Some(Consulting { connections, key }), ..self }
     }
 
     async fn account(&self, account: &mut CreateAccount, state: &Reader) -> Result<(), Stop> {

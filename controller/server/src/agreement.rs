@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::BoxFuture;
 use npanel_model::ControllerId;
-use npanel_proto::command::{Envelope, Outcome};
+use npanel_proto::{
+    command::{Envelope, Outcome},
+    controller::ForeseeResponse,
+};
 use npanel_state::Reader;
 use tokio::sync::watch;
 
@@ -13,6 +16,9 @@ pub trait Agreement: Send + Sync + 'static {
     /// Has a command agreed on and applied; returns when this controller has applied it. The leader fills in
     /// the time, the feature level and the nodes chosen.
     fn propose(&self, envelope: Envelope) -> BoxFuture<'_, Result<Outcome, Unproposed>>;
+
+    /// What a command would come to if it were proposed now. Changes nothing.
+    fn foresee(&self, envelope: Envelope) -> BoxFuture<'_, Result<ForeseeResponse, Unproposed>>;
 
     /// Returns when this controller has applied everything that was agreed on before the call.
     fn linearize(&self) -> BoxFuture<'_, Result<(), Unproposed>>;

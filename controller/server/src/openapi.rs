@@ -1,13 +1,13 @@
 //! The OpenAPI document: made of the routes, served at `/v1/openapi.json`, and committed as `openapi.json`.
 
-use npanel_sdk_types::{IDEMPOTENCY_HEADER, OPERATION_HEADER, PROBLEM_MEDIA_TYPE, Problem};
+use npanel_sdk_types::{ChangePreview, IDEMPOTENCY_HEADER, OPERATION_HEADER, PROBLEM_MEDIA_TYPE, Problem};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         Components, Content, Header, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, Ref, RefOr,
         Required, Response, ResponseBuilder, Schema, Type,
         path::{Operation, Parameter, ParameterBuilder, ParameterIn},
-        schema::ArrayItems,
+        schema::{ArrayItems, OneOfBuilder},
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
@@ -36,6 +36,10 @@ fn build() -> OpenApi {
         .build();
     let components = document.components.get_or_insert_with(Components::new);
     components.schemas.insert(Problem::name().into_owned(), Problem::schema());
+    let mut of_preview = Vec::new();
+    ChangePreview::schemas(&mut of_preview);
+    components.schemas.extend(of_preview);
+    components.schemas.insert(ChangePreview::name().into_owned(), ChangePreview::schema());
     for (name, schema) in &mut components.schemas {
         if let Some(item) = name.strip_prefix("Page_") {
             refer_to(item, schema);
@@ -108,6 +112,32 @@ fn add_write(operation: &mut Operation, is_of_one: bool) {
         response.headers.insert(OPERATION_HEADER.to_owned(), shown.into());
     }
     add_entity_tag(operation);
+    add_preview(operation);
+}
+
+/// A dry run answers 200 with what the write would come to.
+fn add_preview(operation: &mut Operation) {
+    let preview = || Ref::from_schema_name(ChangePreview::name());
+    let responses = &mut operation.responses.responses;
+    match responses.get_mut("200") {
+        Some(RefOr::T(response)) => {
+            for content in response.content.values_mut() {
+                if let RefOr::T(content) = content
+                    && let Some(done) = content.schema.take()
+                {
+                    let either = OneOfBuilder::new().item(done).item(preview()).build();
+                    content.schema = Some(Schema::OneOf(either).into());
+                }
+            }
+        }
+        Some(RefOr::Ref(_)) | None => {
+            let response = ResponseBuilder::new()
+                .description("With dry_run=true: what it would come to")
+                .content("application/json", Content::new(Some(preview())))
+                .build();
+            responses.insert("200".to_owned(), response.into());
+        }
+    }
 }
 
 /// The answer is an object with a revision, unless it is an operation, a page or nothing.

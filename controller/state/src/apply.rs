@@ -45,7 +45,7 @@ fn command(
     envelope: &Envelope,
 ) -> Result<Outcome, StoreError> {
     let savepoint = batch.savepoint()?;
-    match apply(&savepoint, position, envelope) {
+    match apply(&savepoint, position, envelope, None) {
         Ok(done) => {
             savepoint.commit()?;
             Ok(accepted(position.index, done))
@@ -56,9 +56,8 @@ fn command(
         }
         Err(Halt::Broken(error)) if is_of_the_command(&error) => {
             roll_back(savepoint)?;
-            let message = "a value is outside what can be stored, or clashes with what is there";
             tracing::error!(%error, "a rule let a command through that the database refuses");
-            Ok(refused(position.index, Refusal::new(RefusalCode::Invalid, "", message)))
+            Ok(refused(position.index, unstorable()))
         }
         Err(Halt::Broken(error)) => Err(error.into()),
         Err(Halt::Newer) => Err(StoreError::Newer { index: position.index }),
@@ -88,7 +87,39 @@ fn roll_back(mut savepoint: Savepoint<'_>) -> rusqlite::Result<()> {
     savepoint.rollback()
 }
 
-fn apply(db: &Connection, position: LogPosition, envelope: &Envelope) -> Rule<Accepted> {
+/// What a command came to, in a transaction that is to be taken back.
+pub(crate) enum Applied {
+    Refused(Refusal),
+    Accepted { accepted: Accepted, warnings: Vec<String> },
+}
+
+/// Applies a command as [`record`] does, and collects what its rules warn of.
+pub(crate) fn foresee(
+    db: &Connection,
+    position: LogPosition,
+    envelope: &Envelope,
+) -> Result<Applied, StoreError> {
+    let warnings = RefCell::default();
+    match apply(db, position, envelope, Some(&warnings)) {
+        Ok(accepted) => Ok(Applied::Accepted { accepted, warnings: warnings.into_inner() }),
+        Err(Halt::Refused(refusal)) => Ok(Applied::Refused(refusal)),
+        Err(Halt::Broken(error)) if is_of_the_command(&error) => Ok(Applied::Refused(unstorable())),
+        Err(Halt::Broken(error)) => Err(error.into()),
+        Err(Halt::Newer) => Err(StoreError::Newer { index: position.index }),
+    }
+}
+
+fn unstorable() -> Refusal {
+    let message = "a value is outside what can be stored, or clashes with what is there";
+    Refusal::new(RefusalCode::Invalid, "", message)
+}
+
+fn apply(
+    db: &Connection,
+    position: LogPosition,
+    envelope: &Envelope,
+    warnings: Option<&RefCell<Vec<String>>>,
+) -> Rule<Accepted> {
     let command = envelope.command.as_ref().ok_or_else(newer)?;
     if envelope.feature_level > crate::FEATURE_LEVEL {
         return Err(newer());
@@ -101,6 +132,7 @@ fn apply(db: &Connection, position: LogPosition, envelope: &Envelope) -> Rule<Ac
         source_address: &envelope.source_address,
         principal: principal(envelope)?,
         changes: RefCell::default(),
+        warnings,
     };
     if let Some(earlier) = replay(&ctx, envelope)? {
         return Ok(earlier);

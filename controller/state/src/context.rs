@@ -80,6 +80,8 @@ pub(crate) struct Context<'a> {
     pub(crate) source_address: &'a str,
     pub(crate) principal: Principal,
     pub(crate) changes: RefCell<Vec<Change>>,
+    /// Where to put what people should know beforehand; none while a command is really applied.
+    pub(crate) warnings: Option<&'a RefCell<Vec<String>>>,
 }
 
 impl Context<'_> {
@@ -109,6 +111,14 @@ impl Context<'_> {
     /// The number that a `SELECT count(*)` or `SELECT EXISTS` gives.
     pub(crate) fn count(&self, sql: &str, params: impl Params) -> Rule<u64> {
         Ok(self.db.prepare_cached(sql)?.query_row(params, |row| row.get(0))?)
+    }
+
+    /// Says what people should know before the command is really given; costs nothing when it is.
+    pub(crate) fn warn(&self, warnings: impl FnOnce() -> Rule<Vec<String>>) -> Rule<()> {
+        if let Some(found) = self.warnings {
+            found.borrow_mut().extend(warnings()?);
+        }
+        Ok(())
     }
 
     pub(crate) fn note(&self, tenant: TenantId, kind: &'static str, object: Vec<u8>, change: &'static str) {

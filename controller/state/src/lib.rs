@@ -9,8 +9,11 @@
 
 mod apply;
 mod context;
+mod foresight;
+mod intent;
 mod noun;
 mod open;
+mod points;
 mod query;
 mod record;
 mod refusal;
@@ -20,13 +23,15 @@ mod store;
 mod wanted;
 mod writer;
 
+pub use foresight::{Foreseen, ForeseenObject, ForeseenWish, Foresight};
 pub use open::StoreError;
 pub use query::{
     Account, AccountFilter, ApiKey, ApiKeyFilter, Assignment, Authority, Cluster, Condition, Controller,
-    Convergence, Database, DatabaseUser, Domain, Event, EventDifference, EventFilter, EventPage, Grant,
-    IntentSource, KnownIdentity, Login, Node, NodeLoad, ObjectStatus, Observed, Operation, OperationFilter,
-    OwnedFilter, Page, Plan, PlanFilter, QueryError, Reader, RecordSet, RecordSetFilter, Suspension, Tenant,
-    TenantFilter, Token, WantedObject, Zone, ZoneRecordSet,
+    Convergence, Converging, Database, DatabaseUser, Domain, Event, EventDifference, EventFilter, EventPage,
+    Grant, IntentSource, KnownIdentity, Login, Node, NodeLoad, ObjectStatus, Observed, Operation,
+    OperationFilter, OperationTarget, OwnedFilter, Page, Plan, PlanFilter, QueryError, Reader, RecordSet,
+    RecordSetFilter, Suspension, TargetProgress, Tenant, TenantFilter, Token, WantedObject, Zone,
+    ZoneRecordSet,
 };
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};

@@ -6,10 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use npanel_proto::command::Outcome;
+use npanel_proto::command::{Envelope, Outcome};
 use tokio::sync::{Mutex, watch};
 
-use crate::{LogPosition, LogRecord, Reader, StoreError, open, writer, writer::Writer};
+use crate::{Foresight, LogPosition, LogRecord, Reader, StoreError, open, writer, writer::Writer};
 
 /// Names the current database file, so that a replacement takes effect by one rename.
 const CURRENT: &str = "CURRENT";
@@ -46,7 +46,7 @@ impl Store {
         Ok(Self {
             directory: Arc::new(directory.to_owned()),
             writer: Writer::start(&path)?,
-            reader: Reader::new(open::readers(&path).await?),
+            reader: Reader::new(open::readers(&path).await?, &path),
             replacing: Arc::default(),
         })
     }
@@ -67,6 +67,14 @@ impl Store {
     /// If the database fails; the store then takes no more records.
     pub async fn apply(&self, records: Vec<LogRecord>) -> Result<Vec<Outcome>, StoreError> {
         self.writer.apply(records).await
+    }
+
+    /// What a command would come to if it were applied now. Changes nothing.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn foresee(&self, envelope: Envelope) -> Result<Foresight, StoreError> {
+        self.writer.foresee(envelope).await
     }
 
     /// How far the database in a file, such as a snapshot, is applied.
@@ -116,7 +124,7 @@ impl Store {
         fs::File::open(&path)?.sync_all()?;
         set_current(&self.directory, &path)?;
         // Readers first: whoever sees the new position must also see the rows that go with it.
-        self.reader.move_to(open::readers(&path).await?).await;
+        self.reader.move_to(open::readers(&path).await?, &path).await;
         self.writer.move_to(path.clone()).await?;
         remove_others(&self.directory, &path)?;
         Ok(self.writer.applied().borrow().clone())

@@ -155,7 +155,13 @@ fn nodes_of(ctx: &Context<'_>, subject: Subject<'_>) -> Rule<Vec<NodeId>> {
     )
 }
 
+/// An operation waits for an object once: for the newest generation that it asked for.
 fn await_on(ctx: &Context<'_>, node: NodeId, subject: Subject<'_>, operation: &[u8]) -> Rule<()> {
+    ctx.run(
+        "DELETE FROM operation_targets
+         WHERE node_id = ?1 AND kind = ?2 AND object_id = ?3 AND generation < ?4 AND operation_id = ?5",
+        (node.to_bytes(), subject.kind.as_str(), subject.id, subject.generation.0, operation),
+    )?;
     ctx.run(
         "INSERT INTO operation_targets (node_id, kind, object_id, generation, operation_id) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT DO NOTHING",
@@ -196,7 +202,7 @@ pub(crate) fn close_if_done(ctx: &Context<'_>, operation: &[u8]) -> Rule<()> {
     ctx.run(
         "UPDATE operations SET finished_millis = ?2
          WHERE id = ?1 AND finished_millis IS NULL
-           AND NOT EXISTS (SELECT 1 FROM operation_targets WHERE operation_id = ?1)",
+           AND NOT EXISTS (SELECT 1 FROM operation_targets WHERE operation_id = ?1 AND done_millis IS NULL)",
         (operation, ctx.now.as_millis()),
     )?;
     Ok(())

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use npanel_proto::command::Outcome;
+use npanel_proto::command::{Envelope, Outcome};
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{Applied, LogPosition, LogRecord, StoreError, apply, open};
+use crate::{Applied, Foresight, LogPosition, LogRecord, StoreError, apply, foresight, open};
 
 /// Batches waiting for the writer. Raft hands over one at a time; more only when a snapshot is installed.
 const QUEUE: usize = 16;
@@ -15,6 +15,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 enum Job {
     Apply(Vec<LogRecord>, Reply<Vec<Outcome>>),
+    Foresee(Box<Envelope>, Reply<Foresight>),
     Move(PathBuf, Reply<()>),
 }
 
@@ -44,6 +45,12 @@ impl Writer {
         self.ask(|reply| Job::Apply(records, reply)).await
     }
 
+    /// On this thread, because only one connection may write, even what is taken back. It costs what applying the
+    /// command does.
+    pub(crate) async fn foresee(&self, envelope: Envelope) -> Result<Foresight, StoreError> {
+        self.ask(|reply| Job::Foresee(Box::new(envelope), reply)).await
+    }
+
     /// Goes on with the database at another path; the old connection is closed.
     pub(crate) async fn move_to(&self, path: PathBuf) -> Result<(), StoreError> {
         self.ask(|reply| Job::Move(path, reply)).await
@@ -71,6 +78,11 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Job>, applied: &wat
                     // Whether the batch is in the database is unknown: never write after that.
                     return;
                 }
+            }
+            Job::Foresee(envelope, reply) => {
+                let next = read_applied(&connection).map(|now| now.position);
+                let foresight = next.and_then(|now| foresight::of(&mut connection, now, &envelope));
+                let _ = reply.send(foresight);
             }
             Job::Move(path, reply) => {
                 let moved = open::writer(&path).and_then(|next| {

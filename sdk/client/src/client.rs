@@ -65,6 +65,13 @@ impl Client {
         Ok(Self { transport: Transport::new(config)? })
     }
 
+    /// The same client, whose writes change nothing: each ends with [`Error::Previewed`], or is refused as the real
+    /// one would be.
+    #[must_use]
+    pub fn previewing(&self) -> Self {
+        Self { transport: self.transport.previewing() }
+    }
+
     /// Makes an object.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use npanel_sdk_types::Problem;
+use npanel_sdk_types::{ChangePreview, Problem};
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub enum Error {
         /// What was wrong with it.
         reason: String,
     },
+    /// The client only looks at what writes would come to: this one to that. Nothing was changed.
+    #[error("nothing was changed: it was a dry run")]
+    Previewed(Box<ChangePreview>),
     /// The client cannot be made as configured.
     #[error("{0}")]
     Configuration(String),
@@ -29,7 +32,10 @@ impl Error {
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             Self::Refused(problem) => Some(problem),
-            Self::Unreachable(_) | Self::NotUnderstood { .. } | Self::Configuration(_) => None,
+            Self::Unreachable(_)
+            | Self::NotUnderstood { .. }
+            | Self::Previewed(_)
+            | Self::Configuration(_) => None,
         }
     }
 }

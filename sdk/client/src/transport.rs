@@ -26,6 +26,8 @@ pub(crate) struct Transport {
     http: reqwest::Client,
     config: Arc<Config>,
     authorization: HeaderValue,
+    /// Whether writes are only looked at.
+    previews: bool,
     /// The controller that answered last.
     preferred: Arc<AtomicUsize>,
 }
@@ -120,11 +122,32 @@ impl Transport {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", config.api_key.expose()))
             .map_err(|_| Error::Configuration("the API key holds characters that no key has".to_owned()))?;
         authorization.set_sensitive(true);
-        Ok(Self { http: config.http()?, config: Arc::new(config), authorization, preferred: Arc::default() })
+        Ok(Self {
+            http: config.http()?,
+            config: Arc::new(config),
+            authorization,
+            previews: false,
+            preferred: Arc::default(),
+        })
     }
 
-    /// Sends a call to one controller after the other until one takes it.
-    pub(crate) async fn send(&self, call: Call) -> Result<Answer, Error> {
+    /// The same, whose writes are only looked at.
+    pub(crate) fn previewing(&self) -> Self {
+        Self { previews: true, ..self.clone() }
+    }
+
+    /// Sends a call to one controller after the other until one takes it. If writes are only looked at, one ends
+    /// with what it would come to.
+    pub(crate) async fn send(&self, mut call: Call) -> Result<Answer, Error> {
+        let previews = self.previews && call.method != Method::GET;
+        if previews {
+            call.query.push(("dry_run".to_owned(), "true".to_owned()));
+        }
+        let answer = self.deliver(&call).await?;
+        if previews { Err(Error::Previewed(Box::new(answer.json()?))) } else { Ok(answer) }
+    }
+
+    async fn deliver(&self, call: &Call) -> Result<Answer, Error> {
         let key = RequestId::generate().to_string();
         let deadline = Instant::now() + self.config.patience;
         loop {
@@ -132,7 +155,7 @@ impl Transport {
             let mut refused = None;
             let mut pause = Duration::from_millis(200);
             for url in self.in_order() {
-                match self.send_to(&url, &call, &key).await? {
+                match self.send_to(&url, call, &key).await? {
                     Ok(answer) => return Ok(answer),
                     Err(Missed::Connection(reason)) => reasons.push(reason),
                     Err(Missed::NotNow { problem, pause: wanted }) => {

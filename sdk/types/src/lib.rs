@@ -22,6 +22,7 @@ mod operation;
 mod page;
 mod placement;
 mod plan;
+mod preview;
 mod problem;
 mod record_set;
 mod revised;
@@ -40,10 +41,13 @@ pub use database_user::{CreateDatabaseUser, DatabaseUser, Grant, SetPassword, Se
 pub use domain::{CreateDomain, Domain, UpdateDomain};
 pub use event::{Event, EventDifference};
 pub use node::{Node, NodeCondition, NodeLoad, NodeStatus};
-pub use operation::{Operation, OperationStatus};
+pub use operation::{Operation, OperationStatus, Progress};
 pub use page::Page;
 pub use placement::{NodeVerdict, PartPlacement, PlacementReport, Verdict};
 pub use plan::{CreatePlan, Plan, UpdatePlan};
+pub use preview::{
+    ChangeKind, ChangePreview, FileChange, NodeAnswer, ObjectChange, ObjectChangeKind, ResourceChange,
+};
 pub use problem::Problem;
 pub use record_set::{CreateRecordSet, RecordSet, UpdateRecordSet};
 pub use revised::Revised;

@@ -29,6 +29,22 @@ impl OperationStatus {
     }
 }
 
+/// How much of an operation is done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Progress {
+    /// What nodes have done.
+    pub done: u64,
+    /// All that nodes are to do.
+    pub total: u64,
+}
+
+impl Progress {
+    /// In hundredths; all of nothing is done.
+    pub fn percent(self) -> u64 {
+        (self.done * 100).checked_div(self.total).unwrap_or(100)
+    }
+}
+
 /// One accepted write and its way to convergence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Operation {
@@ -52,7 +68,10 @@ pub struct Operation {
     pub request_id: Option<RequestId>,
     /// How far it is.
     pub status: OperationStatus,
-    /// What it still waits for, and what the nodes say about that. Where one operation is read, not in lists.
+    /// How much of it the nodes have done.
+    #[serde(default)]
+    pub progress: Progress,
+    /// Everything that nodes do for it, and how that stands. Where one operation is read, not in lists.
     #[serde(default)]
     pub conditions: Vec<Condition>,
     /// When it was accepted.

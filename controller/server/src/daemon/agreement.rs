@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use futures::{FutureExt, future::BoxFuture};
 use npanel_consensus::{Cluster, ProposeError};
 use npanel_model::ControllerId;
-use npanel_proto::command::{Envelope, Outcome};
+use npanel_proto::{
+    command::{Envelope, Outcome},
+    controller::ForeseeResponse,
+};
 use npanel_state::Reader;
 use tokio::sync::watch;
 
@@ -14,15 +17,20 @@ use crate::agreement::{Agreement, AgreementStatus, Unproposed};
 /// A member of the cluster.
 pub(super) struct Member(pub(super) Cluster);
 
+fn unproposed(error: &ProposeError) -> Unproposed {
+    match error {
+        ProposeError::NoLeader => Unproposed::NoLeader,
+        ProposeError::Stopped => Unproposed::Stopped(error.to_string()),
+    }
+}
+
 impl Agreement for Member {
     fn propose(&self, envelope: Envelope) -> BoxFuture<'_, Result<Outcome, Unproposed>> {
-        async move {
-            self.0.propose(envelope).await.map_err(|error| match error {
-                ProposeError::NoLeader => Unproposed::NoLeader,
-                ProposeError::Stopped => Unproposed::Stopped(error.to_string()),
-            })
-        }
-        .boxed()
+        async move { self.0.propose(envelope).await.map_err(|error| unproposed(&error)) }.boxed()
+    }
+
+    fn foresee(&self, envelope: Envelope) -> BoxFuture<'_, Result<ForeseeResponse, Unproposed>> {
+        async move { self.0.foresee(envelope).await.map_err(|error| unproposed(&error)) }.boxed()
     }
 
     fn linearize(&self) -> BoxFuture<'_, Result<(), Unproposed>> {

@@ -52,7 +52,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         id,
         files.root(),
         Arc::new(FleetDial::new(&keeper.fleet)?),
-        Arc::new(Placing::new(liveness.clone())),
+        Arc::new(Placing::new(liveness.clone()).asking(connections.clone(), key.clone())),
     )
     .await?;
 

@@ -21,9 +21,10 @@ use super::{
     body::Body,
     convergence::convergence,
     domains,
+    list::{List, list_query},
+    preview::Ended,
     problem::Failure,
     public_suffix,
-    query::{Query, list_query},
 };
 use crate::auth::Caller;
 
@@ -37,15 +38,14 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which accounts.
-    AccountsQuery, AccountId {
-        /// Only of this tenant.
-        #[param(value_type = Option<String>, format = "uuid")]
-        tenant_id: npanel_model::TenantId,
+    converging AccountsQuery {
         /// Only with this plan.
         #[param(value_type = Option<String>, format = "uuid")]
         plan_id: PlanId,
         /// Only with this user name.
         username: String,
+        /// Only what is suspended, or only what is not.
+        suspended: bool,
     }
 }
 
@@ -103,7 +103,8 @@ async fn read(app: &App, caller: &Caller, id: AccountId) -> Result<Account, Fail
     Ok(account)
 }
 
-fn placement(json: &str) -> Option<PlacementReport> {
+/// A placement report as operations keep it.
+pub(super) fn placement(json: &str) -> Option<PlacementReport> {
     if json.is_empty() {
         return None;
     }
@@ -121,9 +122,11 @@ async fn create(
     State(app): State<App>,
     asked: Asked,
     Body { value, bytes }: Body<CreateAccount>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     if value.domain.is_none() && value.document_root.is_some() {
-        return Err(Failure::invalid("document_root", "a document root is a domain's; there is no domain"));
+        return Err(
+            Failure::invalid("document_root", "a document root is a domain's; there is no domain").into()
+        );
     }
     if let Some(name) = &value.domain {
         public_suffix::refuse("domain", name)?;
@@ -145,7 +148,7 @@ async fn create(
     let accepted = app.propose(&asked, &bytes, Command::CreateAccount(command)).await?;
     let id = made(&accepted, AccountId::from_bytes)?;
     let path = format!("/v1/accounts/{id}");
-    created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await
+    Ok(created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await?)
 }
 
 /// List accounts.
@@ -154,13 +157,13 @@ async fn create(
 async fn list(
     State(app): State<App>,
     caller: Caller,
-    Query(query): Query<AccountsQuery>,
+    List { query, paging }: List<AccountsQuery>,
 ) -> Result<Json<Page<Account>>, Failure> {
-    let paging = query.paging()?;
-    let filter =
-        AccountFilter { tenant_id: query.tenant_id, plan_id: query.plan_id, username: query.username };
+    let converging = query.converging();
+    let AccountsQuery { plan_id, username, suspended, .. } = query;
+    let filter = AccountFilter { plan_id, username, suspended, converging };
     let rows = app.reader().accounts(caller.tenant_id, filter, &paging.rows(&app).await).await?;
-    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+    Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 
 /// Show an account.
@@ -185,7 +188,7 @@ async fn update(
     asked: Asked,
     Path(text): Path<String>,
     Body { value, bytes }: Body<UpdateAccount>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let id: AccountId = id("account", &text)?;
     let command = command::UpdateAccount {
         account_id: id.to_bytes(),
@@ -195,7 +198,7 @@ async fn update(
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &bytes, Command::UpdateAccount(command)).await?;
-    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
+    Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)
 }
 
 /// Stop serving an account's sites and lock its database users; DNS goes on.
@@ -208,7 +211,7 @@ async fn suspend(
     asked: Asked,
     Path(text): Path<String>,
     Body { value, bytes }: Body<Suspend>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let id: AccountId = id("account", &text)?;
     let command = command::SuspendAccount {
         account_id: id.to_bytes(),
@@ -216,7 +219,7 @@ async fn suspend(
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &bytes, Command::SuspendAccount(command)).await?;
-    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
+    Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)
 }
 
 /// Serve a suspended account again. Domains that were suspended by themselves stay so.
@@ -228,14 +231,14 @@ async fn unsuspend(
     State(app): State<App>,
     asked: Asked,
     Path(text): Path<String>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let id: AccountId = id("account", &text)?;
     let command = command::UnsuspendAccount {
         account_id: id.to_bytes(),
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &[], Command::UnsuspendAccount(command)).await?;
-    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
+    Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)
 }
 
 /// Remove an account and all it has. Its data is kept for the cluster's retention time.
@@ -243,12 +246,12 @@ async fn unsuspend(
     params(("id" = String, Path, format = "uuid", description = "The account")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
-async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let command = command::DeleteAccount {
         account_id: id::<AccountId>("account", &text)?.to_bytes(),
         operation_id: OperationId::generate().to_bytes(),
         retention_seconds: None,
     };
     let accepted = app.propose(&asked, &[], Command::DeleteAccount(command)).await?;
-    deleted(&app, &asked, &accepted).await
+    Ok(deleted(&app, &asked, &accepted).await?)
 }

@@ -17,8 +17,9 @@ use super::{
     app::App,
     asked::Asked,
     body::Body,
+    list::{List, list_query},
+    preview::Ended,
     problem::Failure,
-    query::{Query, list_query},
 };
 use crate::auth::Caller;
 
@@ -28,12 +29,15 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which API keys.
-    ApiKeysQuery, ApiKeyId {
+    ApiKeysQuery {
         /// Only of this tenant.
         #[param(value_type = Option<String>, format = "uuid")]
         tenant_id: npanel_model::TenantId,
         /// Only with this name.
         name: String,
+        /// Only what was made then or later.
+        #[param(value_type = Option<String>, format = DateTime)]
+        created_since: Timestamp,
     }
 }
 
@@ -62,7 +66,7 @@ async fn create(
     State(app): State<App>,
     asked: Asked,
     Body { value, bytes }: Body<CreateApiKey>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let key = ApiKeyText::generate();
     let command = command::CreateApiKey {
         api_key_id: key.id.to_bytes(),
@@ -76,10 +80,10 @@ async fn create(
     let id = made(&accepted, ApiKeyId::from_bytes)?;
     // A repetition made no key: its secret opens nothing.
     let once = (id == key.id).then(|| key.reveal());
-    created(&app, &asked, &accepted, format!("/v1/api-keys/{id}"), || async {
+    Ok(created(&app, &asked, &accepted, format!("/v1/api-keys/{id}"), || async {
         Ok(ApiKey { key: once, ..read(&app, &asked.caller, id).await? })
     })
-    .await
+    .await?)
 }
 
 /// List API keys.
@@ -88,12 +92,12 @@ async fn create(
 async fn list(
     State(app): State<App>,
     caller: Caller,
-    Query(query): Query<ApiKeysQuery>,
+    List { query, paging }: List<ApiKeysQuery>,
 ) -> Result<Json<Page<ApiKey>>, Failure> {
-    let paging = query.paging()?;
-    let filter = ApiKeyFilter { tenant_id: query.tenant_id, name: query.name };
+    let filter =
+        ApiKeyFilter { tenant_id: query.tenant_id, name: query.name, created_since: query.created_since };
     let rows = app.reader().api_keys(caller.tenant_id, filter, &paging.rows(&app).await).await?;
-    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+    Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 
 /// Show an API key (never its secret).
@@ -117,7 +121,7 @@ async fn update(
     asked: Asked,
     Path(text): Path<String>,
     Body { value, bytes }: Body<UpdateApiKey>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let id: ApiKeyId = id("API key", &text)?;
     let command = command::UpdateApiKey {
         api_key_id: id.to_bytes(),
@@ -125,15 +129,15 @@ async fn update(
         expires_millis: value.expires_at.map(|end| end.map_or(0, Timestamp::as_millis)),
     };
     let accepted = app.propose(&asked, &bytes, Command::UpdateApiKey(command)).await?;
-    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
+    Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)
 }
 
 /// Revoke an API key.
 #[utoipa::path(delete, path = "/v1/api-keys/{id}", operation_id = "api_key.delete", tag = "api-keys",
     params(("id" = String, Path, format = "uuid", description = "The API key")),
     responses((status = 204, description = "Revoked")))]
-async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let api_key_id = id::<ApiKeyId>("API key", &text)?.to_bytes();
     let command = Command::DeleteApiKey(command::DeleteApiKey { api_key_id });
-    deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await
+    Ok(deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await?)
 }

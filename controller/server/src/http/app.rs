@@ -4,10 +4,17 @@ use std::{future::Future, ops::Deref, sync::Arc, time::Duration};
 
 use npanel_model::{NodeId, OperationId, TenantId, Timestamp};
 use npanel_pki::ClusterKey;
-use npanel_proto::command::{Accepted, envelope::Command, outcome};
+use npanel_proto::{
+    command::{Accepted, envelope::Command, outcome},
+    controller::foresee_response::Foresight,
+};
 use npanel_state::{QueryError, Reader};
 
-use super::{asked::Asked, problem::Failure};
+use super::{
+    asked::Asked,
+    preview::{self, Ended},
+    problem::Failure,
+};
 use crate::{
     agreement::{Agreement, Unproposed},
     authorities::Authorities,
@@ -72,17 +79,30 @@ impl App {
         self.agreement.reader()
     }
 
-    /// Has a command agreed on. A refusal is a failure here.
+    /// Has a command agreed on. A refusal is a failure here, and a dry run ends here.
     pub(crate) async fn propose(
         &self,
         asked: &Asked,
         body: &[u8],
         command: Command,
-    ) -> Result<Accepted, Failure> {
+    ) -> Result<Accepted, Ended> {
+        if asked.dry_run {
+            return Err(self.foresee(asked, body, command).await?);
+        }
         match self.agreement.propose(asked.envelope(body, command)).await?.outcome {
             Some(outcome::Outcome::Accepted(accepted)) => Ok(accepted),
             Some(outcome::Outcome::Refused(refused)) => Err(refused.into()),
             None => Err(Unproposed::Stopped("the outcome is empty".to_owned()).into()),
+        }
+    }
+
+    async fn foresee(&self, asked: &Asked, body: &[u8], command: Command) -> Result<Ended, Failure> {
+        match self.agreement.foresee(asked.envelope(body, command)).await?.foresight {
+            Some(Foresight::Foreseen(foreseen)) => {
+                Ok(Ended::Previewed(Box::new(preview::shown(self, foreseen).await?)))
+            }
+            Some(Foresight::Refused(refused)) => Err(refused.into()),
+            None => Err(Unproposed::Stopped("the foresight is empty".to_owned()).into()),
         }
     }
 

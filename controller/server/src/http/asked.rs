@@ -10,7 +10,7 @@ use npanel_sdk_types::IDEMPOTENCY_HEADER;
 
 use super::{
     problem::{Failure, Kind},
-    query::{Query, WaitQuery},
+    query::{Query, WriteQuery},
 };
 use crate::auth::Caller;
 
@@ -23,6 +23,8 @@ pub(crate) struct Asked {
     pub(crate) caller: Caller,
     /// How long the answer waits for the fleet, if at all.
     pub(crate) wait: Option<Duration>,
+    /// Whether it is only asked what the write would come to.
+    pub(crate) dry_run: bool,
     request_id: RequestId,
     source_address: String,
     idempotency_key: String,
@@ -39,10 +41,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
         let uri = OriginalUri::from_request_parts(parts, state)
             .await
             .map_or_else(|never| match never {}, |uri| uri.0);
-        let Query(query) = Query::<WaitQuery>::from_request_parts(parts, state).await?;
+        let Query(query) = Query::<WriteQuery>::from_request_parts(parts, state).await?;
         Ok(Self {
             caller: Caller::from_request_parts(parts, state).await?,
-            wait: query.time(),
+            wait: query.wait().time(),
+            dry_run: query.dry_run(),
             request_id: parts.extensions.get().copied().unwrap_or_else(RequestId::generate),
             source_address: peer.unwrap_or_default(),
             idempotency_key: idempotency_key(&parts.headers)?,

@@ -1,7 +1,8 @@
 //! How far the fleet is, from the state's rows to the wire.
 
+use npanel_model::{Generation, Timestamp};
 use npanel_sdk_types::{Condition, ConditionStatus, ConditionType, Convergence, Stage, Status};
-use npanel_state::ObjectStatus;
+use npanel_state::{ObjectStatus, OperationTarget, TargetProgress};
 
 pub(crate) fn convergence(row: npanel_state::Convergence) -> Convergence {
     Convergence {
@@ -10,6 +11,16 @@ pub(crate) fn convergence(row: npanel_state::Convergence) -> Convergence {
         status: status(row.status),
         conditions: row.conditions.into_iter().map(condition).collect(),
         operation_id: row.operation_id,
+    }
+}
+
+/// A status that is asked for.
+pub(crate) fn wanted_status(status: Status) -> ObjectStatus {
+    match status {
+        Status::Converging => ObjectStatus::Converging,
+        Status::Ready => ObjectStatus::Ready,
+        Status::Failed => ObjectStatus::Failed,
+        Status::Deleting => ObjectStatus::Deleting,
     }
 }
 
@@ -22,7 +33,7 @@ fn status(status: ObjectStatus) -> Status {
     }
 }
 
-pub(crate) fn condition(row: npanel_state::Condition) -> Condition {
+fn condition(row: npanel_state::Condition) -> Condition {
     let (status, reason) = match row.state.as_str() {
         "converged" => (ConditionStatus::True, "Converged"),
         "retained" => (ConditionStatus::True, "Retained"),
@@ -43,16 +54,37 @@ pub(crate) fn condition(row: npanel_state::Condition) -> Condition {
     }
 }
 
-/// The condition of something that an operation still waits for: whatever a node said, it was about something
-/// older, unless it failed.
-pub(crate) fn open_condition((kind, row): (npanel_state::ObjectKind, npanel_state::Condition)) -> Condition {
-    let mut condition = condition(row);
-    if condition.status == ConditionStatus::True {
-        condition.status = ConditionStatus::Unknown;
-        "Pending".clone_into(&mut condition.reason);
+/// How a target of an operation stands. Of one that is open, whatever the node said was about something older,
+/// unless it failed.
+pub(crate) fn target_condition(target: OperationTarget) -> Condition {
+    let kind = Some(target.kind.noun().to_owned());
+    match target.progress {
+        TargetProgress::Done { at, stages: json } => Condition {
+            kind: ConditionType::Converged,
+            status: ConditionStatus::True,
+            reason: "Converged".to_owned(),
+            message: String::new(),
+            node_id: target.node_id,
+            observed_generation: target.generation,
+            since: at,
+            stages: stages(&json),
+            object_kind: kind,
+        },
+        TargetProgress::Open(Some(row)) if row.observed_generation >= target.generation => {
+            Condition { object_kind: kind, ..condition(row) }
+        }
+        TargetProgress::Open(row) => Condition {
+            kind: ConditionType::Converged,
+            status: ConditionStatus::Unknown,
+            reason: "Pending".to_owned(),
+            message: String::new(),
+            node_id: target.node_id,
+            observed_generation: row.as_ref().map_or(Generation(0), |row| row.observed_generation),
+            since: row.map_or(Timestamp::from_millis(0), |row| row.since),
+            stages: Vec::new(),
+            object_kind: kind,
+        },
     }
-    condition.object_kind = Some(kind.noun().to_owned());
-    condition
 }
 
 fn stages(json: &str) -> Vec<Stage> {

@@ -21,9 +21,10 @@ use super::{
     asked::Asked,
     body::Body,
     convergence::convergence,
+    list::{List, list_query},
     password,
+    preview::Ended,
     problem::Failure,
-    query::{Query, list_query},
 };
 use crate::auth::Caller;
 
@@ -37,7 +38,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which database users.
-    DatabaseUsersQuery, DatabaseUserId {
+    converging DatabaseUsersQuery {
         /// Only of this account.
         #[param(value_type = Option<String>, format = "uuid")]
         account_id: npanel_model::AccountId,
@@ -88,7 +89,7 @@ fn chosen(given: Option<Secret>) -> Result<(Secret, Option<Secret>), Failure> {
     }
 }
 
-fn granted(grant: Grant) -> command::DatabaseGrant {
+fn granted(grant: &Grant) -> command::DatabaseGrant {
     command::DatabaseGrant {
         database_id: grant.database_id.to_bytes(),
         privileges: grant.privileges.as_str().to_owned(),
@@ -104,7 +105,7 @@ async fn create(
     State(app): State<App>,
     asked: Asked,
     Body { value, bytes }: Body<CreateDatabaseUser>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let account = accounts::row(&app, &asked.caller, value.account_id).await?;
     accounts::refuse_prefix(&account.username, &value.name)?;
     let name = DatabaseUserName::of_account(&account.username, &value.name)
@@ -116,7 +117,7 @@ async fn create(
         account_id: account.id.to_bytes(),
         name: name.into(),
         sealed_password_hash: sealed(&app, account.tenant_id, user, &password).await?,
-        grants: value.grants.into_iter().map(granted).collect(),
+        grants: value.grants.iter().map(granted).collect(),
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &bytes, Command::CreateDatabaseUser(command)).await?;
@@ -124,10 +125,10 @@ async fn create(
     // A repetition made no user: its password is nobody's.
     let once = generated.filter(|_| id == user);
     let path = format!("/v1/database-users/{id}");
-    created(&app, &asked, &accepted, path, || async {
+    Ok(created(&app, &asked, &accepted, path, || async {
         Ok(DatabaseUser { password: once, ..read(&app, &asked.caller, id).await? })
     })
-    .await
+    .await?)
 }
 
 /// List database users.
@@ -137,12 +138,12 @@ async fn create(
 async fn list(
     State(app): State<App>,
     caller: Caller,
-    Query(query): Query<DatabaseUsersQuery>,
+    List { query, paging }: List<DatabaseUsersQuery>,
 ) -> Result<Json<Page<DatabaseUser>>, Failure> {
-    let paging = query.paging()?;
-    let filter = OwnedFilter { account_id: query.account_id, name: query.name };
+    let (account_id, converging) = (query.account_id, query.converging());
+    let filter = OwnedFilter { account_id, name: query.name, suspended: None, converging };
     let rows = app.reader().database_users(caller.tenant_id, filter, &paging.rows(&app).await).await?;
-    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+    Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 
 /// Show a database user (never its password).
@@ -168,15 +169,15 @@ async fn set_privileges(
     asked: Asked,
     Path(text): Path<String>,
     Body { value, bytes }: Body<SetPrivileges>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let id: DatabaseUserId = id("database user", &text)?;
     let command = command::SetDatabasePrivileges {
         database_user_id: id.to_bytes(),
-        grants: value.grants.into_iter().map(granted).collect(),
+        grants: value.grants.iter().map(granted).collect(),
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &bytes, Command::SetDatabasePrivileges(command)).await?;
-    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
+    Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)
 }
 
 /// Set a database user's password.
@@ -190,7 +191,7 @@ async fn set_password(
     asked: Asked,
     Path(text): Path<String>,
     Body { value, bytes }: Body<SetPassword>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let id: DatabaseUserId = id("database user", &text)?;
     let user = app.find("database user", || app.reader().database_user(asked.caller.tenant_id, id)).await?;
     let (password, generated) = chosen(value.password)?;
@@ -203,10 +204,10 @@ async fn set_password(
     let accepted = app.propose(&asked, &bytes, Command::SetDatabasePassword(command)).await?;
     // A repetition set no password: this one is nobody's.
     let once = generated.filter(|_| accepted.operation_id == operation);
-    updated(&app, &asked, &accepted, || async {
+    Ok(updated(&app, &asked, &accepted, || async {
         Ok(DatabaseUser { password: once, ..read(&app, &asked.caller, id).await? })
     })
-    .await
+    .await?)
 }
 
 /// Drop a database user.
@@ -215,11 +216,11 @@ async fn set_password(
     params(("id" = String, Path, format = "uuid", description = "The database user")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
-async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let command = command::DeleteDatabaseUser {
         database_user_id: id::<DatabaseUserId>("database user", &text)?.to_bytes(),
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &[], Command::DeleteDatabaseUser(command)).await?;
-    deleted(&app, &asked, &accepted).await
+    Ok(deleted(&app, &asked, &accepted).await?)
 }

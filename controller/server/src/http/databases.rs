@@ -18,8 +18,9 @@ use super::{
     asked::Asked,
     body::Body,
     convergence::convergence,
+    list::{List, list_query},
+    preview::Ended,
     problem::Failure,
-    query::{Query, list_query},
 };
 use crate::auth::Caller;
 
@@ -29,7 +30,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which databases.
-    DatabasesQuery, DatabaseId {
+    converging DatabasesQuery {
         /// Only of this account.
         #[param(value_type = Option<String>, format = "uuid")]
         account_id: npanel_model::AccountId,
@@ -62,7 +63,7 @@ async fn create(
     State(app): State<App>,
     asked: Asked,
     Body { value, bytes }: Body<CreateDatabase>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let account = accounts::row(&app, &asked.caller, value.account_id).await?;
     accounts::refuse_prefix(&account.username, &value.name)?;
     let name = DatabaseName::of_account(&account.username, &value.name)
@@ -76,7 +77,7 @@ async fn create(
     let accepted = app.propose(&asked, &bytes, Command::CreateDatabase(command)).await?;
     let id = made(&accepted, DatabaseId::from_bytes)?;
     let path = format!("/v1/databases/{id}");
-    created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await
+    Ok(created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await?)
 }
 
 /// List databases.
@@ -85,12 +86,12 @@ async fn create(
 async fn list(
     State(app): State<App>,
     caller: Caller,
-    Query(query): Query<DatabasesQuery>,
+    List { query, paging }: List<DatabasesQuery>,
 ) -> Result<Json<Page<Database>>, Failure> {
-    let paging = query.paging()?;
-    let filter = OwnedFilter { account_id: query.account_id, name: query.name };
+    let (account_id, converging) = (query.account_id, query.converging());
+    let filter = OwnedFilter { account_id, name: query.name, suspended: None, converging };
     let rows = app.reader().databases(caller.tenant_id, filter, &paging.rows(&app).await).await?;
-    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+    Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 
 /// Show a database.
@@ -111,12 +112,12 @@ async fn get(
     params(("id" = String, Path, format = "uuid", description = "The database")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
-async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let command = command::DeleteDatabase {
         database_id: id::<DatabaseId>("database", &text)?.to_bytes(),
         operation_id: OperationId::generate().to_bytes(),
         retention_seconds: None,
     };
     let accepted = app.propose(&asked, &[], Command::DeleteDatabase(command)).await?;
-    deleted(&app, &asked, &accepted).await
+    Ok(deleted(&app, &asked, &accepted).await?)
 }

@@ -18,9 +18,10 @@ use super::{
     asked::Asked,
     body::Body,
     convergence::convergence,
+    list::{List, list_query},
+    preview::Ended,
     problem::Failure,
     public_suffix,
-    query::{Query, list_query},
 };
 use crate::auth::Caller;
 
@@ -34,13 +35,15 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which domains.
-    DomainsQuery, DomainId {
+    converging DomainsQuery {
         /// Only of this account.
         #[param(value_type = Option<String>, format = "uuid")]
         account_id: AccountId,
         /// Only with this name.
         #[param(value_type = Option<String>)]
         name: Fqdn,
+        /// Only what is suspended, by itself or with its account; or only what is not.
+        suspended: bool,
     }
 }
 
@@ -105,14 +108,14 @@ async fn create(
     State(app): State<App>,
     asked: Asked,
     Body { value, bytes }: Body<CreateDomain>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     public_suffix::refuse("name", &value.name)?;
     let operation = OperationId::generate();
     let command = command(value.account_id, value.name, value.document_root, value.create_zone, operation);
     let accepted = app.propose(&asked, &bytes, Command::CreateDomain(command)).await?;
     let id = made(&accepted, DomainId::from_bytes)?;
     let path = format!("/v1/domains/{id}");
-    created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await
+    Ok(created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await?)
 }
 
 /// List domains.
@@ -121,12 +124,17 @@ async fn create(
 async fn list(
     State(app): State<App>,
     caller: Caller,
-    Query(query): Query<DomainsQuery>,
+    List { query, paging }: List<DomainsQuery>,
 ) -> Result<Json<Page<Domain>>, Failure> {
-    let paging = query.paging()?;
-    let filter = OwnedFilter { account_id: query.account_id, name: query.name.map(String::from) };
+    let (account_id, converging) = (query.account_id, query.converging());
+    let filter = OwnedFilter {
+        account_id,
+        name: query.name.map(String::from),
+        suspended: query.suspended,
+        converging,
+    };
     let rows = app.reader().domains(caller.tenant_id, filter, &paging.rows(&app).await).await?;
-    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+    Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 
 /// Show a domain.
@@ -151,7 +159,7 @@ async fn update(
     asked: Asked,
     Path(text): Path<String>,
     Body { value, bytes }: Body<UpdateDomain>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let id: DomainId = id("domain", &text)?;
     let command = command::UpdateDomain {
         domain_id: id.to_bytes(),
@@ -159,7 +167,7 @@ async fn update(
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &bytes, Command::UpdateDomain(command)).await?;
-    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
+    Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)
 }
 
 /// Answer with a suspension page.
@@ -172,7 +180,7 @@ async fn suspend(
     asked: Asked,
     Path(text): Path<String>,
     Body { value, bytes }: Body<Suspend>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let id: DomainId = id("domain", &text)?;
     let command = command::SuspendDomain {
         domain_id: id.to_bytes(),
@@ -180,7 +188,7 @@ async fn suspend(
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &bytes, Command::SuspendDomain(command)).await?;
-    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
+    Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)
 }
 
 /// Serve a suspended domain again, unless its account is suspended.
@@ -192,14 +200,14 @@ async fn unsuspend(
     State(app): State<App>,
     asked: Asked,
     Path(text): Path<String>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let id: DomainId = id("domain", &text)?;
     let command = command::UnsuspendDomain {
         domain_id: id.to_bytes(),
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &[], Command::UnsuspendDomain(command)).await?;
-    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
+    Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)
 }
 
 /// Undo a domain.
@@ -207,11 +215,11 @@ async fn unsuspend(
     params(("id" = String, Path, format = "uuid", description = "The domain")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
-async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let command = command::DeleteDomain {
         domain_id: id::<DomainId>("domain", &text)?.to_bytes(),
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &[], Command::DeleteDomain(command)).await?;
-    deleted(&app, &asked, &accepted).await
+    Ok(deleted(&app, &asked, &accepted).await?)
 }

@@ -5,12 +5,7 @@ use npanel_sdk_types::{Event, EventDifference, Page};
 use npanel_state::{EventFilter, EventPage};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    app::App,
-    events_query::EventsQuery,
-    problem::Failure,
-    query::{Paging, Query},
-};
+use super::{app::App, events_query::EventsQuery, list::List, problem::Failure};
 use crate::auth::Caller;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -43,9 +38,8 @@ fn shown(row: npanel_state::Event) -> Event {
 async fn list(
     State(app): State<App>,
     caller: Caller,
-    Query(query): Query<EventsQuery>,
+    List { query, paging }: List<EventsQuery>,
 ) -> Result<Json<Page<Event>>, Failure> {
-    let paging = Paging::new(query.limit, None)?;
     let filter = EventFilter {
         node_id: query.node_id,
         account_id: query.account_id,
@@ -54,8 +48,9 @@ async fn list(
         reason: query.reason,
         since: query.since,
     };
-    let limit = paging.rows(&app).await.limit;
-    let page = EventPage { before: query.after, limit };
+    let rows = paging.rows(&app).await;
+    let before = rows.after.and_then(|place| place.try_into().ok()).map(u64::from_be_bytes);
+    let page = EventPage { before, limit: rows.limit };
     let rows = app.reader().events(caller.tenant_id, &filter, page).await?;
-    Ok(paging.page(rows, |row| row.position.to_string(), shown))
+    Ok(paging.page(rows, |row| row.position.to_be_bytes().to_vec(), shown))
 }

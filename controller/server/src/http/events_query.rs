@@ -4,6 +4,8 @@ use npanel_model::{AccountId, NodeId, Timestamp};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::list::{Cursor, Listed};
+
 /// Which events.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -13,7 +15,8 @@ pub(super) struct EventsQuery {
     #[param(minimum = 1, maximum = 200)]
     pub(super) limit: Option<u32>,
     /// The cursor that the answer before gave as `next`: the events that are older follow.
-    pub(super) after: Option<u64>,
+    #[param(value_type = Option<String>)]
+    pub(super) after: Option<Cursor>,
     /// Only of this node.
     #[param(value_type = Option<String>, format = "uuid")]
     pub(super) node_id: Option<NodeId>,
@@ -31,4 +34,14 @@ pub(super) struct EventsQuery {
     /// Only of this time or later.
     #[param(value_type = Option<String>, format = DateTime)]
     pub(super) since: Option<Timestamp>,
+}
+
+impl Listed for EventsQuery {
+    fn limit(&self) -> Option<u32> {
+        self.limit
+    }
+
+    fn after(&self) -> Option<&Cursor> {
+        self.after.as_ref()
+    }
 }

@@ -14,8 +14,9 @@ use super::{
     answer::{Tagged, deleted, id},
     app::{App, NodePresence},
     asked::Asked,
+    list::{List, list_query},
+    preview::Ended,
     problem::Failure,
-    query::{Query, list_query},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -24,7 +25,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which nodes.
-    NodesQuery, NodeId {
+    NodesQuery {
         /// Only with this name.
         name: String,
     }
@@ -81,15 +82,17 @@ fn shown(app: &App, row: npanel_state::Node, conditions: Vec<npanel_model::NodeC
 /// List nodes.
 #[utoipa::path(get, path = "/v1/nodes", operation_id = "node.list", tag = "nodes",
     params(NodesQuery), responses((status = 200, description = "Some of them", body = Page<Node>)))]
-async fn list(State(app): State<App>, Query(query): Query<NodesQuery>) -> Result<Json<Page<Node>>, Failure> {
-    let paging = query.paging()?;
+async fn list(
+    State(app): State<App>,
+    List { query, paging }: List<NodesQuery>,
+) -> Result<Json<Page<Node>>, Failure> {
     let rows = app.reader().nodes(query.name, &paging.rows(&app).await).await?;
     let mut conditions = app.reader().node_conditions(None).await?;
     let show = |row: npanel_state::Node| {
         let conditions = conditions.remove(&row.id).unwrap_or_default();
         shown(&app, row, conditions)
     };
-    Ok(paging.page(rows, |row| row.id.to_string(), show))
+    Ok(paging.page(rows, |row| row.id.to_bytes(), show))
 }
 
 /// Show a node.
@@ -107,10 +110,10 @@ async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Tagged<
 #[utoipa::path(delete, path = "/v1/nodes/{id}", operation_id = "node.delete", tag = "nodes",
     params(("id" = String, Path, format = "uuid", description = "The node")),
     responses((status = 204, description = "Removed")))]
-async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let node_id = id::<NodeId>("node", &text)?.to_bytes();
     let command = Command::DeleteNode(command::DeleteNode { node_id });
-    deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await
+    Ok(deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await?)
 }
 
 #[cfg(test)]

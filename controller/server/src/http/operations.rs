@@ -5,16 +5,17 @@ use axum::{
     extract::{Path, State},
 };
 use npanel_model::OperationId;
-use npanel_sdk_types::{Operation, OperationStatus, Page};
+use npanel_sdk_types::{Operation, OperationStatus, Page, Progress};
 use npanel_state::OperationFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answer::id,
     app::App,
-    convergence::open_condition,
+    convergence::target_condition,
+    list::{List, list_query},
     problem::Failure,
-    query::{Query, WaitQuery, list_query},
+    query::{Query, WaitQuery},
 };
 use crate::auth::Caller;
 
@@ -24,19 +25,28 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which operations.
-    OperationsQuery, OperationId {
+    OperationsQuery {
         /// Only about this object, of whatever kind.
         #[param(value_type = Option<String>, format = "uuid")]
         object_id: uuid::Uuid,
+        /// Only of this tenant itself.
+        #[param(value_type = Option<String>, format = "uuid")]
+        tenant_id: npanel_model::TenantId,
+        /// Only of this action.
+        #[param(value_type = Option<String>)]
+        action: npanel_model::Action,
+        /// Only what is finished, or only what is not.
+        finished: bool,
+        /// Only what was asked then or later.
+        #[param(value_type = Option<String>, format = DateTime)]
+        created_since: npanel_model::Timestamp,
     }
 }
 
 fn shown(row: npanel_state::Operation) -> Operation {
     let status = match row.finished_at {
         Some(_) => OperationStatus::Succeeded,
-        None if row.waiting_for.iter().any(|(_, condition)| condition.state == "failed") => {
-            OperationStatus::Failed
-        }
+        None if row.is_failing => OperationStatus::Failed,
         None => OperationStatus::Converging,
     };
     Operation {
@@ -47,7 +57,8 @@ fn shown(row: npanel_state::Operation) -> Operation {
         object_id: uuid::Uuid::from_slice(&row.object_id).map(|id| id.to_string()).unwrap_or_default(),
         request_id: row.request_id,
         status,
-        conditions: row.waiting_for.into_iter().map(open_condition).collect(),
+        progress: Progress { done: row.done, total: row.total },
+        conditions: row.targets.into_iter().map(target_condition).collect(),
         created_at: row.created_at,
         finished_at: row.finished_at,
     }
@@ -64,12 +75,17 @@ pub(super) async fn read(app: &App, caller: &Caller, id: OperationId) -> Result<
 async fn list(
     State(app): State<App>,
     caller: Caller,
-    Query(query): Query<OperationsQuery>,
+    List { query, paging }: List<OperationsQuery>,
 ) -> Result<Json<Page<Operation>>, Failure> {
-    let paging = query.paging()?;
-    let filter = OperationFilter { object_id: query.object_id.map(|id| id.as_bytes().to_vec()) };
+    let filter = OperationFilter {
+        object_id: query.object_id.map(|id| id.as_bytes().to_vec()),
+        tenant_id: query.tenant_id,
+        action: query.action,
+        finished: query.finished,
+        created_since: query.created_since,
+    };
     let rows = app.reader().operations(caller.tenant_id, filter, &paging.rows(&app).await).await?;
-    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+    Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 
 /// Show an operation, at once or when it is finished.

@@ -16,8 +16,9 @@ use super::{
     app::App,
     asked::Asked,
     body::Body,
+    list::{List, list_query},
+    preview::Ended,
     problem::Failure,
-    query::{Query, list_query},
     tenants::{changed_limit, limit},
 };
 use crate::auth::Caller;
@@ -28,12 +29,15 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which plans.
-    PlansQuery, PlanId {
+    PlansQuery {
         /// Only of this tenant.
         #[param(value_type = Option<String>, format = "uuid")]
         tenant_id: npanel_model::TenantId,
         /// Only with this name.
         name: String,
+        /// Only what was made then or later.
+        #[param(value_type = Option<String>, format = DateTime)]
+        created_since: npanel_model::Timestamp,
     }
 }
 
@@ -62,9 +66,9 @@ async fn create(
     State(app): State<App>,
     asked: Asked,
     Body { value, bytes }: Body<CreatePlan>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     if value.disk_mb == Megabytes(0) {
-        return Err(Failure::invalid("disk_mb", "an account needs disk space: at least 1 (got 0)"));
+        return Err(Failure::invalid("disk_mb", "an account needs disk space: at least 1 (got 0)").into());
     }
     let command = command::CreatePlan {
         plan_id: PlanId::generate().to_bytes(),
@@ -77,7 +81,7 @@ async fn create(
     };
     let accepted = app.propose(&asked, &bytes, Command::CreatePlan(command)).await?;
     let id = made(&accepted, PlanId::from_bytes)?;
-    created(&app, &asked, &accepted, format!("/v1/plans/{id}"), || read(&app, &asked.caller, id)).await
+    Ok(created(&app, &asked, &accepted, format!("/v1/plans/{id}"), || read(&app, &asked.caller, id)).await?)
 }
 
 /// List plans.
@@ -86,12 +90,12 @@ async fn create(
 async fn list(
     State(app): State<App>,
     caller: Caller,
-    Query(query): Query<PlansQuery>,
+    List { query, paging }: List<PlansQuery>,
 ) -> Result<Json<Page<Plan>>, Failure> {
-    let paging = query.paging()?;
-    let filter = PlanFilter { tenant_id: query.tenant_id, name: query.name };
+    let filter =
+        PlanFilter { tenant_id: query.tenant_id, name: query.name, created_since: query.created_since };
     let rows = app.reader().plans(caller.tenant_id, filter, &paging.rows(&app).await).await?;
-    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+    Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 
 /// Show a plan.
@@ -116,7 +120,7 @@ async fn update(
     asked: Asked,
     Path(text): Path<String>,
     Body { value, bytes }: Body<UpdatePlan>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let id: PlanId = id("plan", &text)?;
     let command = command::UpdatePlan {
         plan_id: id.to_bytes(),
@@ -128,15 +132,15 @@ async fn update(
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &bytes, Command::UpdatePlan(command)).await?;
-    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
+    Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)
 }
 
 /// Remove an unused plan.
 #[utoipa::path(delete, path = "/v1/plans/{id}", operation_id = "plan.delete", tag = "plans",
     params(("id" = String, Path, format = "uuid", description = "The plan")),
     responses((status = 204, description = "Removed")))]
-async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let plan_id = id::<PlanId>("plan", &text)?.to_bytes();
     let command = Command::DeletePlan(command::DeletePlan { plan_id });
-    deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await
+    Ok(deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await?)
 }

@@ -43,8 +43,29 @@ pub(crate) enum Kind {
     Internal,
 }
 
+impl Kind {
+    /// Every kind.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let own = [
+            Self::MalformedBody,
+            Self::InvalidBody,
+            Self::UnsupportedMediaType,
+            Self::BodyTooLarge,
+            Self::InvalidQuery,
+            Self::InvalidHeader,
+            Self::NoRoute,
+            Self::MethodNotAllowed,
+            Self::NoLeader,
+            Self::TimedOut,
+            Self::BadRequest,
+            Self::Internal,
+        ];
+        own.into_iter().chain(RefusalCode::ALL.iter().map(|code| Self::Refused(*code)))
+    }
+}
+
 /// What an error kind means to the caller: status, code, title.
-fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
+pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
     let status = match kind {
         Kind::Refused(code) => return refusal_meaning(code),
         Kind::MalformedBody | Kind::InvalidHeader | Kind::BadRequest => StatusCode::BAD_REQUEST,

@@ -17,8 +17,9 @@ use super::{
     asked::Asked,
     body::Body,
     convergence::convergence,
+    list::{List, list_query},
+    preview::Ended,
     problem::Failure,
-    query::{Query, list_query},
     zones,
 };
 use crate::auth::Caller;
@@ -29,7 +30,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which record sets.
-    RecordSetsQuery, RecordSetId {
+    RecordSetsQuery {
         /// Only with this name, relative to the zone.
         name: String,
         /// Only of this type.
@@ -69,7 +70,7 @@ async fn create(
     asked: Asked,
     Path(zone): Path<String>,
     Body { value, bytes }: Body<CreateRecordSet>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let zone: ZoneId = id("zone", &zone)?;
     let records = validate_record_set(&value.name, value.kind, &value.records)
         .map_err(|error| Failure::invalid("records", error.to_string()))?;
@@ -85,7 +86,7 @@ async fn create(
     let accepted = app.propose(&asked, &bytes, Command::AddRecordSet(command)).await?;
     let id = made(&accepted, RecordSetId::from_bytes)?;
     let path = format!("/v1/zones/{zone}/record-sets/{id}");
-    created(&app, &asked, &accepted, path, || read(&app, &asked.caller, zone, id)).await
+    Ok(created(&app, &asked, &accepted, path, || read(&app, &asked.caller, zone, id)).await?)
 }
 
 /// List a zone's record sets.
@@ -97,13 +98,12 @@ async fn list(
     State(app): State<App>,
     caller: Caller,
     Path(zone): Path<String>,
-    Query(query): Query<RecordSetsQuery>,
+    List { query, paging }: List<RecordSetsQuery>,
 ) -> Result<Json<Page<RecordSet>>, Failure> {
-    let paging = query.paging()?;
     let zone = zones::row(&app, &caller, id("zone", &zone)?).await?;
     let filter = RecordSetFilter { name: query.name, kind: query.kind };
     let rows = app.reader().record_sets(caller.tenant_id, zone.id, filter, &paging.rows(&app).await).await?;
-    Ok(paging.page(rows, |row| row.id.to_string(), |row| shown(row, &zone)))
+    Ok(paging.page(rows, |row| row.id.to_bytes(), |row| shown(row, &zone)))
 }
 
 /// Show a record set.
@@ -131,7 +131,7 @@ async fn update(
     asked: Asked,
     Path((zone, text)): Path<(String, String)>,
     Body { value, bytes }: Body<UpdateRecordSet>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let id: RecordSetId = id("record set", &text)?;
     let zone: ZoneId = super::answer::id("zone", &zone)?;
     let set = read(&app, &asked.caller, zone, id).await?;
@@ -147,7 +147,7 @@ async fn update(
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &bytes, Command::UpdateRecordSet(command)).await?;
-    updated(&app, &asked, &accepted, || read(&app, &asked.caller, zone, id)).await
+    Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, zone, id)).await?)
 }
 
 /// Remove a record set.
@@ -161,7 +161,7 @@ async fn delete(
     State(app): State<App>,
     asked: Asked,
     Path((zone, text)): Path<(String, String)>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let (zone, set): (ZoneId, RecordSetId) = (id("zone", &zone)?, id("record set", &text)?);
     let tenant = asked.caller.tenant_id;
     // The command names the record set alone; that it is in this zone is the path's claim. A repetition of a
@@ -169,12 +169,12 @@ async fn delete(
     if let Some(other) = app.reader().zone_of_record_set(tenant, set).await?
         && other != zone
     {
-        return Err(Failure::not_found("record set"));
+        return Err(Failure::not_found("record set").into());
     }
     let command = command::DeleteRecordSet {
         record_set_id: set.to_bytes(),
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &[], Command::DeleteRecordSet(command)).await?;
-    deleted(&app, &asked, &accepted).await
+    Ok(deleted(&app, &asked, &accepted).await?)
 }

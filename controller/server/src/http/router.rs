@@ -15,7 +15,7 @@ use super::{
     body::MAX_BYTES,
     ca, cluster, context, database_users, databases, domains, events, nodes, operations, plans,
     problem::Failure,
-    record_sets, tenants, tokens, unread, zones,
+    problem_pages, record_sets, tenants, tokens, unread, zones,
 };
 use crate::{
     auth::{Gate, RouteActions, authorise},
@@ -55,6 +55,7 @@ pub fn router(services: Services) -> Router {
     routes
         .route_layer(middleware::from_fn_with_state(gate, authorise))
         .route("/v1/openapi.json", axum::routing::get(published))
+        .route("/problems/{code}", axum::routing::get(problem_pages::page))
         .method_not_allowed_fallback(|| async { Failure::method_not_allowed() })
         .fallback(|| async { Failure::of_status(http::StatusCode::NOT_FOUND) })
         .with_state(App::new(services))
@@ -67,7 +68,7 @@ pub fn router(services: Services) -> Router {
         .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
 }
 
-/// The OpenAPI document. The one route that needs no API key.
+/// The OpenAPI document. Like the pages of problems, it needs no API key.
 async fn published() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], openapi::document())
 }

@@ -17,8 +17,9 @@ use super::{
     app::App,
     asked::Asked,
     body::Body,
+    list::{List, list_query},
+    preview::Ended,
     problem::Failure,
-    query::{Query, list_query},
 };
 use crate::auth::Caller;
 
@@ -28,12 +29,15 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which tenants.
-    TenantsQuery, TenantId {
+    TenantsQuery {
         /// Only those directly beneath this one.
         #[param(value_type = Option<String>, format = "uuid")]
         parent_id: TenantId,
         /// Only with this name.
         name: String,
+        /// Only what was made then or later.
+        #[param(value_type = Option<String>, format = DateTime)]
+        created_since: npanel_model::Timestamp,
     }
 }
 
@@ -60,7 +64,7 @@ async fn create(
     State(app): State<App>,
     asked: Asked,
     Body { value, bytes }: Body<CreateTenant>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let tenant_id = TenantId::generate();
     let wrapped = app.cluster_key.wrap(tenant_id, &DataKey::generate());
     let command = command::CreateTenant {
@@ -73,7 +77,8 @@ async fn create(
     };
     let accepted = app.propose(&asked, &bytes, Command::CreateTenant(command)).await?;
     let id = made(&accepted, TenantId::from_bytes)?;
-    created(&app, &asked, &accepted, format!("/v1/tenants/{id}"), || read(&app, &asked.caller, id)).await
+    Ok(created(&app, &asked, &accepted, format!("/v1/tenants/{id}"), || read(&app, &asked.caller, id))
+        .await?)
 }
 
 /// A limit as commands carry it: absent means unlimited.
@@ -92,12 +97,12 @@ pub(super) fn changed_limit(to: Limit) -> command::LimitChange {
 async fn list(
     State(app): State<App>,
     caller: Caller,
-    Query(query): Query<TenantsQuery>,
+    List { query, paging }: List<TenantsQuery>,
 ) -> Result<Json<Page<Tenant>>, Failure> {
-    let paging = query.paging()?;
-    let filter = TenantFilter { parent_id: query.parent_id, name: query.name };
+    let filter =
+        TenantFilter { parent_id: query.parent_id, name: query.name, created_since: query.created_since };
     let rows = app.reader().tenants(caller.tenant_id, filter, &paging.rows(&app).await).await?;
-    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+    Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 
 /// Show a tenant.
@@ -121,7 +126,7 @@ async fn update(
     asked: Asked,
     Path(text): Path<String>,
     Body { value, bytes }: Body<UpdateTenant>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     let id: TenantId = id("tenant", &text)?;
     let command = command::UpdateTenant {
         tenant_id: id.to_bytes(),
@@ -130,15 +135,15 @@ async fn update(
         may_oversell: value.may_oversell,
     };
     let accepted = app.propose(&asked, &bytes, Command::UpdateTenant(command)).await?;
-    updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await
+    Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)
 }
 
 /// Remove an empty tenant.
 #[utoipa::path(delete, path = "/v1/tenants/{id}", operation_id = "tenant.delete", tag = "tenants",
     params(("id" = String, Path, format = "uuid", description = "The tenant")),
     responses((status = 204, description = "Removed")))]
-async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let tenant_id = id::<TenantId>("tenant", &text)?.to_bytes();
     let command = Command::DeleteTenant(command::DeleteTenant { tenant_id });
-    deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await
+    Ok(deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await?)
 }

@@ -18,8 +18,9 @@ use super::{
     app::App,
     asked::Asked,
     body::Body,
+    list::{List, list_query},
+    preview::Ended,
     problem::Failure,
-    query::{Query, list_query},
 };
 
 /// The pool of nodes for which none was named.
@@ -34,7 +35,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which bootstrap tokens.
-    TokensQuery, TokenId {}
+    TokensQuery {}
 }
 
 fn shown(row: npanel_state::Token) -> Token {
@@ -65,11 +66,11 @@ async fn create(
     State(app): State<App>,
     asked: Asked,
     Body { value, bytes }: Body<CreateToken>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     if !(SHORTEST_SECONDS..=LONGEST_SECONDS).contains(&value.ttl_seconds) {
         let bounds = format!("{SHORTEST_SECONDS} to {LONGEST_SECONDS}");
         let detail = format!("a token is good for {bounds} seconds (got {})", value.ttl_seconds);
-        return Err(Failure::invalid("ttl_seconds", detail));
+        return Err(Failure::invalid("ttl_seconds", detail).into());
     }
     let token = BootstrapToken::generate(app.authorities.pin());
     let expires = Timestamp::now().plus(Duration::from_secs(value.ttl_seconds.into()));
@@ -87,10 +88,10 @@ async fn create(
     let id = made(&accepted, TokenId::from_bytes)?;
     // A repetition made no token: its secret opens nothing.
     let once = (id == token.credential.id).then(|| token.reveal());
-    created(&app, &asked, &accepted, format!("/v1/tokens/{id}"), || async {
+    Ok(created(&app, &asked, &accepted, format!("/v1/tokens/{id}"), || async {
         Ok(Token { token: once, ..read(&app, id).await? })
     })
-    .await
+    .await?)
 }
 
 /// List bootstrap tokens.
@@ -98,11 +99,10 @@ async fn create(
     params(TokensQuery), responses((status = 200, description = "Some of them", body = Page<Token>)))]
 async fn list(
     State(app): State<App>,
-    Query(query): Query<TokensQuery>,
+    List { paging, .. }: List<TokensQuery>,
 ) -> Result<Json<Page<Token>>, Failure> {
-    let paging = query.paging()?;
     let rows = app.reader().tokens(&paging.rows(&app).await).await?;
-    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+    Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 
 /// Show a bootstrap token (never its secret).
@@ -117,8 +117,8 @@ async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Tagged<
 #[utoipa::path(delete, path = "/v1/tokens/{id}", operation_id = "token.delete", tag = "tokens",
     params(("id" = String, Path, format = "uuid", description = "The token")),
     responses((status = 204, description = "Withdrawn")))]
-async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let token_id = id::<TokenId>("token", &text)?.to_bytes();
     let command = Command::DeleteToken(command::DeleteToken { token_id });
-    deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await
+    Ok(deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await?)
 }

@@ -18,9 +18,10 @@ use super::{
     body::Body,
     convergence::convergence,
     domains,
+    list::{List, list_query},
+    preview::Ended,
     problem::Failure,
     public_suffix,
-    query::{Query, list_query},
 };
 use crate::auth::Caller;
 
@@ -30,7 +31,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which zones.
-    ZonesQuery, ZoneId {
+    converging ZonesQuery {
         /// Only of this account.
         #[param(value_type = Option<String>, format = "uuid")]
         account_id: npanel_model::AccountId,
@@ -72,13 +73,13 @@ async fn create(
     State(app): State<App>,
     asked: Asked,
     Body { value, bytes }: Body<CreateZone>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Ended> {
     public_suffix::refuse("name", &value.name)?;
     let command = domains::zone(value.account_id, &value.name, OperationId::generate());
     let accepted = app.propose(&asked, &bytes, Command::CreateZone(command)).await?;
     let id = made(&accepted, ZoneId::from_bytes)?;
     let path = format!("/v1/zones/{id}");
-    created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await
+    Ok(created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await?)
 }
 
 /// List zones.
@@ -87,12 +88,12 @@ async fn create(
 async fn list(
     State(app): State<App>,
     caller: Caller,
-    Query(query): Query<ZonesQuery>,
+    List { query, paging }: List<ZonesQuery>,
 ) -> Result<Json<Page<Zone>>, Failure> {
-    let paging = query.paging()?;
-    let filter = OwnedFilter { account_id: query.account_id, name: query.name.map(String::from) };
+    let (account_id, converging) = (query.account_id, query.converging());
+    let filter = OwnedFilter { account_id, name: query.name.map(String::from), suspended: None, converging };
     let rows = app.reader().zones(caller.tenant_id, filter, &paging.rows(&app).await).await?;
-    Ok(paging.page(rows, |row| row.id.to_string(), shown))
+    Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 
 /// Show a zone.
@@ -112,11 +113,11 @@ async fn get(
     params(("id" = String, Path, format = "uuid", description = "The zone")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
-async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Failure> {
+async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let command = command::DeleteZone {
         zone_id: id::<ZoneId>("zone", &text)?.to_bytes(),
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &[], Command::DeleteZone(command)).await?;
-    deleted(&app, &asked, &accepted).await
+    Ok(deleted(&app, &asked, &accepted).await?)
 }

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
 use npanel_model::{AssignmentId, ControllerId, NodeId, Timestamp};
-use npanel_proto::command::{
-    Assignment, CreateAccount, CreateZone, Envelope, Observation, Outcome, Principal, RecordObservations,
-    ZoneAssignment, envelope::Command, outcome, principal::Who,
+use npanel_proto::{
+    command::{
+        Assignment, CreateAccount, CreateZone, Envelope, Observation, Outcome, Principal, RecordObservations,
+        ZoneAssignment, envelope::Command, outcome, principal::Who,
+    },
+    controller::{ForeseeResponse, NodeAnswer, foresee_response},
 };
 use npanel_server::agreement::{Agreement, AgreementStatus, Unproposed};
-use npanel_state::{LogPosition, LogRecord, Reader, RecordPayload, Store};
+use npanel_state::{Foresight, LogPosition, LogRecord, Reader, RecordPayload, Store};
 use tokio::sync::{Mutex, watch};
 
 pub(crate) struct Alone {
@@ -163,6 +166,22 @@ impl Agreement for Alone {
                 return Err(Unproposed::NoLeader);
             }
             Ok(self.apply(envelope).await)
+        })
+    }
+
+    fn foresee(&self, mut envelope: Envelope) -> BoxFuture<'_, Result<ForeseeResponse, Unproposed>> {
+        Box::pin(async move {
+            self.prepare(&mut envelope);
+            envelope.idempotency_key.clear();
+            Ok(match self.store.foresee(envelope).await.expect("foreseen") {
+                Foresight::Refused(refused) => {
+                    ForeseeResponse { foresight: Some(foresee_response::Foresight::Refused(refused)) }
+                }
+                Foresight::Accepted(foreseen) => {
+                    let unasked = vec![NodeAnswer::default(); foreseen.objects.len()];
+                    npanel_consensus::told(*foreseen, unasked)
+                }
+            })
         })
     }
 

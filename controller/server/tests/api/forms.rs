@@ -180,6 +180,17 @@ async fn a_requests_id_is_the_callers_if_it_is_one() {
 }
 
 #[tokio::test]
+async fn a_problems_type_leads_to_a_page() {
+    let fleet = Fleet::new().await;
+    let problem = fleet.get("/v1/plans?limit=0", &fleet.admin).await.expect(422);
+    let path = problem["type"].as_str().expect("a type");
+    let page = fleet.send(Request::get(path).body(Body::empty()).expect("a request")).await;
+    assert_eq!((page.status.as_u16(), page.text.starts_with("invalid_query (422)")), (200, true), "{page:?}");
+    let request = Request::get("/problems/nothing").body(Body::empty()).expect("a request");
+    fleet.send(request).await.problem(404, "no_route");
+}
+
+#[tokio::test]
 async fn the_document_is_served_to_everybody() {
     let fleet = Fleet::new().await;
     let request = Request::get("/v1/openapi.json").body(Body::empty()).expect("a request");

@@ -4,8 +4,10 @@
 mod alone;
 mod changes;
 mod converging;
+mod dry_run;
 mod forms;
 mod idempotency;
+mod lists;
 mod resources;
 mod rights;
 mod secrets;

@@ -37,6 +37,8 @@ pub struct ApiKeyFilter {
     pub tenant_id: Option<TenantId>,
     /// Only with this name.
     pub name: Option<String>,
+    /// Only what was made then or later.
+    pub created_since: Option<Timestamp>,
 }
 
 /// An API key as the check of a request needs it.
@@ -155,6 +157,7 @@ impl Reader {
         let wheres = vec![
             Where::bytes("tenant_id", filter.tenant_id.map(TenantId::to_bytes)),
             Where::text("name", filter.name),
+            Where::Since(filter.created_since),
         ];
         self.list(API_KEYS, Scope::Tenant(scope), wheres, page).await
     }

@@ -9,7 +9,7 @@ use npanel_model::{
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
 use super::{
-    Page, QueryError, Reader, Suspension,
+    Converging, Page, QueryError, Reader, Suspension,
     convergence::{Convergence, Intent},
     list::{Scope, Where},
     row::{self, FromRow},
@@ -64,12 +64,14 @@ pub struct Assignment {
 /// Filters of accounts.
 #[derive(Debug, Clone, Default)]
 pub struct AccountFilter {
-    /// Only of this tenant.
-    pub tenant_id: Option<TenantId>,
     /// Only with this plan.
     pub plan_id: Option<PlanId>,
     /// Only with this user name.
     pub username: Option<String>,
+    /// Only what is suspended, or only what is not.
+    pub suspended: Option<bool>,
+    /// And so.
+    pub converging: Converging,
 }
 
 const ACCOUNTS: &str = "SELECT * FROM accounts";
@@ -131,11 +133,12 @@ impl Reader {
         filter: AccountFilter,
         page: &Page,
     ) -> Result<Vec<Account>, QueryError> {
-        let wheres = vec![
-            Where::bytes("tenant_id", filter.tenant_id.map(TenantId::to_bytes)),
+        let mut wheres = filter.converging.wheres(ObjectKind::Account);
+        wheres.extend([
             Where::bytes("plan_id", filter.plan_id.map(PlanId::to_bytes)),
             Where::text("username", filter.username),
-        ];
+            Where::Holds("suspended_millis IS NOT NULL", filter.suspended),
+        ]);
         let rows: Vec<AccountRow> = self.list(ACCOUNTS, Scope::Tenant(scope), wheres, page).await?;
         self.complete_accounts(rows).await
     }

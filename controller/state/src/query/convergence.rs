@@ -84,17 +84,20 @@ impl Intent {
             revision: self.revision,
             generation: self.generation,
             observed_generation: observed.filter(|generation| *generation >= Generation::FIRST),
-            status: status(self.deleting, &conditions),
+            status: status(self.deleting, self.generation, &conditions),
             conditions,
             operation_id: self.operation_id,
         }
     }
 }
 
-fn status(deleting: bool, conditions: &[Condition]) -> ObjectStatus {
+/// A failure of what was asked before is none of what is asked now.
+fn status(deleting: bool, newest: Generation, conditions: &[Condition]) -> ObjectStatus {
+    let failed =
+        |condition: &Condition| condition.state == "failed" && condition.observed_generation >= newest;
     if deleting {
         ObjectStatus::Deleting
-    } else if conditions.iter().any(|condition| condition.state == "failed") {
+    } else if conditions.iter().any(failed) {
         ObjectStatus::Failed
     } else if conditions.iter().all(|condition| condition.settled) {
         ObjectStatus::Ready

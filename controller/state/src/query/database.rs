@@ -117,7 +117,8 @@ impl Reader {
         filter: OwnedFilter,
         page: &Page,
     ) -> Result<Vec<Database>, QueryError> {
-        let rows = self.list(DATABASES, Scope::Tenant(scope), filter.wheres(), page).await?;
+        let rows =
+            self.list(DATABASES, Scope::Tenant(scope), filter.wheres(ObjectKind::Database), page).await?;
         self.complete_databases(rows).await
     }
 
@@ -164,7 +165,8 @@ impl Reader {
         filter: OwnedFilter,
         page: &Page,
     ) -> Result<Vec<DatabaseUser>, QueryError> {
-        let rows = self.list(USERS, Scope::Tenant(scope), filter.wheres(), page).await?;
+        let rows =
+            self.list(USERS, Scope::Tenant(scope), filter.wheres(ObjectKind::DatabaseUser), page).await?;
         self.complete_users(rows).await
     }
 

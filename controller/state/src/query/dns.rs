@@ -138,7 +138,7 @@ impl Reader {
         filter: OwnedFilter,
         page: &Page,
     ) -> Result<Vec<Zone>, QueryError> {
-        let rows = self.list(ZONES, Scope::Tenant(scope), filter.wheres(), page).await?;
+        let rows = self.list(ZONES, Scope::Tenant(scope), filter.wheres(ObjectKind::Zone), page).await?;
         self.complete_zones(rows).await
     }
 

@@ -6,7 +6,7 @@ use sqlx::{Row, sqlite::SqliteRow};
 use super::{
     OwnedFilter, Page, QueryError, Reader, Suspension,
     convergence::{Convergence, Intent},
-    list::Scope,
+    list::{Scope, Where},
     row::{self, FromRow},
     suspension,
 };
@@ -43,6 +43,10 @@ const DOMAINS: &str = "SELECT *,
     (SELECT suspended_reason FROM accounts a WHERE a.id = domains.account_id) AS account_suspended_reason,
     (SELECT suspended_by FROM accounts a WHERE a.id = domains.account_id) AS account_suspended_by
     FROM domains";
+
+const IS_SUSPENDED: &str =
+    "suspended_millis IS NOT NULL OR (SELECT a.suspended_millis IS NOT NULL FROM accounts a
+    WHERE a.id = domains.account_id)";
 
 const OF_ACCOUNT: suspension::Columns = suspension::Columns {
     since: "account_suspended_millis",
@@ -104,7 +108,9 @@ impl Reader {
         filter: OwnedFilter,
         page: &Page,
     ) -> Result<Vec<Domain>, QueryError> {
-        let rows = self.list(DOMAINS, Scope::Tenant(scope), filter.wheres(), page).await?;
+        let mut wheres = filter.wheres(ObjectKind::Site);
+        wheres.push(Where::Holds(IS_SUSPENDED, filter.suspended));
+        let rows = self.list(DOMAINS, Scope::Tenant(scope), wheres, page).await?;
         self.complete_domains(rows).await
     }
 

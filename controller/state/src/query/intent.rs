@@ -2,12 +2,12 @@
 
 use npanel_model::{
     AccountId, DatabaseUserId, DatabaseUserName, DocumentRoot, Fqdn, Generation, NodeId, PhpVersion,
-    RecordName, RecordType, TenantId, Ttl, Uid, Username, ZoneId,
+    RecordName, RecordType, TenantId, Ttl, Uid, Username,
 };
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{Grant, QueryError, Reader, row};
-use crate::ObjectKind;
+use crate::{ObjectKind, intent};
 
 /// An object that a node should hold, or should remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,9 +114,6 @@ pub struct ZoneRecordSet {
     pub records: Vec<String>,
 }
 
-const ACCOUNT: &str = "SELECT username, uid, php_version, suspended_millis IS NOT NULL AS is_suspended
-    FROM accounts WHERE id = ?1";
-
 fn wanted(row: &SqliteRow) -> Result<WantedObject, QueryError> {
     let kind: &str = row.try_get("kind")?;
     Ok(WantedObject {
@@ -183,104 +180,8 @@ impl Reader {
     /// # Errors
     /// If the state cannot be queried.
     pub async fn intent(&self, kind: ObjectKind, id: &[u8]) -> Result<Option<IntentSource>, QueryError> {
-        match kind {
-            ObjectKind::Account => self.account_intent(id).await,
-            ObjectKind::Site => self.site_intent(id).await,
-            ObjectKind::Database => self.database_intent(id).await,
-            ObjectKind::DatabaseUser => self.database_user_intent(id).await,
-            ObjectKind::Zone => self.zone_intent(id).await,
-        }
+        let (points, id) = (self.points(), id.to_vec());
+        let read = move || points.with(|db| intent::read(db, kind, &id));
+        tokio::task::spawn_blocking(read).await.map_err(|_| sqlx::Error::WorkerCrashed)?
     }
-
-    async fn row_of(&self, sql: &'static str, id: &[u8]) -> Result<Option<SqliteRow>, QueryError> {
-        Ok(sqlx::query(sql).bind(id.to_vec()).fetch_optional(&self.pool()).await?)
-    }
-
-    async fn account_intent(&self, id: &[u8]) -> Result<Option<IntentSource>, QueryError> {
-        let row = self.row_of(ACCOUNT, id).await?;
-        row.map(|row| {
-            Ok(IntentSource::Account {
-                username: row::text(&row, "username")?,
-                uid: uid(&row)?,
-                php_version: row::text(&row, "php_version")?,
-                is_suspended: row.try_get("is_suspended")?,
-            })
-        })
-        .transpose()
-    }
-
-    async fn site_intent(&self, id: &[u8]) -> Result<Option<IntentSource>, QueryError> {
-        let sql = "SELECT a.id AS account_id, a.username, a.uid, d.name, d.document_root,
-                       a.suspended_millis IS NOT NULL OR d.suspended_millis IS NOT NULL AS is_suspended
-                   FROM domains d JOIN accounts a ON a.id = d.account_id WHERE d.id = ?1";
-        let row = self.row_of(sql, id).await?;
-        row.map(|row| {
-            Ok(IntentSource::Site {
-                account_id: row::id(&row, "account_id", AccountId::from_bytes)?,
-                username: row::text(&row, "username")?,
-                uid: uid(&row)?,
-                domain: row::text(&row, "name")?,
-                document_root: row::text(&row, "document_root")?,
-                is_suspended: row.try_get("is_suspended")?,
-            })
-        })
-        .transpose()
-    }
-
-    async fn database_intent(&self, id: &[u8]) -> Result<Option<IntentSource>, QueryError> {
-        let row = self.row_of("SELECT name FROM databases WHERE id = ?1", id).await?;
-        row.map(|row| Ok(IntentSource::Database { name: row::text(&row, "name")? })).transpose()
-    }
-
-    async fn database_user_intent(&self, id: &[u8]) -> Result<Option<IntentSource>, QueryError> {
-        let sql = "SELECT u.id, u.name, u.tenant_id, u.sealed_password_hash, t.wrapped_data_key,
-                       a.suspended_millis IS NOT NULL AS is_locked
-                   FROM database_users u JOIN tenants t ON t.id = u.tenant_id
-                       JOIN accounts a ON a.id = u.account_id WHERE u.id = ?1";
-        let Some(row) = self.row_of(sql, id).await? else { return Ok(None) };
-        let id = row::id(&row, "id", DatabaseUserId::from_bytes)?;
-        let mut grants = self.grants_of([id].into_iter()).await?;
-        Ok(Some(IntentSource::DatabaseUser {
-            id,
-            name: row::text(&row, "name")?,
-            tenant_id: row::id(&row, "tenant_id", TenantId::from_bytes)?,
-            wrapped_data_key: row.try_get("wrapped_data_key")?,
-            sealed_password_hash: row.try_get("sealed_password_hash")?,
-            grants: grants.remove(&id).unwrap_or_default(),
-            is_locked: row.try_get("is_locked")?,
-        }))
-    }
-
-    async fn zone_intent(&self, id: &[u8]) -> Result<Option<IntentSource>, QueryError> {
-        let Some(row) = self.row_of("SELECT id, name FROM zones WHERE id = ?1", id).await? else {
-            return Ok(None);
-        };
-        let zone = row::id(&row, "id", ZoneId::from_bytes)?;
-        let servers = self.name_servers_of([zone].into_iter()).await?.remove(&zone).unwrap_or_default();
-        let sets = sqlx::query(
-            "SELECT name, type, ttl_seconds, records FROM record_sets WHERE zone_id = ?1 ORDER BY name, type",
-        )
-        .bind(id.to_vec())
-        .fetch_all(&self.pool())
-        .await?;
-        Ok(Some(IntentSource::Zone {
-            name: row::text(&row, "name")?,
-            name_servers: servers.into_iter().map(|server| server.name).collect(),
-            record_sets: sets.iter().map(zone_record_set).collect::<Result<_, _>>()?,
-        }))
-    }
-}
-
-fn uid(row: &SqliteRow) -> Result<Uid, QueryError> {
-    Uid::new(row::number32(row, "uid")?).map_err(|error| row::corrupt("uid", error))
-}
-
-fn zone_record_set(row: &SqliteRow) -> Result<ZoneRecordSet, QueryError> {
-    Ok(ZoneRecordSet {
-        name: row::text(row, "name")?,
-        kind: row::text(row, "type")?,
-        ttl: Ttl::try_from(row::number32(row, "ttl_seconds")?)
-            .map_err(|error| row::corrupt("ttl_seconds", error))?,
-        records: row::list(row, "records")?,
-    })
 }

@@ -1,9 +1,10 @@
 //! Lists: one tenant's view of a table, filtered, in the order of ids, a page at a time.
 
-use npanel_model::{AccountId, TenantId};
+use npanel_model::{AccountId, NodeId, TenantId, Timestamp};
 use sqlx::{QueryBuilder, Sqlite};
 
-use super::{QueryError, Reader, row::FromRow};
+use super::{QueryError, Reader, convergence::ObjectStatus, row::FromRow};
+use crate::ObjectKind;
 
 /// Which part of a list.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +15,30 @@ pub struct Page {
     pub limit: u32,
 }
 
+/// Filters of the nouns that nodes converge on.
+#[derive(Debug, Clone, Default)]
+pub struct Converging {
+    /// Only of this tenant itself.
+    pub tenant_id: Option<TenantId>,
+    /// Only what this node holds, or is to hold.
+    pub node_id: Option<NodeId>,
+    /// Only what stands so.
+    pub status: Option<ObjectStatus>,
+    /// Only what was made then or later.
+    pub created_since: Option<Timestamp>,
+}
+
+impl Converging {
+    pub(super) fn wheres(&self, kind: ObjectKind) -> Vec<Where> {
+        vec![
+            Where::bytes("tenant_id", self.tenant_id.map(TenantId::to_bytes)),
+            Where::OnNode(kind, self.node_id),
+            Where::Status(kind, self.status),
+            Where::Since(self.created_since),
+        ]
+    }
+}
+
 /// Filters of the nouns that belong to an account.
 #[derive(Debug, Clone, Default)]
 pub struct OwnedFilter {
@@ -21,21 +46,33 @@ pub struct OwnedFilter {
     pub account_id: Option<AccountId>,
     /// Only with this name.
     pub name: Option<String>,
+    /// Only what is suspended, by itself or with its account; or only what is not. Of domains.
+    pub suspended: Option<bool>,
+    /// And so.
+    pub converging: Converging,
 }
 
 impl OwnedFilter {
-    pub(super) fn wheres(&self) -> Vec<Where> {
-        vec![
-            Where::bytes("account_id", self.account_id.map(AccountId::to_bytes)),
-            Where::text("name", self.name.clone()),
-        ]
+    pub(super) fn wheres(&self, kind: ObjectKind) -> Vec<Where> {
+        let mut wheres = self.converging.wheres(kind);
+        wheres.push(Where::bytes("account_id", self.account_id.map(AccountId::to_bytes)));
+        wheres.push(Where::text("name", self.name.clone()));
+        wheres
     }
 }
 
-/// A condition `column = value`, if there is a value.
+/// A condition, if there is a value.
 pub(super) enum Where {
     Bytes(&'static str, Option<Vec<u8>>),
     Text(&'static str, Option<String>),
+    /// Made then or later.
+    Since(Option<Timestamp>),
+    /// Held by a node.
+    OnNode(ObjectKind, Option<NodeId>),
+    /// Standing so.
+    Status(ObjectKind, Option<ObjectStatus>),
+    /// Whether an expression of SQL holds.
+    Holds(&'static str, Option<bool>),
 }
 
 impl Where {
@@ -122,6 +159,48 @@ fn push_where(query: &mut QueryBuilder<Sqlite>, condition: Where) {
         Where::Text(column, Some(value)) => {
             query.push(format!(" AND {column} = ")).push_bind(value);
         }
-        Where::Bytes(_, None) | Where::Text(_, None) => {}
+        Where::Since(Some(time)) => {
+            query.push(" AND created_millis >= ").push_bind(time.as_millis());
+        }
+        Where::OnNode(kind, Some(node)) => {
+            query
+                .push(format!(" AND {} AND o.node_id = ", on_nodes(kind)))
+                .push_bind(node.to_bytes())
+                .push(")");
+        }
+        Where::Status(kind, Some(status)) => {
+            query.push(format!(" AND {}", standing(kind, status)));
+        }
+        Where::Holds(expression, Some(holds)) => {
+            query.push(format!(" AND ({expression}) = {}", u8::from(holds)));
+        }
+        Where::Bytes(_, None)
+        | Where::Text(_, None)
+        | Where::Since(None)
+        | Where::OnNode(_, None)
+        | Where::Status(_, None)
+        | Where::Holds(_, None) => {}
+    }
+}
+
+/// The beginning of a look at the nodes of a row: to be gone on with, and closed.
+fn on_nodes(kind: ObjectKind) -> String {
+    let (table, kind) = (kind.table(), kind.as_str());
+    format!("EXISTS (SELECT 1 FROM node_objects o WHERE o.object_id = {table}.id AND o.kind = '{kind}'")
+}
+
+/// What an object's status is made of, as a query; see `convergence::status`.
+fn standing(kind: ObjectKind, status: ObjectStatus) -> String {
+    let (table, on_nodes) = (kind.table(), on_nodes(kind));
+    let failed = format!(
+        "{on_nodes} AND o.observed_state = 'failed' AND o.observed_generation >= {table}.generation)"
+    );
+    let open = format!("{on_nodes} AND o.settled = 0)");
+    let lives = format!("{table}.deleted_millis IS NULL");
+    match status {
+        ObjectStatus::Deleting => format!("{table}.deleted_millis IS NOT NULL"),
+        ObjectStatus::Failed => format!("{lives} AND {failed}"),
+        ObjectStatus::Converging => format!("{lives} AND NOT {failed} AND {open}"),
+        ObjectStatus::Ready => format!("{lives} AND NOT {failed} AND NOT {open}"),
     }
 }

@@ -16,9 +16,14 @@ mod row;
 mod suspension;
 mod tenant;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use sqlx::SqlitePool;
+
+use crate::points::Points;
 
 pub use access::{ApiKey, ApiKeyFilter, Login, Token};
 pub use account::{Account, AccountFilter, Assignment};
@@ -30,8 +35,8 @@ pub use event::{Event, EventDifference, EventFilter, EventPage};
 pub use fleet::{Cluster, Controller, Node, NodeLoad};
 pub use identity::{Authority, KnownIdentity};
 pub use intent::{IntentSource, Observed, WantedObject, ZoneRecordSet};
-pub use list::{OwnedFilter, Page};
-pub use operation::{Operation, OperationFilter};
+pub use list::{Converging, OwnedFilter, Page};
+pub use operation::{Operation, OperationFilter, OperationTarget, TargetProgress};
 pub use suspension::Suspension;
 pub use tenant::{Plan, PlanFilter, Tenant, TenantFilter};
 
@@ -41,6 +46,9 @@ pub enum QueryError {
     /// The database failed.
     #[error("the state cannot be queried")]
     Database(#[from] sqlx::Error),
+    /// The database failed, or a row holds what the model's types do not allow.
+    #[error("the state cannot be read")]
+    Point(#[from] rusqlite::Error),
     /// A row holds what the model's types do not allow.
     #[error("the state holds an invalid {column} ({reason})")]
     Corrupt {
@@ -54,23 +62,41 @@ pub enum QueryError {
 /// Queries on the state. Cheap to clone; every clone follows when a snapshot replaces the database.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    pool: Arc<RwLock<SqlitePool>>,
+    sources: Arc<RwLock<Sources>>,
+}
+
+/// Where the rows come from: a pool for lists and joins, and threads' own connections for hot point reads.
+#[derive(Debug, Clone)]
+struct Sources {
+    pool: SqlitePool,
+    points: Arc<Points>,
+}
+
+impl Sources {
+    fn new(pool: SqlitePool, path: &Path) -> Self {
+        Self { pool, points: Arc::new(Points::new(path.to_owned())) }
+    }
 }
 
 impl Reader {
-    pub(crate) fn new(pool: SqlitePool) -> Self {
-        Self { pool: Arc::new(RwLock::new(pool)) }
+    pub(crate) fn new(pool: SqlitePool, path: &Path) -> Self {
+        Self { sources: Arc::new(RwLock::new(Sources::new(pool, path))) }
     }
 
     /// The current pool. A panic while it was being swapped cannot leave a half-written handle.
     fn pool(&self) -> SqlitePool {
-        self.pool.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.sources.read().unwrap_or_else(PoisonError::into_inner).pool.clone()
+    }
+
+    fn points(&self) -> Arc<Points> {
+        Arc::clone(&self.sources.read().unwrap_or_else(PoisonError::into_inner).points)
     }
 
     /// Goes over to another database. Queries at work finish on the old one, which closes after them.
-    pub(crate) async fn move_to(&self, next: SqlitePool) {
-        let old = std::mem::replace(&mut *self.pool.write().unwrap_or_else(PoisonError::into_inner), next);
-        tokio::spawn(async move { old.close().await });
+    pub(crate) async fn move_to(&self, next: SqlitePool, path: &Path) {
+        let next = Sources::new(next, path);
+        let old = std::mem::replace(&mut *self.sources.write().unwrap_or_else(PoisonError::into_inner), next);
+        tokio::spawn(async move { old.pool.close().await });
         tokio::task::yield_now().await;
     }
 }

@@ -1,6 +1,6 @@
 //! Operations: each accepted write of something that converges, and what it still waits for.
 
-use npanel_model::{Action, OperationId, RequestId, TenantId, Timestamp};
+use npanel_model::{Action, Generation, NodeId, OperationId, RequestId, TenantId, Timestamp};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
@@ -32,8 +32,43 @@ pub struct Operation {
     pub created_at: Timestamp,
     /// When everything it waits for was done; `None` while it goes on.
     pub finished_at: Option<Timestamp>,
-    /// What it still waits for, with what the nodes last said of it. Empty in lists.
-    pub waiting_for: Vec<(ObjectKind, Condition)>,
+    /// How many things it is to do on nodes.
+    pub total: u64,
+    /// How many of them are done.
+    pub done: u64,
+    /// Whether a node has tried one of the others and failed.
+    pub is_failing: bool,
+    /// Each of them. Empty in lists.
+    pub targets: Vec<OperationTarget>,
+}
+
+/// Something that an operation is to do on a node.
+#[derive(Debug, Clone)]
+pub struct OperationTarget {
+    /// The kind of object.
+    pub kind: ObjectKind,
+    /// The object's id.
+    pub object_id: Vec<u8>,
+    /// The node.
+    pub node_id: NodeId,
+    /// The generation to be reached, or a later one.
+    pub generation: Generation,
+    /// How it stands.
+    pub progress: TargetProgress,
+}
+
+/// How a target of an operation stands.
+#[derive(Debug, Clone)]
+pub enum TargetProgress {
+    /// The node has done it.
+    Done {
+        /// When that was written down.
+        at: Timestamp,
+        /// How long each stage took: a JSON array of `[stage, microseconds]`; may be empty.
+        stages: String,
+    },
+    /// The node has not; what it last said of the object, if it ever did.
+    Open(Option<Condition>),
 }
 
 /// Filters of operations.
@@ -41,9 +76,24 @@ pub struct Operation {
 pub struct OperationFilter {
     /// Only about this object.
     pub object_id: Option<Vec<u8>>,
+    /// Only of this tenant itself.
+    pub tenant_id: Option<TenantId>,
+    /// Only of this action.
+    pub action: Option<Action>,
+    /// Only what is finished, or only what is not.
+    pub finished: Option<bool>,
+    /// Only what was asked then or later.
+    pub created_since: Option<Timestamp>,
 }
 
-const OPERATIONS: &str = "SELECT * FROM operations";
+const OPERATIONS: &str = "SELECT *,
+    (SELECT count(*) FROM operation_targets t WHERE t.operation_id = operations.id) AS total,
+    (SELECT count(*) FROM operation_targets t WHERE t.operation_id = operations.id AND t.done_millis IS NOT NULL) AS done,
+    EXISTS (SELECT 1 FROM operation_targets t JOIN node_objects o
+        ON o.node_id = t.node_id AND o.kind = t.kind AND o.object_id = t.object_id
+        WHERE t.operation_id = operations.id AND t.done_millis IS NULL
+            AND o.observed_state = 'failed' AND o.observed_generation >= t.generation) AS is_failing
+    FROM operations";
 
 impl FromRow for Operation {
     fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
@@ -57,13 +107,16 @@ impl FromRow for Operation {
             placement_report: row.try_get("placement_report")?,
             created_at: row::time(row, "created_millis")?,
             finished_at: row::optional_time(row, "finished_millis")?,
-            waiting_for: Vec::new(),
+            total: row::number(row, "total")?,
+            done: row::number(row, "done")?,
+            is_failing: row.try_get("is_failing")?,
+            targets: Vec::new(),
         })
     }
 }
 
 impl Reader {
-    /// The operation with what it waits for, if `scope` sees it.
+    /// The operation with its targets, if `scope` sees it.
     ///
     /// # Errors
     /// If the state cannot be queried.
@@ -73,35 +126,41 @@ impl Reader {
         else {
             return Ok(None);
         };
-        if operation.finished_at.is_none() {
-            operation.waiting_for = self.waiting_for(id).await?;
-        }
+        operation.targets = self.targets(id).await?;
         Ok(Some(operation))
     }
 
-    async fn waiting_for(&self, id: OperationId) -> Result<Vec<(ObjectKind, Condition)>, QueryError> {
+    async fn targets(&self, id: OperationId) -> Result<Vec<OperationTarget>, QueryError> {
         let rows = sqlx::query(
-            "SELECT DISTINCT kind, object_id, node_id FROM operation_targets WHERE operation_id = ?1
-             ORDER BY kind, object_id, node_id",
+            "SELECT kind, object_id, node_id, generation, done_millis, stages FROM operation_targets
+             WHERE operation_id = ?1 ORDER BY kind, object_id, node_id, generation",
         )
         .bind(id.to_bytes())
         .fetch_all(&self.pool())
         .await?;
-        let mut found = Vec::new();
-        for row in rows {
+        let mut targets = Vec::with_capacity(rows.len());
+        for row in &rows {
             let Some(kind) = ObjectKind::from_text(row.try_get("kind")?) else { continue };
-            let object: Vec<u8> = row.try_get("object_id")?;
-            let node: Vec<u8> = row.try_get("node_id")?;
-            let conditions =
-                self.conditions(kind, [object.clone()]).await?.remove(&object).unwrap_or_default();
-            found.extend(
-                conditions
-                    .into_iter()
-                    .filter(|condition| condition.node_id.to_bytes() == node)
-                    .map(|condition| (kind, condition)),
-            );
+            let object_id: Vec<u8> = row.try_get("object_id")?;
+            let node_id = row::id(row, "node_id", NodeId::from_bytes)?;
+            let progress = match row::optional_time(row, "done_millis")? {
+                Some(at) => TargetProgress::Done { at, stages: row.try_get("stages")? },
+                None => TargetProgress::Open(self.condition_on(kind, &object_id, node_id).await?),
+            };
+            let generation = row::generation(row, "generation")?;
+            targets.push(OperationTarget { kind, object_id, node_id, generation, progress });
         }
-        Ok(found)
+        Ok(targets)
+    }
+
+    async fn condition_on(
+        &self,
+        kind: ObjectKind,
+        object: &[u8],
+        node: NodeId,
+    ) -> Result<Option<Condition>, QueryError> {
+        let of_object = self.conditions(kind, [object.to_vec()]).await?.remove(object).unwrap_or_default();
+        Ok(of_object.into_iter().find(|condition| condition.node_id == node))
     }
 
     /// Whether the operation is finished; `None` if there is no such operation. A point read, for waiting.
@@ -126,7 +185,13 @@ impl Reader {
         filter: OperationFilter,
         page: &Page,
     ) -> Result<Vec<Operation>, QueryError> {
-        let wheres = vec![Where::bytes("object_id", filter.object_id)];
+        let wheres = vec![
+            Where::bytes("object_id", filter.object_id),
+            Where::bytes("tenant_id", filter.tenant_id.map(TenantId::to_bytes)),
+            Where::text("action", filter.action.map(|action| action.as_str().to_owned())),
+            Where::Holds("finished_millis IS NOT NULL", filter.finished),
+            Where::Since(filter.created_since),
+        ];
         self.list(OPERATIONS, Scope::Tenant(scope), wheres, page).await
     }
 }

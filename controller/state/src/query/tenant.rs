@@ -37,6 +37,8 @@ pub struct TenantFilter {
     pub parent_id: Option<TenantId>,
     /// Only with this name.
     pub name: Option<String>,
+    /// Only what was made then or later.
+    pub created_since: Option<Timestamp>,
 }
 
 const TENANTS: &str = "SELECT * FROM tenants";
@@ -89,6 +91,8 @@ pub struct PlanFilter {
     pub tenant_id: Option<TenantId>,
     /// Only with this name.
     pub name: Option<String>,
+    /// Only what was made then or later.
+    pub created_since: Option<Timestamp>,
 }
 
 const PLANS: &str = "SELECT * FROM plans";
@@ -131,6 +135,7 @@ impl Reader {
         let wheres = vec![
             Where::bytes("parent_id", filter.parent_id.map(TenantId::to_bytes)),
             Where::text("name", filter.name),
+            Where::Since(filter.created_since),
         ];
         self.list(TENANTS, Scope::Tenants(scope), wheres, page).await
     }
@@ -176,6 +181,7 @@ impl Reader {
         let wheres = vec![
             Where::bytes("tenant_id", filter.tenant_id.map(TenantId::to_bytes)),
             Where::text("name", filter.name),
+            Where::Since(filter.created_since),
         ];
         self.list(PLANS, Scope::Line(scope), wheres, page).await
     }

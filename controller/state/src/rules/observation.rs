@@ -92,9 +92,17 @@ fn wanted(ctx: &Context<'_>, node: NodeId, kind: ObjectKind, object: &[u8]) -> R
 /// Takes what has been reached off the operations that waited for it.
 fn release_waiting(ctx: &Context<'_>, node: NodeId, kind: ObjectKind, observation: &Observation) -> Rule<()> {
     let operations = ctx.all(
-        "DELETE FROM operation_targets WHERE node_id = ?1 AND kind = ?2 AND object_id = ?3 AND generation <= ?4
+        "UPDATE operation_targets SET done_millis = ?5, stages = ?6
+         WHERE node_id = ?1 AND kind = ?2 AND object_id = ?3 AND generation <= ?4 AND done_millis IS NULL
          RETURNING operation_id",
-        (node.to_bytes(), kind.as_str(), &observation.object_id, observation.generation),
+        (
+            node.to_bytes(),
+            kind.as_str(),
+            &observation.object_id,
+            observation.generation,
+            ctx.now.as_millis(),
+            &observation.stages,
+        ),
         |row| row.get::<_, Vec<u8>>(0),
     )?;
     for operation in operations {

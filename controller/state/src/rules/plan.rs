@@ -99,6 +99,7 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdatePlan) -> Rule<Effect> {
         (id.to_bytes(), &new.name, new.disk_mb, new.domains, new.databases, php.as_str()),
     )?;
     ctx.note(tenant, "plan", id.to_bytes(), "changed");
+    ctx.warn(|| exceeding(ctx, id))?;
     if new.php_version != old.php_version {
         let operation = &body.operation_id;
         open_operation(ctx, operation, effect.action, tenant, "plan", &effect.object, "")?;
@@ -127,6 +128,26 @@ fn terms(ctx: &Context<'_>, id: PlanId) -> Rule<Terms> {
         },
     )?
     .ok_or_else(|| Refusal::not_found("plan", "/id").into())
+}
+
+/// The accounts that have more than the plan allows, in words.
+fn exceeding(ctx: &Context<'_>, id: PlanId) -> Rule<Vec<String>> {
+    let mut found = Vec::new();
+    for (what, table) in [("domains", "domains"), ("databases", "databases")] {
+        let query = format!(
+            "SELECT a.username, count(*), p.{what} FROM plans p JOIN accounts a ON a.plan_id = p.id
+                 JOIN {table} x ON x.account_id = a.id
+             WHERE p.id = ?1 AND a.deleted_millis IS NULL AND x.deleted_millis IS NULL
+             GROUP BY a.id HAVING count(*) > p.{what} ORDER BY a.username"
+        );
+        found.extend(ctx.all(&query, [id.to_bytes()], |row| {
+            let (username, has, allowed): (String, u64, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(format!(
+                "the account {username} has {has} {what} and keeps them (the plan would allow {allowed})"
+            ))
+        })?);
+    }
+    Ok(found)
 }
 
 /// The accounts whose PHP version is the plan's.

@@ -51,7 +51,7 @@ async fn an_operation_ends_when_every_node_is_there() {
     let reader = world.store.reader().clone();
     assert_eq!(reader.is_finished(operation).await.expect("a query"), Some(false));
     assert_eq!(
-        reader.operation(acme.tenant, operation).await.expect("a query").expect("it").waiting_for.len(),
+        reader.operation(acme.tenant, operation).await.expect("a query").expect("it").targets.len(),
         3
     );
     world.observe_all("failed").await;

@@ -1,0 +1,109 @@
+//! What a command would come to: asked of the leader, who chooses nodes as for a real one, has the rules try it, and
+//! asks the nodes concerned. Nothing is proposed, so nothing of it is in the log.
+
+use std::time::Duration;
+
+use npanel_model::{ControllerId, Timestamp};
+use npanel_proto::{
+    command::{Envelope, Refused},
+    controller::{
+        ForeseeRequest, ForeseeResponse, Foreseen as Told, ForeseenObject as ToldObject, NodeAnswer,
+        foresee_response,
+    },
+};
+use npanel_state::{Foreseen, ForeseenWish, Foresight};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    cluster::Cluster,
+    network::client,
+    propose::{ProposeError, is_for_want_of_a_node},
+};
+
+/// How long a leader is looked for, and asked.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+impl Cluster {
+    /// What the command would come to now, wherever the leader is.
+    ///
+    /// # Errors
+    /// If no leader answered in time.
+    pub async fn foresee(&self, envelope: Envelope) -> Result<ForeseeResponse, ProposeError> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Ok(Some(answer)) = timeout_at(deadline, self.foresee_once(&envelope)).await {
+                return Ok(answer);
+            }
+            if Instant::now() >= deadline {
+                return Err(ProposeError::NoLeader);
+            }
+            self.wait_for_other_leader(deadline).await;
+        }
+    }
+
+    async fn foresee_once(&self, envelope: &Envelope) -> Option<ForeseeResponse> {
+        let (leader, address) = self.leader()?;
+        if leader == self.id() {
+            return self.foresee_as_leader(envelope.clone()).await;
+        }
+        let mut remote = client(self.channel(leader, &address));
+        let request = ForeseeRequest { envelope: Some(envelope.clone()) };
+        remote.foresee(request).await.ok().map(tonic::Response::into_inner)
+    }
+
+    /// Here, or not at all.
+    pub(crate) async fn foresee_as_leader(&self, mut envelope: Envelope) -> Option<ForeseeResponse> {
+        if self.leader()?.0 != self.id() {
+            return None;
+        }
+        envelope.time_millis = Timestamp::now().as_millis();
+        envelope.feature_level = npanel_state::FEATURE_LEVEL;
+        // Whether it was asked before is no matter: what would it come to now?
+        envelope.idempotency_key.clear();
+        let unprepared = self.prepare(&mut envelope).await.err();
+        match self.store().foresee(envelope).await {
+            Ok(Foresight::Refused(by_rules)) => Some(refused(match unprepared {
+                Some(reasons) if is_for_want_of_a_node(&by_rules) => reasons,
+                _ => by_rules,
+            })),
+            Ok(Foresight::Accepted(foreseen)) => {
+                let answers = self.consult(&foreseen.objects).await;
+                Some(told(*foreseen, answers))
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "a command could not be foreseen");
+                None
+            }
+        }
+    }
+
+    fn leader(&self) -> Option<(ControllerId, String)> {
+        let metrics = self.raft().metrics();
+        let now = metrics.borrow();
+        let leader = now.current_leader?;
+        let node = now.membership_config.membership().get_node(&leader)?;
+        Some((ControllerId(leader), node.addr.clone()))
+    }
+}
+
+fn refused(refused: Refused) -> ForeseeResponse {
+    ForeseeResponse { foresight: Some(foresee_response::Foresight::Refused(refused)) }
+}
+
+/// A foresight as controllers tell it each other; the answers are those of the nodes, one per object.
+pub fn told(foreseen: Foreseen, answers: Vec<NodeAnswer>) -> ForeseeResponse {
+    let object = |(object, answer): (npanel_state::ForeseenObject, NodeAnswer)| ToldObject {
+        node_id: object.node_id.to_bytes(),
+        kind: object.kind.as_str().to_owned(),
+        object_id: object.id,
+        generation: object.generation.0,
+        removal: matches!(object.wish, ForeseenWish::Remove { .. }),
+        answer: Some(answer),
+    };
+    let told = Told {
+        placement_report: foreseen.placement_report,
+        objects: foreseen.objects.into_iter().zip(answers).map(object).collect(),
+        warnings: foreseen.warnings,
+    };
+    ForeseeResponse { foresight: Some(foresee_response::Foresight::Foreseen(told)) }
+}

@@ -1,0 +1,108 @@
+//! What a write would come to, for `dry_run=true`.
+
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use npanel_model::{Generation, NodeId};
+use npanel_proto::{
+    controller::{Foreseen, ForeseenObject, node_answer::Standing},
+    node,
+};
+use npanel_sdk_types::{
+    ChangeKind, ChangePreview, FileChange, NodeAnswer, ObjectChange, ObjectChangeKind, ResourceChange,
+};
+use npanel_state::ObjectKind;
+
+use super::{accounts::placement, app::App, problem::Failure};
+
+/// How a write ends before there is anything written: refused, or only looked at.
+pub(crate) enum Ended {
+    /// It fails.
+    Failed(Failure),
+    /// It was only asked what it would come to.
+    Previewed(Box<ChangePreview>),
+}
+
+impl<E> From<E> for Ended
+where
+    Failure: From<E>,
+{
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl IntoResponse for Ended {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Failed(failure) => failure.into_response(),
+            Self::Previewed(preview) => Json(*preview).into_response(),
+        }
+    }
+}
+
+/// A foresight as callers see it.
+pub(super) async fn shown(app: &App, foreseen: Foreseen) -> Result<ChangePreview, Failure> {
+    let mut names = BTreeMap::new();
+    for object in &foreseen.objects {
+        let id = NodeId::from_bytes(&object.node_id).map_err(|error| Failure::internal(&error))?;
+        if let Entry::Vacant(vacant) = names.entry(id) {
+            let node = app.reader().node(id).await?;
+            vacant.insert(node.map(|node| node.name.to_string()).unwrap_or_default());
+        }
+    }
+    let object = |object: ForeseenObject| {
+        let node_id = NodeId::from_bytes(&object.node_id).map_err(|error| Failure::internal(&error))?;
+        let name = names.get(&node_id).cloned().unwrap_or_default();
+        Ok(changed(object, node_id, name))
+    };
+    Ok(ChangePreview {
+        placement: placement(&foreseen.placement_report),
+        objects: foreseen.objects.into_iter().map(object).collect::<Result<_, Failure>>()?,
+        warnings: foreseen.warnings,
+    })
+}
+
+fn changed(object: ForeseenObject, node_id: NodeId, node_name: String) -> ObjectChange {
+    let told = object.answer.unwrap_or_default();
+    let answer = match told.standing() {
+        Standing::Answered => NodeAnswer::Answered,
+        Standing::Unreachable => NodeAnswer::Unreachable,
+        Standing::Unspecified => NodeAnswer::NotAsked,
+    };
+    let preview = told.preview.unwrap_or_default();
+    let noun = ObjectKind::from_text(&object.kind).map(|kind| kind.noun().to_owned());
+    ObjectChange {
+        object_kind: noun.unwrap_or(object.kind),
+        object_id: uuid::Uuid::from_slice(&object.object_id).map(|id| id.to_string()).unwrap_or_default(),
+        node_id,
+        node_name,
+        generation: Generation(object.generation),
+        change: if object.removal { ObjectChangeKind::Remove } else { ObjectChangeKind::Apply },
+        answer,
+        files: preview.files.into_iter().map(file).collect(),
+        resources: preview.resources.into_iter().map(resource).collect(),
+        reloads: preview.reloads,
+        reason: preview.reason,
+        message: if preview.message.is_empty() { told.message } else { preview.message },
+    }
+}
+
+fn file(change: node::FileChange) -> FileChange {
+    FileChange { change: kind(change.change()), path: change.path }
+}
+
+fn resource(change: node::ResourceChange) -> ResourceChange {
+    ResourceChange { change: kind(change.change()), resource: change.resource }
+}
+
+fn kind(kind: node::ChangeKind) -> ChangeKind {
+    match kind {
+        node::ChangeKind::Create => ChangeKind::Create,
+        node::ChangeKind::Remove => ChangeKind::Remove,
+        node::ChangeKind::Replace | node::ChangeKind::Unspecified => ChangeKind::Replace,
+    }
+}

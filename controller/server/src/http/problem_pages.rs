@@ -1,0 +1,107 @@
+//! `/problems/{code}`: where a problem's `type` leads. For people, without an API key.
+
+use axum::{
+    extract::Path,
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header::CONTENT_TYPE};
+use npanel_state::RefusalCode;
+
+use super::problem::{Failure, Kind, meaning};
+
+pub(super) async fn page(Path(code): Path<String>) -> Response {
+    match Kind::all().find(|kind| meaning(*kind).1 == code) {
+        Some(kind) => ([(CONTENT_TYPE, "text/plain; charset=utf-8")], text(kind)).into_response(),
+        None => Failure::of_status(StatusCode::NOT_FOUND).into_response(),
+    }
+}
+
+fn text(kind: Kind) -> String {
+    let (status, code, title) = meaning(kind);
+    format!("{code} ({})\n\n{title}.\n\n{}\n", status.as_u16(), advice(kind))
+}
+
+/// What whoever meets it can do.
+fn advice(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Refused(code) => refusal_advice(code),
+        Kind::MalformedBody => "Send JSON in UTF-8. The detail says where it ends to be JSON.",
+        Kind::InvalidBody => {
+            "The field at fault is named. The fields of each route are in /v1/openapi.json; unknown ones are refused."
+        }
+        Kind::UnsupportedMediaType => {
+            "Send Content-Type: application/json; a PATCH also takes application/merge-patch+json."
+        }
+        Kind::BodyTooLarge => "A body has at most 1 MiB. Split what you send.",
+        Kind::InvalidQuery => {
+            "The parameter at fault is named. A limit is 1 to 200; a cursor goes with the filters of the list that gave it."
+        }
+        Kind::InvalidHeader => {
+            "The header at fault is named. An If-Match is an entity tag that this API gave, such as \"57\"."
+        }
+        Kind::NoRoute => "The routes are in /v1/openapi.json.",
+        Kind::MethodNotAllowed => {
+            "The methods of each route are in /v1/openapi.json and in the header Allow."
+        }
+        Kind::NoLeader => {
+            "The controllers have no majority, or are choosing a leader: that takes about two seconds. Repeat the request, a write with the same Idempotency-Key. If it lasts, see `npanel cluster status` and the controllers' logs. Sites are served meanwhile."
+        }
+        Kind::TimedOut => "Repeat the request, a write with the same Idempotency-Key: it may have happened.",
+        Kind::BadRequest => "The request is not HTTP as this API reads it.",
+        Kind::Internal => {
+            "It is not your fault. The controller's log has the cause under the problem's request_id."
+        }
+    }
+}
+
+fn refusal_advice(code: RefusalCode) -> &'static str {
+    use RefusalCode as R;
+    match code {
+        R::NotFound => "It does not exist, or your API key's tenant does not see it.",
+        R::Forbidden => {
+            "The API key's patterns do not cover the action, or it is for a tenant above yours to do. `npanel api-key get` shows what a key covers."
+        }
+        R::Unauthenticated => {
+            "Send Authorization: Bearer with an API key that is neither expired nor revoked."
+        }
+        R::Invalid => "The field at fault is named, and the detail says what is allowed.",
+        R::NameTaken => "Choose another name. A deleted database keeps its name until its data is gone.",
+        R::NameOverlaps => {
+            "A name above or beneath it belongs to another account, which therefore could take its visitors. Put it on that account."
+        }
+        R::LimitReached => {
+            "The detail names the limit and what is there. Change the plan, or have a tenant above yours raise yours."
+        }
+        R::RevisionMismatch => {
+            "Somebody changed it after you read it. Read it again, look whether your change still makes sense, and send the new entity tag."
+        }
+        R::InUse => "The detail says what depends on it. Move or remove that first.",
+        R::Deleting => {
+            "It is being removed and takes no changes. The operation of its deletion shows how far that is."
+        }
+        R::NoNode => {
+            "The detail names every node and why it was passed over: whether it is connected, what it is for, its PHP versions and its room."
+        }
+        R::TokenInvalid => "A bootstrap token is for one role, for a time and for some uses. Make a new one.",
+        R::IdentityInvalid => {
+            "The machine's certificate was revoked, or is none of this cluster's. Enrol the machine again."
+        }
+        R::IdempotencyKeyReused => "An Idempotency-Key stands for one request. Use a new one for another.",
+        R::Unavailable => "This fleet does not offer it.",
+        R::AlreadyInitialised => "This cluster was made before. Join it instead.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_has_a_page_that_says_what_to_do() {
+        let codes: std::collections::BTreeSet<&str> = Kind::all().map(|kind| meaning(kind).1).collect();
+        assert_eq!(codes.len(), Kind::all().count(), "a code twice");
+        for kind in Kind::all() {
+            assert!(text(kind).lines().count() >= 5, "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Lists: filters, and the cursors that lead through them.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Fleet, id};
+
+fn ids(page: &Value) -> Vec<String> {
+    let items = page["items"].as_array().expect("items");
+    items.iter().map(|item| item["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_cursor_leads_through_its_own_list_and_no_other() {
+    let fleet = Fleet::new().await;
+    let (one, other) = (fleet.reseller("one").await, fleet.reseller("other").await);
+    for name in ["alice", "bob", "carol"] {
+        id(&fleet.account(&one, name, None).await);
+    }
+    let all = ids(&fleet.get("/v1/accounts", &one.key).await.expect(200));
+    let mut found = Vec::new();
+    let mut path = "/v1/accounts?limit=1".to_owned();
+    let mut cursor = String::new();
+    for _ in 0..3 {
+        let page = fleet.get(&path, &one.key).await.expect(200);
+        found.extend(ids(&page));
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = next.to_owned();
+        path = format!("/v1/accounts?limit=1&after={next}");
+    }
+    assert_eq!(found, all);
+    let refused = async |path: String, key: &str| {
+        assert_eq!(
+            fleet.get(&path, key).await.problem(422, "invalid_query").as_deref(),
+            Some("after"),
+            "{path}"
+        );
+    };
+    refused(format!("/v1/accounts?after={cursor}"), &other.key).await;
+    refused(format!("/v1/accounts?after={cursor}&suspended=true"), &one.key).await;
+    refused(format!("/v1/domains?after={cursor}"), &one.key).await;
+    refused("/v1/accounts?after=01901111-0000-7000-8000-000000000000".to_owned(), &one.key).await;
+    fleet.get(&format!("/v1/accounts?limit=200&after={cursor}"), &one.key).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_list_is_filtered_by_how_its_items_stand() {
+    let fleet = Fleet::new().await;
+    let of = fleet.reseller("acme").await;
+    let alice = id(&fleet.account(&of, "alice", Some("alice.example")).await);
+    fleet.agreement.report("converged", "removed").await;
+    let bob = id(&fleet.account(&of, "bob", Some("bob.example")).await);
+    let list = async |query: &str| ids(&fleet.get(&format!("/v1/{query}"), &of.key).await.expect(200));
+    assert_eq!(list("accounts?status=ready").await, std::slice::from_ref(&alice));
+    assert_eq!(list("accounts?status=converging").await, std::slice::from_ref(&bob));
+    fleet.agreement.report("failed", "removed").await;
+    assert_eq!(list("accounts?status=failed").await.len(), 2);
+    assert!(list("accounts?status=ready").await.is_empty());
+    fleet.agreement.report("converged", "removed").await;
+    assert_eq!(list("accounts?status=ready").await.len(), 2);
+
+    fleet.post(&format!("/v1/accounts/{alice}/suspend"), &of.key, &json!({})).await.expect(200);
+    assert_eq!(list("accounts?suspended=true").await, std::slice::from_ref(&alice));
+    assert_eq!(list("accounts?suspended=false").await, std::slice::from_ref(&bob));
+    assert_eq!(list("domains?suspended=true").await, list("domains?name=alice.example").await);
+    assert_eq!(list("domains?suspended=false").await, list("domains?name=bob.example").await);
+
+    assert_eq!(list(&format!("zones?node_id={}", fleet.node)).await.len(), 2);
+    assert!(list("domains?node_id=01901111-0000-7000-8000-000000000000").await.is_empty());
+    assert!(list("accounts?created_since=2100-01-01T00:00:00Z").await.is_empty());
+    assert_eq!(list("accounts?created_since=2020-01-01T00:00:00Z").await.len(), 2);
+    assert_eq!(list("operations?finished=false&action=account.suspend").await.len(), 1);
+    assert_eq!(list("operations?finished=true&action=account.create").await.len(), 2);
+    fleet.get("/v1/accounts?status=sleeping", &of.key).await.problem(422, "invalid_query");
+    let request = Fleet::request(Method::GET, "/v1/plans?limit=1000000", &of.key);
+    let answer = fleet.send(request.body(axum::body::Body::empty()).expect("a request")).await;
+    assert_eq!(answer.problem(422, "invalid_query").as_deref(), Some("limit"));
+}
+
+#[tokio::test]
+async fn an_operation_shows_how_far_it_is_and_keeps_that_when_it_is_done() {
+    let fleet = Fleet::new().await;
+    let of = fleet.reseller("acme").await;
+    let made = fleet.account(&of, "alice", Some("alice.example")).await;
+    made.expect(201);
+    let path = format!("/v1/operations/{}", made.header("npanel-operation"));
+    let open = fleet.get(&path, &of.key).await.expect(200);
+    assert_eq!(open["progress"], json!({"done": 0, "total": 3}));
+    assert_eq!(open["conditions"][0]["status"], "unknown");
+    fleet.agreement.report("failed", "removed").await;
+    let listed = fleet.get("/v1/operations?action=account.create", &of.key).await.expect(200);
+    assert_eq!(listed["items"][0]["status"], "failed", "in lists, too");
+    fleet.agreement.report("converged", "removed").await;
+    let done = fleet.get(&path, &of.key).await.expect(200);
+    assert_eq!((&done["progress"], &done["status"]), (&json!({"done": 3, "total": 3}), &json!("succeeded")));
+    let conditions = done["conditions"].as_array().expect("conditions");
+    assert_eq!(conditions.len(), 3);
+    for condition in conditions {
+        assert_eq!(condition["status"], "true");
+        assert_eq!(condition["stages"], json!([{"name": "check", "microseconds": 12}]), "{condition}");
+        // The zone was told twice: when it was made, and with the domain's address in it.
+        let newest = if condition["object_kind"] == "zone" { 2 } else { 1 };
+        assert_eq!(condition["observed_generation"], newest);
+    }
+}

@@ -1,0 +1,115 @@
+//! What a command would come to: it is applied by the very rules that a real one is, and taken back.
+
+use npanel_model::{Generation, NodeId};
+use npanel_proto::command::{Accepted, Envelope, Refused};
+use rusqlite::{Connection, Transaction};
+
+use crate::{
+    IntentSource, LogPosition, ObjectKind, StoreError,
+    apply::{self, Applied},
+    context::typed,
+    intent,
+};
+
+/// What a command would come to if it were applied now.
+#[derive(Debug, Clone)]
+pub enum Foresight {
+    /// This refusal.
+    Refused(Refused),
+    /// This.
+    Accepted(Box<Foreseen>),
+}
+
+/// What an accepted command would do.
+#[derive(Debug, Clone)]
+pub struct Foreseen {
+    /// Its answer.
+    pub accepted: Accepted,
+    /// JSON: every node's verdict, if something would be placed; else empty.
+    pub placement_report: String,
+    /// What nodes would be told.
+    pub objects: Vec<ForeseenObject>,
+    /// What people should know of beforehand.
+    pub warnings: Vec<String>,
+}
+
+/// What a node would be told.
+#[derive(Debug, Clone)]
+pub struct ForeseenObject {
+    /// The node.
+    pub node_id: NodeId,
+    /// The object's kind.
+    pub kind: ObjectKind,
+    /// The object's id, sixteen bytes.
+    pub id: Vec<u8>,
+    /// Its new generation.
+    pub generation: Generation,
+    /// What would be told of it.
+    pub wish: ForeseenWish,
+}
+
+/// What a node would be told of an object.
+#[derive(Debug, Clone)]
+pub enum ForeseenWish {
+    /// To have it so.
+    Have(Box<IntentSource>),
+    /// To remove it.
+    Remove {
+        /// How long its data would be kept.
+        retention_seconds: u64,
+    },
+}
+
+/// Applies the command after `applied`, looks, and takes everything back.
+pub(crate) fn of(
+    connection: &mut Connection,
+    applied: Option<LogPosition>,
+    envelope: &Envelope,
+) -> Result<Foresight, StoreError> {
+    let transaction = connection.transaction()?;
+    let last = applied.unwrap_or(LogPosition { term: 0, leader: 0, index: 0 });
+    let next = LogPosition { index: last.index + 1, ..last };
+    let foresight = match apply::foresee(&transaction, next, envelope)? {
+        Applied::Refused(refusal) => Foresight::Refused(refusal.into()),
+        Applied::Accepted { accepted, warnings } => {
+            let (placement_report, objects) = looked_at(&transaction, next, &accepted)?;
+            Foresight::Accepted(Box::new(Foreseen { accepted, placement_report, objects, warnings }))
+        }
+    };
+    transaction.rollback()?;
+    Ok(foresight)
+}
+
+/// The state as it would be: nothing but the command has this place in the log.
+fn looked_at(
+    db: &Transaction<'_>,
+    position: LogPosition,
+    accepted: &Accepted,
+) -> Result<(String, Vec<ForeseenObject>), StoreError> {
+    let report = db
+        .prepare_cached("SELECT placement_report FROM operations WHERE id = ?1")?
+        .query_map([&accepted.operation_id], |row| row.get(0))?
+        .next();
+    let mut objects = Vec::new();
+    let mut statement = db.prepare_cached(
+        "SELECT node_id, kind, object_id, generation, tombstone_seconds FROM node_objects WHERE changed_index = ?1
+         ORDER BY node_id, kind, object_id",
+    )?;
+    let mut rows = statement.query([position.index])?;
+    while let Some(row) = rows.next()? {
+        let Some(kind) = ObjectKind::from_text(row.get_ref(1)?.as_str().unwrap_or_default()) else {
+            continue;
+        };
+        let id: Vec<u8> = row.get(2)?;
+        let wish = match row.get(4)? {
+            Some(retention_seconds) => ForeseenWish::Remove { retention_seconds },
+            None => match intent::read(db, kind, &id)? {
+                Some(source) => ForeseenWish::Have(Box::new(source)),
+                None => continue,
+            },
+        };
+        let node_id = typed(row, 0, NodeId::from_bytes)?;
+        objects.push(ForeseenObject { node_id, kind, id, generation: Generation(row.get(3)?), wish });
+    }
+    Ok((report.transpose()?.unwrap_or_default(), objects))
+}
