@@ -31,6 +31,9 @@ scenarios! {
         a_suspended_account_is_not_served_and_comes_back_as_it_was,
         a_domain_suspended_by_itself_stays_so_when_its_account_is_not,
         a_suspension_outlasts_a_restart_of_the_node;
+    foresight:
+        a_dry_run_names_the_files_that_would_change_and_changes_none,
+        a_node_that_is_down_is_said_to_be_unreachable_in_a_dry_run;
     quota:
         a_tenants_quota_is_not_passed_by_asking_three_controllers_at_once,
         a_nodes_certificate_opens_no_route_of_the_api;
