@@ -6,7 +6,7 @@ use npanel_proto::command::{
     SuspendDomain, UnsuspendAccount, UnsuspendDomain, UpdateAccount, UpdateApiKey, UpdateNodeFacts,
     UpdatePlan, UpdateRecordSet, envelope::Command, outcome::Outcome, principal::Who,
 };
-use npanel_state::{Account, IntentSource, ObjectKind, OwnedFilter, Page, RefusalCode};
+use npanel_state::{Account, IntentSource, ObjectKind, ObjectStatus, OwnedFilter, Page, RefusalCode};
 
 use crate::support::{Reseller, World, by, key};
 
@@ -330,4 +330,18 @@ async fn an_address_that_was_given_by_hand_outlives_its_domain() {
     world.accept(by(acme.key), Command::DeleteDomain(delete)).await;
     let left: Vec<Vec<String>> = sets().await.into_iter().map(|set| set.records).collect();
     assert!(left.contains(&vec!["198.51.100.7".to_owned()]), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_failure_of_what_was_asked_before_is_none_of_what_is_asked_now() {
+    let mut world = World::new().await;
+    has_php(&mut world, &["8.2", "8.3"]).await;
+    let acme = world.reseller("acme", None).await;
+    let id = world.new_account(&acme, "alice", None).await;
+    world.observe_all("failed").await;
+    assert_eq!(read(&world, id).await.convergence.status, ObjectStatus::Failed);
+    world.accept(by(acme.key), with_php(id, "8.3")).await;
+    assert_eq!(read(&world, id).await.convergence.status, ObjectStatus::Converging);
+    world.observe_all("failed").await;
+    assert_eq!(read(&world, id).await.convergence.status, ObjectStatus::Failed);
 }
