@@ -73,10 +73,10 @@ pub fn disk(report: &mut Report, about: &str, path: &Path) {
     match statvfs(place) {
         Ok(stat) => {
             let free = Megabytes(stat.blocks_available().saturating_mul(stat.fragment_size()) / 1024 / 1024);
-            let found = format!("{free} MB free at {}", place.display());
+            let found = format!("{free} free at {}", place.display());
             match free {
                 free if free < LEAST => {
-                    report.add(about, Verdict::Error, found, format!("free at least {LEAST} MB"));
+                    report.add(about, Verdict::Error, found, format!("free at least {LEAST}"));
                 }
                 free if free < LITTLE => report.add(about, Verdict::Warning, found, "make room"),
                 _ => report.ok(about, found),

@@ -1,6 +1,6 @@
 //! `npanel-node check`: judges the configuration and the machine, without starting anything.
 
-use std::path::Path;
+use std::{io::ErrorKind, path::Path};
 
 use npanel_check::{
     Report, Verdict, certificate, clock, directory, disk, kernel, port, program, resolves, secret_file, unit,
@@ -21,6 +21,10 @@ pub async fn check(file: &Path) -> Report {
             for problem in problems.0 {
                 report.add("configuration", Verdict::Error, problem, format!("correct {}", file.display()));
             }
+        }
+        Err(ConfigError::Read { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {
+            let found = format!("{} cannot be read from here", file.display());
+            report.add("configuration", Verdict::Unseen, found, "run this as root or as the daemon's user");
         }
         Err(error) => {
             let error = format!("{:#}", anyhow::Error::from(error));
