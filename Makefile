@@ -33,5 +33,6 @@ test: setup ## Run every check and test, and say what each stage took
 lint: setup ## Formatting, clippy and the rules about dependencies
 	@tests/stages lint
 
-bench: build ## Measure how long a new account takes to serve
-	@cargo run --quiet --package npanel-e2e --bin npanel-bench --locked
+bench: build ## Measure speed and size against their gates and targets (STAGES="loaded --accounts 2000" for more)
+	@cargo run --quiet --release --package npanel-placement --example decisions --locked
+	@cargo run --quiet --package npanel-e2e --bin npanel-bench --locked -- $(STAGES)

@@ -7,8 +7,8 @@ use npanel_client::{Terms, Wait};
 use npanel_model::{Limit, Revision, Timestamp};
 
 use crate::command::{
-    account, api_key, ca, cluster, database, dns, domain, event, node, operation, plan, profile, tenant,
-    token,
+    account, api_key, ca, cluster, database, dns, domain, event, explain, node, operation, plan, profile,
+    tenant, token,
 };
 use crate::{failure::Failure, resolve, session::Session};
 
@@ -83,6 +83,8 @@ pub(crate) enum Command {
     /// The machines that do the hosting.
     #[command(subcommand)]
     Node(node::Command),
+    /// Why something is where it is, or not as it should be.
+    Explain(explain::Explain),
     /// Bootstrap tokens, with which machines enrol.
     #[command(subcommand)]
     Token(token::Command),

@@ -7,7 +7,9 @@
 
 mod arguments;
 mod command;
+mod explanation;
 mod failure;
+mod health;
 mod output;
 mod preview;
 mod profile;

@@ -3,7 +3,7 @@
 use npanel_client::{Client, Creatable, Deletable, Noun, Suspendable, Updatable, Written};
 use npanel_model::OperationId;
 use npanel_sdk_types::{
-    Account, ApiKey, Database, DatabaseUser, Domain, Operation, Plan, Suspend, Tenant, Token, Zone,
+    Account, ApiKey, Database, DatabaseUser, Domain, Node, Operation, Plan, Suspend, Tenant, Token, Zone,
 };
 use serde::Serialize;
 
@@ -36,6 +36,7 @@ impl Made for Database {}
 impl Made for Zone {}
 impl Made for Token {}
 impl Made for ApiKey {}
+impl Made for Node {}
 
 impl Made for Account {
     fn renewed(self, newer: Self) -> Self {

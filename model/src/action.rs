@@ -97,6 +97,11 @@ named_enum! {
         NodeGet = "node.get",
         /// List nodes.
         NodeList = "node.list",
+        /// Change what an operator says of a node: its pool, labels, availability zone and limits, and whether it may
+        /// get anything new (cordon).
+        NodeUpdate = "node.update",
+        /// Show how a node is: its connection, its capacity, what is pending or failed on it.
+        NodeStatus = "node.status",
         /// Take an empty node out of the fleet for good; its identity is revoked.
         NodeDelete = "node.delete",
         /// Make a bootstrap token.
@@ -131,6 +136,10 @@ named_enum! {
         CaRotate = "ca.rotate",
         /// Trust the certificate authority before the last rotation no longer.
         CaRetire = "ca.retire",
+        /// Change the cluster's settings.
+        ClusterUpdate = "cluster.update",
+        /// Say which nodes an account would be placed on now, and why.
+        PlacementExplain = "explain.placement",
         /// Enrol a machine with a bootstrap token. Done by the machine, not through the API.
         NodeEnrol = "node.enrol",
         /// Bring another controller into the cluster. Done by the machine, not through the API.

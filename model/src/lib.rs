@@ -5,6 +5,7 @@
 //! wherever it enters: an API body, a configuration file, a message from another machine.
 
 mod action;
+mod capacity;
 mod condition;
 mod database;
 mod dns;
@@ -15,6 +16,7 @@ mod names;
 mod network;
 mod path;
 mod php;
+mod placing;
 mod quantity;
 mod role;
 mod secret;
@@ -24,6 +26,7 @@ mod uid;
 mod username;
 
 pub use action::{Action, ActionPattern, ActionPatternError};
+pub use capacity::{Amounts, NodeLimits, Overcommit, OvercommitError, Overselling, Shortage};
 pub use condition::{NodeCondition, NodeConditionKind};
 pub use database::{
     DatabaseName, DatabaseNameError, DatabaseUserName, MysqlPasswordHash, MysqlPasswordHashError, Privileges,
@@ -38,10 +41,11 @@ pub use id::{
     AccountId, ApiKeyId, AssignmentId, ControllerId, DatabaseId, DatabaseUserId, DomainId, EventId, IdError,
     NodeId, OperationId, PlanId, RecordSetId, RequestId, TenantId, TokenId, ZoneId,
 };
-pub use names::{Label, LabelError, NodeName, PlanName, PoolName, TenantName};
+pub use names::{AvailabilityZone, Label, LabelError, NodeName, PlanName, PoolName, TenantName};
 pub use network::{Network, NetworkError};
 pub use path::{DocumentRoot, DocumentRootError};
 pub use php::{PhpVersion, PhpVersionError};
+pub use placing::{AntiAffinity, NodeLabel, NodeLabelError, Strategy};
 pub use quantity::{Generation, Limit, Megabytes, QuantityError, Revision};
 pub use role::{EnrolRole, NodeRole, Part, UnknownName};
 pub use secret::Secret;

@@ -49,6 +49,8 @@ names! {
     NodeName, "node's name";
     /// A pool of nodes.
     PoolName, "pool's name";
+    /// A part of the fleet that fails by itself, such as a data centre's own power and network.
+    AvailabilityZone, "availability zone";
     /// A free label.
     Label, "label";
 }

@@ -6,7 +6,7 @@ use npanel_sdk_types::{Account, CreateAccount, UpdateAccount};
 
 use crate::{
     arguments::{ChangeArguments, StandingArguments, WaitArguments},
-    command::tenant,
+    command::{placement, tenant},
     failure::Failure,
     resolve,
     session::Session,
@@ -104,6 +104,8 @@ pub(crate) struct Create {
     #[arg(long, requires = "domain")]
     no_zone: bool,
     #[command(flatten)]
+    placement: placement::WishArguments,
+    #[command(flatten)]
     wait: WaitArguments,
 }
 
@@ -177,6 +179,7 @@ async fn create_account(create: Create, session: &Session) -> Result<(), Failure
         domain: create.domain,
         document_root: create.document_root,
         create_zone: !create.no_zone,
+        placement: create.placement.wish(session).await?,
     };
     session.create_converging::<Account>(&account, create.wait).await
 }

@@ -1,7 +1,8 @@
 //! `npanel cluster`.
 
 use clap::Subcommand;
-use npanel_sdk_types::{ClusterStatus, Controller};
+use npanel_model::Strategy;
+use npanel_sdk_types::{ClusterStatus, Controller, UpdateCluster};
 
 use crate::{arguments::Format, failure::Failure, output, session::Session};
 
@@ -9,11 +10,21 @@ use crate::{arguments::Format, failure::Failure, output, session::Session};
 pub(crate) enum Command {
     /// Show the controllers, the leader and the replication state.
     Status,
+    /// Change the cluster's settings.
+    Update {
+        /// Which of the nodes that fit is best for an account, unless its plan says otherwise: spread or bin_pack.
+        #[arg(long)]
+        placement_strategy: Option<Strategy>,
+    },
 }
 
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
         Command::Status => show(&session.client.cluster_status().await?, session.format),
+        Command::Update { placement_strategy } => {
+            let changed = session.client.update_cluster(&UpdateCluster { placement_strategy }).await?;
+            show(&changed, session.format)
+        }
     }
 }
 
@@ -76,7 +87,7 @@ mod tests {
                 "replicated_index": replicated})
         };
         let status = json!({"cluster_id": "x", "controller_id": answering, "leader_id": leader, "term": 1,
-            "applied_index": 9, "last_log_index": 9,
+            "applied_index": 9, "last_log_index": 9, "placement_strategy": "spread",
             "controllers": [controller(1, "leader"), controller(2, "voter")]});
         serde_json::from_value(status).expect("a status")
     }

@@ -9,8 +9,10 @@ pub(crate) mod database;
 pub(crate) mod dns;
 pub(crate) mod domain;
 pub(crate) mod event;
+pub(crate) mod explain;
 pub(crate) mod node;
 pub(crate) mod operation;
+pub(crate) mod placement;
 pub(crate) mod plan;
 pub(crate) mod profile;
 pub(crate) mod tenant;
@@ -34,6 +36,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Database(command) => database::run(command, &session()?).await,
         Command::Dns(command) => dns::run(command, &session()?).await,
         Command::Node(command) => node::run(command, &session()?).await,
+        Command::Explain(command) => explain::run(command, &session()?).await,
         Command::Token(command) => token::run(command, &session()?).await,
         Command::ApiKey(command) => api_key::run(command, &session()?).await,
         Command::Operation(command) => operation::run(command, &session()?).await,

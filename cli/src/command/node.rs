@@ -1,9 +1,15 @@
 //! `npanel node`.
 
-use clap::Subcommand;
-use npanel_sdk_types::Node;
+use clap::{Args, Subcommand};
+use npanel_model::{AvailabilityZone, Limit, NodeLabel, Overcommit, PoolName};
+use npanel_sdk_types::{Node, UpdateNode};
 
-use crate::{arguments::ChangeArguments, failure::Failure, resolve, session::Session};
+use crate::{
+    arguments::{ChangeArguments, limit},
+    failure::Failure,
+    health, resolve,
+    session::Session,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -14,6 +20,27 @@ pub(crate) enum Command {
         /// Its name or id.
         node: String,
     },
+    /// Show how a node is: its connection, its capacity, what is pending or failed on it and why.
+    Status {
+        /// Its name or id.
+        node: String,
+    },
+    /// Change what an operator says of a node. Nothing that is on it moves.
+    Update(Update),
+    /// Let a node get nothing new. What is on it stays and goes on.
+    Cordon {
+        /// Its name or id.
+        node: String,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
+    /// Let a cordoned node get new things again.
+    Uncordon {
+        /// Its name or id.
+        node: String,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
     /// Take an empty node out of the fleet for good; its identity is revoked.
     Delete {
         /// Its name or id.
@@ -23,12 +50,94 @@ pub(crate) enum Command {
     },
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// Its name or id.
+    node: String,
+    /// The pool that it is in.
+    #[arg(long)]
+    pool: Option<PoolName>,
+    /// One of its labels, KEY=VALUE; can be repeated. All labels are replaced.
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    labels: Vec<NodeLabel>,
+    /// It has no labels.
+    #[arg(long, conflicts_with = "labels")]
+    no_labels: bool,
+    /// Where it stands.
+    #[arg(long)]
+    availability_zone: Option<AvailabilityZone>,
+    /// It stands where it says itself.
+    #[arg(long, conflicts_with = "availability_zone")]
+    own_availability_zone: bool,
+    /// How many accounts it may have: a number, or unlimited.
+    #[arg(long, value_parser = limit)]
+    account_slots: Option<Limit>,
+    /// How much of its disk space may be promised, in percent.
+    #[arg(long, value_parser = percent)]
+    disk_overcommit_percent: Option<Overcommit>,
+    /// How much of its memory may be promised, in percent.
+    #[arg(long, value_parser = percent)]
+    memory_overcommit_percent: Option<Overcommit>,
+    #[command(flatten)]
+    change: ChangeArguments,
+}
+
+fn percent(text: &str) -> Result<Overcommit, String> {
+    let number: u64 = text.parse().map_err(|_| format!("a percentage is a number (got {text:?})"))?;
+    Overcommit::try_from(number).map_err(|error| error.to_string())
+}
+
+impl Update {
+    fn into_wire(self) -> UpdateNode {
+        let labels = (self.no_labels || !self.labels.is_empty()).then_some(self.labels);
+        let zone = if self.own_availability_zone { Some(None) } else { self.availability_zone.map(Some) };
+        UpdateNode {
+            pool: self.pool,
+            labels,
+            availability_zone: zone,
+            account_slots: self.account_slots,
+            disk_overcommit_percent: self.disk_overcommit_percent,
+            memory_overcommit_percent: self.memory_overcommit_percent,
+            schedulable: None,
+        }
+    }
+}
+
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
         Command::List => session.list::<Node>([]).await,
         Command::Get { node } => session.get::<Node>(resolve::node(&session.client, &node).await?).await,
+        Command::Status { node } => {
+            let id = resolve::node(&session.client, &node).await?;
+            health::show(&session.client.node_status(id).await?, session.format)
+        }
+        Command::Update(update) => {
+            let (node, arguments) = (update.node.clone(), update.change);
+            change(&node, update.into_wire(), arguments, session).await
+        }
+        Command::Cordon { node, change } => schedulable(&node, false, change, session).await,
+        Command::Uncordon { node, change } => schedulable(&node, true, change, session).await,
         Command::Delete { node, change } => {
             session.delete::<Node>(resolve::node(&session.client, &node).await?, change).await
         }
     }
+}
+
+async fn schedulable(
+    node: &str,
+    schedulable: bool,
+    arguments: ChangeArguments,
+    session: &Session,
+) -> Result<(), Failure> {
+    change(node, UpdateNode { schedulable: Some(schedulable), ..UpdateNode::default() }, arguments, session)
+        .await
+}
+
+async fn change(
+    node: &str,
+    change: UpdateNode,
+    arguments: ChangeArguments,
+    session: &Session,
+) -> Result<(), Failure> {
+    session.update::<Node>(resolve::node(&session.client, node).await?, &change, arguments).await
 }

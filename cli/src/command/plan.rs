@@ -1,8 +1,8 @@
 //! `npanel plan`.
 
-use clap::Subcommand;
-use npanel_model::{Limit, Megabytes, PhpVersion, PlanName};
-use npanel_sdk_types::{CreatePlan, Plan, UpdatePlan};
+use clap::{Args, Subcommand};
+use npanel_model::{AntiAffinity, Limit, Megabytes, NodeLabel, PhpVersion, PlanName, PoolName, Strategy};
+use npanel_sdk_types::{CreatePlan, Plan, PlanPlacement, UpdatePlan};
 
 use crate::{
     arguments::{ChangeArguments, limit},
@@ -34,6 +34,11 @@ pub(crate) enum Command {
         /// The PHP version of its accounts.
         #[arg(long, default_value = "8.2")]
         php: PhpVersion,
+        /// The memory that an account is promised on its node, in MB.
+        #[arg(long, default_value = "0")]
+        memory_mb: u64,
+        #[command(flatten)]
+        placement: PlacementArguments,
     },
     /// List plans.
     List {
@@ -77,9 +82,40 @@ pub(crate) enum Command {
     },
 }
 
+/// How a plan's accounts are placed; for the platform.
+#[derive(Debug, Args)]
+pub(crate) struct PlacementArguments {
+    /// Which of the nodes that fit is best, spread or bin_pack; as the cluster says if absent.
+    #[arg(long)]
+    strategy: Option<Strategy>,
+    /// No two accounts of a tenant on one node.
+    #[arg(long)]
+    keep_apart: bool,
+    /// Only nodes of this pool.
+    #[arg(long)]
+    pool: Option<PoolName>,
+    /// Only nodes with this label, KEY=VALUE; can be repeated.
+    #[arg(long = "node-label", value_name = "KEY=VALUE")]
+    labels: Vec<NodeLabel>,
+}
+
+impl PlacementArguments {
+    fn into_wire(self) -> Option<PlanPlacement> {
+        let anti_affinity = if self.keep_apart { AntiAffinity::Required } else { AntiAffinity::Preferred };
+        let is_said =
+            self.strategy.is_some() || self.keep_apart || self.pool.is_some() || !self.labels.is_empty();
+        is_said.then_some(PlanPlacement {
+            strategy: self.strategy,
+            anti_affinity,
+            pool: self.pool,
+            labels: self.labels,
+        })
+    }
+}
+
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
-        Command::Create { name, tenant, disk_mb, domains, databases, php } => {
+        Command::Create { name, tenant, disk_mb, domains, databases, php, memory_mb, placement } => {
             let plan = CreatePlan {
                 tenant_id: tenant::optional(session, tenant.as_deref()).await?,
                 name,
@@ -87,6 +123,8 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
                 domains: Limit::from(domains),
                 databases: Limit::from(databases),
                 php_version: php,
+                memory_mb: Megabytes(memory_mb),
+                placement: placement.into_wire(),
             };
             session.create::<Plan>(&plan).await
         }

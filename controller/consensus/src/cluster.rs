@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use npanel_model::ControllerId;
 use npanel_proto::{
     command::{Envelope, Refused},
-    controller::NodeAnswer,
+    controller::{Answer, NodeAnswer, Question},
 };
 use npanel_state::{ForeseenObject, Reader, Store, StoreError};
 use openraft::BasicNode;
@@ -222,6 +222,14 @@ impl Cluster {
 
     pub(crate) async fn prepare(&self, envelope: &mut Envelope) -> Result<(), Refused> {
         self.inner.prepare.prepare(envelope, self.state()).await
+    }
+
+    pub(crate) fn settled(&self, envelope: &Envelope) {
+        self.inner.prepare.settled(envelope);
+    }
+
+    pub(crate) async fn answer(&self, question: Question) -> Answer {
+        self.inner.prepare.answer(question, self.state()).await
     }
 }
 

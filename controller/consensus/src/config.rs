@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin};
 use npanel_model::ControllerId;
 use npanel_proto::{
     command::{Envelope, Refused},
-    controller::NodeAnswer,
+    controller::{Answer, NodeAnswer, Question},
 };
 use npanel_state::{ForeseenObject, Reader};
 
@@ -33,6 +33,14 @@ pub trait Prepare: Send + Sync + 'static {
         objects: &'a [ForeseenObject],
     ) -> Pin<Box<dyn Future<Output = Vec<NodeAnswer>> + Send + 'a>> {
         Box::pin(std::future::ready(vec![NodeAnswer::default(); objects.len()]))
+    }
+
+    /// The envelope, as it was prepared, has been decided, or never will be.
+    fn settled(&self, _: &Envelope) {}
+
+    /// Answers what only the leader knows. Runs on the leader only.
+    fn answer<'a>(&'a self, _: Question, _: &'a Reader) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
+        Box::pin(std::future::ready(Answer::default()))
     }
 }
 

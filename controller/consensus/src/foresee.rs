@@ -61,6 +61,8 @@ impl Cluster {
         // Whether it was asked before is no matter: what would it come to now?
         envelope.idempotency_key.clear();
         let unprepared = self.prepare(&mut envelope).await.err();
+        // Nothing comes of what was chosen.
+        self.settled(&envelope);
         match self.store().foresee(envelope).await {
             Ok(Foresight::Refused(by_rules)) => Some(refused(match unprepared {
                 Some(reasons) if is_for_want_of_a_node(&by_rules) => reasons,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use npanel_model::{ControllerId, RequestId, Timestamp};
 use npanel_proto::{
     command::{Envelope, Outcome, Refused, outcome, principal},
-    controller::{ProposeRequest, ReadIndexRequest},
+    controller::{Answer, ProposeRequest, Question, ReadIndexRequest},
 };
 use npanel_state::RefusalCode;
 use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
@@ -23,6 +23,13 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// How long another controller may take to say that it is there.
 const REACH: Duration = Duration::from_secs(2);
+
+/// How often nodes are chosen for one command. A second choice sees why the first was refused; more are only needed
+/// when many commands want the last places at once.
+const PLACINGS: usize = 5;
+
+/// How long the leader is asked: longer than it waits for nodes to turn up.
+const ASK_DEADLINE: Duration = Duration::from_secs(8);
 
 /// A command that was not decided.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -114,21 +121,85 @@ impl Cluster {
         }
     }
 
-    /// Prepares and proposes, as the leader.
+    /// Prepares and proposes, as the leader; anew when the rules refuse the nodes that were chosen, for what was
+    /// known when they were chosen may be over when the command's turn has come.
     async fn propose_here(&self, mut envelope: Envelope) -> Try {
+        for _ in 1..PLACINGS {
+            let (tried, is_prepared) = self.prepare_and_write(&mut envelope).await;
+            match &tried {
+                Try::Decided(outcome) if is_prepared && lacks_node(outcome) => {
+                    tracing::info!(
+                        index = outcome.index,
+                        "the rules refuse the nodes chosen; choosing again"
+                    );
+                }
+                _ => return tried,
+            }
+        }
+        self.prepare_and_write(&mut envelope).await.0
+    }
+
+    /// One try, and whether the command could be prepared.
+    async fn prepare_and_write(&self, envelope: &mut Envelope) -> (Try, bool) {
         envelope.time_millis = Timestamp::now().as_millis();
         envelope.feature_level = npanel_state::FEATURE_LEVEL;
         // A command that cannot be prepared is proposed all the same: it may have been carried out before, and
         // is then answered again; or the rules refuse it for what is wrong with it.
-        let unprepared = self.prepare(&mut envelope).await.err();
-        match self.raft().client_write(Logged(envelope)).await {
+        let unprepared = self.prepare(envelope).await.err();
+        let is_prepared = unprepared.is_none();
+        let written = self.raft().client_write(Logged(envelope.clone())).await;
+        self.settled(envelope);
+        let tried = match written {
             Ok(written) => Try::Decided(explained(written.data.outcome, unprepared)),
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Try::Again,
             Err(error) => {
                 tracing::error!(error = %error, "a command could not be written");
                 Try::Stopped
             }
+        };
+        (tried, is_prepared)
+    }
+
+    /// Has the leader answer what only it knows, wherever it is.
+    ///
+    /// # Errors
+    /// If no leader answered in time.
+    pub async fn ask(&self, question: Question) -> Result<Answer, ReadError> {
+        let deadline = Instant::now() + ASK_DEADLINE;
+        loop {
+            match timeout_at(deadline, self.ask_once(question.clone(), deadline)).await {
+                Ok(Some(answer)) => return Ok(answer),
+                _ if Instant::now() >= deadline => return Err(ReadError),
+                _ => self.wait_for_other_leader(deadline).await,
+            }
         }
+    }
+
+    async fn ask_once(&self, question: Question, deadline: Instant) -> Option<Answer> {
+        let (own, leader, address) = {
+            let metrics = self.raft().metrics();
+            let now = metrics.borrow();
+            let address =
+                now.current_leader.and_then(|id| now.membership_config.membership().get_node(&id).cloned());
+            (now.id, now.current_leader?, address)
+        };
+        if leader == own {
+            return Some(self.answer(question).await);
+        }
+        let mut remote = client(self.channel(ControllerId(leader), &address?.addr));
+        let mut request = tonic::Request::new(question);
+        request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+        remote.ask(request).await.ok().map(tonic::Response::into_inner)
+    }
+
+    /// For a follower's question: answered here, or not at all.
+    pub(crate) async fn answer_as_leader(&self, question: Question) -> Option<Answer> {
+        let leads = {
+            let metrics = self.raft().metrics();
+            let now = metrics.borrow();
+            now.current_leader == Some(now.id)
+        };
+        if leads { Some(self.answer(question).await) } else { None }
     }
 
     /// For a follower's command: decided here, or not at all.
@@ -210,6 +281,11 @@ impl Cluster {
             }
         }
     }
+}
+
+fn lacks_node(outcome: &Outcome) -> bool {
+    matches!(&outcome.outcome,
+        Some(outcome::Outcome::Refused(refused)) if refused.code == RefusalCode::NoNode.as_str())
 }
 
 /// Where the rules miss what the preparation could not find, its refusal says why.

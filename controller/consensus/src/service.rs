@@ -6,8 +6,8 @@ use std::sync::Arc;
 use npanel_model::ControllerId;
 use npanel_pki::Identity;
 use npanel_proto::controller::{
-    ForeseeRequest, ForeseeResponse, JoinRequest, JoinResponse, ProposeRequest, ProposeResponse, RaftMessage,
-    ReadIndexRequest, ReadIndexResponse,
+    Answer, ForeseeRequest, ForeseeResponse, JoinRequest, JoinResponse, ProposeRequest, ProposeResponse,
+    Question, RaftMessage, ReadIndexRequest, ReadIndexResponse,
     controller_server::{Controller, ControllerServer},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -105,6 +105,14 @@ impl Controller for ControllerService {
         caller(&request)?;
         match self.cluster.read_index().await {
             Some(index) => Ok(Response::new(ReadIndexResponse { index })),
+            None => Err(Status::new(NOT_LEADER, "this controller does not lead")),
+        }
+    }
+
+    async fn ask(&self, request: Request<Question>) -> Result<Response<Answer>, Status> {
+        caller(&request)?;
+        match self.cluster.answer_as_leader(request.into_inner()).await {
+            Some(answer) => Ok(Response::new(answer)),
             None => Err(Status::new(NOT_LEADER, "this controller does not lead")),
         }
     }

@@ -4,7 +4,11 @@
 use npanel_model::{NodeId, NodeName, Part};
 use serde::Serialize;
 
-use crate::{Judged, Placement, Verdict};
+use crate::{Decision, Filter, Fleet, Judged, Request, Verdict};
+
+/// Up to so many nodes, every one is in what is kept; of more, the best, and how many fail each filter. It is
+/// written to the log with every account.
+const ALL_UP_TO: usize = 25;
 
 /// The placements of an account's parts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -20,8 +24,11 @@ pub struct PartReport {
     pub part: Part,
     /// The node chosen, if one could be.
     pub chosen: Option<NodeId>,
-    /// Every node's verdict, best first.
+    /// The nodes' verdicts, best first.
     pub nodes: Vec<NodeReport>,
+    /// The nodes that are not listed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OthersReport>,
 }
 
 /// What was decided about one node.
@@ -37,14 +44,42 @@ pub struct NodeReport {
     pub reason: String,
 }
 
+/// Nodes with the same verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OthersReport {
+    /// `fits` or `refused`.
+    pub verdict: &'static str,
+    /// What they have in common, for programs.
+    pub reason: &'static str,
+    /// How many they are.
+    pub nodes: usize,
+}
+
 impl PartReport {
-    /// The report of a part's placement.
-    pub fn new(part: Part, placement: &Placement) -> Self {
-        let chosen = match placement {
-            Placement::Placed { node, .. } => Some(*node),
-            Placement::Refused { .. } => None,
+    /// The report that is kept: of a small fleet every node, of a large one the best and a summary.
+    pub fn kept(part: Part, fleet: &Fleet, request: &Request, decision: &Decision) -> Self {
+        if fleet.len() <= ALL_UP_TO {
+            return Self::whole(part, fleet, request, decision);
+        }
+        let nodes: Vec<NodeReport> = fleet.judge_best(decision).iter().map(NodeReport::from).collect();
+        let fits = OthersReport {
+            verdict: "fits",
+            reason: "not_the_best",
+            nodes: decision.fitting.saturating_sub(nodes.len()),
         };
-        Self { part, chosen, nodes: placement.verdicts().iter().map(NodeReport::from).collect() }
+        let refused = Filter::ALL.into_iter().map(|filter| OthersReport {
+            verdict: "refused",
+            reason: filter.code(),
+            nodes: decision.refused_by(filter),
+        });
+        let others = [fits].into_iter().chain(refused).filter(|others| others.nodes > 0).collect();
+        Self { part, chosen: decision.node(), nodes, others }
+    }
+
+    /// Every node's verdict.
+    pub fn whole(part: Part, fleet: &Fleet, request: &Request, decision: &Decision) -> Self {
+        let nodes = fleet.judge(request, decision).iter().map(NodeReport::from).collect();
+        Self { part, chosen: decision.node(), nodes, others: Vec::new() }
     }
 }
 

@@ -1,7 +1,10 @@
 //! What a node says of itself, against what is known of it.
 
 use npanel_model::NodeId;
-use npanel_proto::{command::UpdateNodeFacts, node::HelloResponse};
+use npanel_proto::{
+    command::{MissingCapability, UpdateNodeFacts},
+    node::{self, HelloResponse},
+};
 use npanel_state::Node;
 
 /// The command that brings the state up to date, if the node says something new.
@@ -20,6 +23,11 @@ pub(crate) fn update(id: NodeId, known: &Node, hello: &HelloResponse) -> Option<
         os_profile: facts.os_profile.clone(),
         php_versions: texts(&facts.php_versions),
         version: hello.version.clone(),
+        availability_zone: facts.availability_zone.clone(),
+        labels: texts(&facts.labels),
+        disk_mb: facts.capacity.map_or(known.limits.disk.0, |capacity| capacity.disk_total_mb),
+        memory_mb: facts.capacity.map_or(known.limits.memory.0, |capacity| capacity.memory_total_mb),
+        missing: facts.missing.iter().map(missing).collect(),
     };
     let shown = |values: Vec<String>| texts(&values);
     let have = UpdateNodeFacts {
@@ -29,14 +37,27 @@ pub(crate) fn update(id: NodeId, known: &Node, hello: &HelloResponse) -> Option<
         os_profile: known.os_profile.clone(),
         php_versions: shown(known.php_versions.iter().map(ToString::to_string).collect()),
         version: known.version.clone(),
+        availability_zone: known.own_availability_zone.clone(),
+        labels: shown(known.own_labels.iter().map(ToString::to_string).collect()),
+        disk_mb: known.limits.disk.0,
+        memory_mb: known.limits.memory.0,
+        missing: known.missing.iter().map(|(role, reason)| command_missing(role.as_str(), reason)).collect(),
     };
     (said != have).then_some(said)
+}
+
+fn missing(wire: &node::MissingCapability) -> MissingCapability {
+    command_missing(&wire.role, &wire.reason)
+}
+
+fn command_missing(role: &str, reason: &str) -> MissingCapability {
+    MissingCapability { role: role.to_owned(), reason: reason.to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use npanel_model::{NodeRole, Timestamp};
+    use npanel_model::{Amounts, Limit, Megabytes, NodeLimits, NodeRole, Overcommit, Timestamp};
     use npanel_proto::node::Facts;
     use npanel_state::NodeLoad;
 
@@ -51,6 +72,21 @@ mod tests {
             php_versions: vec!["8.2".parse().expect("a version")],
             version: "0.1.0".into(),
             certificate_expires_at: None,
+            availability_zone: None,
+            availability_zone_is_set: false,
+            own_availability_zone: String::new(),
+            labels: Vec::new(),
+            own_labels: Vec::new(),
+            missing: Vec::new(),
+            schedulable: true,
+            limits: NodeLimits {
+                accounts: Limit::Unlimited,
+                disk: Megabytes(0),
+                disk_overcommit: Overcommit::NONE,
+                memory: Megabytes(0),
+                memory_overcommit: Overcommit::NONE,
+            },
+            reserved: Amounts::default(),
             load: NodeLoad::default(),
             revision: npanel_model::Revision(1),
             created_at: Timestamp::now(),
@@ -67,6 +103,9 @@ mod tests {
                 os_profile: "debian-12".into(),
                 php_versions: vec!["8.2".into()],
                 capacity: None,
+                availability_zone: String::new(),
+                labels: Vec::new(),
+                missing: Vec::new(),
             }),
             fence: None,
         }

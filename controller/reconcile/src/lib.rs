@@ -15,9 +15,11 @@
 //! [`Liveness`], what the leader last heard of each node (empty elsewhere); and [`Placing`], which the leader
 //! runs before it proposes.
 
+mod answering;
 mod connections;
 mod consult;
 mod facts;
+mod fleet_view;
 mod happened;
 mod intent;
 mod liveness;

@@ -1,12 +1,13 @@
 //! What the leader last heard of each node. In memory only: a new leader hears it anew within a heartbeat.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
 use npanel_model::{Megabytes, NodeCondition, NodeId, Timestamp};
+use npanel_placement::Heard;
 use npanel_proto::node;
 use tokio::sync::watch;
 
@@ -70,6 +71,27 @@ struct Table {
     leading_since: Option<Instant>,
     nodes: HashMap<NodeId, Entry>,
     conditions: HashMap<NodeId, Vec<NodeCondition>>,
+    /// Whether everything was forgotten, and of whom was heard or not any more, since the last look at the news.
+    is_reset: bool,
+    news: HashSet<NodeId>,
+}
+
+/// What changed since the last look.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// Whether everything was forgotten before the rest.
+    pub(crate) is_reset: bool,
+    /// What each of these last said; `None`: it is lost.
+    pub(crate) nodes: Vec<(NodeId, Option<Heard>)>,
+}
+
+impl Table {
+    fn heard(&self, node: NodeId) -> Option<Heard> {
+        match self.nodes.get(&node) {
+            Some(Entry::Answering(seen)) => Some(Heard { at: seen.at, disk_free: seen.capacity.disk_free }),
+            Some(Entry::Lost(_)) | None => None,
+        }
+    }
 }
 
 /// What the leader last heard of each node. Cheap to clone; every clone is the same table.
@@ -106,6 +128,19 @@ impl Liveness {
         table.leading_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
+    /// What changed since the last call. There is one follower: placement.
+    pub(crate) fn news(&self) -> News {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let heard = std::mem::take(&mut table.news);
+        let nodes = heard.into_iter().map(|node| (node, table.heard(node))).collect();
+        News { is_reset: std::mem::take(&mut table.is_reset), nodes }
+    }
+
+    /// What the node last said, if it is not lost since.
+    pub(crate) fn last_heard(&self, node: NodeId) -> Option<Heard> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).heard(node)
+    }
+
     /// Moves whenever something was heard.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
@@ -113,7 +148,7 @@ impl Liveness {
 
     /// Begins, knowing nothing, or ends with `None`.
     pub(crate) fn reset(&self, leading_since: Option<Instant>) {
-        self.write(|table| *table = Table { leading_since, ..Table::default() });
+        self.write(|table| *table = Table { leading_since, is_reset: true, ..Table::default() });
     }
 
     /// What the node last said is wrong with it; nothing if it was not heard.
@@ -145,6 +180,7 @@ impl Liveness {
                 table.nodes.get(&node).map(|(Entry::Answering(seen) | Entry::Lost(seen))| seen.capacity);
             let capacity = capacity.or(before).unwrap_or_default();
             table.nodes.insert(node, Entry::Answering(Seen { at, capacity, failed_services }));
+            table.news.insert(node);
         });
     }
 
@@ -153,6 +189,7 @@ impl Liveness {
             if let Some(entry) = table.nodes.get_mut(&node) {
                 let (Entry::Answering(seen) | Entry::Lost(seen)) = &*entry;
                 *entry = Entry::Lost(seen.clone());
+                table.news.insert(node);
             }
         });
     }

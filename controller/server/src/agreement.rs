@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use npanel_model::ControllerId;
 use npanel_proto::{
     command::{Envelope, Outcome},
-    controller::ForeseeResponse,
+    controller::{Answer, ForeseeResponse, Question},
 };
 use npanel_state::Reader;
 use tokio::sync::watch;
@@ -22,6 +22,11 @@ pub trait Agreement: Send + Sync + 'static {
 
     /// Returns when this controller has applied everything that was agreed on before the call.
     fn linearize(&self) -> BoxFuture<'_, Result<(), Unproposed>>;
+
+    /// Has the leader answer what only it knows.
+    fn ask(&self, _: Question) -> BoxFuture<'_, Result<Answer, Unproposed>> {
+        Box::pin(std::future::ready(Err(Unproposed::NoLeader)))
+    }
 
     /// Queries on what this controller has applied.
     fn reader(&self) -> &Reader;

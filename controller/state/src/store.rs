@@ -43,10 +43,11 @@ impl Store {
         let path = current(directory)?;
         open::migrate(&path).await?;
         remove_others(directory, &path)?;
+        let writer = Writer::start(&path)?;
         Ok(Self {
             directory: Arc::new(directory.to_owned()),
-            writer: Writer::start(&path)?,
-            reader: Reader::new(open::readers(&path).await?, &path),
+            reader: Reader::new(open::readers(&path).await?, &path, writer.applied()),
+            writer,
             replacing: Arc::default(),
         })
     }

@@ -96,6 +96,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
         roles: config.roles.clone().into(),
         address: config.address,
         issuing: issuing.clone(),
+        place: config.place.clone(),
     };
     tracing::info!(objects = ledger.len(), fence = %ledger.fence(), "the ledger is loaded");
 

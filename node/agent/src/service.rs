@@ -21,7 +21,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::{conditions, vitals::Vitals};
+use crate::{conditions, config::Place, vitals::Vitals};
 
 /// How many reports may wait for a slow watcher before its task waits.
 const AHEAD: usize = 64;
@@ -43,6 +43,8 @@ pub struct NodeService {
     pub address: IpAddr,
     /// Told which authority issues certificates now, as leaders say.
     pub issuing: watch::Sender<Vec<u8>>,
+    /// Where it stands.
+    pub place: Place,
 }
 
 type Reply<T> = Result<Response<T>, Status>;
@@ -151,8 +153,25 @@ impl NodeService {
             os_profile: facts.os_profile,
             php_versions: facts.php_versions.iter().map(ToString::to_string).collect(),
             capacity: Some(capacity(facts.capacity)),
+            availability_zone: self
+                .place
+                .availability_zone
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            labels: self.place.labels.iter().map(ToString::to_string).collect(),
+            missing: facts
+                .missing
+                .iter()
+                .filter(|(role, _)| self.roles.contains(role))
+                .map(missing)
+                .collect(),
         })
     }
+}
+
+fn missing((role, reason): &(NodeRole, String)) -> node::MissingCapability {
+    node::MissingCapability { role: role.to_string(), reason: reason.clone() }
 }
 
 fn fence(fence: Option<node::Fence>) -> Result<Fence, Status> {

@@ -80,7 +80,7 @@ impl Machine {
                         files.extend(php::managed_base(&os, web_gid)?);
                     }
                     if roles.contains(&NodeRole::Database) {
-                        files.extend(mariadb::managed_base(&os));
+                        files.extend(mariadb::managed_base(&os)?);
                     }
                     if roles.contains(&NodeRole::Dns) {
                         files.extend(powerdns::managed_base(&os)?);

@@ -290,6 +290,8 @@ pub struct Facts {
     pub php_versions: Vec<PhpVersion>,
     /// Space and memory.
     pub capacity: Capacity,
+    /// The roles that the system cannot fill, and what is missing.
+    pub missing: Vec<(NodeRole, String)>,
 }
 
 /// An operation was not carried out; the last good state stays.

@@ -277,6 +277,7 @@ impl Machine {
             os_profile: self.os.name.to_owned(),
             php_versions: self.os.php_versions(),
             capacity: capacity()?,
+            missing: self.os.missing(),
         })
     }
 }

@@ -23,6 +23,6 @@ pub use child::{Child, ChildError, ChildOutput};
 pub use files::{Attributes, Directory, FileError, Kind, Owner};
 pub use layout::Layout;
 pub use managed::{Differs, Glance, Managed, Print, ShouldBe};
-pub use os::{NginxProfile, OsError, OsProfile, PowerDnsProfile};
+pub use os::{NginxProfile, OsError, OsProfile, PhpLayout, PowerDnsProfile, VersionWriting};
 pub use stages::{StageTime, Stages};
 pub use systemd::{Systemd, SystemdError, UnitEnd, UnitState};

@@ -2,10 +2,11 @@
 
 use std::{fmt::Display, time::Duration};
 
-use npanel_model::{DatabaseUserId, OperationId, RecordSetId, Revision, ZoneId};
+use npanel_model::{DatabaseUserId, NodeId, OperationId, RecordSetId, Revision, ZoneId};
 use npanel_sdk_types::{
-    Ca, ClusterStatus, CreateRecordSet, DatabaseUser, OPERATION_HEADER, Operation, Page, RecordSet, RetireCa,
-    RotateCa, SetPassword, SetPrivileges, Suspend, UpdateRecordSet,
+    Ca, ClusterStatus, CreateRecordSet, DatabaseUser, ExplainPlacement, NodeHealth, OPERATION_HEADER,
+    Operation, Page, PlacementReport, RecordSet, RetireCa, RotateCa, SetPassword, SetPrivileges, Suspend,
+    UpdateCluster, UpdateRecordSet,
 };
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
@@ -275,6 +276,45 @@ impl Client {
     /// If it is refused or no controller can be reached.
     pub async fn retire_ca(&self, body: &RetireCa) -> Result<Ca, Error> {
         Ok(self.write(Method::POST, "/v1/ca/retire".to_owned(), Some(body), Wait::No.into()).await?.object)
+    }
+
+    /// Changes the cluster's settings.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn update_cluster(&self, change: &UpdateCluster) -> Result<ClusterStatus, Error> {
+        self.patch("/v1/cluster".to_owned(), change).await
+    }
+
+    /// How a node is.
+    ///
+    /// # Errors
+    /// If there is none or no controller can be reached.
+    pub async fn node_status(&self, id: NodeId) -> Result<NodeHealth, Error> {
+        self.read(format!("/v1/nodes/{id}/status"), &[]).await
+    }
+
+    /// Which nodes an account would be placed on now, and why.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn explain_placement(&self, account: &ExplainPlacement) -> Result<PlacementReport, Error> {
+        self.send(Method::POST, "/v1/placements/explain".to_owned(), account).await
+    }
+
+    async fn patch<T: DeserializeOwned>(&self, path: String, body: &impl Serialize) -> Result<T, Error> {
+        self.send(Method::PATCH, path, body).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: String,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        let body = serde_json::to_vec(body)
+            .map_err(|error| Error::Configuration(format!("the request's body: {error}")))?;
+        self.transport.send(Call::new(method, path).with_body(body)).await?.json()
     }
 
     /// An operation as it is when it has ended, or after `timeout`.

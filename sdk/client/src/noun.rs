@@ -83,7 +83,7 @@ macro_rules! updatable {
 
 updatable!(
     Tenant by UpdateTenant, Plan by UpdatePlan, Account by UpdateAccount, Domain by UpdateDomain,
-    ApiKey by UpdateApiKey
+    ApiKey by UpdateApiKey, Node by UpdateNode
 );
 
 impl Suspendable for types::Account {}

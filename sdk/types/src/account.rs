@@ -7,7 +7,7 @@ use npanel_model::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Convergence, PlacementReport, Suspension, change::present};
+use crate::{Convergence, PlacementReport, PlacementWish, Suspension, change::present};
 
 pub(crate) fn yes() -> bool {
     true
@@ -42,6 +42,9 @@ pub struct CreateAccount {
     #[serde(default = "yes")]
     #[schema(default = true)]
     pub create_zone: bool,
+    /// Which nodes it may be on; absent: any that its plan allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlacementWish>,
 }
 
 /// A change of an account. What is absent stays as it is.

@@ -1,6 +1,6 @@
 //! The controllers.
 
-use npanel_model::{ControllerId, Timestamp};
+use npanel_model::{ControllerId, Strategy, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -34,8 +34,21 @@ pub struct ClusterStatus {
     /// What an operator should look at, as sentences; empty if all is well.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// Which of the nodes that fit is best for an account, unless its plan says otherwise: `spread` or `bin_pack`.
+    #[schema(value_type = String, example = "spread")]
+    pub placement_strategy: Strategy,
     /// Every controller.
     pub controllers: Vec<Controller>,
+}
+
+/// What is to change of the cluster's settings. What is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateCluster {
+    /// Which of the nodes that fit is best for an account, unless its plan says otherwise: `spread` or `bin_pack`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "spread")]
+    pub placement_strategy: Option<Strategy>,
 }
 
 /// A controller.

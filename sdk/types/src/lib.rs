@@ -34,16 +34,22 @@ mod zone;
 pub use account::{Account, Assignment, AssignmentState, CreateAccount, UpdateAccount};
 pub use api_key::{ApiKey, CreateApiKey, UpdateApiKey};
 pub use ca::{Authority, Ca, RetireCa, RotateCa};
-pub use cluster::{ClusterStatus, Controller, ControllerRole};
+pub use cluster::{ClusterStatus, Controller, ControllerRole, UpdateCluster};
 pub use convergence::{Condition, ConditionStatus, ConditionType, Convergence, Stage, Status};
 pub use database::{CreateDatabase, Database};
 pub use database_user::{CreateDatabaseUser, DatabaseUser, Grant, SetPassword, SetPrivileges};
 pub use domain::{CreateDomain, Domain, UpdateDomain};
 pub use event::{Event, EventDifference};
-pub use node::{Node, NodeCondition, NodeLoad, NodeStatus};
+pub use node::{
+    MissingCapability, Node, NodeCapacity, NodeCondition, NodeHealth, NodeLimits, NodeLoad, NodeReserved,
+    NodeStatus, UnsettledObject, UpdateNode,
+};
 pub use operation::{Operation, OperationStatus, Progress};
 pub use page::Page;
-pub use placement::{NodeVerdict, PartPlacement, PlacementReport, Verdict};
+pub use placement::{
+    ExplainPlacement, NodeVerdict, OtherNodes, PartPlacement, PlacementReport, PlacementWish, PlanPlacement,
+    Verdict,
+};
 pub use plan::{CreatePlan, Plan, UpdatePlan};
 pub use preview::{
     ChangeKind, ChangePreview, FileChange, NodeAnswer, ObjectChange, ObjectChangeKind, ResourceChange,

@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 
 use npanel_model::{
-    NodeConditionKind, NodeId, NodeName, NodeRole, PhpVersion, PoolName, Revision, Timestamp,
+    AvailabilityZone, Limit, Megabytes, NodeConditionKind, NodeId, NodeLabel, NodeName, NodeRole, Overcommit,
+    PhpVersion, PoolName, Revision, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::ConditionStatus;
+use crate::{ConditionStatus, change::present};
 
 /// Whether the controllers reach a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -66,6 +67,147 @@ pub struct NodeCondition {
     pub since: Timestamp,
 }
 
+/// A role that a node's system cannot fill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MissingCapability {
+    /// The role.
+    #[schema(value_type = String, example = "dns")]
+    pub role: NodeRole,
+    /// What is missing, for people.
+    #[schema(example = "/usr/sbin/pdns_server is not installed")]
+    pub reason: String,
+}
+
+/// What a node can be promised to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeLimits {
+    /// Accounts; `null`: unlimited.
+    #[schema(value_type = Option<u64>)]
+    pub account_slots: Limit,
+    /// The disk space that it has, in units of 2^20 bytes; 0 if it has not told.
+    #[schema(value_type = u64)]
+    pub disk_mb: Megabytes,
+    /// How much of it may be promised, in percent. What is above 100 is for tenants that may oversell.
+    #[schema(value_type = u64, minimum = 1, maximum = 10_000)]
+    pub disk_overcommit_percent: Overcommit,
+    /// The memory that it has, in units of 2^20 bytes; 0 if it has not told.
+    #[schema(value_type = u64)]
+    pub memory_mb: Megabytes,
+    /// How much of it may be promised, in percent. What is above 100 is for tenants that may oversell.
+    #[schema(value_type = u64, minimum = 1, maximum = 10_000)]
+    pub memory_overcommit_percent: Overcommit,
+}
+
+/// What a node has been promised to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeReserved {
+    /// Accounts.
+    pub accounts: u64,
+    /// Disk space, in units of 2^20 bytes.
+    #[schema(value_type = u64)]
+    pub disk_mb: Megabytes,
+    /// Memory, in units of 2^20 bytes.
+    #[schema(value_type = u64)]
+    pub memory_mb: Megabytes,
+}
+
+/// What is to change of a node. What is absent stays as it is, and nothing that is on it moves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateNode {
+    /// The pool that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "default")]
+    pub pool: Option<PoolName>,
+    /// All of its labels by an operator's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["disk=nvme"]))]
+    pub labels: Option<Vec<NodeLabel>>,
+    /// Where it stands; `null`: what it says itself.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "eu-west-1a")]
+    pub availability_zone: Option<Option<AvailabilityZone>>,
+    /// How many accounts it may have; `null`: any number.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub account_slots: Option<Limit>,
+    /// How much of its disk space may be promised, in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 10_000)]
+    pub disk_overcommit_percent: Option<Overcommit>,
+    /// How much of its memory may be promised, in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 10_000)]
+    pub memory_overcommit_percent: Option<Overcommit>,
+    /// Whether it may get anything new. `false` cordons it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedulable: Option<bool>,
+}
+
+/// How a node is, as the leader last heard and the state knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeHealth {
+    /// The node.
+    pub node: Node,
+    /// Whether it answers the leader; `null` if no leader could be asked.
+    pub online: Option<bool>,
+    /// When the leader last heard of it; `null` if it did not while it leads.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_heard_at: Option<Timestamp>,
+    /// What it has and what of it is free, as it last said; `null` if it did not.
+    pub capacity: Option<NodeCapacity>,
+    /// Managed services that do not run, by unit name.
+    pub failed_services: Vec<String>,
+    /// How many objects it has not done yet, or not tried.
+    pub pending: u64,
+    /// How many objects it tried and failed to do.
+    pub failed: u64,
+    /// Some of these, the failed first, 50 at most.
+    pub unsettled: Vec<UnsettledObject>,
+}
+
+/// What a node has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeCapacity {
+    /// Disk space, in units of 2^20 bytes.
+    #[schema(value_type = u64)]
+    pub disk_mb: Megabytes,
+    /// Of which is free.
+    #[schema(value_type = u64)]
+    pub disk_free_mb: Megabytes,
+    /// Memory, in units of 2^20 bytes.
+    #[schema(value_type = u64)]
+    pub memory_mb: Megabytes,
+    /// Of which is free.
+    #[schema(value_type = u64)]
+    pub memory_free_mb: Megabytes,
+}
+
+/// An object that is not on its node as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnsettledObject {
+    /// `account`, `domain`, ...
+    #[schema(example = "domain")]
+    pub object_kind: String,
+    /// Its id.
+    #[schema(format = "uuid")]
+    pub object_id: String,
+    /// Its name.
+    #[schema(example = "example.com")]
+    pub name: String,
+    /// Whether it is to be removed.
+    pub is_removal: bool,
+    /// `pending` or `failed`.
+    pub state: String,
+    /// Why, as a stable word for programs; may be empty.
+    pub reason: String,
+    /// The same for people; may be empty.
+    pub message: String,
+    /// Since when it has been so.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+}
+
 /// A machine that does the hosting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Node {
@@ -100,6 +242,23 @@ pub struct Node {
     /// What is wrong with it; empty if nothing is.
     #[serde(default)]
     pub conditions: Vec<NodeCondition>,
+    /// Where it stands: an operator's word, or else its own; `null` if neither says.
+    #[schema(value_type = Option<String>, example = "eu-west-1a")]
+    pub availability_zone: Option<AvailabilityZone>,
+    /// Its labels by an operator's word.
+    #[schema(value_type = Vec<String>, example = json!(["disk=nvme"]))]
+    pub labels: Vec<NodeLabel>,
+    /// Its labels by its own word; those that an operator says something else of do not count.
+    #[schema(value_type = Vec<String>)]
+    pub own_labels: Vec<NodeLabel>,
+    /// Whether it may get anything new; if not, it is cordoned.
+    pub schedulable: bool,
+    /// The roles that its system cannot fill; nothing is placed there for them.
+    pub missing_capabilities: Vec<MissingCapability>,
+    /// What it can be promised to hold.
+    pub limits: NodeLimits,
+    /// What it has been promised to hold, until the last data of each account is gone.
+    pub reserved: NodeReserved,
     /// What is placed on it.
     pub load: NodeLoad,
     /// When its newest certificate ends; `null` if it has none that is good.

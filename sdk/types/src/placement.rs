@@ -1,8 +1,75 @@
 //! Why a node was chosen.
 
-use npanel_model::{NodeId, NodeName, Part};
+use npanel_model::{
+    AntiAffinity, AvailabilityZone, NodeId, NodeLabel, NodeName, Part, PlanId, PoolName, Strategy, TenantId,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+/// Which nodes an account may be on. Nodes, pools and labels are the platform's to name; an availability zone is for
+/// everyone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlacementWish {
+    /// This node carries the web part, and the database part too if it has the role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pub node_id: Option<NodeId>,
+    /// Only nodes of this pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "default")]
+    pub pool: Option<PoolName>,
+    /// Only nodes of this availability zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "eu-west-1a")]
+    pub availability_zone: Option<AvailabilityZone>,
+    /// Only nodes with all of these labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, example = json!(["disk=nvme"]))]
+    pub labels: Vec<NodeLabel>,
+}
+
+/// How a plan's accounts are placed. Only the platform says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanPlacement {
+    /// Which of the nodes that fit is best: `spread` or `bin_pack`; `null` or absent: as the cluster says.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "spread")]
+    pub strategy: Option<Strategy>,
+    /// Whether a tenant's accounts keep apart: `preferred` (as far as the strategy leaves a choice) or `required` (no
+    /// two on one node).
+    #[serde(default = "preferred")]
+    #[schema(value_type = String, default = "preferred")]
+    pub anti_affinity: AntiAffinity,
+    /// Only nodes of this pool; `null` or absent: of any.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "default")]
+    pub pool: Option<PoolName>,
+    /// Only nodes with all of these labels.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, example = json!(["disk=nvme"]))]
+    pub labels: Vec<NodeLabel>,
+}
+
+fn preferred() -> AntiAffinity {
+    AntiAffinity::Preferred
+}
+
+/// An account that is not asked for yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainPlacement {
+    /// The tenant that it would belong to.
+    #[schema(value_type = String, format = "uuid")]
+    pub tenant_id: TenantId,
+    /// What it would get.
+    #[schema(value_type = String, format = "uuid")]
+    pub plan_id: PlanId,
+    /// Which nodes it may be on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlacementWish>,
+}
 
 /// Which nodes were chosen for an account's parts, and every node's verdict.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -20,8 +87,24 @@ pub struct PartPlacement {
     /// The node chosen; `null` if none could be.
     #[schema(value_type = Option<String>, format = "uuid")]
     pub chosen: Option<NodeId>,
-    /// Every node's verdict, best first.
+    /// The nodes' verdicts, best first: every node's in a small fleet, the best ones' in a large one. Who is not of
+    /// the platform sees the node that was chosen.
     pub nodes: Vec<NodeVerdict>,
+    /// How many nodes are not listed, by what they have in common.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherNodes>,
+}
+
+/// Nodes that are not listed one by one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OtherNodes {
+    /// What was decided.
+    pub verdict: Verdict,
+    /// Why, as a stable word for programs.
+    #[schema(example = "cordoned")]
+    pub reason: String,
+    /// How many they are.
+    pub nodes: u64,
 }
 
 /// What was decided about one node.

@@ -4,7 +4,7 @@ use npanel_model::{Limit, Megabytes, PhpVersion, PlanId, PlanName, Revision, Ten
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::change::present;
+use crate::{PlanPlacement, change::present};
 
 pub(crate) fn unlimited() -> Limit {
     Limit::Unlimited
@@ -35,6 +35,13 @@ pub struct CreatePlan {
     /// The PHP version of its accounts.
     #[schema(value_type = String, example = "8.2")]
     pub php_version: PhpVersion,
+    /// The memory that an account is promised on its node, in units of 2^20 bytes; 0 or absent: none.
+    #[serde(default)]
+    #[schema(value_type = u64, example = 256)]
+    pub memory_mb: Megabytes,
+    /// How its accounts are placed; absent: anywhere, as the cluster says. Only the platform says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlanPlacement>,
 }
 
 /// A change of a plan. What is absent stays as it is.
@@ -88,6 +95,12 @@ pub struct Plan {
     /// The PHP version of its accounts.
     #[schema(value_type = String, example = "8.2")]
     pub php_version: PhpVersion,
+    /// The memory that an account is promised on its node, in units of 2^20 bytes.
+    #[schema(value_type = u64, example = 256)]
+    pub memory_mb: Megabytes,
+    /// How its accounts are placed. Shown to the platform only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlanPlacement>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,

@@ -56,6 +56,7 @@ impl World {
             domain: Some(domain.parse()?),
             document_root: None,
             create_zone: true,
+            placement: None,
         })?;
         self.site(account, domain)
     }

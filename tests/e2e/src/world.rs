@@ -23,6 +23,7 @@ pub struct World {
     pub client: Client,
     runtime: Runtime,
     platform: OnceLock<(TenantId, PlanId)>,
+    small: OnceLock<(TenantId, PlanId)>,
     // The last field: the fleet goes down after everything else has gone.
     _guard: Guard,
 }
@@ -42,7 +43,7 @@ impl World {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let names: Vec<&str> = fleet.of_kind(Kind::Controller).map(|member| member.name.as_str()).collect();
         let client = client(&fleet, &names, &key(&fleet)?)?;
-        Ok(Self { client, runtime, platform: OnceLock::new(), fleet, _guard: guard })
+        Ok(Self { client, runtime, platform: OnceLock::new(), small: OnceLock::new(), fleet, _guard: guard })
     }
 
     /// Runs a future to its end.
@@ -85,6 +86,16 @@ impl World {
         Ok(*self.platform.get_or_init(|| (tenant, plan)))
     }
 
+    /// A tenant, and a plan so small that a node has room for thousands of accounts; made when first asked for.
+    pub fn small(&self) -> Result<(TenantId, PlanId)> {
+        if let Some(small) = self.small.get() {
+            return Ok(*small);
+        }
+        let tenant = self.tenant("small")?;
+        let plan = self.sized_plan(tenant, "small", Megabytes(1))?;
+        Ok(*self.small.get_or_init(|| (tenant, plan)))
+    }
+
     /// Makes a tenant of that name.
     pub fn tenant(&self, name: &str) -> Result<TenantId> {
         let tenant = CreateTenant {
@@ -98,13 +109,20 @@ impl World {
 
     /// Makes a roomy plan of that name.
     pub fn plan(&self, tenant: TenantId, name: &str) -> Result<PlanId> {
+        self.sized_plan(tenant, name, Megabytes(1024))
+    }
+
+    /// Makes a plan of that name with so much disk space.
+    pub fn sized_plan(&self, tenant: TenantId, name: &str, disk_mb: Megabytes) -> Result<PlanId> {
         let plan = CreatePlan {
             tenant_id: Some(tenant),
             name: name.parse()?,
-            disk_mb: Megabytes(1024),
+            disk_mb,
             domains: Limit::Unlimited,
             databases: Limit::Unlimited,
             php_version: "8.2".parse()?,
+            memory_mb: Megabytes(0),
+            placement: None,
         };
         Ok(self.create::<Plan>(&plan)?.id)
     }

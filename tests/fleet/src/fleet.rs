@@ -141,6 +141,14 @@ impl Fleet {
         Ok(cgroup.is_populated() && cgroup.is_frozen())
     }
 
+    /// The processes of the member by their names, as this machine numbers them.
+    pub fn processes(&self, name: &str) -> Result<Vec<(String, i32)>> {
+        let ids = self.cgroup(self.member(name)?).processes();
+        let named =
+            |id: i32| Some((fs::read_to_string(format!("/proc/{id}/comm")).ok()?.trim().to_owned(), id));
+        Ok(ids.into_iter().filter_map(named).collect())
+    }
+
     /// SIGKILL to every process of the member at once, as a power cut does.
     pub fn kill(&self, name: &str) -> Result<()> {
         self.cgroup(self.member(name)?).kill()

@@ -89,6 +89,7 @@ impl Fleet {
                 domains: None,
                 databases: None,
                 php_version: "8.2".into(),
+                ..CreatePlan::default()
             }))
             .await;
         fleet

@@ -187,6 +187,7 @@ impl Node for PlayedNode {
             os_profile: "debian-12".into(),
             php_versions: vec!["8.2".into()],
             capacity: Some(Capacity { disk_total_mb: 90_000, disk_free_mb: 50_000, ..Capacity::default() }),
+            ..Facts::default()
         };
         let fence = self.ledger().fence;
         Ok(Response::new(HelloResponse { protocol: 1, version: "9.9.9".into(), facts: Some(facts), fence }))

@@ -14,13 +14,15 @@ pub(crate) struct Caller {
     pub(crate) key_id: ApiKeyId,
     /// The tenant whose subtree it sees.
     pub(crate) tenant_id: TenantId,
+    /// Whether that is the whole fleet, nodes included.
+    pub(crate) is_platform: bool,
     /// Keyed by the API key's own text: a digest of a body that holds a password must not help to guess it.
     mac: hmac::Key,
 }
 
 impl Caller {
-    pub(super) fn new(key_id: ApiKeyId, tenant_id: TenantId, key_text: &str) -> Self {
-        Self { key_id, tenant_id, mac: hmac::Key::new(hmac::HMAC_SHA256, key_text.as_bytes()) }
+    pub(super) fn new(key_id: ApiKeyId, tenant_id: TenantId, is_platform: bool, key_text: &str) -> Self {
+        Self { key_id, tenant_id, is_platform, mac: hmac::Key::new(hmac::HMAC_SHA256, key_text.as_bytes()) }
     }
 
     /// The keyed digest of a request, by which a repetition is told from another request.
@@ -49,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_digest_depends_on_every_part_and_on_the_key() {
-        let caller = |key: &str| Caller::new(ApiKeyId::generate(), TenantId::generate(), key);
+        let caller = |key: &str| Caller::new(ApiKeyId::generate(), TenantId::generate(), false, key);
         let (one, same, other) = (caller("a"), caller("a"), caller("b"));
         let digest = one.digest("POST", "/v1/plans", b"{}");
         assert_eq!(digest, same.digest("POST", "/v1/plans", b"{}"));

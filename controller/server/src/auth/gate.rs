@@ -99,7 +99,7 @@ async fn admit(gate: &Gate, action: Action, headers: &HeaderMap) -> Result<Calle
     if !is_covered || (is_for_platform(action) && !login.is_platform) {
         return Err(Failure::forbidden(action));
     }
-    Ok(Caller::new(login.key.id, login.key.tenant_id, text))
+    Ok(Caller::new(login.key.id, login.key.tenant_id, login.is_platform, text))
 }
 
 /// The key; one that another controller has just made is looked for once more. One such look at a time: a
@@ -126,7 +126,9 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 fn is_for_platform(action: Action) -> bool {
     use Action as A;
     match action {
-        A::NodeGet | A::NodeList | A::NodeDelete | A::NodeEnrol | A::ControllerJoin => true,
+        A::NodeGet | A::NodeList | A::NodeStatus | A::NodeUpdate | A::NodeDelete => true,
+        A::NodeEnrol | A::ControllerJoin | A::ClusterUpdate => true,
+        A::PlacementExplain => false,
         A::TokenCreate | A::TokenGet | A::TokenList | A::TokenDelete | A::ClusterStatus => true,
         A::CaStatus | A::CaRotate | A::CaRetire | A::IdentityRenew => true,
         A::TenantCreate | A::TenantGet | A::TenantList | A::TenantUpdate | A::TenantDelete => false,

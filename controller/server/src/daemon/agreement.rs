@@ -7,7 +7,7 @@ use npanel_consensus::{Cluster, ProposeError};
 use npanel_model::ControllerId;
 use npanel_proto::{
     command::{Envelope, Outcome},
-    controller::ForeseeResponse,
+    controller::{Answer, ForeseeResponse, Question},
 };
 use npanel_state::Reader;
 use tokio::sync::watch;
@@ -35,6 +35,10 @@ impl Agreement for Member {
 
     fn linearize(&self) -> BoxFuture<'_, Result<(), Unproposed>> {
         async move { self.0.linearize().await.map_err(|_| Unproposed::NoLeader) }.boxed()
+    }
+
+    fn ask(&self, question: Question) -> BoxFuture<'_, Result<Answer, Unproposed>> {
+        async move { self.0.ask(question).await.map_err(|_| Unproposed::NoLeader) }.boxed()
     }
 
     fn reader(&self) -> &Reader {

@@ -22,6 +22,7 @@ use super::{
     convergence::convergence,
     domains,
     list::{List, list_query},
+    placements,
     preview::Ended,
     problem::Failure,
     public_suffix,
@@ -99,7 +100,8 @@ pub(super) fn refuse_prefix(account: &Username, name: &str) -> Result<(), Failur
 async fn read(app: &App, caller: &Caller, id: AccountId) -> Result<Account, Failure> {
     let mut account = shown(row(app, caller, id).await?);
     let operation = app.reader().operation(caller.tenant_id, account.convergence.operation_id).await?;
-    account.placement = operation.and_then(|operation| placement(&operation.placement_report));
+    let report = operation.and_then(|operation| placement(&operation.placement_report));
+    account.placement = report.map(|report| placements::visible(caller, report));
     Ok(account)
 }
 
@@ -143,6 +145,7 @@ async fn create(
         contact: value.contact.map(String::from).unwrap_or_default(),
         domain,
         operation_id: operation_id.to_bytes(),
+        placement: value.placement.map(placements::wish),
         ..command::CreateAccount::default()
     };
     let accepted = app.propose(&asked, &bytes, Command::CreateAccount(command)).await?;

@@ -12,6 +12,7 @@ use npanel_state::{QueryError, Reader};
 
 use super::{
     asked::Asked,
+    placements,
     preview::{self, Ended},
     problem::Failure,
 };
@@ -91,7 +92,9 @@ impl App {
         }
         match self.agreement.propose(asked.envelope(body, command)).await?.outcome {
             Some(outcome::Outcome::Accepted(accepted)) => Ok(accepted),
-            Some(outcome::Outcome::Refused(refused)) => Err(refused.into()),
+            Some(outcome::Outcome::Refused(refused)) => {
+                Err(placements::refusal(&asked.caller, refused).into())
+            }
             None => Err(Unproposed::Stopped("the outcome is empty".to_owned()).into()),
         }
     }
@@ -99,9 +102,9 @@ impl App {
     async fn foresee(&self, asked: &Asked, body: &[u8], command: Command) -> Result<Ended, Failure> {
         match self.agreement.foresee(asked.envelope(body, command)).await?.foresight {
             Some(Foresight::Foreseen(foreseen)) => {
-                Ok(Ended::Previewed(Box::new(preview::shown(self, foreseen).await?)))
+                Ok(Ended::Previewed(Box::new(preview::shown(self, &asked.caller, foreseen).await?)))
             }
-            Some(Foresight::Refused(refused)) => Err(refused.into()),
+            Some(Foresight::Refused(refused)) => Err(placements::refusal(&asked.caller, refused).into()),
             None => Err(Unproposed::Stopped("the foresight is empty".to_owned()).into()),
         }
     }

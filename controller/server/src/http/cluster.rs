@@ -5,20 +5,41 @@ use std::{collections::BTreeMap, time::Duration};
 use axum::{Json, extract::State};
 use npanel_model::{ControllerId, Timestamp};
 use npanel_pki::Lifetimes;
-use npanel_sdk_types::{ClusterStatus, Controller, ControllerRole};
+use npanel_proto::command::{self, envelope::Command};
+use npanel_sdk_types::{ClusterStatus, Controller, ControllerRole, UpdateCluster};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{app::App, problem::Failure};
+use super::{app::App, asked::Asked, body::Body, preview::Ended, problem::Failure};
 use crate::agreement::AgreementStatus;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(status))
+    OpenApiRouter::new().routes(routes!(status, update))
 }
 
 /// Show the controllers, the leader and the replication state, as the answering controller sees them.
 #[utoipa::path(get, path = "/v1/cluster", operation_id = "cluster.status", tag = "cluster",
     responses((status = 200, description = "The status", body = ClusterStatus)))]
 async fn status(State(app): State<App>) -> Result<Json<ClusterStatus>, Failure> {
+    read(&app).await.map(Json)
+}
+
+/// Change the cluster's settings.
+#[utoipa::path(patch, path = "/v1/cluster", operation_id = "cluster.update", tag = "cluster",
+    request_body = UpdateCluster,
+    responses((status = 200, description = "The status", body = ClusterStatus)))]
+async fn update(
+    State(app): State<App>,
+    asked: Asked,
+    Body { value, bytes }: Body<UpdateCluster>,
+) -> Result<Json<ClusterStatus>, Ended> {
+    let command = command::UpdateCluster {
+        placement_strategy: value.placement_strategy.map(|strategy| strategy.to_string()),
+    };
+    app.propose(&asked, &bytes, Command::UpdateCluster(command)).await?;
+    Ok(Json(read(&app).await?))
+}
+
+async fn read(app: &App) -> Result<ClusterStatus, Failure> {
     let cluster = app.find("cluster", || app.reader().cluster()).await?;
     let agreement = app.agreement.status();
     let rows = app.reader().controllers().await?;
@@ -39,12 +60,13 @@ async fn status(State(app): State<App>) -> Result<Json<ClusterStatus>, Failure> 
         ca_pin: app.authorities.pin().to_string(),
         ca_trusted: app.authorities.trusted().len() as u64,
         warnings: Vec::new(),
+        placement_strategy: cluster.placement_strategy,
         controllers,
     };
     let ca_expires =
         authorities.iter().find(|authority| authority.issuing).map(|authority| authority.not_after);
     status.warnings = warnings(&status, ca_expires, app.authorities.lifetimes(), Timestamp::now());
-    Ok(Json(status))
+    Ok(status)
 }
 
 /// An authority is to be rotated well before it ends.

@@ -23,6 +23,7 @@ mod list;
 mod nodes;
 mod operations;
 mod password;
+mod placements;
 mod plans;
 mod preview;
 mod problem;

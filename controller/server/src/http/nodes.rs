@@ -5,22 +5,29 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use npanel_model::NodeId;
-use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{ConditionStatus, Node, NodeCondition, NodeLoad, NodeStatus, Page};
+use npanel_model::{Megabytes, NodeId, Timestamp};
+use npanel_proto::{
+    command::{self, AccountSlots, NodeLabels, envelope::Command},
+    controller::{Answer, Question, answer, question},
+};
+use npanel_sdk_types::{
+    ConditionStatus, MissingCapability, Node, NodeCapacity, NodeCondition, NodeHealth, NodeLimits, NodeLoad,
+    NodeReserved, NodeStatus, Page, UnsettledObject, UpdateNode,
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answer::{Tagged, deleted, id},
+    answer::{Tagged, deleted, id, updated},
     app::{App, NodePresence},
     asked::Asked,
+    body::Body,
     list::{List, list_query},
     preview::Ended,
     problem::Failure,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, delete))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, update, delete)).routes(routes!(health))
 }
 
 list_query! {
@@ -72,6 +79,27 @@ fn shown(app: &App, row: npanel_state::Node, conditions: Vec<npanel_model::NodeC
         os_profile: row.os_profile,
         php_versions: row.php_versions,
         version: row.version,
+        availability_zone: row.availability_zone,
+        labels: row.labels,
+        own_labels: row.own_labels,
+        schedulable: row.schedulable,
+        missing_capabilities: row
+            .missing
+            .into_iter()
+            .map(|(role, reason)| MissingCapability { role, reason })
+            .collect(),
+        limits: NodeLimits {
+            account_slots: row.limits.accounts,
+            disk_mb: row.limits.disk,
+            disk_overcommit_percent: row.limits.disk_overcommit,
+            memory_mb: row.limits.memory,
+            memory_overcommit_percent: row.limits.memory_overcommit,
+        },
+        reserved: NodeReserved {
+            accounts: row.reserved.accounts,
+            disk_mb: row.reserved.disk,
+            memory_mb: row.reserved.memory,
+        },
         load: NodeLoad { web: row.load.web, database: row.load.database, zones: row.load.zones },
         certificate_expires_at: row.certificate_expires_at,
         created_at: row.created_at,
@@ -100,10 +128,85 @@ async fn list(
     params(("id" = String, Path, format = "uuid", description = "The node")),
     responses((status = 200, description = "The node", body = Node)))]
 async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Tagged<Node>, Failure> {
-    let id = id("node", &text)?;
+    read(&app, id("node", &text)?).await.map(Tagged)
+}
+
+/// Change what an operator says of a node. `{"schedulable": false}` cordons it.
+#[utoipa::path(patch, path = "/v1/nodes/{id}", operation_id = "node.update", tag = "nodes",
+    params(("id" = String, Path, format = "uuid", description = "The node")), request_body = UpdateNode,
+    responses((status = 200, description = "The node as it is now", body = Node)))]
+async fn update(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+    Body { value, bytes }: Body<UpdateNode>,
+) -> Result<Response, Ended> {
+    let id = id::<NodeId>("node", &text)?;
+    let command = command::UpdateNode {
+        node_id: id.to_bytes(),
+        pool: value.pool.map(String::from),
+        labels: value
+            .labels
+            .map(|labels| NodeLabels { labels: labels.into_iter().map(String::from).collect() }),
+        availability_zone: value.availability_zone.map(|zone| zone.map(String::from).unwrap_or_default()),
+        account_slots: value.account_slots.map(|slots| AccountSlots { limit: slots.into() }),
+        disk_overcommit_percent: value.disk_overcommit_percent.map(u64::from),
+        memory_overcommit_percent: value.memory_overcommit_percent.map(u64::from),
+        schedulable: value.schedulable,
+    };
+    let accepted = app.propose(&asked, &bytes, Command::UpdateNode(command)).await?;
+    Ok(updated(&app, &asked, &accepted, || read(&app, id)).await?)
+}
+
+async fn read(app: &App, id: NodeId) -> Result<Node, Failure> {
     let row = app.find("node", || app.reader().node(id)).await?;
     let conditions = app.reader().node_conditions(Some(id)).await?.remove(&id).unwrap_or_default();
-    Ok(Tagged(shown(&app, row, conditions)))
+    Ok(shown(app, row, conditions))
+}
+
+/// Show how a node is: its connection, its capacity, what is pending or failed on it.
+#[utoipa::path(get, path = "/v1/nodes/{id}/status", operation_id = "node.status", tag = "nodes",
+    params(("id" = String, Path, format = "uuid", description = "The node")),
+    responses((status = 200, description = "How it is", body = NodeHealth)))]
+async fn health(State(app): State<App>, Path(text): Path<String>) -> Result<Json<NodeHealth>, Failure> {
+    let id = id::<NodeId>("node", &text)?;
+    let node = read(&app, id).await?;
+    let unsettled = app.reader().unsettled_on(id).await?;
+    let question = question::Question::HeardOf(id.to_bytes());
+    // Without a leader, what the state knows is what there is to say.
+    let heard = match app.agreement.ask(Question { question: Some(question) }).await {
+        Ok(Answer { answer: Some(answer::Answer::Heard(heard)) }) => Some(heard),
+        Ok(_) | Err(_) => None,
+    };
+    let seen = heard.as_ref().filter(|heard| heard.at_millis > 0);
+    Ok(Json(NodeHealth {
+        node,
+        online: heard.as_ref().map(|heard| heard.online),
+        last_heard_at: seen.map(|heard| Timestamp::from_millis(heard.at_millis)),
+        capacity: seen.and_then(|heard| heard.capacity).map(|capacity| NodeCapacity {
+            disk_mb: Megabytes(capacity.disk_total_mb),
+            disk_free_mb: Megabytes(capacity.disk_free_mb),
+            memory_mb: Megabytes(capacity.memory_total_mb),
+            memory_free_mb: Megabytes(capacity.memory_free_mb),
+        }),
+        failed_services: seen.map(|heard| heard.failed_services.clone()).unwrap_or_default(),
+        pending: unsettled.pending,
+        failed: unsettled.failed,
+        unsettled: unsettled.objects.into_iter().map(unsettled_object).collect(),
+    }))
+}
+
+fn unsettled_object(row: npanel_state::UnsettledObject) -> UnsettledObject {
+    UnsettledObject {
+        object_kind: row.kind.noun().to_owned(),
+        object_id: uuid::Uuid::from_slice(&row.id).map(|id| id.to_string()).unwrap_or_default(),
+        name: row.name,
+        is_removal: row.is_removal,
+        state: if row.state == "failed" { "failed" } else { "pending" }.to_owned(),
+        reason: row.reason,
+        message: row.message,
+        since: row.since,
+    }
 }
 
 /// Take an empty node out of the fleet for good; its identity is revoked.
@@ -118,8 +221,6 @@ async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) 
 
 #[cfg(test)]
 mod tests {
-    use npanel_model::Timestamp;
-
     use super::*;
 
     #[test]

@@ -7,7 +7,7 @@ use axum::{
 };
 use npanel_model::{Megabytes, OperationId, PlanId};
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreatePlan, Page, Plan, UpdatePlan};
+use npanel_sdk_types::{CreatePlan, Page, Plan, PlanPlacement, UpdatePlan};
 use npanel_state::PlanFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -41,7 +41,7 @@ list_query! {
     }
 }
 
-fn shown(row: npanel_state::Plan) -> Plan {
+fn shown(caller: &Caller, row: npanel_state::Plan) -> Plan {
     Plan {
         id: row.id,
         tenant_id: row.tenant_id,
@@ -50,13 +50,20 @@ fn shown(row: npanel_state::Plan) -> Plan {
         domains: row.domains,
         databases: row.databases,
         php_version: row.php_version,
+        memory_mb: row.memory,
+        placement: caller.is_platform.then(|| PlanPlacement {
+            strategy: row.placement.strategy,
+            anti_affinity: row.placement.anti_affinity,
+            pool: row.placement.pool,
+            labels: row.placement.labels,
+        }),
         created_at: row.created_at,
         revision: row.revision,
     }
 }
 
 async fn read(app: &App, caller: &Caller, id: PlanId) -> Result<Plan, Failure> {
-    app.find("plan", || app.reader().plan(caller.tenant_id, id)).await.map(shown)
+    app.find("plan", || app.reader().plan(caller.tenant_id, id)).await.map(|row| shown(caller, row))
 }
 
 /// Make a plan.
@@ -78,6 +85,13 @@ async fn create(
         domains: limit(value.domains),
         databases: limit(value.databases),
         php_version: value.php_version.into(),
+        memory_mb: value.memory_mb.0,
+        placement: value.placement.map(|placement| command::PlanPlacement {
+            strategy: placement.strategy.map(|strategy| strategy.to_string()).unwrap_or_default(),
+            anti_affinity: placement.anti_affinity.to_string(),
+            pool: placement.pool.map(String::from).unwrap_or_default(),
+            labels: placement.labels.into_iter().map(String::from).collect(),
+        }),
     };
     let accepted = app.propose(&asked, &bytes, Command::CreatePlan(command)).await?;
     let id = made(&accepted, PlanId::from_bytes)?;
@@ -95,7 +109,7 @@ async fn list(
     let filter =
         PlanFilter { tenant_id: query.tenant_id, name: query.name, created_since: query.created_since };
     let rows = app.reader().plans(caller.tenant_id, filter, &paging.rows(&app).await).await?;
-    Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
+    Ok(paging.page(rows, |row| row.id.to_bytes(), |row| shown(&caller, row)))
 }
 
 /// Show a plan.

@@ -16,7 +16,8 @@ use npanel_sdk_types::{
 };
 use npanel_state::ObjectKind;
 
-use super::{accounts::placement, app::App, problem::Failure};
+use super::{accounts::placement, app::App, placements, problem::Failure};
+use crate::auth::Caller;
 
 /// How a write ends before there is anything written: refused, or only looked at.
 pub(crate) enum Ended {
@@ -45,7 +46,7 @@ impl IntoResponse for Ended {
 }
 
 /// A foresight as callers see it.
-pub(super) async fn shown(app: &App, foreseen: Foreseen) -> Result<ChangePreview, Failure> {
+pub(super) async fn shown(app: &App, caller: &Caller, foreseen: Foreseen) -> Result<ChangePreview, Failure> {
     let mut names = BTreeMap::new();
     for object in &foreseen.objects {
         let id = NodeId::from_bytes(&object.node_id).map_err(|error| Failure::internal(&error))?;
@@ -60,7 +61,7 @@ pub(super) async fn shown(app: &App, foreseen: Foreseen) -> Result<ChangePreview
         Ok(changed(object, node_id, name))
     };
     Ok(ChangePreview {
-        placement: placement(&foreseen.placement_report),
+        placement: placement(&foreseen.placement_report).map(|report| placements::visible(caller, report)),
         objects: foreseen.objects.into_iter().map(object).collect::<Result<_, Failure>>()?,
         warnings: foreseen.warnings,
     })

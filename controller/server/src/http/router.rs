@@ -13,7 +13,7 @@ use super::{
     accounts, api_keys,
     app::{App, Services},
     body::MAX_BYTES,
-    ca, cluster, context, database_users, databases, domains, events, nodes, operations, plans,
+    ca, cluster, context, database_users, databases, domains, events, nodes, operations, placements, plans,
     problem::Failure,
     problem_pages, record_sets, tenants, tokens, unread, zones,
 };
@@ -34,6 +34,7 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .merge(zones::routes())
         .merge(record_sets::routes())
         .merge(nodes::routes())
+        .merge(placements::routes())
         .merge(tokens::routes())
         .merge(api_keys::routes())
         .merge(operations::routes())

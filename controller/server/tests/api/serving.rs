@@ -95,6 +95,8 @@ async fn make_account(client: &Client, wait: Wait) -> npanel_client::Written<Acc
         domains: Limit::AtMost(5),
         databases: Limit::Unlimited,
         php_version: "8.2".parse().expect("a version"),
+        memory_mb: Megabytes(0),
+        placement: None,
     };
     let plan = client.create::<Plan>(&plan, Wait::No).await.expect("a plan").object;
     let account = CreateAccount {
@@ -105,6 +107,7 @@ async fn make_account(client: &Client, wait: Wait) -> npanel_client::Written<Acc
         domain: Some("example.com".parse().expect("a name")),
         document_root: None,
         create_zone: true,
+        placement: None,
     };
     client.create::<Account>(&account, wait).await.expect("an account")
 }

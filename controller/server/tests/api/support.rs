@@ -241,6 +241,7 @@ async fn enrol(agreement: &Alone, admin: &ApiKeyText, node: NodeId) {
         os_profile: "debian-12".to_owned(),
         php_versions: vec!["8.2".to_owned()],
         version: "0.1.0".to_owned(),
+        ..UpdateNodeFacts::default()
     };
     agreement.accept(Who::ControllerId(1), Command::UpdateNodeFacts(facts)).await;
 }

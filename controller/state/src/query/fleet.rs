@@ -1,9 +1,12 @@
 //! The cluster, its controllers and the nodes.
 
 use npanel_model::{
-    ControllerId, Fqdn, NodeId, NodeName, NodeRole, PhpVersion, PoolName, Revision, TenantId, Timestamp,
+    Amounts, AvailabilityZone, ControllerId, Fqdn, Megabytes, NodeId, NodeLabel, NodeLimits, NodeName,
+    NodeRole, Overcommit, PhpVersion, PoolName, Revision, Strategy, TenantId, Timestamp,
 };
 use sqlx::{Row, sqlite::SqliteRow};
+
+use crate::ObjectKind;
 
 use super::{
     Page, QueryError, Reader,
@@ -24,6 +27,8 @@ pub struct Cluster {
     pub name_server_domain: Fqdn,
     /// How long nodes keep the data of what is deleted, unless a deletion says otherwise.
     pub retention_seconds: u64,
+    /// Which of the nodes that fit is best, unless a plan says otherwise.
+    pub placement_strategy: Strategy,
 }
 
 /// A controller.
@@ -62,6 +67,24 @@ pub struct Node {
     pub version: String,
     /// When its newest certificate expires.
     pub certificate_expires_at: Option<Timestamp>,
+    /// Where it stands, by an operator's word or its own.
+    pub availability_zone: Option<AvailabilityZone>,
+    /// Whether that is an operator's word.
+    pub availability_zone_is_set: bool,
+    /// Its own word; empty if it says nothing.
+    pub own_availability_zone: String,
+    /// What an operator says of it, in labels.
+    pub labels: Vec<NodeLabel>,
+    /// What it says itself, in labels.
+    pub own_labels: Vec<NodeLabel>,
+    /// The roles that its system cannot fill, and what is missing.
+    pub missing: Vec<(NodeRole, String)>,
+    /// Whether it may get anything new.
+    pub schedulable: bool,
+    /// What it can be promised to hold.
+    pub limits: NodeLimits,
+    /// What it has been promised to.
+    pub reserved: Amounts,
     /// What is placed on it.
     pub load: NodeLoad,
     /// When it was enrolled.
@@ -81,19 +104,115 @@ pub struct NodeLoad {
     pub zones: u64,
 }
 
-const NODES: &str = "SELECT *,
+/// A node that placement follows: as it is now, or gone.
+#[derive(Debug, Clone)]
+pub struct FollowedNode {
+    /// Its id.
+    pub id: NodeId,
+    /// The log index of its last change.
+    pub changed_index: u64,
+    /// As it is; `None`: it is no longer in the fleet.
+    pub node: Option<Node>,
+}
+
+/// What a node carries is beside it, in sums that are kept: a list of nodes counts nothing.
+const NODES: &str = "SELECT * FROM (SELECT nodes.*, c.web, c.database, c.zones, c.accounts AS reserved_accounts,
+    c.disk_mb AS reserved_disk_mb, c.memory_mb AS reserved_memory_mb,
     (SELECT not_after_millis FROM identities i
      WHERE i.subject = 'node/' || lower(substr(hex(nodes.id), 1, 8) || '-' || substr(hex(nodes.id), 9, 4) || '-'
          || substr(hex(nodes.id), 13, 4) || '-' || substr(hex(nodes.id), 17, 4) || '-' || substr(hex(nodes.id), 21))
-       AND i.revoked_millis IS NULL ORDER BY issued_index DESC LIMIT 1) AS not_after_millis,
-    (SELECT count(*) FROM assignments a WHERE a.node_id = nodes.id AND a.part = 'web') AS web,
-    (SELECT count(*) FROM assignments a WHERE a.node_id = nodes.id AND a.part = 'database') AS database,
-    (SELECT count(*) FROM zone_assignments z WHERE z.node_id = nodes.id) AS zones
-    FROM nodes";
+       AND i.revoked_millis IS NULL ORDER BY issued_index DESC LIMIT 1) AS not_after_millis
+    FROM nodes JOIN node_capacity c ON c.node_id = nodes.id)";
+
+const UNSETTLED: &str = "SELECT *, CASE kind
+        WHEN 'account' THEN (SELECT username FROM accounts WHERE id = object_id)
+        WHEN 'site' THEN (SELECT name FROM domains WHERE id = object_id)
+        WHEN 'database' THEN (SELECT name FROM databases WHERE id = object_id)
+        WHEN 'database_user' THEN (SELECT name FROM database_users WHERE id = object_id)
+        ELSE (SELECT name FROM zones WHERE id = object_id) END AS name
+    FROM node_objects WHERE node_id = ?1 AND settled = 0
+    ORDER BY observed_state != 'failed', since_millis LIMIT 50";
+
+/// What is not on a node as it should be.
+#[derive(Debug, Clone)]
+pub struct Unsettled {
+    /// How many objects it has not done yet.
+    pub pending: u64,
+    /// How many it tried and failed to do.
+    pub failed: u64,
+    /// Some of them, the failed first, then the oldest; 50 at most.
+    pub objects: Vec<UnsettledObject>,
+}
+
+/// An object that is not on a node as it should be.
+#[derive(Debug, Clone)]
+pub struct UnsettledObject {
+    /// Its kind.
+    pub kind: ObjectKind,
+    /// Its id, sixteen bytes.
+    pub id: Vec<u8>,
+    /// Its name.
+    pub name: String,
+    /// Whether it is to be removed.
+    pub is_removal: bool,
+    /// What the node last said: "pending", "converged", ...
+    pub state: String,
+    /// A stable word; may be empty.
+    pub reason: String,
+    /// For people; may be empty.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+fn unsettled(row: &SqliteRow) -> Result<UnsettledObject, QueryError> {
+    let kind: &str = row.try_get("kind")?;
+    Ok(UnsettledObject {
+        kind: ObjectKind::from_text(kind).ok_or_else(|| row::corrupt("kind", kind))?,
+        id: row.try_get("object_id")?,
+        name: row.try_get::<Option<String>, _>("name")?.unwrap_or_default(),
+        is_removal: row.try_get::<Option<i64>, _>("tombstone_seconds")?.is_some(),
+        state: row.try_get("observed_state")?,
+        reason: row.try_get("reason")?,
+        message: row.try_get("message")?,
+        since: row::time(row, "since_millis")?,
+    })
+}
+
+/// Placement has no use for certificates.
+const FOLLOWED: &str = "SELECT nodes.*, c.node_id, c.changed_index, c.web, c.database, c.zones,
+    c.accounts AS reserved_accounts, c.disk_mb AS reserved_disk_mb, c.memory_mb AS reserved_memory_mb,
+    NULL AS not_after_millis
+    FROM node_capacity c LEFT JOIN nodes ON nodes.id = c.node_id WHERE c.changed_index > ?1";
 
 impl FromRow for Node {
     fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+        let (set, own): (&str, &str) =
+            (row.try_get("availability_zone")?, row.try_get("own_availability_zone")?);
+        let zone = if set.is_empty() { "own_availability_zone" } else { "availability_zone" };
+        let has_zone = !(set.is_empty() && own.is_empty());
+        let missing: Vec<(NodeRole, String)> =
+            serde_json::from_str(row.try_get("missing")?).map_err(|error| row::corrupt("missing", error))?;
         Ok(Self {
+            availability_zone: has_zone.then(|| row::text(row, zone)).transpose()?,
+            availability_zone_is_set: !set.is_empty(),
+            own_availability_zone: own.to_owned(),
+            labels: row::list(row, "labels")?,
+            own_labels: row::list(row, "own_labels")?,
+            missing,
+            schedulable: row.try_get("schedulable")?,
+            limits: NodeLimits {
+                accounts: row::optional_number(row, "account_slots")?.into(),
+                disk: Megabytes(row::number(row, "disk_mb")?),
+                disk_overcommit: overcommit(row, "disk_overcommit_percent")?,
+                memory: Megabytes(row::number(row, "memory_mb")?),
+                memory_overcommit: overcommit(row, "memory_overcommit_percent")?,
+            },
+            reserved: Amounts {
+                accounts: row::number(row, "reserved_accounts")?,
+                disk: Megabytes(row::number(row, "reserved_disk_mb")?),
+                memory: Megabytes(row::number(row, "reserved_memory_mb")?),
+            },
             id: row::id(row, "id", NodeId::from_bytes)?,
             name: row::text(row, "name")?,
             pool: row::text(row, "pool")?,
@@ -114,6 +233,18 @@ impl FromRow for Node {
     }
 }
 
+fn overcommit(row: &SqliteRow, column: &'static str) -> Result<Overcommit, QueryError> {
+    Overcommit::try_from(row::number(row, column)?).map_err(|error| row::corrupt(column, error))
+}
+
+impl Node {
+    /// Its labels: an operator's word takes the place of its own about the same thing.
+    pub fn all_labels(&self) -> Vec<NodeLabel> {
+        let said = |own: &&NodeLabel| !self.labels.iter().any(|label| label.key() == own.key());
+        self.labels.iter().chain(self.own_labels.iter().filter(said)).cloned().collect()
+    }
+}
+
 impl Reader {
     /// The cluster; `None` before it is made.
     ///
@@ -128,6 +259,7 @@ impl Reader {
                 epoch: row::number(&row, "epoch")?,
                 name_server_domain: row::text(&row, "name_server_domain")?,
                 retention_seconds: row::number(&row, "retention_seconds")?,
+                placement_strategy: row::text(&row, "placement_strategy")?,
             })
         })
         .transpose()
@@ -212,11 +344,65 @@ impl Reader {
         self.list(NODES, Scope::Platform, vec![Where::text("name", name)], page).await
     }
 
-    /// Every node: for placement.
+    /// Every node.
     ///
     /// # Errors
     /// If the state cannot be queried.
     pub async fn all_nodes(&self) -> Result<Vec<Node>, QueryError> {
         self.nodes(None, &Page { after: None, limit: u32::MAX }).await
+    }
+
+    /// The nodes of which something changed after a log index, oldest change first: for placement, which follows.
+    /// `None`: all.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn nodes_since(&self, index: Option<u64>) -> Result<Vec<FollowedNode>, QueryError> {
+        let after = index.map_or(-1, |index| i64::try_from(index).unwrap_or(i64::MAX));
+        let rows = sqlx::query(FOLLOWED).bind(after).fetch_all(&self.pool()).await?;
+        let followed = |row: &SqliteRow| {
+            let is_there = row.try_get::<Option<&[u8]>, _>("id")?.is_some();
+            Ok(FollowedNode {
+                id: row::id(row, "node_id", NodeId::from_bytes)?,
+                changed_index: row::number(row, "changed_index")?,
+                node: is_there.then(|| Node::from_row(row)).transpose()?,
+            })
+        };
+        rows.iter().map(followed).collect()
+    }
+
+    /// What is not on the node as it should be.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn unsettled_on(&self, node: NodeId) -> Result<Unsettled, QueryError> {
+        let counts = sqlx::query(
+            "SELECT count(*) FILTER (WHERE observed_state != 'failed') AS pending,
+                    count(*) FILTER (WHERE observed_state = 'failed') AS failed
+             FROM node_objects WHERE node_id = ?1 AND settled = 0",
+        )
+        .bind(node.to_bytes())
+        .fetch_one(&self.pool())
+        .await?;
+        let rows = sqlx::query(UNSETTLED).bind(node.to_bytes()).fetch_all(&self.pool()).await?;
+        Ok(Unsettled {
+            pending: row::number(&counts, "pending")?,
+            failed: row::number(&counts, "failed")?,
+            objects: rows.iter().map(unsettled).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// On which nodes a tenant's accounts are, and how many on each.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn tenant_on_nodes(&self, tenant: TenantId) -> Result<Vec<(NodeId, u64)>, QueryError> {
+        let rows = sqlx::query("SELECT node_id, accounts FROM node_tenants WHERE tenant_id = ?1")
+            .bind(tenant.to_bytes())
+            .fetch_all(&self.pool())
+            .await?;
+        rows.iter()
+            .map(|row| Ok((row::id(row, "node_id", NodeId::from_bytes)?, row::number(row, "accounts")?)))
+            .collect()
     }
 }

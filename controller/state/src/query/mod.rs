@@ -22,6 +22,9 @@ use std::{
 };
 
 use sqlx::SqlitePool;
+use tokio::sync::watch;
+
+use crate::Applied;
 
 use crate::points::Points;
 
@@ -32,13 +35,13 @@ pub use database::{Database, DatabaseUser, Grant};
 pub use dns::{RecordSet, RecordSetFilter, Zone};
 pub use domain::Domain;
 pub use event::{Event, EventDifference, EventFilter, EventPage};
-pub use fleet::{Cluster, Controller, Node, NodeLoad};
+pub use fleet::{Cluster, Controller, FollowedNode, Node, NodeLoad, Unsettled, UnsettledObject};
 pub use identity::{Authority, KnownIdentity};
 pub use intent::{IntentSource, Observed, WantedObject, ZoneRecordSet};
 pub use list::{Converging, OwnedFilter, Page};
 pub use operation::{Operation, OperationFilter, OperationTarget, TargetProgress};
 pub use suspension::Suspension;
-pub use tenant::{Plan, PlanFilter, Tenant, TenantFilter};
+pub use tenant::{Plan, PlanFilter, PlanPlacement, Tenant, TenantFilter};
 
 /// A query that could not be answered. Never the caller's fault: what does not exist is `None`.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,7 @@ pub enum QueryError {
 #[derive(Debug, Clone)]
 pub struct Reader {
     sources: Arc<RwLock<Sources>>,
+    applied: watch::Receiver<Applied>,
 }
 
 /// Where the rows come from: a pool for lists and joins, and threads' own connections for hot point reads.
@@ -79,8 +83,13 @@ impl Sources {
 }
 
 impl Reader {
-    pub(crate) fn new(pool: SqlitePool, path: &Path) -> Self {
-        Self { sources: Arc::new(RwLock::new(Sources::new(pool, path))) }
+    pub(crate) fn new(pool: SqlitePool, path: &Path, applied: watch::Receiver<Applied>) -> Self {
+        Self { sources: Arc::new(RwLock::new(Sources::new(pool, path))), applied }
+    }
+
+    /// The log index that queries show at least.
+    pub fn applied_index(&self) -> u64 {
+        self.applied.borrow().position.map_or(0, |position| position.index)
     }
 
     /// The current pool. A panic while it was being swapped cannot leave a half-written handle.

@@ -1,7 +1,8 @@
 //! Tenants and plans.
 
 use npanel_model::{
-    Limit, Megabytes, PhpVersion, PlanId, PlanName, Revision, TenantId, TenantName, Timestamp,
+    AntiAffinity, Limit, Megabytes, NodeLabel, Overselling, PhpVersion, PlanId, PlanName, PoolName, Revision,
+    Strategy, TenantId, TenantName, Timestamp,
 };
 use sqlx::{Row, sqlite::SqliteRow};
 
@@ -78,10 +79,27 @@ pub struct Plan {
     pub databases: Limit,
     /// The PHP version that accounts start with.
     pub php_version: PhpVersion,
+    /// The memory that an account is promised on its node.
+    pub memory: Megabytes,
+    /// How its accounts are placed.
+    pub placement: PlanPlacement,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed, as a place in the log.
     pub revision: Revision,
+}
+
+/// How a plan's accounts are placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanPlacement {
+    /// Which of the nodes that fit is best; `None`: as the cluster says.
+    pub strategy: Option<Strategy>,
+    /// Whether a tenant's accounts keep apart.
+    pub anti_affinity: AntiAffinity,
+    /// Only nodes of this pool.
+    pub pool: Option<PoolName>,
+    /// Only nodes with these labels.
+    pub labels: Vec<NodeLabel>,
 }
 
 /// Filters of plans.
@@ -107,13 +125,46 @@ impl FromRow for Plan {
             domains: row::optional_number(row, "domains")?.into(),
             databases: row::optional_number(row, "databases")?.into(),
             php_version: row::text(row, "php_version")?,
+            memory: Megabytes(row::number(row, "memory_mb")?),
+            placement: PlanPlacement {
+                strategy: optional_text(row, "placement_strategy")?,
+                anti_affinity: row::text(row, "anti_affinity")?,
+                pool: optional_text(row, "pool")?,
+                labels: row::list(row, "labels")?,
+            },
             created_at: row::time(row, "created_millis")?,
             revision: row::revision(row)?,
         })
     }
 }
 
+fn optional_text<T>(row: &SqliteRow, column: &'static str) -> Result<Option<T>, QueryError>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    match row.try_get::<Option<&str>, _>(column)? {
+        Some(_) => row::text(row, column).map(Some),
+        None => Ok(None),
+    }
+}
+
 impl Reader {
+    /// Whether promises to the tenant may go beyond what is there: it and everyone above it may.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn overselling(&self, tenant: TenantId) -> Result<Overselling, QueryError> {
+        let forbidden = sqlx::query(
+            "SELECT 1 FROM tenant_tree up JOIN tenants t ON t.id = up.ancestor_id
+             WHERE up.tenant_id = ?1 AND t.may_oversell = 0 LIMIT 1",
+        )
+        .bind(tenant.to_bytes())
+        .fetch_optional(&self.pool())
+        .await?;
+        Ok(if forbidden.is_some() { Overselling::Forbidden } else { Overselling::Allowed })
+    }
+
     /// The tenant, if `scope` sees it.
     ///
     /// # Errors

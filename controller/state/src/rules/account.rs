@@ -4,9 +4,12 @@ use npanel_model::{
     AccountId, Action, AssignmentId, EmailAddress, Generation, Limit, NodeId, Part, PhpVersion, PlanId,
     TenantId, Uid, Username,
 };
-use npanel_proto::command::{Assignment, CreateAccount, DeleteAccount, UpdateAccount};
+use npanel_proto::command::{Assignment, CreateAccount, DeleteAccount, PlacementWish, UpdateAccount};
 
-use super::{domain, node, plan, removal, require_new, tenant};
+use super::{
+    capacity::{self, Allowed, PlacedPart},
+    domain, node, plan, removal, require_new, tenant,
+};
 use crate::{
     ObjectKind, Refusal, RefusalCode,
     context::{Context, Effect, Rule, tenant_id, typed, wire_id, wire_text},
@@ -34,10 +37,15 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
     ctx.require_visible(tenant_of, "tenant", "/tenant_id")?;
     let plan = plan::load(ctx, plan_id, "/plan_id")?;
     plan::require_usable_by(ctx, &plan, tenant_of)?;
+    let wish = wish(ctx, body.placement.as_ref())?;
     require_new(ctx, "accounts", &body.account_id)?;
     require_free_name(ctx, &username)?;
     tenant::require_room_for_account(ctx, tenant_of)?;
 
+    let mut terms = plan.terms(capacity::overselling(ctx, tenant_of)?);
+    terms.allowed.pools.extend(wish.pools);
+    terms.allowed.labels.extend(wish.labels);
+    terms.allowed.availability_zone = wish.availability_zone;
     let account = AccountRow {
         id,
         tenant: tenant_of,
@@ -72,7 +80,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
             ctx.now.as_millis(),
         ],
     )?;
-    assign(ctx, &account, &body.assignments, &body.operation_id)?;
+    assign(ctx, &account, &terms, &body.assignments, &body.operation_id)?;
     ctx.note(tenant_of, "account", id.to_bytes(), "created");
     if let Some(first) = &body.domain {
         domain::insert(ctx, &account, first, &body.operation_id)?;
@@ -84,6 +92,31 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
         object: id.to_bytes(),
         operation: body.operation_id.clone(),
     })
+}
+
+/// Where the caller wants the account. Nodes, pools and labels are the platform's to name; where in the world its
+/// accounts are is for everyone to say.
+fn wish(ctx: &Context<'_>, wish: Option<&PlacementWish>) -> Rule<Allowed> {
+    let Some(wish) = wish else { return Ok(Allowed::default()) };
+    let named = [
+        ("/placement/node_id", !wish.node_id.is_empty()),
+        ("/placement/pool", !wish.pool.is_empty()),
+        ("/placement/labels", !wish.labels.is_empty()),
+    ];
+    if let Some((field, _)) = named.into_iter().find(|(_, is_named)| *is_named)
+        && ctx.principal_tenant()? != ctx.root_tenant()?
+    {
+        let message =
+            "only the platform chooses nodes, pools and labels; an availability zone may be asked for";
+        return Err(Refusal::new(RefusalCode::Forbidden, field, message).into());
+    }
+    let pool = (!wish.pool.is_empty()).then(|| wire_text(&wish.pool, "/placement/pool")).transpose()?;
+    let zone = (!wish.availability_zone.is_empty())
+        .then(|| wire_text(&wish.availability_zone, "/placement/availability_zone"))
+        .transpose()?;
+    let labels =
+        wish.labels.iter().map(|label| wire_text(label, "/placement/labels")).collect::<Rule<_>>()?;
+    Ok(Allowed { pools: pool.into_iter().collect(), labels, availability_zone: zone })
 }
 
 fn require_free_name(ctx: &Context<'_>, username: &Username) -> Rule<()> {
@@ -120,7 +153,13 @@ fn next_uid(ctx: &Context<'_>) -> Rule<Uid> {
 }
 
 /// Places every part where the leader decided, if the nodes are still fit for it.
-fn assign(ctx: &Context<'_>, account: &AccountRow, assignments: &[Assignment], operation: &[u8]) -> Rule<()> {
+fn assign(
+    ctx: &Context<'_>,
+    account: &AccountRow,
+    terms: &capacity::Terms,
+    assignments: &[Assignment],
+    operation: &[u8],
+) -> Rule<()> {
     for part in Part::ALL {
         if !assignments.iter().any(|assignment| assignment.part == part.as_str()) {
             let message = format!("no node was found for the account's {part} part");
@@ -131,18 +170,14 @@ fn assign(ctx: &Context<'_>, account: &AccountRow, assignments: &[Assignment], o
         let id = wire_id(&assignment.assignment_id, "/assignments", AssignmentId::from_bytes)?;
         let part: Part = wire_text(&assignment.part, "/assignments")?;
         let node_id = wire_id(&assignment.node_id, "/assignments", NodeId::from_bytes)?;
-        node::require_role(ctx, node_id, part.role())?;
-        ctx.run(
-            "INSERT INTO assignments (id, tenant_id, account_id, part, node_id, state, epoch)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'active', 1)",
-            (
-                id.to_bytes(),
-                account.tenant.to_bytes(),
-                account.id.to_bytes(),
-                part.as_str(),
-                node_id.to_bytes(),
-            ),
-        )?;
+        let placed = PlacedPart {
+            assignment: &id.to_bytes(),
+            account: account.id,
+            tenant: account.tenant,
+            part,
+            node: node_id,
+        };
+        capacity::assign(ctx, &placed, terms)?;
         if part == Part::Web {
             want(ctx, node_id, subject(account, &account.id.to_bytes()), operation)?;
         }
@@ -179,6 +214,11 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateAccount) -> Rule<Effect> {
         "UPDATE accounts SET contact = ?2, plan_id = ?3, php_chosen = ?4 WHERE id = ?1",
         (id.to_bytes(), &new.contact, new.plan.to_bytes(), new.php_chosen),
     )?;
+    if new.plan != old.plan {
+        let promised =
+            plan::load(ctx, new.plan, "/plan_id")?.terms(capacity::overselling(ctx, account.tenant)?);
+        capacity::resize(ctx, id, &promised)?;
+    }
     if new.php_version == old.php_version {
         ctx.note(account.tenant, "account", id.to_bytes(), "changed");
         return Ok(effect);

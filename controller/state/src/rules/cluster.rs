@@ -1,7 +1,7 @@
 //! The cluster itself: made once, by the first command of the log.
 
-use npanel_model::{Action, Fqdn, TenantId, TenantName, Uid};
-use npanel_proto::command::CreateCluster;
+use npanel_model::{Action, Fqdn, Strategy, TenantId, TenantName, Uid};
+use npanel_proto::command::{CreateCluster, UpdateCluster};
 
 use super::{api_key, authority, controller, tenant};
 use crate::{
@@ -41,4 +41,20 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateCluster) -> Rule<Effect> {
         controller::insert(ctx, first)?;
     }
     Ok(Effect { tenant: root, action: Action::TenantCreate, object: root.to_bytes(), operation: Vec::new() })
+}
+
+pub(super) fn update(ctx: &Context<'_>, body: &UpdateCluster) -> Rule<Effect> {
+    ctx.authorise(Action::ClusterUpdate)?;
+    let platform = ctx.require_platform(Action::ClusterUpdate)?;
+    if let Some(strategy) = &body.placement_strategy {
+        let strategy: Strategy = wire_text(strategy, "/placement_strategy")?;
+        ctx.run("UPDATE cluster SET placement_strategy = ?1", [strategy.as_str()])?;
+    }
+    ctx.note(platform, "cluster", platform.to_bytes(), "changed");
+    Ok(Effect {
+        tenant: platform,
+        action: Action::ClusterUpdate,
+        object: platform.to_bytes(),
+        operation: Vec::new(),
+    })
 }

@@ -4,6 +4,7 @@
 mod account;
 mod api_key;
 mod authority;
+mod capacity;
 mod cluster;
 mod controller;
 mod database;
@@ -56,6 +57,8 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::DeleteApiKey(body) => api_key::delete(ctx, body),
         Command::EnrolNode(body) => node::enrol(ctx, body),
         Command::DeleteNode(body) => node::delete(ctx, body),
+        Command::UpdateNode(body) => node::update(ctx, body),
+        Command::UpdateCluster(body) => cluster::update(ctx, body),
         Command::EnrolController(body) => controller::enrol(ctx, body),
         Command::RenewIdentity(body) => identity::renew(ctx, body),
         Command::RotateAuthority(body) => authority::rotate(ctx, body),
@@ -108,7 +111,9 @@ pub(crate) fn subject(command: &Command) -> Option<(Noun, &[u8])> {
         Command::DeleteToken(body) => (Noun::Token, &body.token_id),
         Command::DeleteApiKey(body) => (Noun::ApiKey, &body.api_key_id),
         Command::DeleteNode(body) => (Noun::Node, &body.node_id),
+        Command::UpdateNode(body) => (Noun::Node, &body.node_id),
         Command::CreateCluster(_)
+        | Command::UpdateCluster(_)
         | Command::CreateTenant(_)
         | Command::CreatePlan(_)
         | Command::CreateAccount(_)

@@ -1,10 +1,13 @@
 //! Nodes: how they come, what they say of themselves, and how they go.
 
-use npanel_model::{Action, EnrolRole, NodeId, NodeName, NodeRole, PhpVersion};
-use npanel_proto::command::{DeleteNode, EnrolNode, UpdateNodeFacts};
+use npanel_model::{
+    Action, AvailabilityZone, EnrolRole, NodeId, NodeLabel, NodeName, NodeRole, Overcommit, PhpVersion,
+    PoolName,
+};
+use npanel_proto::command::{DeleteNode, EnrolNode, UpdateNode, UpdateNodeFacts};
 
 use super::{
-    identity, require_new,
+    capacity, identity, require_new,
     token::{self, Shown},
 };
 use crate::{
@@ -30,6 +33,7 @@ pub(super) fn enrol(ctx: &Context<'_>, body: &EnrolNode) -> Rule<Effect> {
         (id.to_bytes(), platform.to_bytes(), name.as_str(), pool.as_str(), ctx.now.as_millis()),
     )?;
     identity::insert(ctx, &format!("node/{id}"), body.certificate.as_ref())?;
+    capacity::touch(ctx, id)?;
     ctx.note(platform, "node", id.to_bytes(), "created");
     Ok(Effect { tenant: platform, action: Action::NodeEnrol, object: id.to_bytes(), operation: Vec::new() })
 }
@@ -44,15 +48,93 @@ pub(super) fn update_facts(ctx: &Context<'_>, body: &UpdateNodeFacts) -> Rule<()
         wire_text::<PhpVersion>(version, "/php_versions")?;
     }
     wire_text::<std::net::IpAddr>(&body.address, "/address")?;
+    if !body.availability_zone.is_empty() {
+        wire_text::<AvailabilityZone>(&body.availability_zone, "/availability_zone")?;
+    }
+    labels(&body.labels)?;
+    let missing: Vec<(&str, &str)> =
+        body.missing.iter().map(|missing| (missing.role.as_str(), missing.reason.as_str())).collect();
     let changed = ctx.run(
-        "UPDATE nodes SET roles = ?2, address = ?3, os_profile = ?4, php_versions = ?5, version = ?6 WHERE id = ?1",
-        (id.to_bytes(), json(&body.roles), &body.address, &body.os_profile, json(&body.php_versions), &body.version),
+        "UPDATE nodes SET roles = ?2, address = ?3, os_profile = ?4, php_versions = ?5, version = ?6,
+             own_availability_zone = ?7, own_labels = ?8, disk_mb = ?9, memory_mb = ?10, missing = ?11
+         WHERE id = ?1",
+        (
+            id.to_bytes(),
+            json(&body.roles),
+            &body.address,
+            &body.os_profile,
+            json(&body.php_versions),
+            &body.version,
+            &body.availability_zone,
+            json(&body.labels),
+            body.disk_mb,
+            body.memory_mb,
+            serde_json::to_string(&missing).expect("texts always serialise"),
+        ),
     )?;
     if changed == 0 {
         return Err(Refusal::not_found("node", "/id").into());
     }
+    capacity::touch(ctx, id)?;
     ctx.note(ctx.root_tenant()?, "node", id.to_bytes(), "changed");
     Ok(())
+}
+
+/// The labels, if they are good and each key is there once.
+fn labels(texts: &[String]) -> Rule<Vec<NodeLabel>> {
+    let mut labels: Vec<NodeLabel> =
+        texts.iter().map(|text| wire_text(text, "/labels")).collect::<Rule<_>>()?;
+    labels.sort();
+    if let Some(pair) = labels.windows(2).find(|pair| pair[0].key() == pair[1].key()) {
+        let message = format!("a node has one label {} (got {} and {})", pair[0].key(), pair[0], pair[1]);
+        return Err(Refusal::new(RefusalCode::Invalid, "/labels", message).into());
+    }
+    Ok(labels)
+}
+
+/// What an operator says of a node. Nothing that is there moves; what is new goes by it.
+pub(super) fn update(ctx: &Context<'_>, body: &UpdateNode) -> Rule<Effect> {
+    ctx.authorise(Action::NodeUpdate)?;
+    let platform = ctx.require_platform(Action::NodeUpdate)?;
+    let id = wire_id(&body.node_id, "/id", NodeId::from_bytes)?;
+    if ctx.count("SELECT EXISTS (SELECT 1 FROM nodes WHERE id = ?1)", [id.to_bytes()])? == 0 {
+        return Err(Refusal::not_found("node", "/id").into());
+    }
+    let set = |column: &str, value: &dyn rusqlite::ToSql| -> Rule<()> {
+        let key = id.to_bytes();
+        ctx.run(&format!("UPDATE nodes SET {column} = ?2 WHERE id = ?1"), rusqlite::params![key, value])?;
+        Ok(())
+    };
+    if let Some(pool) = &body.pool {
+        set("pool", &wire_text::<PoolName>(pool, "/pool")?.as_str())?;
+    }
+    if let Some(said) = &body.labels {
+        set("labels", &json(&labels(&said.labels)?))?;
+    }
+    if let Some(zone) = &body.availability_zone {
+        if !zone.is_empty() {
+            wire_text::<AvailabilityZone>(zone, "/availability_zone")?;
+        }
+        set("availability_zone", zone)?;
+    }
+    if let Some(slots) = &body.account_slots {
+        set("account_slots", &slots.limit)?;
+    }
+    for (field, column, percent) in [
+        ("/disk_overcommit_percent", "disk_overcommit_percent", body.disk_overcommit_percent),
+        ("/memory_overcommit_percent", "memory_overcommit_percent", body.memory_overcommit_percent),
+    ] {
+        let Some(percent) = percent else { continue };
+        Overcommit::try_from(percent)
+            .map_err(|error| Refusal::new(RefusalCode::Invalid, field, error.to_string()))?;
+        set(column, &percent)?;
+    }
+    if let Some(schedulable) = body.schedulable {
+        set("schedulable", &schedulable)?;
+    }
+    capacity::touch(ctx, id)?;
+    ctx.note(platform, "node", id.to_bytes(), "changed");
+    Ok(Effect { tenant: platform, action: Action::NodeUpdate, object: id.to_bytes(), operation: Vec::new() })
 }
 
 pub(super) fn delete(ctx: &Context<'_>, body: &DeleteNode) -> Rule<Effect> {
@@ -70,23 +152,11 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteNode) -> Rule<Effect> {
     if ctx.run("DELETE FROM nodes WHERE id = ?1", [id.to_bytes()])? == 0 {
         return Err(Refusal::not_found("node", "/id").into());
     }
+    capacity::touch(ctx, id)?;
     identity::revoke(ctx, &format!("node/{id}"))?;
     ctx.run("DELETE FROM node_conditions WHERE node_id = ?1", [id.to_bytes()])?;
     ctx.note(platform, "node", id.to_bytes(), "deleted");
     Ok(Effect { tenant: platform, action: Action::NodeDelete, object: id.to_bytes(), operation: Vec::new() })
-}
-
-/// Refuses a node that is not there, or not for this.
-pub(super) fn require_role(ctx: &Context<'_>, id: NodeId, role: NodeRole) -> Rule<()> {
-    let roles = ctx
-        .find("SELECT roles FROM nodes WHERE id = ?1", [id.to_bytes()], |row| row.get::<_, String>(0))?
-        .ok_or_else(|| {
-            Refusal::new(RefusalCode::NoNode, "", format!("the node {id} is no longer in the fleet"))
-        })?;
-    if texts(&roles).iter().any(|has| has == role.as_str()) {
-        return Ok(());
-    }
-    Err(Refusal::new(RefusalCode::NoNode, "", format!("the node {id} does not have the role {role}")).into())
 }
 
 /// Refuses a PHP version that the node of an account does not have.

@@ -1,12 +1,19 @@
 //! Plans: what an account may have.
 
-use npanel_model::{AccountId, Action, Megabytes, PhpVersion, PlanId, PlanName, TenantId};
-use npanel_proto::command::{CreatePlan, DeletePlan, UpdatePlan};
+use npanel_model::{
+    AccountId, Action, Amounts, AntiAffinity, Megabytes, NodeLabel, Overselling, PhpVersion, PlanId,
+    PlanName, PoolName, Strategy, TenantId,
+};
+use npanel_proto::command::{CreatePlan, DeletePlan, PlanPlacement, UpdatePlan};
 
-use super::{account, require_new};
+use super::{
+    account,
+    capacity::{self, Allowed},
+    require_new,
+};
 use crate::{
     Refusal, RefusalCode,
-    context::{Context, Effect, Rule, tenant_id, typed, wire_id, wire_text},
+    context::{Context, Effect, Rule, json, tenant_id, texts, typed, wire_id, wire_text},
     wanted::{close_if_done, open_operation},
 };
 
@@ -16,6 +23,54 @@ pub(super) struct PlanLimits {
     pub(super) php_version: String,
     pub(super) domains: Option<u64>,
     pub(super) databases: Option<u64>,
+    share: Amounts,
+    anti_affinity: AntiAffinity,
+    pool: Option<PoolName>,
+    labels: Vec<NodeLabel>,
+}
+
+impl PlanLimits {
+    /// What an account with this plan is promised, and where it may be.
+    pub(super) fn terms(&self, overselling: Overselling) -> capacity::Terms {
+        let allowed = Allowed {
+            pools: self.pool.iter().cloned().collect(),
+            labels: self.labels.clone(),
+            availability_zone: None,
+        };
+        capacity::Terms { share: self.share, overselling, anti_affinity: self.anti_affinity, allowed }
+    }
+}
+
+/// How a plan's accounts are placed, as the database holds it.
+struct Placed {
+    strategy: Option<Strategy>,
+    anti_affinity: AntiAffinity,
+    pool: Option<PoolName>,
+    labels: Vec<NodeLabel>,
+}
+
+/// Only the platform says where accounts are placed and how.
+fn placement(ctx: &Context<'_>, body: Option<&PlanPlacement>) -> Rule<Placed> {
+    let Some(body) = body else {
+        return Ok(Placed {
+            strategy: None,
+            anti_affinity: AntiAffinity::Preferred,
+            pool: None,
+            labels: Vec::new(),
+        });
+    };
+    if ctx.principal_tenant()? != ctx.root_tenant()? {
+        let message = "only the platform says how a plan's accounts are placed";
+        return Err(Refusal::new(RefusalCode::Forbidden, "/placement", message).into());
+    }
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    Ok(Placed {
+        strategy: text(&body.strategy).map(|text| wire_text(&text, "/placement/strategy")).transpose()?,
+        anti_affinity: text(&body.anti_affinity)
+            .map_or(Ok(AntiAffinity::Preferred), |text| wire_text(&text, "/placement/anti_affinity"))?,
+        pool: text(&body.pool).map(|text| wire_text(&text, "/placement/pool")).transpose()?,
+        labels: body.labels.iter().map(|label| wire_text(label, "/placement/labels")).collect::<Rule<_>>()?,
+    })
 }
 
 pub(super) fn create(ctx: &Context<'_>, body: &CreatePlan) -> Rule<Effect> {
@@ -24,12 +79,14 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreatePlan) -> Rule<Effect> {
     let tenant = wire_id(&body.tenant_id, "/tenant_id", TenantId::from_bytes)?;
     let name: PlanName = wire_text(&body.name, "/name")?;
     let php: PhpVersion = wire_text(&body.php_version, "/php_version")?;
+    let placed = placement(ctx, body.placement.as_ref())?;
     ctx.require_visible(tenant, "tenant", "/tenant_id")?;
     require_new(ctx, "plans", &body.plan_id)?;
     require_free_name(ctx, tenant, &name)?;
     ctx.run(
-        "INSERT INTO plans (id, tenant_id, name, disk_mb, domains, databases, php_version, created_millis)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO plans (id, tenant_id, name, disk_mb, domains, databases, php_version, created_millis, memory_mb,
+             placement_strategy, anti_affinity, pool, labels)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         (
             id.to_bytes(),
             tenant.to_bytes(),
@@ -39,6 +96,11 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreatePlan) -> Rule<Effect> {
             body.databases,
             php.as_str(),
             ctx.now.as_millis(),
+            body.memory_mb,
+            placed.strategy.map(Strategy::as_str),
+            placed.anti_affinity.as_str(),
+            placed.pool.as_ref().map(PoolName::as_str),
+            json(&placed.labels),
         ),
     )?;
     ctx.note(tenant, "plan", id.to_bytes(), "created");
@@ -100,6 +162,9 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdatePlan) -> Rule<Effect> {
     )?;
     ctx.note(tenant, "plan", id.to_bytes(), "changed");
     ctx.warn(|| exceeding(ctx, id))?;
+    if new.disk_mb != old.disk_mb {
+        resize_accounts(ctx, id)?;
+    }
     if new.php_version != old.php_version {
         let operation = &body.operation_id;
         open_operation(ctx, operation, effect.action, tenant, "plan", &effect.object, "")?;
@@ -111,6 +176,20 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdatePlan) -> Rule<Effect> {
         effect.operation.clone_from(operation);
     }
     Ok(effect)
+}
+
+/// Promises every account with the plan its new share: all of them or none.
+fn resize_accounts(ctx: &Context<'_>, id: PlanId) -> Rule<()> {
+    let plan = load(ctx, id, "/id")?;
+    let accounts = ctx.all(
+        "SELECT id, tenant_id FROM accounts WHERE plan_id = ?1 AND deleted_millis IS NULL ORDER BY id",
+        [id.to_bytes()],
+        |row| Ok((typed(row, 0, AccountId::from_bytes)?, tenant_id(row, 1)?)),
+    )?;
+    for (account, tenant) in accounts {
+        capacity::resize(ctx, account, &plan.terms(capacity::overselling(ctx, tenant)?))?;
+    }
+    Ok(())
 }
 
 fn terms(ctx: &Context<'_>, id: PlanId) -> Rule<Terms> {
@@ -182,7 +261,8 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeletePlan) -> Rule<Effect> {
 
 pub(super) fn load(ctx: &Context<'_>, id: PlanId, field: &'static str) -> Rule<PlanLimits> {
     ctx.find(
-        "SELECT tenant_id, php_version, domains, databases FROM plans WHERE id = ?1",
+        "SELECT tenant_id, php_version, domains, databases, disk_mb, memory_mb, anti_affinity, pool, labels
+         FROM plans WHERE id = ?1",
         [id.to_bytes()],
         |row| {
             Ok(PlanLimits {
@@ -190,6 +270,14 @@ pub(super) fn load(ctx: &Context<'_>, id: PlanId, field: &'static str) -> Rule<P
                 php_version: row.get(1)?,
                 domains: row.get(2)?,
                 databases: row.get(3)?,
+                share: Amounts::account(Megabytes(row.get(4)?), Megabytes(row.get(5)?)),
+                // What the rules let in is what is there.
+                anti_affinity: row.get::<_, String>(6)?.parse().unwrap_or(AntiAffinity::Preferred),
+                pool: row.get::<_, Option<String>>(7)?.and_then(|pool| pool.parse().ok()),
+                labels: texts(&row.get::<_, String>(8)?)
+                    .iter()
+                    .filter_map(|text| text.parse().ok())
+                    .collect(),
             })
         },
     )?

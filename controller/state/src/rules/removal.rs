@@ -5,6 +5,7 @@ use npanel_model::{DatabaseId, DatabaseUserId, DomainId, Generation, TenantId, Z
 
 use super::{
     account::AccountRow,
+    capacity,
     database::DatabaseRow,
     database_user::UserRow,
     domain::DomainRow,
@@ -165,12 +166,12 @@ pub(super) fn release_name(ctx: &Context<'_>, kind: ObjectKind, id: &[u8]) -> Ru
 pub(super) fn forget(ctx: &Context<'_>, kind: ObjectKind, id: &[u8], tenant: TenantId) -> Rule<()> {
     match kind {
         ObjectKind::Account => {
-            ctx.run("DELETE FROM assignments WHERE account_id = ?1", [id])?;
+            capacity::release(ctx, id)?;
         }
         ObjectKind::Site => names::leave(ctx, id)?,
         ObjectKind::Zone => {
             names::leave(ctx, id)?;
-            ctx.run("DELETE FROM zone_assignments WHERE zone_id = ?1", [id])?;
+            capacity::release_zone(ctx, id)?;
             ctx.run("DELETE FROM record_sets WHERE zone_id = ?1", [id])?;
         }
         ObjectKind::DatabaseUser => {

@@ -1,12 +1,11 @@
 //! Zones and who answers for them.
 
 use npanel_model::{
-    AccountId, Action, AssignmentId, DomainId, Fqdn, Generation, NodeId, NodeRole, TenantId, ZoneId,
-    ZoneProvider,
+    AccountId, Action, AssignmentId, DomainId, Fqdn, Generation, NodeId, TenantId, ZoneId, ZoneProvider,
 };
 use npanel_proto::command::{CreateZone, DeleteZone};
 
-use super::{account, account::AccountRow, names, node, record_set, removal, require_new};
+use super::{account, account::AccountRow, capacity, names, record_set, removal, require_new};
 use crate::{
     ObjectKind, Refusal, RefusalCode,
     context::{Context, Effect, Rule, tenant_id, typed, wire_id, wire_text},
@@ -97,12 +96,7 @@ fn assign(
     for assignment in &body.assignments {
         let id = wire_id(&assignment.assignment_id, "/assignments", AssignmentId::from_bytes)?;
         let node_id = wire_id(&assignment.node_id, "/assignments", NodeId::from_bytes)?;
-        node::require_role(ctx, node_id, NodeRole::Dns)?;
-        ctx.run(
-            "INSERT INTO zone_assignments (id, tenant_id, zone_id, node_id, state, epoch)
-             VALUES (?1, ?2, ?3, ?4, 'active', 1)",
-            (id.to_bytes(), owner.tenant.to_bytes(), zone.to_bytes(), node_id.to_bytes()),
-        )?;
+        capacity::assign_zone(ctx, &id.to_bytes(), owner.tenant, zone, node_id)?;
         let subject = Subject {
             kind: ObjectKind::Zone,
             id: &body.zone_id,

@@ -57,6 +57,7 @@ async fn has_php(world: &mut World, versions: &[&str]) {
         os_profile: "debian-12".into(),
         php_versions: versions.iter().map(|version| (*version).to_owned()).collect(),
         version: "0.1.0".into(),
+        ..UpdateNodeFacts::default()
     };
     world.accept(Who::ControllerId(1), Command::UpdateNodeFacts(facts)).await;
 }
@@ -71,6 +72,7 @@ async fn second_plan(world: &mut World, of: &Reseller, domains: u64, php: &str) 
         domains: Some(domains),
         databases: Some(1),
         php_version: php.into(),
+        ..CreatePlan::default()
     };
     world.accept(by(of.key), Command::CreatePlan(create)).await;
     plan

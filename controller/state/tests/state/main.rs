@@ -1,5 +1,6 @@
 //! The rules, tried through the store as the consensus layer drives it.
 
+mod capacity;
 mod changes;
 mod convergence;
 mod enrolment;

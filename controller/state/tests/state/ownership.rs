@@ -198,6 +198,7 @@ async fn no_number_in_a_command_stops_a_replica() {
             domains: Some(extreme),
             databases: Some(extreme),
             php_version: "8.2".into(),
+            ..npanel_proto::command::CreatePlan::default()
         });
         assert_eq!(world.refuse(by(acme.key), plan).await, RefusalCode::Invalid);
         let alice = world.account(&acme, "alice", None).0;

@@ -141,6 +141,7 @@ impl World {
             os_profile: "debian-12".into(),
             php_versions: vec!["8.2".into()],
             version: "0.1.0".into(),
+            ..UpdateNodeFacts::default()
         });
         self.accept(Who::ControllerId(1), facts).await;
     }
@@ -165,6 +166,7 @@ impl World {
             domains: Some(5),
             databases: Some(2),
             php_version: "8.2".into(),
+            ..CreatePlan::default()
         });
         self.accept(by(key_id), plan_command).await;
         Reseller { tenant, key: key_id, plan }
@@ -243,11 +245,15 @@ impl World {
 
     /// Reports `state` for everything that the node should hold, at the wanted generation.
     pub(crate) async fn observe_all(&mut self, state: &str) {
-        let wanted = self.store.reader().wanted_on(self.node).await.expect("a list");
+        self.observe_all_on(self.node, state).await;
+    }
+
+    pub(crate) async fn observe_all_on(&mut self, node: NodeId, state: &str) {
+        let wanted = self.store.reader().wanted_on(node).await.expect("a list");
         let observations = wanted
             .into_iter()
             .map(|object| Observation {
-                node_id: self.node.to_bytes(),
+                node_id: node.to_bytes(),
                 kind: object.kind.as_str().into(),
                 object_id: object.id,
                 generation: object.generation.0,

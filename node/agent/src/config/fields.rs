@@ -51,6 +51,24 @@ impl Fields {
         None
     }
 
+    /// A value that may be left out.
+    pub(super) fn optional<T>(&mut self, key: &str) -> Option<T>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        if self.table.contains_key(key) { self.parsed(key, None) } else { None }
+    }
+
+    /// Values that may be left out; if they are not, at least one.
+    pub(super) fn optional_list<T>(&mut self, key: &str) -> Vec<T>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        if self.table.contains_key(key) { self.list(key) } else { Vec::new() }
+    }
+
     /// At least one value, each given as text.
     pub(super) fn list<T>(&mut self, key: &str) -> Vec<T>
     where

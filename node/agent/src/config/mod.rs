@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use npanel_model::{NodeName, NodeRole};
+use npanel_model::{AvailabilityZone, NodeLabel, NodeName, NodeRole};
 
 pub use endpoint::{Endpoint, EndpointError};
 use fields::Fields;
@@ -27,6 +27,8 @@ pub struct Config {
     pub controllers: Vec<Endpoint>,
     /// What the node is for.
     pub roles: Vec<NodeRole>,
+    /// Where it stands and what else is said of it.
+    pub place: Place,
     /// Where health and metrics are served.
     pub telemetry: SocketAddr,
     /// Where the executor listens.
@@ -35,6 +37,15 @@ pub struct Config {
     pub user: String,
     /// How the log is written.
     pub log: LogFormat,
+}
+
+/// Where the node stands, and what else placement may go by. An operator's word in the fleet's state comes first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The part of the fleet that it fails with.
+    pub availability_zone: Option<AvailabilityZone>,
+    /// `key=value`.
+    pub labels: Vec<NodeLabel>,
 }
 
 /// How the log is written.
@@ -108,6 +119,10 @@ impl Config {
         let address = fields.parsed("address", None);
         let controllers = fields.list("controllers");
         let roles: Vec<NodeRole> = fields.list("roles");
+        let place = Place {
+            availability_zone: fields.optional("availability_zone"),
+            labels: fields.optional_list("labels"),
+        };
         let mut telemetry = fields.section("telemetry");
         let listen = telemetry.parsed("listen", Some("127.0.0.1:9471"));
         fields.end_section(telemetry);
@@ -135,6 +150,7 @@ impl Config {
                     address,
                     controllers,
                     roles,
+                    place,
                     telemetry,
                     executor_socket,
                     user,

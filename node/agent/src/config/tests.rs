@@ -57,6 +57,18 @@ fn everything_that_is_wrong_is_said_at_once() {
 }
 
 #[test]
+fn where_a_node_stands_may_be_said() {
+    let text =
+        GOOD.replace("[telemetry]", "availability_zone = \"a1\"\nlabels = [\"disk=nvme\"]\n[telemetry]");
+    let place = config(&text).expect("a configuration").place;
+    assert_eq!(place.availability_zone.expect("a zone").as_str(), "a1");
+    assert_eq!(place.labels[0].as_str(), "disk=nvme");
+    assert_eq!(config(GOOD).expect("a configuration").place, Place::default());
+    let wrong = text.replace("disk=nvme", "disk");
+    assert!(config(&wrong).expect_err("problems").0[0].starts_with("labels: a node's label is"));
+}
+
+#[test]
 fn an_empty_list_is_no_list() {
     let text = GOOD.replace(r#"["web", "dns", "web"]"#, "[]");
     assert_eq!(config(&text).expect_err("problems").0, ["roles: at least one is expected"]);

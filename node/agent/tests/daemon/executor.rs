@@ -86,6 +86,7 @@ fn output(operation: &Operation) -> Output {
             os_profile: "debian-12".into(),
             php_versions: vec!["8.2".parse().expect("a version")],
             capacity,
+            missing: vec![(npanel_model::NodeRole::Dns, "no PowerDNS".into())],
         }),
         _ => Output::Nothing,
     }

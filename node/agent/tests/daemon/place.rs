@@ -50,6 +50,7 @@ pub(crate) async fn config(directory: &Path, controllers: &[SocketAddr]) -> Conf
         address: "192.0.2.1".parse().expect("an address"),
         controllers: controllers.iter().copied().map(endpoint).collect(),
         roles: NodeRole::ALL.to_vec(),
+        place: npanel_agent::config::Place::default(),
         telemetry: free_address().await,
         executor_socket: directory.join("executor.sock"),
         user: "root".to_owned(),

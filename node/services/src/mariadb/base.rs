@@ -7,8 +7,13 @@ use npanel_host::{
 };
 use sqlx::{Row, raw_sql};
 
+use minijinja::context;
+
 use super::Mariadb;
-use crate::ServiceError;
+use crate::{
+    ServiceError,
+    template::{RenderError, Syntax, render},
+};
 
 const SERVER_CNF: &str = include_str!("templates/server.cnf");
 const CONFIGURATION: &str = "90-npanel.cnf";
@@ -17,10 +22,17 @@ const FILE: Attributes = Attributes { owner: Owner::ROOT, mode: 0o644 };
 const START: Duration = Duration::from_secs(100);
 
 /// The files that all databases share, as they should be.
-pub fn managed_base(os: &OsProfile) -> Vec<Managed> {
+///
+/// # Errors
+/// If one cannot be rendered.
+pub fn managed_base(os: &OsProfile) -> Result<Vec<Managed>, ServiceError> {
     let file = Path::new(os.mariadb_configuration).join(CONFIGURATION);
     let enabled = Path::new(Layout::UNITS).join("multi-user.target.wants").join(os.mariadb_unit);
-    vec![Managed::file(file, SERVER_CNF, FILE), Managed::new(enabled, ShouldBe::Enabled)]
+    Ok(vec![Managed::file(file, configuration(os)?, FILE), Managed::new(enabled, ShouldBe::Enabled)])
+}
+
+fn configuration(os: &OsProfile) -> Result<String, RenderError> {
+    render("server.cnf", Syntax::Plain, SERVER_CNF, context! { socket => os.mariadb_socket })
 }
 
 impl Mariadb {
@@ -35,10 +47,10 @@ impl Mariadb {
         stages: &mut Stages,
     ) -> Result<bool, ServiceError> {
         stages.enter("mariadb-commit");
-        let path = os.mariadb_configuration;
+        let (path, text) = (os.mariadb_configuration, configuration(os)?);
         let written = blocking(move || {
             let directory = Directory::open(path)?;
-            let written = directory.write(CONFIGURATION, SERVER_CNF.as_bytes(), FILE)?;
+            let written = directory.write(CONFIGURATION, text.as_bytes(), FILE)?;
             directory.sync().map(|()| written)
         });
         let written = written.await?;
@@ -48,6 +60,9 @@ impl Mariadb {
             systemd.reset_failed(os.mariadb_unit).await?;
             systemd.start(os.mariadb_unit, START).await?;
             changed = true;
+        } else if written && !Path::new(os.mariadb_socket).exists() {
+            // It runs with the socket that its package gave it.
+            systemd.restart(os.mariadb_unit, START).await?;
         }
         if self.has_a_port().await? {
             systemd.restart(os.mariadb_unit, START).await?;
@@ -64,5 +79,21 @@ impl Mariadb {
         let row = raw_sql("SELECT @@GLOBAL.skip_networking AS closed").fetch_one(self.pool()).await?;
         let closed: i64 = row.try_get("closed")?;
         Ok(closed == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_system_has_its_socket_in_the_directory_that_tenants_see_and_nothing_else() {
+        for os in OsProfile::all() {
+            let text = configuration(&os).expect("rendered");
+            let set: Vec<_> = text.lines().filter_map(|line| line.split_once(" = ")).collect();
+            let expected = [("local_infile", "0"), ("socket", os.mariadb_socket), ("skip_networking", "1")];
+            assert_eq!(set, expected, "{}", os.name);
+            assert_eq!(Path::new(os.mariadb_socket).parent(), Some(Path::new(os.mariadb_run)), "{}", os.name);
+        }
     }
 }

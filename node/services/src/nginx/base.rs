@@ -253,10 +253,24 @@ mod tests {
 
     #[test]
     fn the_unit_reads_our_file_only() {
-        let text = unit(&os()).expect("rendered");
-        assert!(
-            text.contains("\nExecStart=\nExecStart=/usr/sbin/nginx -c /etc/nginx/npanel.conf\n"),
-            "{text}"
-        );
+        for os in OsProfile::all() {
+            let text = unit(&os).expect("rendered");
+            let (program, directory) = (os.nginx.program, os.nginx.configuration);
+            let start = format!("\nExecStart=\nExecStart={program} -c {directory}/npanel.conf\n");
+            assert!(text.contains(&start), "{}: {text}", os.name);
+        }
+    }
+
+    #[test]
+    fn every_systems_configuration_is_read_back_with_its_own_paths() {
+        for os in OsProfile::all() {
+            let read = tokens(&configuration(&os, true).expect("rendered")).expect("tokens");
+            let followed = |word: &str, by: &str| {
+                read.windows(2).any(|pair| pair[0] == word && pair[1].trim_start_matches('"') == by)
+            };
+            assert!(followed("pid", os.nginx.pid_file), "{}", os.name);
+            assert!(followed("error_log", &format!("{}/npanel-error.log", os.nginx.logs)), "{}", os.name);
+            assert!(followed("include", &format!("{}/mime.types", os.nginx.configuration)), "{}", os.name);
+        }
     }
 }

@@ -124,6 +124,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_system_loads_them_with_its_own_program() {
+        for os in OsProfile::all() {
+            let text = unit(&os).expect("rendered");
+            assert!(text.contains(&format!("ExecStart={} -f ", os.nft)), "{}: {text}", os.name);
+        }
+    }
+
+    #[test]
     fn the_rules_are_about_accounts_uids_and_all_control_ports() {
         let text = rules(&BTreeSet::from([9471])).expect("rendered");
         assert!(text.contains("meta skuid 1900000000-2147483647 jump account"), "{text}");

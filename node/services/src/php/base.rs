@@ -153,6 +153,19 @@ mod tests {
     }
 
     #[test]
+    fn every_systems_units_show_accounts_the_databases_socket_and_only_that() {
+        for os in OsProfile::all() {
+            let (_, text) = units(&os).expect("rendered").pop().expect("a unit");
+            let (run, name) = (os.mariadb_run, os.name);
+            assert!(text.lines().any(|line| line.contains("Bind") && line.contains(run)), "{name}: {text}");
+            let known = |line: &str| {
+                line.is_empty() || line.starts_with(['#', ';', '[']) || line.split_once('=').is_some()
+            };
+            assert!(text.lines().all(known), "{name}: {text}");
+        }
+    }
+
+    #[test]
     fn a_service_sees_no_other_account() {
         let (_, text) = rendered().pop().expect("a unit");
         for wall in [

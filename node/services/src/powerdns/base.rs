@@ -171,9 +171,12 @@ mod tests {
 
     #[test]
     fn the_api_listens_on_this_machine_only() {
-        let os = OsProfile::named("debian-12").expect("a profile");
-        let text = configuration(&os.powerdns, &Secret::new("k"), true).expect("rendered");
-        assert!(text.contains("\nwebserver-address=127.0.0.1\n") && text.contains("\napi-key=k\n"));
-        assert!(text.contains("\nlocal-address=0.0.0.0, ::\n"), "{text}");
+        for os in OsProfile::all() {
+            let text = configuration(&os.powerdns, &Secret::new("k"), true).expect("rendered");
+            assert!(text.contains("\nwebserver-address=127.0.0.1\n") && text.contains("\napi-key=k\n"));
+            assert!(text.contains("\nlocal-address=0.0.0.0, ::\n"), "{text}");
+            let database = format!("={}/npanel.sqlite3\n", os.powerdns.data);
+            assert!(text.contains(&database), "{}: {text}", os.name);
+        }
     }
 }

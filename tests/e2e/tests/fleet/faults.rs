@@ -27,6 +27,7 @@ fn post(world: &World, username: &str) -> Result<Account> {
         domain: Some(format!("{username}.example").parse()?),
         document_root: None,
         create_zone: true,
+        placement: None,
     };
     Ok(world.block_on(world.client.create::<Account>(&body, Wait::No))?.object)
 }

@@ -56,6 +56,7 @@ async fn create(
             domain: Some(format!("{name}.example").parse().expect("a domain")),
             document_root: None,
             create_zone: true,
+            placement: None,
         };
         made.push(client.create::<Account>(&account, Wait::No).await?.object);
         acknowledged.fetch_add(1, Ordering::Relaxed);

@@ -50,6 +50,7 @@ pub(crate) fn a_tenants_quota_is_not_passed_by_asking_three_controllers_at_once(
         domain: None,
         document_root: None,
         create_zone: true,
+        placement: None,
     };
     ensure!(world.block_on(world.client.create::<Account>(&one_more, Wait::No)).is_err(), "one more was made");
     Ok(())

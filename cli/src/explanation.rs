@@ -1,0 +1,148 @@
+//! Why something is where it is or not as it should be, in words.
+
+use std::collections::BTreeMap;
+
+use npanel_model::NodeId;
+use npanel_sdk_types::{
+    Condition, ConditionStatus, Convergence, PartPlacement, PlacementReport, Status, Verdict,
+};
+use serde::Serialize;
+
+use crate::{arguments::Format, failure::Failure, output};
+
+/// Prints the object itself, or for people what is said of it.
+pub(crate) fn print(
+    format: Format,
+    object: &impl Serialize,
+    lines: impl FnOnce() -> Vec<String>,
+) -> Result<(), Failure> {
+    match format {
+        Format::Json => output::object(format, object),
+        Format::Table => lines().iter().try_for_each(|line| output::print(&output::printable(line))),
+    }
+}
+
+/// Every node's verdict, part by part.
+pub(crate) fn of_placement(report: &PlacementReport) -> Vec<String> {
+    report.parts.iter().flat_map(part).collect()
+}
+
+fn part(part: &PartPlacement) -> Vec<String> {
+    let mut lines = match part.nodes.iter().find(|node| Some(node.node_id) == part.chosen) {
+        Some(chosen) => vec![format!("{}: {}", part.part, chosen.name)],
+        None => vec![format!("{}: no node can take it", part.part)],
+    };
+    lines.extend(part.nodes.iter().map(|node| {
+        let word = match node.verdict {
+            Verdict::Chosen => "chosen",
+            Verdict::Fits => "fits",
+            Verdict::Refused => "refused",
+        };
+        format!("  {word:<8} {:<16} {}", node.name.as_str(), node.reason)
+    }));
+    lines.extend(part.others.iter().map(|others| format!("  and {} more: {}", others.nodes, others.reason)));
+    lines
+}
+
+/// What keeps an object from being as it should, and what to do about it.
+pub(crate) fn of_object(
+    name: &str,
+    convergence: &Convergence,
+    names: &BTreeMap<NodeId, String>,
+) -> Vec<String> {
+    let open: Vec<&Condition> =
+        convergence.conditions.iter().filter(|condition| condition.status != ConditionStatus::True).collect();
+    let mut lines = vec![match convergence.status {
+        Status::Ready => format!("{name} is as it should be on every node"),
+        Status::Converging => format!("{name} is on its way: {} of its nodes have it to do", open.len()),
+        Status::Failed => format!("{name} could not be done on every node; it is tried again"),
+        Status::Deleting => format!("{name} is being removed"),
+    }];
+    for condition in open {
+        let node = names.get(&condition.node_id).cloned().unwrap_or_else(|| condition.node_id.to_string());
+        lines.push(format!("  on {node}, since {}: {}", condition.since, condition.reason));
+        if !condition.message.is_empty() {
+            lines.push(format!("    {}", condition.message));
+        }
+        if condition.observed_generation < convergence.generation {
+            let (seen, wanted) = (condition.observed_generation, convergence.generation);
+            lines.push(format!("    the node has spoken of version {seen}; {wanted} is wanted"));
+        }
+        lines.push(format!("    {}", advice(&condition.reason)));
+    }
+    lines
+}
+
+/// What to do about a reason that a node gives.
+fn advice(reason: &str) -> &'static str {
+    match reason {
+        "Pending" | "WaitsForBase" | "WaitsForAccount" | "WaitsForDatabase" | "WaitsForRemoval" => {
+            "nothing to do yet; if it stays so, `npanel node status` shows whether the node is connected"
+        }
+        "CheckRefused" | "RenderRefused" => {
+            "the service's own checker refuses this object; the last good configuration stays in use. Change the object"
+        }
+        "DeletionsHeld" => "many deletions came at once and wait for a person: see docs/operations/nodes.md",
+        "DiskFull" => "make room on the node's disk; it is tried again by itself",
+        "ExecutorUnreachable" | "ExecutorTimeout" => {
+            "the node's root process does not answer: systemctl status npanel-executor on the node"
+        }
+        "BaseMissing" | "UnitFailed" | "ProgramFailed" => {
+            "a service of the node is not as it should be: `npanel node status` names those that do not run"
+        }
+        "PhpVersionMissing" => "install that PHP version on the node, or give the account another one",
+        "UsernameTaken" | "UidTaken" => {
+            "somebody else's user has that name or number on the node; remove it there"
+        }
+        "UnexpectedFile" => "a file that nPanel did not make is in the way; move it aside on the node",
+        "IntentInvalid" | "IntentRefused" | "UnknownKind" => {
+            "the node's daemon does not take it: it may be older than the controllers; upgrade it"
+        }
+        "IntentUnreadable" => "the state cannot be read on the leader; its log says why",
+        _ => "it is tried again by itself; the message says what to mend",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ID: &str = "0190a5d2-0000-7000-8000-000000000001";
+
+    #[test]
+    fn a_failure_is_told_with_its_node_its_reason_and_what_to_do() {
+        let convergence: Convergence = serde_json::from_value(json!({
+            "generation": 2, "observed_generation": 1, "status": "failed", "operation_id": ID,
+            "conditions": [{"type": "Converged", "status": "false", "reason": "CheckRefused", "message": "line 3",
+                "node_id": ID, "observed_generation": 1, "since": "2026-01-01T00:00:00Z"}],
+        }))
+        .expect("a convergence");
+        let names = BTreeMap::from([(ID.parse().expect("an id"), "n1".to_owned())]);
+        let text = of_object("domain/a.example", &convergence, &names).join("\n");
+        for expected in [
+            "could not be done",
+            "on n1, since 2026",
+            "CheckRefused",
+            "line 3",
+            "2 is wanted",
+            "Change the object",
+        ] {
+            assert!(text.contains(expected), "{expected} is not in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_placement_says_of_every_node_why() {
+        let report: PlacementReport =
+            serde_json::from_value(json!({"parts": [{"part": "web", "chosen": ID, "nodes": [
+            {"node_id": ID, "name": "n1", "verdict": "chosen", "reason": "carries 0"}],
+            "others": [{"verdict": "refused", "reason": "cordoned", "nodes": 7}]}]}))
+            .expect("a report");
+        assert_eq!(
+            of_placement(&report),
+            ["web: n1", "  chosen   n1               carries 0", "  and 7 more: cordoned"]
+        );
+    }
+}

@@ -1,0 +1,84 @@
+//! `make bench`: what the product promises of its speed and its size, measured on a fleet of three controllers and two
+//! nodes, each figure beside its gate (which fails the run) and its target (which is printed).
+//!
+//! `npanel-bench [--accounts N] [STAGE…]`; the stages are `serving`, `burst`, `leader`, `memory` (these four if none is
+//! named) and `loaded`, which first fills the nodes with N accounts (2,000 if not said) and takes a while.
+
+mod burst;
+mod judge;
+mod leader;
+mod load;
+mod memory;
+mod serving;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use npanel_e2e::World;
+
+use judge::Measure;
+
+/// A stage by its name.
+type Stage = (&'static str, fn(&mut Bench) -> Result<()>);
+
+const STAGES: [Stage; 5] = [
+    ("serving", serving::idle),
+    ("burst", burst::run),
+    ("leader", leader::run),
+    ("memory", memory::run),
+    ("loaded", serving::loaded),
+];
+const USUAL: usize = 4;
+
+/// The fleet and what was measured on it.
+pub(crate) struct Bench {
+    pub(crate) world: World,
+    /// How many accounts `loaded` wants on the nodes.
+    pub(crate) accounts: usize,
+    /// The median on the idle fleet, once measured.
+    pub(crate) idle: Option<Duration>,
+    measures: Vec<Measure>,
+}
+
+impl Bench {
+    pub(crate) fn judge(&mut self, measure: Measure) {
+        println!("  {measure}");
+        self.measures.push(measure);
+    }
+}
+
+fn main() -> Result<()> {
+    // An error means that one is installed already.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let (stages, accounts) = asked(std::env::args().skip(1))?;
+    let world = World::boot("bench")?;
+    let mut bench = Bench { world, accounts, idle: None, measures: Vec::new() };
+    for (name, stage) in stages {
+        println!("\n== {name}");
+        stage(&mut bench).with_context(|| format!("the stage {name}"))?;
+    }
+    println!("\nAll figures:");
+    bench.measures.iter().for_each(|measure| println!("  {measure}"));
+    if bench.measures.iter().any(Measure::is_over_gate) {
+        bail!("a figure is over its gate");
+    }
+    Ok(())
+}
+
+fn asked(mut arguments: impl Iterator<Item = String>) -> Result<(Vec<Stage>, usize)> {
+    let (mut stages, mut accounts) = (Vec::new(), 2_000);
+    while let Some(argument) = arguments.next() {
+        if argument == "--accounts" {
+            accounts =
+                arguments.next().context("--accounts needs a number")?.parse().context("--accounts")?;
+            continue;
+        }
+        let known = STAGES.into_iter().find(|(name, _)| *name == argument);
+        let names = || STAGES.map(|(name, _)| name).join(", ");
+        stages.push(known.with_context(|| format!("no stage {argument:?} (known: {})", names()))?);
+    }
+    if stages.is_empty() {
+        stages.extend(&STAGES[..USUAL]);
+    }
+    Ok((stages, accounts))
+}

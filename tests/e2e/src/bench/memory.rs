@@ -1,0 +1,65 @@
+//! What the programs take of a machine when nothing is asked of them.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context, Result};
+use npanel_fleet::Kind;
+
+use crate::{Bench, judge::Measure};
+
+/// Long enough that heartbeats and timers weigh what they weigh.
+const IDLE: Duration = Duration::from_secs(30);
+/// Kernel clock ticks in a second (`getconf CLK_TCK`, 100 on every Linux that runs this).
+const TICKS: f64 = 100.0;
+/// Each daemon, as its process is named, and the resident memory it aims at, in MiB. A node's daemon is two processes,
+/// judged together.
+const DAEMONS: [(Kind, &str, f64); 2] =
+    [(Kind::Controller, "npanel-controlle", 150.0), (Kind::Node, "npanel-node", 40.0)];
+const CPU_TARGET_PERCENT: f64 = 1.0;
+
+pub(crate) fn run(bench: &mut Bench) -> Result<()> {
+    let mut found = Vec::new();
+    for (kind, program, target) in DAEMONS {
+        for member in bench.world.fleet.of_kind(kind) {
+            let processes = bench.world.fleet.processes(&member.name)?;
+            let own = processes.into_iter().filter(|(name, _)| {
+                name.starts_with(program) || (kind == Kind::Node && name.starts_with("npanel"))
+            });
+            let ids: Vec<i32> = own.map(|(_, id)| id).collect();
+            found.push((member.name.clone(), ids, target));
+        }
+    }
+    let before: Vec<f64> = found.iter().map(|(_, ids, _)| cpu_seconds(ids)).collect::<Result<_>>()?;
+    println!("  nothing is asked of the fleet for {IDLE:?}");
+    std::thread::sleep(IDLE);
+    for ((member, ids, target), before) in found.into_iter().zip(before) {
+        let share = (cpu_seconds(&ids)? - before) / IDLE.as_secs_f64() * 100.0;
+        let what = format!("{member} ({} processes), resident", ids.len());
+        bench.judge(Measure::new(what, resident_mebibytes(&ids)?, "MiB", target));
+        bench.judge(Measure::new(format!("{member}, of a core while idle"), share, "%", CPU_TARGET_PERCENT));
+    }
+    Ok(())
+}
+
+/// The resident memory of the processes together (proc(5), VmRSS).
+fn resident_mebibytes(ids: &[i32]) -> Result<f64> {
+    let mut kilobytes = 0.0;
+    for id in ids {
+        let text = fs::read_to_string(format!("/proc/{id}/status")).context("a process has ended")?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        kilobytes += line.trim().trim_end_matches(" kB").parse::<f64>()?;
+    }
+    Ok(kilobytes / 1024.0)
+}
+
+fn cpu_seconds(ids: &[i32]) -> Result<f64> {
+    let mut ticks = 0.0;
+    for id in ids {
+        let text = fs::read_to_string(format!("/proc/{id}/stat")).context("a process has ended")?;
+        // After the name, which may hold anything: the state is field 3, user and system time are 14 and 15.
+        let rest = text.rsplit_once(") ").context("no name in stat")?.1;
+        let fields: Vec<&str> = rest.split(' ').collect();
+        ticks += fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
+    }
+    Ok(ticks / TICKS)
+}
