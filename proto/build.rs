@@ -11,7 +11,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(files, ["."])?;
     tonic_prost_build::configure()
         // Secrets: their Debug is written by hand in src/redact.rs.
-        .skip_debug([".npanel.node.v1.DatabaseUser", ".npanel.enrolment.v1.EnrolRequest"])
+        .skip_debug([
+            ".npanel.node.v1.CronJob",
+            ".npanel.node.v1.DatabaseUser",
+            ".npanel.enrolment.v1.EnrolRequest",
+        ])
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -7,8 +7,8 @@ use npanel_client::{Terms, Wait};
 use npanel_model::{Limit, Revision, Timestamp};
 
 use crate::command::{
-    account, api_key, ca, cluster, database, dns, domain, event, explain, node, operation, plan, profile,
-    tenant, token,
+    account, api_key, ca, cluster, cron, database, dns, domain, event, explain, node, operation, plan,
+    profile, tenant, token,
 };
 use crate::{failure::Failure, resolve, session::Session};
 
@@ -80,6 +80,9 @@ pub(crate) enum Command {
     /// DNS zones and records.
     #[command(subcommand)]
     Dns(dns::Command),
+    /// Scheduled jobs of accounts.
+    #[command(subcommand)]
+    Cron(cron::Command),
     /// The machines that do the hosting.
     #[command(subcommand)]
     Node(node::Command),

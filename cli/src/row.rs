@@ -1,8 +1,8 @@
 //! What a list shows of each noun.
 
 use npanel_sdk_types::{
-    Account, ApiKey, Authority, Controller, Convergence, Database, DatabaseUser, Domain, Event, Node,
-    Operation, Plan, RecordSet, Tenant, Token, Zone,
+    Account, ApiKey, Authority, Controller, Convergence, CronTable, Database, DatabaseUser, Domain, Event,
+    Node, Operation, Plan, RecordSet, Tenant, Token, Zone,
 };
 
 /// A line of a list.
@@ -80,6 +80,9 @@ rows! {
     RecordSet(this) {
         "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "TYPE" => this.kind.to_string(),
         "TTL" => this.ttl_seconds.seconds().to_string(), "RECORDS" => this.records.join("\n"),
+    }
+    CronTable(this) {
+        "ACCOUNT" => this.id.to_string(), "JOBS" => this.jobs.len().to_string(), "STATUS" => status(&this.convergence),
     }
     Node(this) {
         "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "STATUS" => this.status.as_str().to_owned(),

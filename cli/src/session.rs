@@ -3,7 +3,8 @@
 use npanel_client::{Client, Creatable, Deletable, Noun, Suspendable, Updatable, Written};
 use npanel_model::OperationId;
 use npanel_sdk_types::{
-    Account, ApiKey, Database, DatabaseUser, Domain, Node, Operation, Plan, Suspend, Tenant, Token, Zone,
+    Account, ApiKey, CronTable, Database, DatabaseUser, Domain, Node, Operation, Plan, Suspend, Tenant,
+    Token, Zone,
 };
 use serde::Serialize;
 
@@ -32,6 +33,7 @@ pub(crate) trait Made: Sized {
 impl Made for Tenant {}
 impl Made for Plan {}
 impl Made for Domain {}
+impl Made for CronTable {}
 impl Made for Database {}
 impl Made for Zone {}
 impl Made for Token {}

@@ -93,6 +93,12 @@ named_enum! {
         RecordUpdate = "dns.update_record",
         /// Remove a record set.
         RecordDelete = "dns.delete_record",
+        /// Set an account's scheduled jobs: exactly these.
+        CronSetJobs = "cron.set_jobs",
+        /// Show an account's scheduled jobs.
+        CronGetJobs = "cron.get_jobs",
+        /// List the accounts' scheduled jobs.
+        CronListJobs = "cron.list_jobs",
         /// Show a node.
         NodeGet = "node.get",
         /// List nodes.

@@ -7,6 +7,7 @@
 mod action;
 mod capacity;
 mod condition;
+mod cron;
 mod database;
 mod dns;
 mod email;
@@ -28,6 +29,7 @@ mod username;
 pub use action::{Action, ActionPattern, ActionPatternError};
 pub use capacity::{Amounts, NodeLimits, Overcommit, OvercommitError, Overselling, Shortage};
 pub use condition::{NodeCondition, NodeConditionKind};
+pub use cron::{CronCommand, CronCommandError, CronJob, CronSchedule, CronScheduleError};
 pub use database::{
     DatabaseName, DatabaseNameError, DatabaseUserName, MysqlPasswordHash, MysqlPasswordHashError, Privileges,
 };

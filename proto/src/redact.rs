@@ -2,7 +2,16 @@
 
 use std::fmt;
 
-use crate::{enrolment::EnrolRequest, node::DatabaseUser};
+use crate::{
+    enrolment::EnrolRequest,
+    node::{CronJob, DatabaseUser},
+};
+
+impl fmt::Debug for CronJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CronJob").field("schedule", &self.schedule).finish_non_exhaustive()
+    }
+}
 
 impl fmt::Debug for DatabaseUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

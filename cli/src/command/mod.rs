@@ -5,6 +5,7 @@ pub(crate) mod api_key;
 pub(crate) mod ca;
 pub(crate) mod cluster;
 pub(crate) mod completions;
+pub(crate) mod cron;
 pub(crate) mod database;
 pub(crate) mod dns;
 pub(crate) mod domain;
@@ -35,6 +36,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Domain(command) => domain::run(command, &session()?).await,
         Command::Database(command) => database::run(command, &session()?).await,
         Command::Dns(command) => dns::run(command, &session()?).await,
+        Command::Cron(command) => cron::run(command, &session()?).await,
         Command::Node(command) => node::run(command, &session()?).await,
         Command::Explain(command) => explain::run(command, &session()?).await,
         Command::Token(command) => token::run(command, &session()?).await,

@@ -1,6 +1,6 @@
 //! An object's whole intent as it is told to a node. Secrets are opened here, just before.
 
-use npanel_model::{Fqdn, Privileges};
+use npanel_model::{CronJob, Fqdn, Privileges};
 use npanel_pki::{ClusterKey, Field, SealError};
 use npanel_proto::node::{self, ObjectIntent, object_intent::Intent};
 use npanel_state::{Grant, IntentSource, QueryError, Reader, WantedObject, ZoneRecordSet};
@@ -89,6 +89,12 @@ pub(crate) fn content(key: &ClusterKey, source: IntentSource) -> Result<Intent, 
                 locked: is_locked,
             })
         }
+        IntentSource::CronTable { account_id, username, uid, jobs } => Intent::CronTable(node::CronTable {
+            account_id: account_id.to_bytes(),
+            username: username.into(),
+            uid: uid.get(),
+            jobs: jobs.into_iter().map(cron_job).collect(),
+        }),
         IntentSource::Zone { name, name_servers, record_sets } => Intent::Zone(node::Zone {
             hostmaster: format!("hostmaster.{name}"),
             name: name.to_string(),
@@ -96,6 +102,10 @@ pub(crate) fn content(key: &ClusterKey, source: IntentSource) -> Result<Intent, 
             record_sets: record_sets.into_iter().map(record_set).collect(),
         }),
     })
+}
+
+fn cron_job(job: CronJob) -> node::CronJob {
+    node::CronJob { schedule: job.schedule.into(), command: job.command.into() }
 }
 
 fn grant(grant: Grant) -> node::Grant {

@@ -20,6 +20,7 @@ pub(crate) fn wire_kind(kind: ObjectKind) -> node::ObjectKind {
         ObjectKind::Database => node::ObjectKind::Database,
         ObjectKind::DatabaseUser => node::ObjectKind::DatabaseUser,
         ObjectKind::Zone => node::ObjectKind::Zone,
+        ObjectKind::CronTable => node::ObjectKind::CronTable,
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) fn read(db: &Connection, kind: ObjectKind, id: &[u8]) -> Read<Option<
         ObjectKind::Database => database(db, id),
         ObjectKind::DatabaseUser => database_user(db, id),
         ObjectKind::Zone => zone(db, id),
+        ObjectKind::CronTable => cron_table(db, id),
     }
 }
 
@@ -106,6 +107,20 @@ fn database_user(db: &Connection, of: &[u8]) -> Read<Option<IntentSource>> {
             wrapped_data_key: row.get(4)?,
             grants,
             is_locked: row.get(5)?,
+        })
+    })
+}
+
+/// The jobs rest while the account is suspended.
+fn cron_table(db: &Connection, of: &[u8]) -> Read<Option<IntentSource>> {
+    let sql = "SELECT a.id, a.username, a.uid, iif(a.suspended_millis IS NULL, c.jobs, '[]')
+               FROM cron_tables c JOIN accounts a ON a.id = c.id WHERE c.id = ?1";
+    one(db, sql, of, |row| {
+        Ok(IntentSource::CronTable {
+            account_id: id(row, 0, AccountId::from_bytes)?,
+            username: text(row, 1)?,
+            uid: uid(row, 2)?,
+            jobs: serde_json::from_str(row.get_ref(3)?.as_str()?).map_err(|error| corrupt(3, error))?,
         })
     })
 }

@@ -27,11 +27,11 @@ pub use foresight::{Foreseen, ForeseenObject, ForeseenWish, Foresight};
 pub use open::StoreError;
 pub use query::{
     Account, AccountFilter, ApiKey, ApiKeyFilter, Assignment, Authority, Cluster, Condition, Controller,
-    Convergence, Converging, Database, DatabaseUser, Domain, Event, EventDifference, EventFilter, EventPage,
-    FollowedNode, Grant, IntentSource, KnownIdentity, Login, Node, NodeLoad, ObjectStatus, Observed,
-    Operation, OperationFilter, OperationTarget, OwnedFilter, Page, Plan, PlanFilter, PlanPlacement,
-    QueryError, Reader, RecordSet, RecordSetFilter, Suspension, TargetProgress, Tenant, TenantFilter, Token,
-    Unsettled, UnsettledObject, WantedObject, Zone, ZoneRecordSet,
+    Convergence, Converging, CronTable, Database, DatabaseUser, Domain, Event, EventDifference, EventFilter,
+    EventPage, FollowedNode, Grant, IntentSource, KnownIdentity, Login, Node, NodeLoad, ObjectStatus,
+    Observed, Operation, OperationFilter, OperationTarget, OwnedFilter, Page, Plan, PlanFilter,
+    PlanPlacement, QueryError, Reader, RecordSet, RecordSetFilter, Suspension, TargetProgress, Tenant,
+    TenantFilter, Token, Unsettled, UnsettledObject, WantedObject, Zone, ZoneRecordSet,
 };
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};

@@ -11,13 +11,14 @@ pub(crate) enum Noun {
     DatabaseUser,
     Zone,
     RecordSet,
+    CronTable,
     Node,
     Token,
     ApiKey,
 }
 
 impl Noun {
-    const ALL: [Noun; 11] = [
+    const ALL: [Noun; 12] = [
         Self::Tenant,
         Self::Plan,
         Self::Account,
@@ -26,6 +27,7 @@ impl Noun {
         Self::DatabaseUser,
         Self::Zone,
         Self::RecordSet,
+        Self::CronTable,
         Self::Node,
         Self::Token,
         Self::ApiKey,
@@ -42,6 +44,7 @@ impl Noun {
             Self::DatabaseUser => "database_user",
             Self::Zone => "zone",
             Self::RecordSet => "record_set",
+            Self::CronTable => "cron_table",
             Self::Node => "node",
             Self::Token => "token",
             Self::ApiKey => "api_key",
@@ -53,6 +56,7 @@ impl Noun {
         match self {
             Self::DatabaseUser => "database user",
             Self::RecordSet => "record set",
+            Self::CronTable => "table of scheduled jobs",
             Self::ApiKey => "API key",
             other => other.as_str(),
         }
@@ -72,6 +76,7 @@ impl Noun {
             Self::DatabaseUser => "database_users",
             Self::Zone => "zones",
             Self::RecordSet => "record_sets",
+            Self::CronTable => "cron_tables",
             Self::Node => "nodes",
             Self::Token => "tokens",
             Self::ApiKey => "api_keys",

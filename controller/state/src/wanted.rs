@@ -17,12 +17,14 @@ pub enum ObjectKind {
     DatabaseUser,
     /// A zone.
     Zone,
+    /// An account's scheduled jobs.
+    CronTable,
 }
 
 impl ObjectKind {
     /// Every kind.
     pub const ALL: &[ObjectKind] =
-        &[Self::Account, Self::Site, Self::Database, Self::DatabaseUser, Self::Zone];
+        &[Self::Account, Self::Site, Self::Database, Self::DatabaseUser, Self::Zone, Self::CronTable];
 
     /// The kind as the database and commands write it.
     pub fn as_str(self) -> &'static str {
@@ -32,6 +34,7 @@ impl ObjectKind {
             Self::Database => "database",
             Self::DatabaseUser => "database_user",
             Self::Zone => "zone",
+            Self::CronTable => "cron_table",
         }
     }
 
@@ -56,6 +59,7 @@ impl ObjectKind {
             Self::Database => "databases",
             Self::DatabaseUser => "database_users",
             Self::Zone => "zones",
+            Self::CronTable => "cron_tables",
         }
     }
 }

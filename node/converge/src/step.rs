@@ -75,15 +75,16 @@ fn retire(was: &Intent, retention: Duration) -> Step {
             Step::Remove(Some(Operation::DropDatabaseUser { name: user.name.clone() }))
         }
         Intent::Zone(zone) => Step::Remove(Some(Operation::RemoveZone { name: zone.name.clone() })),
+        Intent::CronTable(table) => Step::Remove(Some(Operation::RemoveCronTable { uid: table.uid })),
     }
 }
 
-/// What deletes retained data; sites, users and zones retain none.
+/// What deletes retained data; sites, users, zones and scheduled jobs retain none.
 fn purge(was: &Intent) -> Option<Operation> {
     match was {
         Intent::Account(account) => Some(Operation::PurgeAccount { uid: account.uid }),
         Intent::Database(database) => Some(Operation::DropDatabase { name: database.name.clone() }),
-        Intent::Site(_) | Intent::DatabaseUser(_) | Intent::Zone(_) => None,
+        Intent::Site(_) | Intent::DatabaseUser(_) | Intent::Zone(_) | Intent::CronTable(_) => None,
     }
 }
 
@@ -105,6 +106,11 @@ pub(crate) fn ensure(intent: &Intent) -> Result<Operation, RecordSetError> {
         Intent::Database(database) => Operation::EnsureDatabase { name: database.name.clone() },
         Intent::DatabaseUser(user) => ensure_user(user),
         Intent::Zone(zone) => Operation::EnsureZone { zone: zone_spec(zone)? },
+        Intent::CronTable(table) => Operation::EnsureCronTable {
+            uid: table.uid,
+            username: table.username.clone(),
+            jobs: table.jobs.clone(),
+        },
     })
 }
 

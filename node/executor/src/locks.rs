@@ -18,6 +18,7 @@ pub(crate) enum Object {
     Database(String),
     DatabaseUser(String),
     Zone(String),
+    CronTable(u32),
 }
 
 impl Object {
@@ -32,6 +33,10 @@ impl Object {
             Operation::EnsureSite { uid, domain, .. } => {
                 vec![Self::Account(uid.get()), Self::Site(domain.to_string())]
             }
+            Operation::EnsureCronTable { uid, .. } => {
+                vec![Self::Account(uid.get()), Self::CronTable(uid.get())]
+            }
+            Operation::RemoveCronTable { uid } => vec![Self::CronTable(uid.get())],
             Operation::RemoveSite { domain } => vec![Self::Site(domain.to_string())],
             Operation::EnsureDatabase { name } | Operation::DropDatabase { name } => {
                 vec![Self::Database(name.to_string())]

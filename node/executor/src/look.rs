@@ -6,7 +6,7 @@ use std::{future::Future, time::Duration};
 use npanel_host::{AccountUser, Layout, Managed, blocking};
 use npanel_model::NodeRole;
 use npanel_services::{
-    Change, Difference, ServiceError, What, mariadb,
+    Change, Difference, ServiceError, What, cron, mariadb,
     nginx::{self, SiteSpec},
     packet_filter, php, powerdns,
 };
@@ -78,6 +78,7 @@ impl Machine {
                         files.extend(packet_filter::managed_base(&os, &ports)?);
                         files.extend(nginx::managed_base(&os, web_gid)?);
                         files.extend(php::managed_base(&os, web_gid)?);
+                        files.extend(cron::managed_base());
                     }
                     if roles.contains(&NodeRole::Database) {
                         files.extend(mariadb::managed_base(&os)?);
@@ -105,6 +106,9 @@ impl Machine {
                     let site = SiteSpec { user, domain, document_root, suspended };
                     let (accounts, web_gid) = accounts()?;
                     (nginx::managed_site(&accounts, web_gid, &site), Vec::new())
+                }
+                Operation::EnsureCronTable { uid, username, jobs } => {
+                    cron::managed_account(&os, &AccountUser { uid, username }, &jobs)?
                 }
                 _ => Listed::default(),
             })
@@ -140,6 +144,9 @@ impl Machine {
             }
             Operation::RemoveSite { domain } => {
                 Difference::removing_files(&[nginx::managed_of_domain(domain)])
+            }
+            Operation::RemoveCronTable { uid } => {
+                Difference::removing_files(&cron::removed_with_account(*uid)?)
             }
             Operation::DropDatabase { name } => {
                 let missing = self.mariadb.database_difference(name).await?.is_some();
@@ -177,7 +184,11 @@ impl Machine {
                 blocking(move || zones.one(&name)).await?
             }
             Target::Base(NodeRole::Web) => self.loaded_rules().map(|rules| hash(&rules)),
-            Target::Base(_) | Target::Account(_) | Target::Site(_) | Target::Database(_) => None,
+            Target::Base(_)
+            | Target::Account(_)
+            | Target::Site(_)
+            | Target::Database(_)
+            | Target::CronTable(_) => None,
         })
     }
 
@@ -216,6 +227,8 @@ impl Machine {
         }
         if self.made.knows(&Target::Base(NodeRole::Web)) {
             let stopped = php::stopped(&self.systemd).await?.into_iter().map(Target::Account);
+            drifted.extend(stopped.filter(|target| self.made.knows(target)));
+            let stopped = cron::stopped(&self.systemd).await?.into_iter().map(Target::CronTable);
             drifted.extend(stopped.filter(|target| self.made.knows(target)));
         }
         Ok(drifted)

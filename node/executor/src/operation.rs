@@ -1,8 +1,8 @@
 //! The closed set of operations, and their answers. All fields are validated types: deserialising checks them.
 
 use npanel_model::{
-    DatabaseName, DatabaseUserName, DocumentRoot, Fqdn, Megabytes, MysqlPasswordHash, NodeRole, PhpVersion,
-    Timestamp, Uid, Username,
+    CronJob, DatabaseName, DatabaseUserName, DocumentRoot, Fqdn, Megabytes, MysqlPasswordHash, NodeRole,
+    PhpVersion, Timestamp, Uid, Username,
 };
 use npanel_services::{Difference, mariadb::Grant, powerdns::ZoneSpec};
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,20 @@ pub enum Operation {
     RemoveSite {
         /// The domain.
         domain: Fqdn,
+    },
+    /// Exactly these scheduled jobs of an account. The account must be there.
+    EnsureCronTable {
+        /// The account's uid.
+        uid: Uid,
+        /// Its user name.
+        username: Username,
+        /// The jobs.
+        jobs: Vec<CronJob>,
+    },
+    /// Ends an account's schedule, and the jobs of it that run.
+    RemoveCronTable {
+        /// The account's uid.
+        uid: Uid,
     },
     /// An empty database, if there is none of that name.
     EnsureDatabase {
@@ -131,6 +145,8 @@ impl Operation {
             Self::RemoveSite { .. } => "remove_site",
             Self::EnsureDatabase { .. } => "ensure_database",
             Self::DropDatabase { .. } => "drop_database",
+            Self::EnsureCronTable { .. } => "ensure_cron_table",
+            Self::RemoveCronTable { .. } => "remove_cron_table",
             Self::EnsureDatabaseUser { .. } => "ensure_database_user",
             Self::DropDatabaseUser { .. } => "drop_database_user",
             Self::EnsureZone { .. } => "ensure_zone",

@@ -16,7 +16,7 @@ use npanel_host::{
 };
 use npanel_model::{NodeRole, PhpVersion, Timestamp, Uid, Username};
 use npanel_services::{
-    Difference, ServiceError,
+    Difference, ServiceError, cron,
     mariadb::Mariadb,
     nginx::{self, SiteSpec},
     packet_filter, php,
@@ -133,6 +133,11 @@ impl Machine {
                 nginx::ensure_site(&accounts, web_gid, &site, stages).await?
             }
             Operation::RemoveSite { domain } => nginx::remove_site(&domain, stages).await?,
+            Operation::EnsureCronTable { uid, username, jobs } => {
+                let user = AccountUser { uid, username };
+                cron::ensure_account(&self.os, &self.systemd, &user, &jobs, stages).await?
+            }
+            Operation::RemoveCronTable { uid } => cron::remove_account(&self.systemd, uid, stages).await?,
             Operation::EnsureDatabase { name } => self.mariadb.ensure_database(&name, stages).await?,
             Operation::DropDatabase { name } => self.mariadb.drop_database(&name, stages).await?,
             Operation::EnsureDatabaseUser { name, password_hash, grants, locked } => {
@@ -172,6 +177,7 @@ impl Machine {
             .await?;
             changed |= nginx::ensure_base(os, systemd, stages).await?;
             changed |= php::ensure_base(os, systemd, nginx::web_group()?, stages).await?;
+            changed |= cron::ensure_base(systemd, stages).await?;
         }
         if roles.contains(&NodeRole::Database) {
             changed |= self.mariadb.ensure_base(&self.os, &self.systemd, stages).await?;

@@ -21,6 +21,8 @@ pub enum Target {
     DatabaseUser(DatabaseUserName),
     /// A zone.
     Zone(Fqdn),
+    /// An account's scheduled jobs.
+    CronTable(Uid),
 }
 
 impl Operation {
@@ -36,6 +38,7 @@ impl Operation {
             Self::EnsureDatabase { name } => Target::Database(name.clone()),
             Self::EnsureDatabaseUser { name, .. } => Target::DatabaseUser(name.clone()),
             Self::EnsureZone { zone } => Target::Zone(zone.name.clone()),
+            Self::EnsureCronTable { uid, .. } => Target::CronTable(*uid),
             _ => return None,
         })
     }
@@ -48,6 +51,7 @@ impl Operation {
             Self::DropDatabase { name } => Target::Database(name.clone()),
             Self::DropDatabaseUser { name } => Target::DatabaseUser(name.clone()),
             Self::RemoveZone { name } => Target::Zone(name.clone()),
+            Self::RemoveCronTable { uid } => Target::CronTable(*uid),
             _ => return None,
         })
     }

@@ -25,6 +25,8 @@ impl Layout {
     pub const HOME_LINKS: &str = "/srv/npanel/homes";
     /// PHP's configuration per account: `<uid>/`, readable by that account alone.
     pub const PHP: &str = "/srv/npanel/php";
+    /// Commands of accounts' scheduled jobs: `<uid>/`, readable by that account alone.
+    pub const CRON: &str = "/srv/npanel/cron";
     /// PHP's sockets: `<uid>.sock`. root:npanel-web 2750, so that no tenant can reach or unlink one.
     pub const PHP_SOCKETS: &str = "/run/npanel-php";
     /// The executor's own memory: keys, retired uids, last good files. root 0700.

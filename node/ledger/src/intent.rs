@@ -1,8 +1,8 @@
 //! What is wanted of an object, as proven values.
 
 use npanel_model::{
-    AccountId, DatabaseName, DatabaseUserName, DocumentRoot, Fqdn, MysqlPasswordHash, PhpVersion, Privileges,
-    RecordData, RecordName, RecordType, Ttl, Uid, Username,
+    AccountId, CronJob, DatabaseName, DatabaseUserName, DocumentRoot, Fqdn, MysqlPasswordHash, PhpVersion,
+    Privileges, RecordData, RecordName, RecordType, Ttl, Uid, Username,
 };
 
 /// The whole intent of one object. `Debug` shows no secret: the one there is redacts itself.
@@ -18,6 +18,8 @@ pub enum Intent {
     DatabaseUser(DatabaseUserIntent),
     /// A zone.
     Zone(ZoneIntent),
+    /// An account's scheduled jobs.
+    CronTable(CronTableIntent),
 }
 
 /// A Unix user with a home and PHP.
@@ -92,6 +94,19 @@ pub struct ZoneIntent {
     pub record_sets: Vec<RecordSetIntent>,
 }
 
+/// Exactly these scheduled jobs of an account on the same node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CronTableIntent {
+    /// The account.
+    pub account: AccountId,
+    /// Its uid.
+    pub uid: Uid,
+    /// Its user name.
+    pub username: Username,
+    /// The jobs.
+    pub jobs: Vec<CronJob>,
+}
+
 /// The records of one name and type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordSetIntent {
@@ -115,6 +130,16 @@ impl Intent {
             Self::Database(database) => format!("name {}", database.name),
             Self::DatabaseUser(user) => format!("name {}", user.name),
             Self::Zone(zone) => format!("name {}", zone.name),
+            Self::CronTable(table) => format!("uid {}", table.uid),
+        }
+    }
+
+    /// The account that the object needs on this node, and goes before; none if it stands by itself.
+    pub fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Site(site) => Some(site.account),
+            Self::CronTable(table) => Some(table.account),
+            Self::Account(_) | Self::Database(_) | Self::DatabaseUser(_) | Self::Zone(_) => None,
         }
     }
 }

@@ -18,6 +18,8 @@ pub enum ObjectKey {
     DatabaseUser(DatabaseUserId),
     /// A zone.
     Zone(ZoneId),
+    /// The scheduled jobs of the account with this id.
+    CronTable(AccountId),
 }
 
 /// Why a reference names no object.
@@ -50,6 +52,9 @@ impl ObjectKey {
                 Self::DatabaseUser(DatabaseUserId::from_bytes(&object.id).map_err(KeyError::Id)?)
             }
             ObjectKind::Zone => Self::Zone(ZoneId::from_bytes(&object.id).map_err(KeyError::Id)?),
+            ObjectKind::CronTable => {
+                Self::CronTable(AccountId::from_bytes(&object.id).map_err(KeyError::Id)?)
+            }
         })
     }
 
@@ -66,6 +71,7 @@ impl ObjectKey {
             Self::Database(_) => ObjectKind::Database,
             Self::DatabaseUser(_) => ObjectKind::DatabaseUser,
             Self::Zone(_) => ObjectKind::Zone,
+            Self::CronTable(_) => ObjectKind::CronTable,
         }
     }
 
@@ -77,6 +83,7 @@ impl ObjectKey {
             Self::Database(_) => "database",
             Self::DatabaseUser(_) => "database_user",
             Self::Zone(_) => "zone",
+            Self::CronTable(_) => "cron_table",
         }
     }
 
@@ -88,6 +95,7 @@ impl ObjectKey {
             Self::Database(id) => id.to_bytes(),
             Self::DatabaseUser(id) => id.to_bytes(),
             Self::Zone(id) => id.to_bytes(),
+            Self::CronTable(id) => id.to_bytes(),
         }
     }
 }
@@ -101,6 +109,7 @@ impl fmt::Display for ObjectKey {
             Self::Database(id) => id.fmt(f),
             Self::DatabaseUser(id) => id.fmt(f),
             Self::Zone(id) => id.fmt(f),
+            Self::CronTable(id) => id.fmt(f),
         }
     }
 }
@@ -111,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_reference_goes_there_and_back() {
-        for kind in 1..=5 {
+        for kind in 1..=6 {
             let object = ObjectRef { kind, id: vec![7; 16] };
             let key = ObjectKey::from_proto(&object).expect("a key");
             assert_eq!(key.to_proto(), object);
@@ -120,7 +129,7 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_or_a_short_id_names_nothing() {
-        for kind in [0, 6, -1] {
+        for kind in [0, 7, -1] {
             let object = ObjectRef { kind, id: vec![7; 16] };
             assert_eq!(ObjectKey::from_proto(&object), Err(KeyError::UnknownKind(kind)));
         }

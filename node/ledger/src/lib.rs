@@ -29,8 +29,8 @@ mod stored;
 pub use entry::{Content, Entry, Progress, Removal};
 pub use fence::{Fence, StaleFence};
 pub use intent::{
-    AccountIntent, DatabaseIntent, DatabaseUserIntent, GrantIntent, Intent, RecordSetIntent, SiteIntent,
-    ZoneIntent,
+    AccountIntent, CronTableIntent, DatabaseIntent, DatabaseUserIntent, GrantIntent, Intent, RecordSetIntent,
+    SiteIntent, ZoneIntent,
 };
 pub use key::{KeyError, ObjectKey};
 pub use ledger::{AcceptError, Ledger};

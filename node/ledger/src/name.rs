@@ -1,6 +1,6 @@
 //! Names that only one thing on a node can bear.
 
-use npanel_model::{DatabaseName, DatabaseUserName, Fqdn, Username};
+use npanel_model::{DatabaseName, DatabaseUserName, Fqdn, Uid, Username};
 
 use crate::{Content, Entry, Intent, ObjectKey, Offer, Progress, Removal, Wish};
 
@@ -17,6 +17,8 @@ pub enum Name {
     DatabaseUser(DatabaseUserName),
     /// Of a zone.
     Zone(Fqdn),
+    /// Of the scheduled jobs of the account with this uid.
+    CronTable(Uid),
 }
 
 impl Intent {
@@ -28,6 +30,7 @@ impl Intent {
             Self::Database(database) => Name::Database(database.name.clone()),
             Self::DatabaseUser(user) => Name::DatabaseUser(user.name.clone()),
             Self::Zone(zone) => Name::Zone(zone.name.clone()),
+            Self::CronTable(table) => Name::CronTable(table.uid),
         }
     }
 }

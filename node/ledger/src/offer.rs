@@ -3,14 +3,14 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use npanel_model::{
-    AccountId, Generation, IdError, Privileges, RecordSetError, RecordType, Ttl, TtlError, Uid, UidError,
-    UnknownName, validate_record_set,
+    AccountId, CronJob, Generation, IdError, Privileges, RecordSetError, RecordType, Ttl, TtlError, Uid,
+    UidError, UnknownName, validate_record_set,
 };
 use npanel_proto::node::{self, ObjectIntent, object_intent};
 
 use crate::{
-    AccountIntent, DatabaseIntent, DatabaseUserIntent, GrantIntent, Intent, KeyError, ObjectKey,
-    RecordSetIntent, SiteIntent, ZoneIntent,
+    AccountIntent, CronTableIntent, DatabaseIntent, DatabaseUserIntent, GrantIntent, Intent, KeyError,
+    ObjectKey, RecordSetIntent, SiteIntent, ZoneIntent,
 };
 
 /// An intent that a controller offers, parsed.
@@ -122,6 +122,7 @@ fn wish(key: ObjectKey, message: &object_intent::Intent) -> Result<Wish, Invalid
             Intent::DatabaseUser(database_user(message)?)
         }
         (ObjectKey::Zone(_), Wire::Zone(message)) => Intent::Zone(zone(message)?),
+        (ObjectKey::CronTable(_), Wire::CronTable(message)) => Intent::CronTable(cron_table(message)?),
         _ => return Err(InvalidIntent::OtherKind),
     }))
 }
@@ -189,6 +190,21 @@ fn zone(message: &node::Zone) -> Result<ZoneIntent, InvalidIntent> {
         name_servers,
         hostmaster: text("hostmaster", &message.hostmaster)?,
         record_sets,
+    })
+}
+
+fn cron_table(message: &node::CronTable) -> Result<CronTableIntent, InvalidIntent> {
+    let job = |job: &node::CronJob| {
+        Ok(CronJob {
+            schedule: text("jobs.schedule", &job.schedule)?,
+            command: text("jobs.command", &job.command)?,
+        })
+    };
+    Ok(CronTableIntent {
+        account: AccountId::from_bytes(&message.account_id).map_err(field::<IdError>("account_id"))?,
+        uid: Uid::new(message.uid).map_err(field::<UidError>("uid"))?,
+        username: text("username", &message.username)?,
+        jobs: message.jobs.iter().map(job).collect::<Result<_, _>>()?,
     })
 }
 

@@ -150,7 +150,17 @@ fn to_wire(intent: &Intent) -> object_intent::Intent {
             hostmaster: zone.hostmaster.to_string(),
             record_sets: zone.record_sets.iter().map(record_set).collect(),
         }),
+        Intent::CronTable(table) => Wire::CronTable(node::CronTable {
+            account_id: table.account.to_bytes(),
+            username: table.username.to_string(),
+            uid: table.uid.get(),
+            jobs: table.jobs.iter().map(cron_job).collect(),
+        }),
     }
+}
+
+fn cron_job(job: &npanel_model::CronJob) -> node::CronJob {
+    node::CronJob { schedule: job.schedule.to_string(), command: job.command.to_string() }
 }
 
 fn grant(grant: &crate::GrantIntent) -> node::Grant {

@@ -8,7 +8,9 @@
 mod difference;
 mod error;
 mod template;
+mod walls;
 
+pub mod cron;
 pub mod mariadb;
 pub mod nginx;
 pub mod packet_filter;

@@ -13,6 +13,8 @@ pub(crate) enum Syntax {
     Ini,
     /// systemd units: in words of their own.
     Unit,
+    /// systemd units: the whole rest of a line.
+    UnitLine,
     /// nftables, and lines of `name=value` or words: plain words only.
     Plain,
 }
@@ -75,15 +77,19 @@ fn escape(syntax: Syntax, text: &str) -> Option<String> {
         // Neither nginx nor PHP's ini has a way to write a '$' that is not a variable everywhere.
         Syntax::Nginx | Syntax::Ini => (!text.contains('$')).then(quoted),
         // No '$': a variable in commands. '%' begins a specifier, and is doubled.
-        Syntax::Unit => {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:=@%".contains(c);
-            (!text.is_empty() && text.chars().all(plain)).then(|| text.replace('%', "%%"))
-        }
+        Syntax::Unit => unit(text, "/._-+:=@%"),
+        Syntax::UnitLine => unit(text.trim(), "/._-+:=@% ,*"),
         Syntax::Plain => {
             let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:".contains(c);
             (!text.is_empty() && text.chars().all(plain)).then(|| text.to_owned())
         }
     }
+}
+
+/// Letters, digits and the characters in `plain`; a line that is not empty.
+fn unit(text: &str, plain: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || plain.contains(c);
+    (!text.is_empty() && text.chars().all(plain)).then(|| text.replace('%', "%%"))
 }
 
 #[cfg(test)]
@@ -132,6 +138,15 @@ mod tests {
                 prop_assert_eq!(text.lines().count(), 1);
                 prop_assert_eq!(text.trim_end().replace("%%", "%"), format!("X={value}"));
                 prop_assert!(!value.contains(|c: char| c.is_whitespace() || "\"'\\;$".contains(c)));
+            }
+        }
+
+        #[test]
+        fn a_line_of_a_unit_stays_one_line(value in any::<String>()) {
+            if let Ok(text) = render("t", Syntax::UnitLine, "X={{ v }}\n", context! { v => value }) {
+                prop_assert_eq!(text.lines().count(), 1);
+                prop_assert_eq!(text.trim_end().replace("%%", "%"), format!("X={}", value.trim()));
+                prop_assert!(!value.trim().contains(|c: char| c.is_control() || "\"'\\;#$".contains(c)));
             }
         }
 

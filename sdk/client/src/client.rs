@@ -2,11 +2,11 @@
 
 use std::{fmt::Display, time::Duration};
 
-use npanel_model::{DatabaseUserId, NodeId, OperationId, RecordSetId, Revision, ZoneId};
+use npanel_model::{AccountId, DatabaseUserId, NodeId, OperationId, RecordSetId, Revision, ZoneId};
 use npanel_sdk_types::{
-    Ca, ClusterStatus, CreateRecordSet, DatabaseUser, ExplainPlacement, NodeHealth, OPERATION_HEADER,
-    Operation, Page, PlacementReport, RecordSet, RetireCa, RotateCa, SetPassword, SetPrivileges, Suspend,
-    UpdateCluster, UpdateRecordSet,
+    Ca, ClusterStatus, CreateRecordSet, CronTable, DatabaseUser, ExplainPlacement, NodeHealth,
+    OPERATION_HEADER, Operation, Page, PlacementReport, RecordSet, RetireCa, RotateCa, SetCronJobs,
+    SetPassword, SetPrivileges, Suspend, UpdateCluster, UpdateRecordSet,
 };
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
@@ -168,6 +168,19 @@ impl Client {
         terms: impl Into<Terms>,
     ) -> Result<Written<DatabaseUser>, Error> {
         self.write(Method::PUT, format!("/v1/database-users/{id}/privileges"), Some(body), terms.into()).await
+    }
+
+    /// Sets an account's scheduled jobs: exactly these.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn set_cron_jobs(
+        &self,
+        account: AccountId,
+        body: &SetCronJobs,
+        terms: impl Into<Terms>,
+    ) -> Result<Written<CronTable>, Error> {
+        self.write(Method::PUT, format!("/v1/cron-tables/{account}"), Some(body), terms.into()).await
     }
 
     /// Removes an object. The operation is there if the fleet has something to do for it.

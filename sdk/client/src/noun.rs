@@ -62,6 +62,7 @@ nouns! {
     Zone, ZoneId, "zones", CreateZone;
     Token, TokenId, "tokens", CreateToken;
     ApiKey, ApiKeyId, "api-keys", CreateApiKey;
+    CronTable, AccountId, "cron-tables";
     Node, NodeId, "nodes";
     Operation, OperationId, "operations";
     Event, EventId, "events";

@@ -2,7 +2,9 @@
 
 use npanel_model::Revision;
 
-use crate::{Account, ApiKey, Database, DatabaseUser, Domain, Node, Plan, RecordSet, Tenant, Token, Zone};
+use crate::{
+    Account, ApiKey, CronTable, Database, DatabaseUser, Domain, Node, Plan, RecordSet, Tenant, Token, Zone,
+};
 
 /// An object with a revision: what its entity tag is made of.
 pub trait Revised {
@@ -20,4 +22,17 @@ macro_rules! revised {
     )*};
 }
 
-revised!(Account, ApiKey, Database, DatabaseUser, Domain, Node, Plan, RecordSet, Tenant, Token, Zone);
+revised!(
+    Account,
+    ApiKey,
+    CronTable,
+    Database,
+    DatabaseUser,
+    Domain,
+    Node,
+    Plan,
+    RecordSet,
+    Tenant,
+    Token,
+    Zone
+);

@@ -143,6 +143,7 @@ fn is_for_platform(action: Action) -> bool {
         A::RecordAdd | A::RecordGet | A::RecordList | A::RecordUpdate | A::RecordDelete => false,
         A::ApiKeyCreate | A::ApiKeyGet | A::ApiKeyList | A::ApiKeyUpdate | A::ApiKeyDelete => false,
         A::OperationGet | A::OperationList | A::EventList => false,
+        A::CronSetJobs | A::CronGetJobs | A::CronListJobs => false,
     }
 }
 

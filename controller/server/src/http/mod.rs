@@ -14,6 +14,7 @@ mod ca;
 mod cluster;
 mod context;
 mod convergence;
+mod cron;
 mod database_users;
 mod databases;
 mod domains;

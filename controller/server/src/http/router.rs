@@ -13,7 +13,8 @@ use super::{
     accounts, api_keys,
     app::{App, Services},
     body::MAX_BYTES,
-    ca, cluster, context, database_users, databases, domains, events, nodes, operations, placements, plans,
+    ca, cluster, context, cron, database_users, databases, domains, events, nodes, operations, placements,
+    plans,
     problem::Failure,
     problem_pages, record_sets, tenants, tokens, unread, zones,
 };
@@ -33,6 +34,7 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .merge(database_users::routes())
         .merge(zones::routes())
         .merge(record_sets::routes())
+        .merge(cron::routes())
         .merge(nodes::routes())
         .merge(placements::routes())
         .merge(tokens::routes())

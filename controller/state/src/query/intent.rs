@@ -1,7 +1,7 @@
 //! What nodes should hold, for the leader that tells them.
 
 use npanel_model::{
-    AccountId, DatabaseUserId, DatabaseUserName, DocumentRoot, Fqdn, Generation, NodeId, PhpVersion,
+    AccountId, CronJob, DatabaseUserId, DatabaseUserName, DocumentRoot, Fqdn, Generation, NodeId, PhpVersion,
     RecordName, RecordType, TenantId, Ttl, Uid, Username,
 };
 use sqlx::{Row, sqlite::SqliteRow};
@@ -89,6 +89,17 @@ pub enum IntentSource {
         grants: Vec<Grant>,
         /// Whether it may not log in: its account is suspended.
         is_locked: bool,
+    },
+    /// An account's scheduled jobs; none while it is suspended.
+    CronTable {
+        /// The account.
+        account_id: AccountId,
+        /// Its user name.
+        username: Username,
+        /// Its uid.
+        uid: Uid,
+        /// The jobs.
+        jobs: Vec<CronJob>,
     },
     /// A zone.
     Zone {

@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod convergence;
+mod cron;
 mod database;
 mod dns;
 mod domain;
@@ -31,6 +32,7 @@ use crate::points::Points;
 pub use access::{ApiKey, ApiKeyFilter, Login, Token};
 pub use account::{Account, AccountFilter, Assignment};
 pub use convergence::{Condition, Convergence, ObjectStatus};
+pub use cron::CronTable;
 pub use database::{Database, DatabaseUser, Grant};
 pub use dns::{RecordSet, RecordSetFilter, Zone};
 pub use domain::Domain;

@@ -7,6 +7,7 @@ mod authority;
 mod capacity;
 mod cluster;
 mod controller;
+mod cron;
 mod database;
 mod database_user;
 mod domain;
@@ -80,6 +81,7 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::RecordNodeConditions(body) => {
             return event::record_conditions(ctx, body).map(|()| None);
         }
+        Command::SetCronJobs(body) => cron::set(ctx, body),
         Command::RecordObservations(body) => return observation::record(ctx, body).map(|()| None),
     }
     .map(Some)
@@ -97,6 +99,7 @@ pub(crate) fn subject(command: &Command) -> Option<(Noun, &[u8])> {
         Command::SuspendDomain(body) => (Noun::Domain, &body.domain_id),
         Command::UnsuspendDomain(body) => (Noun::Domain, &body.domain_id),
         Command::UpdateRecordSet(body) => (Noun::RecordSet, &body.record_set_id),
+        Command::SetCronJobs(body) => (Noun::CronTable, &body.account_id),
         Command::UpdateApiKey(body) => (Noun::ApiKey, &body.api_key_id),
         Command::SetDatabasePassword(body) => (Noun::DatabaseUser, &body.database_user_id),
         Command::SetDatabasePrivileges(body) => (Noun::DatabaseUser, &body.database_user_id),

@@ -60,6 +60,9 @@ pub(super) fn remove_account(
         let row = DomainRow { id, tenant: domain.tenant, generation: domain.generation };
         remove_domain(ctx, &row, operation)?;
     }
+    for table in live(ctx, ObjectKind::CronTable, &of)? {
+        retire(ctx, ObjectKind::CronTable, &table.id, table.tenant, table.generation, 0, operation)?;
+    }
     for left in live(ctx, ObjectKind::Zone, &of)? {
         let id = ZoneId::from_bytes(&left.id).map_err(corrupt)?;
         remove_zone(ctx, &zone::load_live(ctx, id, "/id")?, operation)?;
@@ -177,7 +180,7 @@ pub(super) fn forget(ctx: &Context<'_>, kind: ObjectKind, id: &[u8], tenant: Ten
         ObjectKind::DatabaseUser => {
             ctx.run("DELETE FROM database_grants WHERE database_user_id = ?1", [id])?;
         }
-        ObjectKind::Database => {}
+        ObjectKind::Database | ObjectKind::CronTable => {}
     }
     let table = kind.table();
     ctx.run(&format!("DELETE FROM {table} WHERE id = ?1 AND deleted_millis IS NOT NULL"), [id])?;

@@ -133,12 +133,12 @@ fn require_above(ctx: &Context<'_>, standing: &Standing) -> Rule<()> {
     }
 }
 
-/// An account's sites and database users change with it; its zones and databases do not.
+/// An account's sites, scheduled jobs and database users change with it; its zones and databases do not.
 fn tell_nodes(ctx: &Context<'_>, target: Target<'_>, action: Action, operation: &[u8]) -> Rule<Effect> {
     open_operation(ctx, operation, action, target.tenant, target.kind.noun(), target.id, "")?;
     touch(ctx, target.kind, target.id, target.tenant, operation)?;
     if target.kind == ObjectKind::Account {
-        for kind in [ObjectKind::Site, ObjectKind::DatabaseUser] {
+        for kind in [ObjectKind::Site, ObjectKind::CronTable, ObjectKind::DatabaseUser] {
             for object in live(ctx, kind, target.id)? {
                 touch(ctx, kind, &object.id, object.tenant, operation)?;
             }

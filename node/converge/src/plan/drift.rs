@@ -126,5 +126,6 @@ fn target(intent: &Intent) -> Target {
         Intent::Database(database) => Target::Database(database.name.clone()),
         Intent::DatabaseUser(user) => Target::DatabaseUser(user.name.clone()),
         Intent::Zone(zone) => Target::Zone(zone.name.clone()),
+        Intent::CronTable(table) => Target::CronTable(table.uid),
     }
 }

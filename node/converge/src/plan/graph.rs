@@ -12,14 +12,14 @@ use crate::operation_id::Subject;
 pub(crate) enum Obstacle {
     /// The shared configuration that it needs is not there yet.
     Base(NodeRole),
-    /// The account of a site is not there.
+    /// The account that it belongs to is not there.
     Account(ObjectKey),
     /// A database that a user has rights on is not there.
     Database(ObjectKey),
     /// Something else bears the name and is still to go.
     Leaving(ObjectKey),
-    /// A site of the account is still to go.
-    Site(ObjectKey),
+    /// Something of the account is still to go.
+    Part(ObjectKey),
 }
 
 impl Obstacle {
@@ -27,7 +27,7 @@ impl Obstacle {
     pub(crate) fn subject(&self) -> Subject {
         match self {
             Self::Base(role) => Subject::Base(*role),
-            Self::Account(key) | Self::Database(key) | Self::Leaving(key) | Self::Site(key) => {
+            Self::Account(key) | Self::Database(key) | Self::Leaving(key) | Self::Part(key) => {
                 Subject::Object(*key)
             }
         }
@@ -39,7 +39,7 @@ impl Obstacle {
             Self::Base(_) => "WaitsForBase",
             Self::Account(_) => "WaitsForAccount",
             Self::Database(_) => "WaitsForDatabase",
-            Self::Leaving(_) | Self::Site(_) => "WaitsForRemoval",
+            Self::Leaving(_) | Self::Part(_) => "WaitsForRemoval",
         }
     }
 
@@ -49,16 +49,16 @@ impl Obstacle {
             Self::Base(role) => format!("the node's shared configuration as {role} is not in place"),
             Self::Account(key) => format!("waits for {key}"),
             Self::Database(key) => format!("waits for {key}"),
-            Self::Leaving(key) | Self::Site(key) => format!("waits for the removal of {key}"),
+            Self::Leaving(key) | Self::Part(key) => format!("waits for the removal of {key}"),
         }
     }
 }
 
-/// Who bears which name, which sites an account has, and who waits for whom.
+/// Who bears which name, what an account has, and who waits for whom.
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
     names: BTreeMap<Name, BTreeSet<ObjectKey>>,
-    sites: BTreeMap<AccountId, BTreeSet<ObjectKey>>,
+    parts: BTreeMap<AccountId, BTreeSet<ObjectKey>>,
     waiting: BTreeMap<Subject, BTreeSet<ObjectKey>>,
 }
 
@@ -67,8 +67,8 @@ impl Graph {
         if let Some(name) = entry.bears() {
             self.names.entry(name).or_default().insert(key);
         }
-        if let Some(Intent::Site(site)) = entry.intent() {
-            self.sites.entry(site.account).or_default().insert(key);
+        if let Some(account) = entry.intent().and_then(Intent::account) {
+            self.parts.entry(account).or_default().insert(key);
         }
     }
 
@@ -76,8 +76,8 @@ impl Graph {
         if let Some(name) = entry.bears() {
             take(&mut self.names, &name, key);
         }
-        if let Some(Intent::Site(site)) = entry.intent() {
-            take(&mut self.sites, &site.account, key);
+        if let Some(account) = entry.intent().and_then(Intent::account) {
+            take(&mut self.parts, &account, key);
         }
     }
 
@@ -86,9 +86,9 @@ impl Graph {
         self.names.get(name).into_iter().flatten().copied()
     }
 
-    /// The sites of an account.
-    pub(crate) fn sites_of(&self, account: AccountId) -> impl Iterator<Item = ObjectKey> + '_ {
-        self.sites.get(&account).into_iter().flatten().copied()
+    /// What belongs to an account on this node: its sites, its scheduled jobs.
+    pub(crate) fn parts_of(&self, account: AccountId) -> impl Iterator<Item = ObjectKey> + '_ {
+        self.parts.get(&account).into_iter().flatten().copied()
     }
 
     pub(crate) fn block(&mut self, key: ObjectKey, obstacle: &Obstacle) {

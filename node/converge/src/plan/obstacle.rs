@@ -1,6 +1,6 @@
 //! What keeps an object from its next step.
 
-use npanel_ledger::{Content, Entry, Intent, Name, ObjectKey, Progress, Removal, SiteIntent};
+use npanel_ledger::{Content, Entry, Intent, Name, ObjectKey, Progress, Removal};
 use npanel_model::{AccountId, NodeRole};
 
 use super::{
@@ -31,7 +31,7 @@ impl Planner {
         match &entry.content {
             Content::Wanted(intent) => self.leaving(key, entry).or_else(|| self.prerequisite(intent)),
             Content::Going(Removal { progress: Progress::Asked, .. }) => {
-                self.leaving(key, entry).or_else(|| self.site_still_to_go(key))
+                self.leaving(key, entry).or_else(|| self.part_still_to_go(key))
             }
             Content::Going(_) => None,
         }
@@ -51,18 +51,17 @@ impl Planner {
 
     fn prerequisite(&self, intent: &Intent) -> Option<Obstacle> {
         match intent {
-            Intent::Site(site) => self.account_missing(site),
             Intent::DatabaseUser(user) => user.grants.iter().find_map(|grant| {
                 let name = Name::Database(grant.database.clone());
                 let missing = |key: &ObjectKey| self.is_wanted(*key) && !self.is_in_place(*key);
                 self.graph.bearers(&name).find(missing).map(Obstacle::Database)
             }),
-            Intent::Account(_) | Intent::Database(_) | Intent::Zone(_) => None,
+            _ => self.account_missing(intent),
         }
     }
 
-    fn account_missing(&self, site: &SiteIntent) -> Option<Obstacle> {
-        let account = ObjectKey::Account(site.account);
+    fn account_missing(&self, intent: &Intent) -> Option<Obstacle> {
+        let account = ObjectKey::Account(intent.account()?);
         (!self.is_in_place(account)).then_some(Obstacle::Account(account))
     }
 
@@ -74,16 +73,16 @@ impl Planner {
         self.is_wanted(key) && self.course(Subject::Object(key)).in_place
     }
 
-    /// An account goes after those of its sites that go.
-    fn site_still_to_go(&self, key: ObjectKey) -> Option<Obstacle> {
+    /// An account goes after those of its parts that go.
+    fn part_still_to_go(&self, key: ObjectKey) -> Option<Obstacle> {
         let ObjectKey::Account(account) = key else { return None };
-        let going = |site: &ObjectKey| {
-            self.tracks.get(site).is_some_and(|track| {
+        let going = |part: &ObjectKey| {
+            self.tracks.get(part).is_some_and(|track| {
                 let to_go = track.entry.is_tombstone() && !track.entry.is_removed();
                 to_go || track.course.place == Place::Running
             })
         };
-        self.graph.sites_of(account).find(going).map(Obstacle::Site)
+        self.graph.parts_of(account).find(going).map(Obstacle::Part)
     }
 
     fn block(&mut self, key: ObjectKey, obstacle: Obstacle, lane: Lane, now: Now) {
@@ -141,17 +140,16 @@ impl Planner {
 /// Whose shared configuration an object needs.
 fn role(key: ObjectKey) -> NodeRole {
     match key {
-        ObjectKey::Account(_) | ObjectKey::Site(_) => NodeRole::Web,
+        ObjectKey::Account(_) | ObjectKey::Site(_) | ObjectKey::CronTable(_) => NodeRole::Web,
         ObjectKey::Database(_) | ObjectKey::DatabaseUser(_) => NodeRole::Database,
         ObjectKey::Zone(_) => NodeRole::Dns,
     }
 }
 
-/// A site goes with its account, or stays with it.
+/// What belongs to an account goes with it, or stays with it.
 fn account_of(key: ObjectKey, entry: &Entry) -> Option<AccountId> {
-    match (key, entry.intent()) {
-        (ObjectKey::Account(id), _) => Some(id),
-        (ObjectKey::Site(_), Some(Intent::Site(site))) => Some(site.account),
-        _ => None,
+    match key {
+        ObjectKey::Account(id) => Some(id),
+        _ => entry.intent().and_then(Intent::account),
     }
 }

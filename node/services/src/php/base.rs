@@ -11,6 +11,7 @@ use super::units::{PAIRS, TARGET, number};
 use crate::{
     ServiceError,
     template::{RenderError, Syntax, render},
+    walls::walls,
 };
 
 const SOCKET: &str = include_str!("templates/php.socket");
@@ -84,6 +85,7 @@ fn tmpfiles() -> Result<String, RenderError> {
 /// All unit files, by name.
 fn units(os: &OsProfile) -> Result<Vec<(String, String)>, RenderError> {
     let mut units = vec![(TARGET.to_owned(), TARGET_UNIT.to_owned())];
+    let walls = walls(os)?;
     for pair in 0..PAIRS {
         let number = number(pair);
         let values = context! {
@@ -91,13 +93,9 @@ fn units(os: &OsProfile) -> Result<Vec<(String, String)>, RenderError> {
             sockets => Layout::PHP_SOCKETS,
             configuration => Layout::PHP,
             homes => Layout::HOME_LINKS,
-            sites => Layout::SITES,
-            acme => Layout::ACME,
-            state => Layout::STATE,
-            database => os.mariadb_run,
         };
         let socket = render("php.socket", Syntax::Unit, SOCKET, &values)?;
-        let service = render("php.service", Syntax::Unit, SERVICE, &values)?;
+        let service = render("php.service", Syntax::Unit, SERVICE, &values)? + &walls;
         units.push((format!("npanel-php{number}@.socket"), socket));
         units.push((format!("npanel-php{number}@.service"), service));
     }

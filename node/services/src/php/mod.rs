@@ -14,4 +14,5 @@ pub use account::{
     service_of, warm_up,
 };
 pub use base::{ensure_base, managed_base};
+pub(crate) use units::slice;
 pub use watch::{Idle, revive_failed, stopped};

@@ -48,6 +48,11 @@ impl Units {
     }
 }
 
+/// The slice of everything that the account runs.
+pub(crate) fn slice(uid: Uid) -> String {
+    Units::of(uid).slice
+}
+
 pub(super) fn number(pair: u32) -> String {
     format!("{pair:02}")
 }

@@ -34,6 +34,7 @@ scenarios! {
     foresight:
         a_dry_run_names_the_files_that_would_change_and_changes_none,
         a_node_that_is_down_is_said_to_be_unreachable_in_a_dry_run;
+    cron: scheduled_jobs_run_as_their_account_and_rest_with_it;
     quota:
         a_tenants_quota_is_not_passed_by_asking_three_controllers_at_once,
         a_nodes_certificate_opens_no_route_of_the_api;

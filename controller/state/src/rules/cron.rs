@@ -1,0 +1,64 @@
+//! Scheduled jobs: one table of them an account, under the account's own id.
+
+use npanel_model::{AccountId, Action, CronCommand, CronJob, CronSchedule, Generation, Part};
+use npanel_proto::command::{CronJob as WireJob, SetCronJobs};
+
+use super::account;
+use crate::{
+    ObjectKind, Refusal, RefusalCode,
+    context::{Context, Effect, Rule, wire_id, wire_text},
+    wanted::{Subject, close_if_done, open_operation, touch, want},
+};
+
+/// More timers than that are better one job that decides.
+const MOST_JOBS: usize = 100;
+
+const KIND: ObjectKind = ObjectKind::CronTable;
+
+pub(super) fn set(ctx: &Context<'_>, body: &SetCronJobs) -> Rule<Effect> {
+    let action = Action::CronSetJobs;
+    ctx.authorise(action)?;
+    let id = wire_id(&body.account_id, "/id", AccountId::from_bytes)?;
+    let owner = account::load_live(ctx, id, "/id")?;
+    if body.jobs.len() > MOST_JOBS {
+        let message = format!("an account has at most {MOST_JOBS} scheduled jobs (got {})", body.jobs.len());
+        return Err(Refusal::new(RefusalCode::LimitReached, "/jobs", message).into());
+    }
+    let jobs = body.jobs.iter().map(job).collect::<Rule<Vec<_>>>()?;
+    let jobs = serde_json::to_string(&jobs).expect("jobs are valid JSON");
+    open_operation(ctx, &body.operation_id, action, owner.tenant, KIND.noun(), &body.account_id, "")?;
+    let update = "UPDATE cron_tables SET jobs = ?2 WHERE id = ?1 AND deleted_millis IS NULL";
+    if ctx.run(update, (&body.account_id, &jobs))? == 1 {
+        touch(ctx, KIND, &body.account_id, owner.tenant, &body.operation_id)?;
+    } else {
+        insert(ctx, &owner, &body.account_id, &jobs, &body.operation_id)?;
+    }
+    close_if_done(ctx, &body.operation_id)?;
+    let (object, operation) = (body.account_id.clone(), body.operation_id.clone());
+    Ok(Effect { tenant: owner.tenant, action, object, operation })
+}
+
+fn job(job: &WireJob) -> Rule<CronJob> {
+    Ok(CronJob {
+        schedule: wire_text::<CronSchedule>(&job.schedule, "/jobs")?,
+        command: wire_text::<CronCommand>(&job.command, "/jobs")?,
+    })
+}
+
+fn insert(
+    ctx: &Context<'_>,
+    owner: &account::AccountRow,
+    id: &[u8],
+    jobs: &str,
+    operation: &[u8],
+) -> Rule<()> {
+    ctx.run(
+        "INSERT INTO cron_tables (id, tenant_id, account_id, jobs, generation, operation_id, created_millis)
+         VALUES (?1, ?2, ?1, ?3, ?4, ?5, ?6)",
+        (id, owner.tenant.to_bytes(), jobs, Generation::FIRST.0, operation, ctx.now.as_millis()),
+    )?;
+    ctx.note_object(owner.tenant, KIND, id, "created");
+    let node = account::node_of(ctx, owner.id, Part::Web)?;
+    let subject = Subject { kind: KIND, id, tenant: owner.tenant, generation: Generation::FIRST };
+    want(ctx, node, subject, operation)
+}

@@ -1,0 +1,247 @@
+//! One account's jobs.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use npanel_host::{
+    AccountUser, Attributes, Directory, FileError, Layout, Managed, OsProfile, Owner, Stages, Systemd,
+    blocking,
+};
+use npanel_model::{CronJob, Uid};
+
+use super::{
+    TARGET,
+    job::{Job, Units, is_digest},
+};
+use crate::{ServiceError, template::RenderError};
+
+const UNIT: Attributes = Attributes { owner: Owner::ROOT, mode: 0o644 };
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Has exactly these jobs run at their times, now and after a boot. A job that is no longer wanted and runs at the
+/// moment runs to its end. Answers whether anything was changed. The account must be there.
+///
+/// # Errors
+/// If a file cannot be written or a timer not started.
+pub async fn ensure_account(
+    os: &OsProfile,
+    systemd: &Systemd,
+    user: &AccountUser,
+    jobs: &[CronJob],
+    stages: &mut Stages,
+) -> Result<bool, ServiceError> {
+    stages.enter("render");
+    let wanted = wanted(os, user, jobs)?;
+    stages.enter("commit");
+    let uid = user.uid;
+    let names: Vec<String> = wanted.keys().cloned().collect();
+    let put = blocking(move || put(uid, &wanted)).await?;
+    for digest in &put.gone {
+        stop_timer(systemd, uid, digest).await?;
+    }
+    if put.replaced {
+        // Someone else's units under our names, which systemd may have read.
+        systemd.reload_units().await?;
+    }
+    let mut changed = put.changed;
+    for digest in &names {
+        let timer = Units::of(uid, digest).timer;
+        if !systemd.state(&timer).await?.is_active() {
+            systemd.start(&timer, DEADLINE).await?;
+            changed = true;
+        }
+    }
+    stages.enter("verify");
+    verify(systemd, uid, &names).await?;
+    Ok(changed)
+}
+
+/// Ends the account's schedule, and what runs of its jobs. Answers whether there was any.
+///
+/// # Errors
+/// If a unit cannot be stopped or a file not removed.
+pub async fn remove_account(systemd: &Systemd, uid: Uid, stages: &mut Stages) -> Result<bool, ServiceError> {
+    stages.enter("stop");
+    if blocking(move || present(uid)).await?.is_empty() {
+        return remove_scripts(uid).await;
+    }
+    let gone = blocking(move || put(uid, &BTreeMap::new())).await?.gone;
+    for digest in &gone {
+        stop_timer(systemd, uid, digest).await?;
+        systemd.stop(&Units::of(uid, digest).service, DEADLINE).await?;
+    }
+    remove_scripts(uid).await
+}
+
+async fn remove_scripts(uid: Uid) -> Result<bool, ServiceError> {
+    blocking(move || Ok(Directory::open(Layout::CRON)?.remove_tree(&uid.to_string())?)).await
+}
+
+/// What belongs to an account's jobs, as it should be: files, and units that should be active.
+///
+/// # Errors
+/// If a job cannot be written as units.
+pub fn managed_account(
+    os: &OsProfile,
+    user: &AccountUser,
+    jobs: &[CronJob],
+) -> Result<(Vec<Managed>, Vec<String>), ServiceError> {
+    let scripts = scripts(user.uid);
+    let mut files = vec![Managed::directory(&scripts, owned(user.uid, 0o750))];
+    let mut timers = Vec::new();
+    for job in wanted(os, user, jobs)?.into_values() {
+        let units = Units::of(user.uid, &job.digest);
+        let timer = unit(&units.timer);
+        files.push(Managed::file(scripts.join(&job.digest), job.script, owned(user.uid, 0o640)));
+        files.push(Managed::file(unit(&units.service), job.service, UNIT));
+        files.push(Managed::link(wants().join(&units.timer), &timer));
+        files.push(Managed::file(timer, job.timer, UNIT));
+        timers.push(units.timer);
+    }
+    Ok((files, timers))
+}
+
+/// What goes with an account's jobs, by what is there.
+///
+/// # Errors
+/// If the directory of its commands cannot be read.
+pub fn removed_with_account(uid: Uid) -> Result<Vec<Managed>, ServiceError> {
+    let mut files = vec![Managed::directory(scripts(uid), owned(uid, 0o750))];
+    for digest in present(uid)? {
+        let units = Units::of(uid, &digest);
+        files.push(Managed::directory(unit(&units.service), UNIT));
+        files.push(Managed::directory(unit(&units.timer), UNIT));
+    }
+    Ok(files)
+}
+
+/// The accounts with a timer that should run and does not.
+///
+/// # Errors
+/// If systemd cannot be asked.
+pub async fn stopped(systemd: &Systemd) -> Result<Vec<Uid>, ServiceError> {
+    let down = ["inactive", "failed"];
+    let units = systemd.list(&down, &["npanel-cron-*.timer"]).await?;
+    Ok(units.iter().filter_map(|state| Units::account(&state.unit)).collect())
+}
+
+/// By digest: a job given twice is one job.
+fn wanted(
+    os: &OsProfile,
+    user: &AccountUser,
+    jobs: &[CronJob],
+) -> Result<BTreeMap<String, Job>, RenderError> {
+    let job = |job| Job::of(os, user, job).map(|job| (job.digest.clone(), job));
+    jobs.iter().map(job).collect()
+}
+
+/// The digests of the jobs that are there.
+fn present(uid: Uid) -> Result<Vec<String>, FileError> {
+    let all = Directory::open(Layout::CRON)?;
+    if all.kind(&uid.to_string())?.is_none() {
+        return Ok(Vec::new());
+    }
+    let names = all.descend(&uid.to_string())?.names()?;
+    Ok(names.into_iter().filter(|name| is_digest(name)).collect())
+}
+
+fn scripts(uid: Uid) -> PathBuf {
+    Path::new(Layout::CRON).join(uid.to_string())
+}
+
+fn unit(name: &str) -> PathBuf {
+    Path::new(Layout::UNITS).join(name)
+}
+
+fn wants() -> PathBuf {
+    unit(&format!("{TARGET}.wants"))
+}
+
+/// Root's, and the account may read it.
+fn owned(uid: Uid, mode: u32) -> Attributes {
+    Attributes::new(Owner::root_and(uid.get()), mode)
+}
+
+async fn stop_timer(systemd: &Systemd, uid: Uid, digest: &str) -> Result<(), ServiceError> {
+    let units = Units::of(uid, digest);
+    systemd.stop(&units.timer, DEADLINE).await?;
+    systemd.reset_failed(&units.timer).await?;
+    Ok(systemd.reset_failed(&units.service).await?)
+}
+
+async fn verify(systemd: &Systemd, uid: Uid, names: &[String]) -> Result<(), ServiceError> {
+    let pattern = format!("npanel-cron-{uid}-*.timer");
+    let running = systemd.list(&["active"], &[&pattern]).await?.len();
+    if running == names.len() {
+        return Ok(());
+    }
+    let detail = format!("{running} timers run, {} should", names.len());
+    Err(ServiceError::Unverified { service: "cron", detail })
+}
+
+/// What [`put`] did.
+#[derive(Debug, Default)]
+struct Put {
+    changed: bool,
+    /// A unit file was there with other contents than its name says.
+    replaced: bool,
+    /// Jobs that were there and are not wanted: their files are gone.
+    gone: Vec<String>,
+}
+
+/// The files of exactly these jobs. A job's command is its mark: made first, removed last, so that what was
+/// interrupted is found again.
+fn put(uid: Uid, wanted: &BTreeMap<String, Job>) -> Result<Put, ServiceError> {
+    let scripts = Directory::open(Layout::CRON)?;
+    let (scripts, _) = scripts.ensure(&uid.to_string(), owned(uid, 0o750))?;
+    let units = Directory::open(Layout::UNITS)?;
+    let wants = units.descend(&format!("{TARGET}.wants"))?;
+    let mut done = Put::default();
+    for job in wanted.values() {
+        let names = Units::of(uid, &job.digest);
+        let known = units.kind(&names.timer)?.or(units.kind(&names.service)?).is_some();
+        if write(uid, job, &scripts, &units, &wants)? {
+            done.changed = true;
+            done.replaced |= known;
+        }
+    }
+    for digest in scripts.names()?.into_iter().filter(|name| !wanted.contains_key(name)) {
+        if !is_digest(&digest) {
+            // Of an interrupted write.
+            scripts.remove_file(&digest)?;
+            continue;
+        }
+        let names = Units::of(uid, &digest);
+        wants.remove_file(&names.timer)?;
+        units.remove_file(&names.timer)?;
+        units.remove_file(&names.service)?;
+        scripts.remove_file(&digest)?;
+        done.gone.push(digest);
+    }
+    done.changed |= !done.gone.is_empty();
+    if done.changed {
+        for directory in [&scripts, &units, &wants] {
+            directory.sync()?;
+        }
+    }
+    Ok(done)
+}
+
+fn write(
+    uid: Uid,
+    job: &Job,
+    scripts: &Directory,
+    units: &Directory,
+    wants: &Directory,
+) -> Result<bool, ServiceError> {
+    let names = Units::of(uid, &job.digest);
+    // A command may hold a password: its unit, which every user may read, does not name it.
+    let mut changed = scripts.write(&job.digest, job.script.as_bytes(), owned(uid, 0o640))?;
+    changed |= units.write(&names.service, job.service.as_bytes(), UNIT)?;
+    changed |= units.write(&names.timer, job.timer.as_bytes(), UNIT)?;
+    changed |= wants.link(&names.timer, unit(&names.timer))?;
+    Ok(changed)
+}

@@ -1,0 +1,73 @@
+//! Scheduled jobs run as their account, behind its walls, and rest or go with it.
+
+use anyhow::{Context, Result, ensure};
+use npanel_client::Wait;
+use npanel_e2e::{Site, World};
+use npanel_sdk_types::{Account, CronJob, CronTable, SetCronJobs, Suspend};
+
+const SYSTEMCTL: &str = "/usr/bin/systemctl";
+
+fn set(world: &World, site: &Site, jobs: &[(&str, &str)]) -> Result<CronTable> {
+    let job = |(schedule, command): &(&str, &str)| -> Result<CronJob> {
+        Ok(CronJob { schedule: schedule.parse()?, command: command.parse()? })
+    };
+    let body = SetCronJobs { jobs: jobs.iter().map(job).collect::<Result<_>>()? };
+    let set = world.client.set_cron_jobs(site.account.id, &body, Wait::Converged(World::PATIENCE));
+    let written = world.block_on(set)?;
+    ensure!(!written.timed_out, "the jobs did not converge: {:?}", written.object.convergence);
+    Ok(written.object)
+}
+
+/// The timers of the account that wait for their time.
+fn timers(world: &World, site: &Site) -> Result<Vec<String>> {
+    let pattern = format!("npanel-cron-{}-*.timer", site.uid());
+    let argv = [SYSTEMCTL, "list-units", "--plain", "--no-legend", "--state=active", &pattern];
+    let listed = world.fleet.exec(&site.node, argv)?;
+    Ok(listed.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+}
+
+fn calendar(world: &World, site: &Site, timer: &str) -> Result<String> {
+    world.fleet.exec(&site.node, [SYSTEMCTL, "show", "--property=TimersCalendar", timer])
+}
+
+pub(crate) fn scheduled_jobs_run_as_their_account_and_rest_with_it(world: &World) -> Result<()> {
+    let site = world.host("clockwork", "clockwork.example")?;
+    let neighbour = world.host("sundial", "sundial.example")?;
+    neighbour.put(world, "secret", "the neighbour's")?;
+    let look = "(id -u; ls /home; cat /home/sundial/web/sundial.example/secret; echo \"$HOME\") > tmp/out 2>&1";
+    set(world, &site, &[("*/7 3 * * *", look), ("0 0 13 * fri", "exit 3")])?;
+
+    let waiting = timers(world, &site)?;
+    ensure!(waiting.len() == 2, "{waiting:?}");
+    let calendars: Vec<String> =
+        waiting.iter().map(|timer| calendar(world, &site, timer)).collect::<Result<_>>()?;
+    let both_days = |text: &String| text.contains("*-*-13 00:00:00") && text.contains("Fri *-*-* 00:00:00");
+    ensure!(calendars.iter().any(both_days), "{calendars:?}");
+    let often = calendars.iter().position(|text| text.contains("*-*-* 03:00,07,14"));
+    let timer = &waiting[often.with_context(|| format!("{calendars:?}"))?];
+
+    // Its hour need not come: what the timer starts is started.
+    world.fleet.exec(&site.node, [SYSTEMCTL, "start", &timer.replace(".timer", ".service")])?;
+    let said = world.fleet.exec(&site.node, ["/bin/cat", "/home/clockwork/tmp/out"])?;
+    let lines: Vec<&str> = said.lines().collect();
+    ensure!(lines.first() == Some(&site.uid().to_string().as_str()), "{said}");
+    ensure!(lines.contains(&"clockwork") && !lines.contains(&"sundial"), "a neighbour's home is seen: {said}");
+    ensure!(!said.contains("the neighbour's"), "a neighbour's file was read");
+    ensure!(lines.last() == Some(&"/home/clockwork"), "{said}");
+
+    let why = Suspend { reason: "unpaid".to_owned() };
+    let wait = Wait::Converged(World::PATIENCE);
+    world.block_on(world.client.suspend::<Account>(site.account.id, &why, wait))?;
+    ensure!(timers(world, &site)?.is_empty(), "jobs of a suspended account wait for their time");
+    world.block_on(world.client.unsuspend::<Account>(site.account.id, wait))?;
+    ensure!(timers(world, &site)? == waiting, "{:?} are not {waiting:?}", timers(world, &site)?);
+
+    set(world, &site, &[("0 0 13 * fri", "exit 3")])?;
+    ensure!(timers(world, &site)?.len() == 1 && waiting.contains(&timers(world, &site)?[0]));
+    world.block_on(world.client.delete::<Account>(site.account.id, wait))?;
+    ensure!(timers(world, &site)?.is_empty(), "jobs of a removed account wait for their time");
+    let left = ["/usr/bin/find", "/etc/systemd/system", "/srv/npanel/cron", "-name", &format!("*{}*", site.uid())];
+    let left = world.fleet.exec(&site.node, left)?;
+    ensure!(left.is_empty(), "a removed account left {left}");
+    Ok(())
+}
