@@ -1,7 +1,7 @@
 //! `npanel explain`.
 
 use clap::{Args, Subcommand};
-use npanel_sdk_types::{Account, Database, DatabaseUser, Domain, ExplainPlacement, Zone};
+use npanel_sdk_types::{Account, Database, DatabaseUser, Domain, Zone};
 use serde::Serialize;
 
 use crate::{command::placement, explanation, failure::Failure, resolve, session::Session};
@@ -48,12 +48,10 @@ async fn of_placement(asked: Placement, session: &Session) -> Result<(), Failure
     let client = &session.client;
     let report = match (asked.account, asked.tenant.zip(asked.plan)) {
         (_, Some((tenant, plan))) => {
-            let account = ExplainPlacement {
-                tenant_id: resolve::tenant(client, &tenant).await?,
-                plan_id: resolve::plan(client, &plan).await?,
-                placement: asked.wish.wish(session).await?,
-            };
-            client.explain_placement(&account).await?
+            let tenant = resolve::tenant(client, &tenant).await?;
+            let plan = resolve::plan(client, &plan).await?;
+            let wish = asked.wish.wish(session).await?.unwrap_or_default();
+            client.explain_placement(tenant, plan, &wish).await?
         }
         (Some(account), None) => {
             let account = client.get::<Account>(resolve::account(client, &account).await?).await?;

@@ -2,11 +2,14 @@
 
 use std::{fmt::Display, time::Duration};
 
-use npanel_model::{AccountId, DatabaseUserId, NodeId, OperationId, RecordSetId, Revision, ZoneId};
+use npanel_model::{
+    AccountId, DatabaseUserId, NodeId, NodeLabel, OperationId, PlanId, RecordSetId, Revision, TenantId,
+    ZoneId,
+};
 use npanel_sdk_types::{
-    Ca, ClusterStatus, CreateRecordSet, CronTable, DatabaseUser, ExplainPlacement, NodeHealth,
-    OPERATION_HEADER, Operation, Page, PlacementReport, RecordSet, RetireCa, RotateCa, SetCronJobs,
-    SetPassword, SetPrivileges, Suspend, UpdateCluster, UpdateRecordSet,
+    Ca, ClusterStatus, CreateRecordSet, CronTable, DatabaseUser, NodeHealth, OPERATION_HEADER, Operation,
+    Page, PlacementReport, PlacementWish, RecordSet, RetireCa, RotateCa, SetCronJobs, SetPassword,
+    SetPrivileges, Suspend, UpdateCluster, UpdateRecordSet,
 };
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
@@ -296,7 +299,7 @@ impl Client {
     /// # Errors
     /// If it is refused or no controller can be reached.
     pub async fn update_cluster(&self, change: &UpdateCluster) -> Result<ClusterStatus, Error> {
-        self.patch("/v1/cluster".to_owned(), change).await
+        Ok(self.write(Method::PATCH, "/v1/cluster".to_owned(), Some(change), Wait::No.into()).await?.object)
     }
 
     /// How a node is.
@@ -307,27 +310,23 @@ impl Client {
         self.read(format!("/v1/nodes/{id}/status"), &[]).await
     }
 
-    /// Which nodes an account would be placed on now, and why.
+    /// Which nodes an account of the tenant with the plan would be placed on now, and why.
     ///
     /// # Errors
     /// If it is refused or no controller can be reached.
-    pub async fn explain_placement(&self, account: &ExplainPlacement) -> Result<PlacementReport, Error> {
-        self.send(Method::POST, "/v1/placements/explain".to_owned(), account).await
-    }
-
-    async fn patch<T: DeserializeOwned>(&self, path: String, body: &impl Serialize) -> Result<T, Error> {
-        self.send(Method::PATCH, path, body).await
-    }
-
-    async fn send<T: DeserializeOwned>(
+    pub async fn explain_placement(
         &self,
-        method: Method,
-        path: String,
-        body: &impl Serialize,
-    ) -> Result<T, Error> {
-        let body = serde_json::to_vec(body)
-            .map_err(|error| Error::Configuration(format!("the request's body: {error}")))?;
-        self.transport.send(Call::new(method, path).with_body(body)).await?.json()
+        tenant: TenantId,
+        plan: PlanId,
+        wish: &PlacementWish,
+    ) -> Result<PlacementReport, Error> {
+        let labels: Vec<&str> = wish.labels.iter().map(NodeLabel::as_str).collect();
+        let mut query = vec![("tenant_id", tenant.to_string()), ("plan_id", plan.to_string())];
+        query.extend(wish.node_id.map(|node| ("node_id", node.to_string())));
+        query.extend(wish.pool.as_ref().map(|pool| ("pool", pool.to_string())));
+        query.extend(wish.availability_zone.as_ref().map(|zone| ("availability_zone", zone.to_string())));
+        query.extend((!labels.is_empty()).then(|| ("labels", labels.join(","))));
+        self.read("/v1/explain/placement".to_owned(), &query).await
     }
 
     /// An operation as it is when it has ended, or after `timeout`.

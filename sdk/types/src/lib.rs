@@ -49,8 +49,7 @@ pub use node::{
 pub use operation::{Operation, OperationStatus, Progress};
 pub use page::Page;
 pub use placement::{
-    ExplainPlacement, NodeVerdict, OtherNodes, PartPlacement, PlacementReport, PlacementWish, PlanPlacement,
-    Verdict,
+    NodeVerdict, OtherNodes, PartPlacement, PlacementReport, PlacementWish, PlanPlacement, Verdict,
 };
 pub use plan::{CreatePlan, Plan, UpdatePlan};
 pub use preview::{

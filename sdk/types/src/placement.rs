@@ -1,8 +1,6 @@
 //! Why a node was chosen.
 
-use npanel_model::{
-    AntiAffinity, AvailabilityZone, NodeId, NodeLabel, NodeName, Part, PlanId, PoolName, Strategy, TenantId,
-};
+use npanel_model::{AntiAffinity, AvailabilityZone, NodeId, NodeLabel, NodeName, Part, PoolName, Strategy};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -54,21 +52,6 @@ pub struct PlanPlacement {
 
 fn preferred() -> AntiAffinity {
     AntiAffinity::Preferred
-}
-
-/// An account that is not asked for yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ExplainPlacement {
-    /// The tenant that it would belong to.
-    #[schema(value_type = String, format = "uuid")]
-    pub tenant_id: TenantId,
-    /// What it would get.
-    #[schema(value_type = String, format = "uuid")]
-    pub plan_id: PlanId,
-    /// Which nodes it may be on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub placement: Option<PlacementWish>,
 }
 
 /// Which nodes were chosen for an account's parts, and every node's verdict.

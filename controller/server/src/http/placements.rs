@@ -1,45 +1,80 @@
-//! `/v1/placements`, and what of a placement is for whom to see.
+//! `/v1/explain/placement`, and what of a placement is for whom to see.
 //!
 //! The platform sees every node and every reason. A tenant sees the nodes that carry its own accounts, by name, and
 //! nothing of any other: neither how full a node is nor why it was passed over, which would tell of its neighbours.
 
+#![expect(unused_qualifications, reason = "what utoipa makes of the query names its type by a path")]
+
 use axum::{Json, extract::State};
+use npanel_model::{AvailabilityZone, NodeId, NodeLabel, NodeLabelError, PlanId, PoolName, TenantId};
 use npanel_proto::{
     command::{self, Refused},
     controller::{Answer, Question, WouldPlace, answer, question},
 };
-use npanel_sdk_types::{ExplainPlacement, PlacementReport, PlacementWish, Verdict};
+use npanel_sdk_types::{PlacementReport, PlacementWish, Verdict};
 use npanel_state::RefusalCode;
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{app::App, body::Body, problem::Failure};
+use super::{app::App, problem::Failure, query::Query};
 use crate::auth::Caller;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(explain))
 }
 
+/// An account that is not asked for yet.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ExplainQuery {
+    /// The tenant that it would belong to.
+    #[param(value_type = String, format = "uuid")]
+    tenant_id: TenantId,
+    /// What it would get.
+    #[param(value_type = String, format = "uuid")]
+    plan_id: PlanId,
+    /// Only this node; for the platform.
+    #[param(value_type = Option<String>, format = "uuid")]
+    node_id: Option<NodeId>,
+    /// Only nodes of this pool; for the platform.
+    #[param(value_type = Option<String>)]
+    pool: Option<PoolName>,
+    /// Only nodes of this availability zone.
+    #[param(value_type = Option<String>)]
+    availability_zone: Option<AvailabilityZone>,
+    /// Only nodes with all of these labels, with commas between them; for the platform.
+    #[param(value_type = Option<String>, example = "disk=nvme,gpu=none")]
+    labels: Option<String>,
+}
+
 /// Say which nodes an account would be placed on now, and why. Decides nothing.
-#[utoipa::path(post, path = "/v1/placements/explain", operation_id = "explain.placement", tag = "nodes",
-    request_body = ExplainPlacement,
+#[utoipa::path(get, path = "/v1/explain/placement", operation_id = "explain.placement", tag = "nodes",
+    params(ExplainQuery),
     responses((status = 200, description = "Where it would go", body = PlacementReport)))]
 async fn explain(
     State(app): State<App>,
     caller: Caller,
-    Body { value, .. }: Body<ExplainPlacement>,
+    Query(query): Query<ExplainQuery>,
 ) -> Result<Json<PlacementReport>, Failure> {
-    app.find("tenant", || app.reader().tenant(caller.tenant_id, value.tenant_id)).await?;
-    app.find("plan", || app.reader().plan(caller.tenant_id, value.plan_id)).await?;
-    let wish = value.placement;
-    if let Some(field) = wish.as_ref().and_then(|wish| beyond(&caller, wish)) {
+    app.find("tenant", || app.reader().tenant(caller.tenant_id, query.tenant_id)).await?;
+    app.find("plan", || app.reader().plan(caller.tenant_id, query.plan_id)).await?;
+    let wish = PlacementWish {
+        node_id: query.node_id,
+        pool: query.pool,
+        availability_zone: query.availability_zone,
+        labels: labels(query.labels.as_deref().unwrap_or_default())?,
+    };
+    if let Some(field) = beyond(&caller, &wish) {
         let detail =
             "only the platform chooses nodes, pools and labels; an availability zone may be asked for";
         return Err(Failure::invalid(field, detail));
     }
     let question = question::Question::WouldPlace(WouldPlace {
-        tenant_id: value.tenant_id.to_bytes(),
-        plan_id: value.plan_id.to_bytes(),
-        placement: wish.map(self::wish),
+        tenant_id: query.tenant_id.to_bytes(),
+        plan_id: query.plan_id.to_bytes(),
+        placement: Some(self::wish(wish)),
     });
     let report = match app.agreement.ask(Question { question: Some(question) }).await? {
         Answer { answer: Some(answer::Answer::PlacementReport(report)) } => report,
@@ -50,12 +85,20 @@ async fn explain(
     Ok(Json(visible(&caller, report)))
 }
 
+fn labels(text: &str) -> Result<Vec<NodeLabel>, Failure> {
+    let texts = text.split(',').filter(|label| !label.is_empty());
+    texts
+        .map(|label| label.parse())
+        .collect::<Result<_, NodeLabelError>>()
+        .map_err(|error| Failure::invalid("labels", error.to_string()))
+}
+
 /// The field that the caller may not use.
 fn beyond(caller: &Caller, wish: &PlacementWish) -> Option<&'static str> {
     let named = [
-        ("placement.node_id", wish.node_id.is_some()),
-        ("placement.pool", wish.pool.is_some()),
-        ("placement.labels", !wish.labels.is_empty()),
+        ("node_id", wish.node_id.is_some()),
+        ("pool", wish.pool.is_some()),
+        ("labels", !wish.labels.is_empty()),
     ];
     named.into_iter().find(|(_, is_named)| *is_named && !caller.is_platform).map(|(field, _)| field)
 }

@@ -84,6 +84,8 @@ impl Filled {
             "dns.update_record" => json!({"ttl_seconds": 60}),
             "token.create" => json!({"role": "node", "uses": 1, "ttl_seconds": 900}),
             "api_key.create" => json!({"name": "new", "actions": ["plan.get"]}),
+            "node.update" => json!({"schedulable": false}),
+            "cluster.update" => json!({"placement_strategy": "bin_pack"}),
             "api_key.update" => json!({"name": "renamed"}),
             _ => Value::Null,
         }
