@@ -39,7 +39,7 @@ fn view(number: u16) -> NodeView {
             text("disk=d", 3).parse().expect("a label"),
         ],
         php_versions: vec!["8.2".parse().expect("a version"), "8.4".parse().expect("a version")],
-        schedulable: number % 50 != 0,
+        schedulable: !number.is_multiple_of(50),
         limits: NodeLimits {
             accounts: Limit::AtMost(500),
             disk: Megabytes(2_000_000),

@@ -51,7 +51,7 @@ fn shown(caller: &Caller, row: npanel_state::Plan) -> Plan {
         databases: row.databases,
         php_version: row.php_version,
         memory_mb: row.memory,
-        placement: caller.is_platform.then(|| PlanPlacement {
+        placement: caller.is_platform.then_some(PlanPlacement {
             strategy: row.placement.strategy,
             anti_affinity: row.placement.anti_affinity,
             pool: row.placement.pool,
