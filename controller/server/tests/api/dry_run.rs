@@ -38,6 +38,7 @@ impl Filled {
         let ids = BTreeMap::from([
             ("tenants", empty),
             ("plans", unused),
+            ("cron-tables", account.clone()),
             ("accounts", account),
             ("domains", domain),
             ("databases", database),
@@ -84,6 +85,7 @@ impl Filled {
             "dns.update_record" => json!({"ttl_seconds": 60}),
             "token.create" => json!({"role": "node", "uses": 1, "ttl_seconds": 900}),
             "api_key.create" => json!({"name": "new", "actions": ["plan.get"]}),
+            "cron.set_jobs" => json!({"jobs": [{"schedule": "@daily", "command": "true"}]}),
             "node.update" => json!({"schedulable": false}),
             "cluster.update" => json!({"placement_strategy": "bin_pack"}),
             "api_key.update" => json!({"name": "renamed"}),
