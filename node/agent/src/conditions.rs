@@ -89,8 +89,8 @@ impl Conditions {
             say(Kind::ExecutorUnreachable, "", "NoAnswer", message, None);
         }
         match &findings.slowness {
-            Some(Slowness::Slow(name, p95, usual)) => {
-                let message = format!("95 of 100 take up to {p95:.1?}, and usually {usual:.1?}");
+            Some(Slowness::Slow(name, median, usual)) => {
+                let message = format!("half of them take more than {median:.1?}, and usually {usual:.1?}");
                 say(Kind::Slow, name, "SlowerThanUsual", message, None);
             }
             Some(Slowness::Hangs(name, for_how_long)) => {

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 /// An operation that takes longer than any of its own deadlines allows for hangs.
 const HANGS: Duration = Duration::from_secs(60);
 
-/// What is recent.
-const RECENT: Duration = Duration::from_secs(300);
+/// What is recent: a node that was slow and has had nothing to do since is not called slow for long.
+const RECENT: Duration = Duration::from_secs(60);
 
 /// So many operations of one name tell how fast they are.
 const ENOUGH: usize = 8;
@@ -37,8 +37,8 @@ pub struct BaseFailure {
 /// How slow the node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Slowness {
-    /// Operations of this name take far longer than they use to: the time that 95 of 100 stay beneath, now and
-    /// usually.
+    /// Operations of this name take far longer than they use to: the time that half of them stay beneath, now, and
+    /// the usual time. Half, for single slow ones are the ordinary fate of a busy machine.
     Slow(&'static str, Duration, Duration),
     /// An operation of this name runs and does not end.
     Hangs(&'static str, Duration),
@@ -88,8 +88,8 @@ impl Pace {
             return None;
         }
         recent.sort();
-        let (p95, usual) = (recent[recent.len() * 95 / 100], self.usual?);
-        (p95 > (usual * SLOWER).max(NEVER_SLOW)).then_some((p95, usual))
+        let (median, usual) = (recent[recent.len() / 2], self.usual?);
+        (median > (usual * SLOWER).max(NEVER_SLOW)).then_some((median, usual))
     }
 }
 
@@ -117,7 +117,7 @@ impl Troubles {
             return Some(Slowness::Hangs(name, now - *since));
         }
         let slow = |(name, pace): (&&'static str, &Pace)| {
-            pace.slow(now).map(|(p95, usual)| Slowness::Slow(name, p95, usual))
+            pace.slow(now).map(|(median, usual)| Slowness::Slow(name, median, usual))
         };
         inner.paces.iter().find_map(slow)
     }
@@ -192,6 +192,22 @@ mod tests {
         for _ in 0..LATEST {
             run(&troubles, Duration::from_millis(20)).await;
         }
+        assert_eq!(troubles.slowness(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn single_slow_operations_and_a_minute_of_rest_are_not_slowness() {
+        let troubles = Troubles::default();
+        for number in 0..100 {
+            let took = if number % 8 == 7 { Duration::from_secs(2) } else { Duration::from_millis(20) };
+            run(&troubles, took).await;
+            assert_eq!(troubles.slowness(), None, "after {number}");
+        }
+        for _ in 0..LATEST {
+            run(&troubles, Duration::from_secs(2)).await;
+        }
+        assert!(troubles.slowness().is_some());
+        tokio::time::advance(RECENT).await;
         assert_eq!(troubles.slowness(), None);
     }
 
