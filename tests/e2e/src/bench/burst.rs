@@ -16,6 +16,8 @@ use crate::{
 const ACCOUNTS: usize = 200;
 const TARGET: Duration = Duration::from_secs(15);
 const GATE: Duration = Duration::from_secs(30);
+/// Between two tries of a page: 200 visitors who try more often would be what is measured.
+const PAUSE: Duration = Duration::from_millis(250);
 
 pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     let world = &bench.world;
@@ -31,7 +33,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
             let accepted = begun.elapsed();
             let web = made.assignments.iter().find(|assignment| assignment.part == Part::Web);
             let node = web.context("the account's sites are on no node")?.node_id;
-            first_page(&domain, *addresses.get(&node).context("an unknown node")?).await?;
+            first_page(&domain, *addresses.get(&node).context("an unknown node")?, PAUSE).await?;
             anyhow::Ok((accepted, begun.elapsed()))
         })
     });

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use npanel_fleet::Kind;
 
 use crate::{Bench, judge::Measure};
@@ -11,10 +11,10 @@ use crate::{Bench, judge::Measure};
 const IDLE: Duration = Duration::from_secs(30);
 /// Kernel clock ticks in a second (`getconf CLK_TCK`, 100 on every Linux that runs this).
 const TICKS: f64 = 100.0;
-/// Each daemon, as its process is named, and the resident memory it aims at, in MiB. A node's daemon is two processes,
+/// Each daemon, as its process is named (the kernel keeps 15 letters), and the resident memory it aims at, in MiB. A node's daemon is two processes,
 /// judged together.
 const DAEMONS: [(Kind, &str, f64); 2] =
-    [(Kind::Controller, "npanel-controlle", 150.0), (Kind::Node, "npanel-node", 40.0)];
+    [(Kind::Controller, "npanel-controll", 150.0), (Kind::Node, "npanel-node", 40.0)];
 const CPU_TARGET_PERCENT: f64 = 1.0;
 
 pub(crate) fn run(bench: &mut Bench) -> Result<()> {
@@ -26,6 +26,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
                 name.starts_with(program) || (kind == Kind::Node && name.starts_with("npanel"))
             });
             let ids: Vec<i32> = own.map(|(_, id)| id).collect();
+            ensure!(!ids.is_empty(), "no process of {program} on {}", member.name);
             found.push((member.name.clone(), ids, target));
         }
     }

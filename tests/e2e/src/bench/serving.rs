@@ -83,7 +83,7 @@ fn create_to_serving(world: &World, addresses: &BTreeMap<NodeId, IpAddr>, name: 
     let web = written.object.assignments.iter().find(|assignment| assignment.part == Part::Web);
     let node = web.context("the account's sites are on no node")?.node_id;
     let address = *addresses.get(&node).context("an unknown node")?;
-    world.block_on(first_page(&domain, address))?;
+    world.block_on(first_page(&domain, address, PAUSE))?;
     let served = start.elapsed();
 
     let operation = written.operation_id.context("the answer names no operation")?;
@@ -114,8 +114,8 @@ pub(crate) fn account(world: &World, name: &str) -> Result<CreateAccount> {
     })
 }
 
-/// Asks for the site's page until it answers as it should.
-pub(crate) async fn first_page(domain: &str, address: IpAddr) -> Result<()> {
+/// Asks for the site's page, with a pause between two tries, until it answers as it should.
+pub(crate) async fn first_page(domain: &str, address: IpAddr, pause: Duration) -> Result<()> {
     let client = reqwest::Client::builder()
         .danger_accept_invalid_certs(true)
         .resolve(domain, SocketAddr::new(address, 443))
@@ -132,7 +132,7 @@ pub(crate) async fn first_page(domain: &str, address: IpAddr) -> Result<()> {
             return Ok(());
         }
         ensure!(Instant::now() < deadline, "{url} did not answer within {PATIENCE:?}");
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

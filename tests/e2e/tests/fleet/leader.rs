@@ -81,3 +81,53 @@ fn none_twice(world: &World, made: &[Account]) -> Result<()> {
     ensure!(uids.len() == all.len(), "two accounts share a uid");
     Ok(())
 }
+
+/// After its death a write is accepted again, and meanwhile every visitor is served, no daemon of a node restarts and
+/// no object leaves its state. How long writes wait is measured by `make bench`; here they only must not wait long.
+pub(crate) fn nodes_do_not_notice_that_the_leader_dies(world: &World) -> Result<()> {
+    let site = world.host("unmoved", "unmoved.example")?;
+    let daemons = || -> Result<Vec<(String, i32)>> {
+        let mut all = Vec::new();
+        for node in ["n1", "n2"] {
+            let of_node = world.fleet.processes(node)?;
+            all.extend(of_node.into_iter().filter(|(name, _)| name.starts_with("npanel")));
+        }
+        all.sort();
+        Ok(all)
+    };
+    let before = daemons()?;
+    ensure!(before.len() >= 4, "an agent and an executor on each node: {before:?}");
+    let leader = world.leader()?;
+    world.fleet.kill(&leader)?;
+    let killed = std::time::Instant::now();
+    let (client, platform) = (world.client.clone(), world.platform()?);
+    let writing = world.spawn(async move {
+        let (tenant_id, plan_id) = platform;
+        let account = CreateAccount {
+            tenant_id,
+            plan_id,
+            username: "afterdeath".parse().expect("a user name"),
+            contact: None,
+            domain: None,
+            document_root: None,
+            create_zone: false,
+            placement: None,
+        };
+        client.create::<Account>(&account, Wait::No).await.map(|_| killed.elapsed())
+    });
+    while !writing.is_finished() {
+        let page = world.fetch(&site, "/")?;
+        ensure!(page.status == 200, "the site answered {} while there was no leader", page.status);
+        let pause = Duration::from_millis(50);
+        world.block_on(async { tokio::time::sleep(pause).await });
+    }
+    let waited = world.block_on(writing)??;
+    ensure!(waited < Duration::from_secs(15), "no write was accepted for {waited:?}");
+    let account = world.block_on(world.client.get::<Account>(site.account.id))?;
+    ensure!(account.convergence.status == Status::Ready, "the account is {:?}", account.convergence.status);
+    ensure!(account.convergence.conditions.iter().all(|now| {
+        site.account.convergence.conditions.iter().any(|then| then.since == now.since)
+    }), "a condition has changed");
+    ensure!(daemons()? == before, "a daemon was started again: {before:?}, now {:?}", daemons()?);
+    Ok(())
+}

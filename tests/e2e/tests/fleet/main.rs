@@ -73,7 +73,12 @@ scenarios! {
         a_base_that_is_refused_is_told_and_the_last_good_one_goes_on,
         a_node_whose_ledger_has_no_room_says_so_and_goes_on_when_it_has,
         a_node_that_was_cut_off_during_many_changes_catches_up;
-    leader: no_acknowledged_account_is_lost_or_doubled_when_the_leader_is_killed;
+    leader:
+        no_acknowledged_account_is_lost_or_doubled_when_the_leader_is_killed,
+        nodes_do_not_notice_that_the_leader_dies;
+    placement:
+        a_cordoned_node_gets_nothing_new_and_says_so,
+        a_tenant_sees_of_a_placement_only_its_own_nodes;
     without_controllers: a_node_restarted_with_every_controller_down_serves_its_last_intent;
     rotation: every_machine_moves_to_a_new_authority_and_the_old_one_goes;
     // Last: the state's own time does not go back with the clocks.
