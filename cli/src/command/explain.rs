@@ -1,7 +1,7 @@
 //! `npanel explain`.
 
 use clap::{Args, Subcommand};
-use npanel_sdk_types::{Account, Database, DatabaseUser, Domain, Zone};
+use npanel_sdk_types::{Account, CronTable, Database, DatabaseUser, Domain, Zone};
 use serde::Serialize;
 
 use crate::{command::placement, explanation, failure::Failure, resolve, session::Session};
@@ -81,12 +81,13 @@ async fn of_object(text: &str, session: &Session) -> Result<(), Failure> {
         "database" => explain!(Database, database),
         "database-user" => explain!(DatabaseUser, database_user),
         "zone" => explain!(Zone, zone),
+        "cron-table" => explain!(CronTable, account),
         "node" => {
             let id = resolve::node(client, name).await?;
             crate::health::show(&client.node_status(id).await?, session.format)
         }
         _ => Err(Failure::usage(format!(
-            "account, domain, database, database-user, zone or node can be explained (got {noun:?})"
+            "account, domain, database, database-user, zone, cron-table or node can be explained (got {noun:?})"
         ))),
     }
 }

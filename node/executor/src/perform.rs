@@ -207,8 +207,10 @@ impl Machine {
         );
         let made = made?;
         stages.absorb(beside);
+        // Before what runs is stopped: a job that begins meanwhile would keep it from ending.
+        let rested = suspended && cron::rest(&self.systemd, user.uid).await?;
         let served = php::commit_account(&self.systemd, &user, prepared?, suspended, stages).await?;
-        Ok(made || served)
+        Ok(made || rested || served)
     }
 
     async fn retire_account(

@@ -67,6 +67,7 @@ async fn create(
     asked: Asked,
     Body { value, bytes }: Body<CreateApiKey>,
 ) -> Result<Response, Ended> {
+    let expires_millis = end(value.expires_at)?;
     let key = ApiKeyText::generate();
     let command = command::CreateApiKey {
         api_key_id: key.id.to_bytes(),
@@ -74,7 +75,7 @@ async fn create(
         name: value.name.into(),
         secret_hash: key.secret.hash().to_bytes(),
         actions: value.actions.into_iter().map(String::from).collect(),
-        expires_millis: value.expires_at.map_or(0, Timestamp::as_millis),
+        expires_millis,
     };
     let accepted = app.propose(&asked, &bytes, Command::CreateApiKey(command)).await?;
     let id = made(&accepted, ApiKeyId::from_bytes)?;
@@ -126,10 +127,21 @@ async fn update(
     let command = command::UpdateApiKey {
         api_key_id: id.to_bytes(),
         name: value.name.map(String::from),
-        expires_millis: value.expires_at.map(|end| end.map_or(0, Timestamp::as_millis)),
+        expires_millis: value.expires_at.map(end).transpose()?,
     };
     let accepted = app.propose(&asked, &bytes, Command::UpdateApiKey(command)).await?;
     Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)
+}
+
+/// A key's end as commands carry it, where 0 is never: no real end may come to that.
+fn end(at: Option<Timestamp>) -> Result<i64, Failure> {
+    match at.map(Timestamp::as_millis) {
+        None => Ok(0),
+        Some(millis) if millis > 0 => Ok(millis),
+        Some(_) => {
+            Err(Failure::invalid("expires_at", "a key ends after 1970-01-01T00:00:00Z, or never (null)"))
+        }
+    }
 }
 
 /// Revoke an API key.

@@ -192,6 +192,16 @@ async fn a_key_hands_on_no_more_than_it_has() {
 }
 
 #[tokio::test]
+async fn an_end_at_the_beginning_of_time_is_not_never() {
+    let fleet = Fleet::new().await;
+    for end in ["1970-01-01T00:00:00Z", "1969-12-31T23:59:59Z"] {
+        let body = json!({"name": "ended", "actions": ["plan.get"], "expires_at": end});
+        let answer = fleet.post("/v1/api-keys", &fleet.admin, &body).await;
+        assert_eq!(answer.problem(422, "invalid").as_deref(), Some("expires_at"), "{end}");
+    }
+}
+
+#[tokio::test]
 async fn what_another_controller_acknowledged_is_there_on_this_one() {
     let fleet = Fleet::new().await;
     let key = npanel_pki::ApiKeyText::generate();

@@ -129,6 +129,7 @@ const UNSETTLED: &str = "SELECT *, CASE kind
         WHEN 'site' THEN (SELECT name FROM domains WHERE id = object_id)
         WHEN 'database' THEN (SELECT name FROM databases WHERE id = object_id)
         WHEN 'database_user' THEN (SELECT name FROM database_users WHERE id = object_id)
+        WHEN 'cron_table' THEN (SELECT username FROM accounts WHERE id = object_id)
         ELSE (SELECT name FROM zones WHERE id = object_id) END AS name
     FROM node_objects WHERE node_id = ?1 AND settled = 0
     ORDER BY observed_state != 'failed', since_millis LIMIT 50";

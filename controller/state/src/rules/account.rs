@@ -80,7 +80,8 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
             ctx.now.as_millis(),
         ],
     )?;
-    assign(ctx, &account, &terms, &body.assignments, &body.operation_id)?;
+    let php: PhpVersion = wire_text(&plan.php_version, "/php_version")?;
+    assign(ctx, &account, &terms, &php, &body.assignments, &body.operation_id)?;
     ctx.note(tenant_of, "account", id.to_bytes(), "created");
     if let Some(first) = &body.domain {
         domain::insert(ctx, &account, first, &body.operation_id)?;
@@ -157,6 +158,7 @@ fn assign(
     ctx: &Context<'_>,
     account: &AccountRow,
     terms: &capacity::Terms,
+    php: &PhpVersion,
     assignments: &[Assignment],
     operation: &[u8],
 ) -> Rule<()> {
@@ -179,6 +181,8 @@ fn assign(
         };
         capacity::assign(ctx, &placed, terms)?;
         if part == Part::Web {
+            // The plan's version may be another one than the leader saw.
+            node::require_php(ctx, node_id, php, &account.username)?;
             want(ctx, node_id, subject(account, &account.id.to_bytes()), operation)?;
         }
     }

@@ -7,7 +7,9 @@ use npanel_model::{
 use npanel_proto::command::{DeleteNode, EnrolNode, UpdateNode, UpdateNodeFacts};
 
 use super::{
-    capacity, identity, require_new,
+    capacity, identity,
+    observation::shortened,
+    require_new,
     token::{self, Shown},
 };
 use crate::{
@@ -52,8 +54,11 @@ pub(super) fn update_facts(ctx: &Context<'_>, body: &UpdateNodeFacts) -> Rule<()
         wire_text::<AvailabilityZone>(&body.availability_zone, "/availability_zone")?;
     }
     labels(&body.labels)?;
-    let missing: Vec<(&str, &str)> =
-        body.missing.iter().map(|missing| (missing.role.as_str(), missing.reason.as_str())).collect();
+    let missing: Vec<(NodeRole, String)> = body
+        .missing
+        .iter()
+        .map(|missing| Ok((wire_text(&missing.role, "/missing")?, shortened(&missing.reason))))
+        .collect::<Rule<_>>()?;
     let changed = ctx.run(
         "UPDATE nodes SET roles = ?2, address = ?3, os_profile = ?4, php_versions = ?5, version = ?6,
              own_availability_zone = ?7, own_labels = ?8, disk_mb = ?9, memory_mb = ?10, missing = ?11
@@ -62,9 +67,9 @@ pub(super) fn update_facts(ctx: &Context<'_>, body: &UpdateNodeFacts) -> Rule<()
             id.to_bytes(),
             json(&body.roles),
             &body.address,
-            &body.os_profile,
+            shortened(&body.os_profile),
             json(&body.php_versions),
-            &body.version,
+            shortened(&body.version),
             &body.availability_zone,
             json(&body.labels),
             body.disk_mb,

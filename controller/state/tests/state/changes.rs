@@ -2,9 +2,9 @@
 
 use npanel_model::{AccountId, ApiKeyId, DomainId, OperationId, PlanId};
 use npanel_proto::command::{
-    AddRecordSet, CreateDatabaseUser, CreatePlan, Envelope, LimitChange, Principal, SuspendAccount,
-    SuspendDomain, UnsuspendAccount, UnsuspendDomain, UpdateAccount, UpdateApiKey, UpdateNodeFacts,
-    UpdatePlan, UpdateRecordSet, envelope::Command, outcome::Outcome, principal::Who,
+    AddRecordSet, CreateDatabaseUser, CreatePlan, Envelope, LimitChange, MissingCapability, Principal,
+    SuspendAccount, SuspendDomain, UnsuspendAccount, UnsuspendDomain, UpdateAccount, UpdateApiKey,
+    UpdateNodeFacts, UpdatePlan, UpdateRecordSet, envelope::Command, outcome::Outcome, principal::Who,
 };
 use npanel_state::{Account, IntentSource, ObjectKind, ObjectStatus, OwnedFilter, Page, RefusalCode};
 
@@ -130,6 +130,35 @@ async fn an_account_follows_its_plans_php_until_it_has_one_of_its_own() {
     assert_eq!(world.store.reader().is_finished(operation).await.expect("a query"), Some(true));
     world.accept(by(acme.key), with_php(chooses, "")).await;
     assert_eq!(read(&world, chooses).await.php_version.as_str(), "8.3");
+}
+
+#[tokio::test]
+async fn an_account_is_not_made_with_a_php_that_its_node_lacks() {
+    let mut world = World::new().await;
+    let of = world.reseller("acme", None).await;
+    has_php(&mut world, &["8.4"]).await;
+    let (_, create) = world.account(&of, "alice", None);
+    let refused = world.refuse(by(of.key), Command::CreateAccount(create.clone())).await;
+    assert_eq!(refused, RefusalCode::NoNode);
+    has_php(&mut world, &["8.2", "8.4"]).await;
+    world.accept(by(of.key), Command::CreateAccount(create)).await;
+}
+
+#[tokio::test]
+async fn a_node_says_of_itself_only_what_can_be_read_back() {
+    let mut world = World::new().await;
+    let missing = |role: &str| MissingCapability { role: role.to_owned(), reason: "x\u{7}y".repeat(10_000) };
+    let facts = |role: &str| UpdateNodeFacts {
+        node_id: world.node.to_bytes(),
+        address: "192.0.2.11".into(),
+        missing: vec![missing(role)],
+        ..UpdateNodeFacts::default()
+    };
+    let (good, bad) = (facts("web"), facts("mail/../x"));
+    world.refuse(Who::ControllerId(1), Command::UpdateNodeFacts(bad)).await;
+    world.accept(Who::ControllerId(1), Command::UpdateNodeFacts(good)).await;
+    let node = world.store.reader().node(world.node).await.expect("a query").expect("the node");
+    assert!(node.missing[0].1.len() < 10_000 && !node.missing[0].1.contains('\u{7}'));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! One account's jobs.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -20,6 +20,8 @@ use crate::{ServiceError, template::RenderError};
 
 const UNIT: Attributes = Attributes { owner: Owner::ROOT, mode: 0o644 };
 const DEADLINE: Duration = Duration::from_secs(10);
+/// More than the time that the unit gives a job to end.
+const STOP: Duration = Duration::from_secs(40);
 
 /// Has exactly these jobs run at their times, now and after a boot. A job that is no longer wanted and runs at the
 /// moment runs to its end. Answers whether anything was changed. The account must be there.
@@ -38,10 +40,12 @@ pub async fn ensure_account(
     stages.enter("commit");
     let uid = user.uid;
     let names: Vec<String> = wanted.keys().cloned().collect();
-    let put = blocking(move || put(uid, &wanted)).await?;
-    for digest in &put.gone {
+    let mut gone = present(systemd, uid).await?;
+    gone.retain(|digest| !wanted.contains_key(digest));
+    for digest in &gone {
         stop_timer(systemd, uid, digest).await?;
     }
+    let put = blocking(move || put(uid, &wanted, &gone)).await?;
     if put.replaced {
         // Someone else's units under our names, which systemd may have read.
         systemd.reload_units().await?;
@@ -65,19 +69,32 @@ pub async fn ensure_account(
 /// If a unit cannot be stopped or a file not removed.
 pub async fn remove_account(systemd: &Systemd, uid: Uid, stages: &mut Stages) -> Result<bool, ServiceError> {
     stages.enter("stop");
-    if blocking(move || present(uid)).await?.is_empty() {
-        return remove_scripts(uid).await;
-    }
-    let gone = blocking(move || put(uid, &BTreeMap::new())).await?.gone;
+    let gone = present(systemd, uid).await?;
     for digest in &gone {
         stop_timer(systemd, uid, digest).await?;
-        systemd.stop(&Units::of(uid, digest).service, DEADLINE).await?;
     }
-    remove_scripts(uid).await
+    for digest in &gone {
+        let service = Units::of(uid, digest).service;
+        systemd.stop(&service, STOP).await?;
+        systemd.reset_failed(&service).await?;
+    }
+    blocking(move || {
+        put(uid, &BTreeMap::new(), &gone)?;
+        Ok(Directory::open(Layout::CRON)?.remove_tree(&uid.to_string())?)
+    })
+    .await
 }
 
-async fn remove_scripts(uid: Uid) -> Result<bool, ServiceError> {
-    blocking(move || Ok(Directory::open(Layout::CRON)?.remove_tree(&uid.to_string())?)).await
+/// Has no job of the account begin any more, until its jobs are ensured again. Answers whether one could have.
+///
+/// # Errors
+/// If a timer cannot be stopped.
+pub async fn rest(systemd: &Systemd, uid: Uid) -> Result<bool, ServiceError> {
+    let waiting = systemd.list(&["active"], &[&timers(uid)]).await?;
+    for timer in &waiting {
+        systemd.stop(&timer.unit, DEADLINE).await?;
+    }
+    Ok(!waiting.is_empty())
 }
 
 /// What belongs to an account's jobs, as it should be: files, and units that should be active.
@@ -110,7 +127,7 @@ pub fn managed_account(
 /// If the directory of its commands cannot be read.
 pub fn removed_with_account(uid: Uid) -> Result<Vec<Managed>, ServiceError> {
     let mut files = vec![Managed::directory(scripts(uid), owned(uid, 0o750))];
-    for digest in present(uid)? {
+    for digest in marked(uid)? {
         let units = Units::of(uid, &digest);
         files.push(Managed::directory(unit(&units.service), UNIT));
         files.push(Managed::directory(unit(&units.timer), UNIT));
@@ -138,8 +155,22 @@ fn wanted(
     jobs.iter().map(job).collect()
 }
 
-/// The digests of the jobs that are there.
-fn present(uid: Uid) -> Result<Vec<String>, FileError> {
+/// The digests of the jobs that are there: those that systemd knows, and those that have left a mark. A job's mark
+/// alone could be lost, and its timer would go on for ever.
+async fn present(systemd: &Systemd, uid: Uid) -> Result<BTreeSet<String>, ServiceError> {
+    let known = systemd.list(&[], &[&timers(uid)]).await?;
+    let mut present: BTreeSet<String> =
+        known.iter().filter_map(|state| Units::digest(uid, &state.unit).map(str::to_owned)).collect();
+    present.extend(blocking(move || marked(uid)).await?);
+    Ok(present)
+}
+
+fn timers(uid: Uid) -> String {
+    format!("npanel-cron-{uid}-*.timer")
+}
+
+/// The digests of the jobs whose command is there, which is their mark.
+fn marked(uid: Uid) -> Result<Vec<String>, FileError> {
     let all = Directory::open(Layout::CRON)?;
     if all.kind(&uid.to_string())?.is_none() {
         return Ok(Vec::new());
@@ -173,8 +204,7 @@ async fn stop_timer(systemd: &Systemd, uid: Uid, digest: &str) -> Result<(), Ser
 }
 
 async fn verify(systemd: &Systemd, uid: Uid, names: &[String]) -> Result<(), ServiceError> {
-    let pattern = format!("npanel-cron-{uid}-*.timer");
-    let running = systemd.list(&["active"], &[&pattern]).await?.len();
+    let running = systemd.list(&["active"], &[&timers(uid)]).await?.len();
     if running == names.len() {
         return Ok(());
     }
@@ -188,13 +218,11 @@ struct Put {
     changed: bool,
     /// A unit file was there with other contents than its name says.
     replaced: bool,
-    /// Jobs that were there and are not wanted: their files are gone.
-    gone: Vec<String>,
 }
 
-/// The files of exactly these jobs. A job's command is its mark: made first, removed last, so that what was
-/// interrupted is found again.
-fn put(uid: Uid, wanted: &BTreeMap<String, Job>) -> Result<Put, ServiceError> {
+/// The files of exactly these jobs; those of `gone`, whose timers are stopped, are removed. A job's command is its
+/// mark: made first, removed last, so that what was interrupted is found again.
+fn put(uid: Uid, wanted: &BTreeMap<String, Job>, gone: &BTreeSet<String>) -> Result<Put, ServiceError> {
     let scripts = Directory::open(Layout::CRON)?;
     let (scripts, _) = scripts.ensure(&uid.to_string(), owned(uid, 0o750))?;
     let units = Directory::open(Layout::UNITS)?;
@@ -208,20 +236,18 @@ fn put(uid: Uid, wanted: &BTreeMap<String, Job>) -> Result<Put, ServiceError> {
             done.replaced |= known;
         }
     }
-    for digest in scripts.names()?.into_iter().filter(|name| !wanted.contains_key(name)) {
-        if !is_digest(&digest) {
-            // Of an interrupted write.
-            scripts.remove_file(&digest)?;
-            continue;
-        }
-        let names = Units::of(uid, &digest);
+    for digest in gone {
+        let names = Units::of(uid, digest);
         wants.remove_file(&names.timer)?;
         units.remove_file(&names.timer)?;
         units.remove_file(&names.service)?;
-        scripts.remove_file(&digest)?;
-        done.gone.push(digest);
+        scripts.remove_file(digest)?;
     }
-    done.changed |= !done.gone.is_empty();
+    // What an interrupted write has left.
+    for staged in scripts.names()?.iter().filter(|name| !is_digest(name)) {
+        scripts.remove_file(staged)?;
+    }
+    done.changed |= !gone.is_empty();
     if done.changed {
         for directory in [&scripts, &units, &wants] {
             directory.sync()?;

@@ -46,9 +46,18 @@ impl Units {
 
     /// The account of a timer; none if it is not one of ours.
     pub(super) fn account(timer: &str) -> Option<Uid> {
+        Self::parts(timer).map(|(uid, _)| uid)
+    }
+
+    /// The job of an account's timer; none if it is not one of its.
+    pub(super) fn digest(uid: Uid, timer: &str) -> Option<&str> {
+        Self::parts(timer).filter(|(of, _)| *of == uid).map(|(_, digest)| digest)
+    }
+
+    fn parts(timer: &str) -> Option<(Uid, &str)> {
         let (uid, digest) = timer.strip_prefix("npanel-cron-")?.strip_suffix(".timer")?.split_once('-')?;
         let uid = Uid::new(uid.parse().ok()?).ok()?;
-        is_digest(digest).then_some(uid)
+        is_digest(digest).then_some((uid, digest))
     }
 }
 

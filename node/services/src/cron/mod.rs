@@ -8,7 +8,7 @@ mod account;
 mod base;
 mod job;
 
-pub use account::{ensure_account, managed_account, remove_account, removed_with_account, stopped};
+pub use account::{ensure_account, managed_account, remove_account, removed_with_account, rest, stopped};
 pub use base::{ensure_base, managed_base};
 
 /// The target that wants every job's timer at boot.
