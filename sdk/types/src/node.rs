@@ -116,11 +116,11 @@ pub struct NodeReserved {
 #[serde(deny_unknown_fields)]
 pub struct UpdateNode {
     /// The pool that it is in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "default")]
     pub pool: Option<PoolName>,
     /// All of its labels by an operator's word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>, example = json!(["disk=nvme"]))]
     pub labels: Option<Vec<NodeLabel>>,
     /// Where it stands; `null`: what it says itself.
@@ -132,15 +132,15 @@ pub struct UpdateNode {
     #[schema(value_type = Option<u64>)]
     pub account_slots: Option<Limit>,
     /// How much of its disk space may be promised, in percent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 10_000)]
     pub disk_overcommit_percent: Option<Overcommit>,
     /// How much of its memory may be promised, in percent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 10_000)]
     pub memory_overcommit_percent: Option<Overcommit>,
     /// Whether it may get anything new. `false` cordons it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub schedulable: Option<bool>,
 }
 

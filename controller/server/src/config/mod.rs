@@ -3,7 +3,7 @@
 mod fields;
 
 use std::{
-    fmt, fs,
+    fmt, fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -67,6 +67,15 @@ impl ConfigError {
     }
 }
 
+/// The text of an ordinary file. A pipe would be waited for, and a device may have no end.
+fn text_of(path: &Path) -> io::Result<String> {
+    if fs::metadata(path)?.is_file() {
+        fs::read_to_string(path)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no ordinary file"))
+    }
+}
+
 impl Config {
     /// Reads and checks the file.
     ///
@@ -74,7 +83,7 @@ impl Config {
     /// With every problem that there is.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let problem = |problems| ConfigError { path: path.to_owned(), problems };
-        let text = fs::read_to_string(path).map_err(|error| problem(vec![error.to_string()]))?;
+        let text = text_of(path).map_err(|error| problem(vec![error.to_string()]))?;
         Self::parse(&text).map_err(problem)
     }
 
@@ -164,6 +173,12 @@ fn host_and_port(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_ordinary_file_is_not_waited_for() {
+        let error = Config::load(Path::new("/dev/null")).expect_err("a device");
+        assert!(error.to_string().contains("no ordinary file"), "{error}");
+    }
 
     const GOOD: &str = r#"
         data_directory = "/var/lib/npanel"

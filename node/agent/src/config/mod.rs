@@ -97,14 +97,22 @@ impl fmt::Display for Problems {
     }
 }
 
+/// The text of an ordinary file. A pipe would be waited for, and a device may have no end.
+fn text_of(path: &Path) -> io::Result<String> {
+    if fs::metadata(path)?.is_file() {
+        fs::read_to_string(path)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no ordinary file"))
+    }
+}
+
 impl Config {
     /// Reads a file.
     ///
     /// # Errors
     /// If it cannot be read, or with all that is wrong in it.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = text_of(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let table = text.parse::<toml::Table>().map_err(|error| ConfigError::Syntax {
             path: path.to_owned(),
             message: error.to_string().trim_end().to_owned(),

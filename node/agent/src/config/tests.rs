@@ -15,6 +15,12 @@ fn config(text: &str) -> Result<Config, Problems> {
 }
 
 #[test]
+fn what_is_no_ordinary_file_is_not_waited_for() {
+    let error = Config::read(Path::new("/dev/null")).expect_err("a device");
+    assert!(matches!(error, ConfigError::Read { .. }), "{error}");
+}
+
+#[test]
 fn a_complete_file_is_read() {
     let config = config(GOOD).expect("a configuration");
     assert_eq!(config.controllers.len(), 2);
