@@ -87,6 +87,8 @@ codes! {
     Deleting = "deleting",
     /// No node can take what was asked for.
     NoNode = "no_node",
+    /// A node that carries it has not the room to let it grow.
+    NodeFull = "node_full",
     /// The bootstrap token is unknown, expired, used up or for another role.
     TokenInvalid = "token_invalid",
     /// The certificate shown was not issued, is revoked or is for another key.

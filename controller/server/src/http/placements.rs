@@ -127,9 +127,18 @@ pub(super) fn visible(caller: &Caller, mut report: PlacementReport) -> Placement
 
 /// What the caller may know of why there is no node.
 pub(super) fn refusal(caller: &Caller, mut refused: Refused) -> Refused {
-    if !caller.is_platform && refused.code == RefusalCode::NoNode.as_str() {
-        "no node can take it at the moment; the platform's operators see why"
-            .clone_into(&mut refused.message);
+    let code = RefusalCode::from_text(&refused.code);
+    let told = match code.filter(|_| !caller.is_platform) {
+        // What is said of a node that carries the caller's own account is theirs to know.
+        Some(RefusalCode::NoNode) if refused.field == "/php_version" => None,
+        Some(RefusalCode::NoNode) => {
+            Some("no node can take it at the moment; the platform's operators see why")
+        }
+        Some(RefusalCode::NodeFull) => Some("the account's node has no room for it to grow"),
+        _ => None,
+    };
+    if let Some(told) = told {
+        told.clone_into(&mut refused.message);
     }
     refused
 }

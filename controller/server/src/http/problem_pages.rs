@@ -82,6 +82,9 @@ fn refusal_advice(code: RefusalCode) -> &'static str {
         R::NoNode => {
             "The detail names every node and why it was passed over: whether it is connected, what it is for, its PHP versions and its room."
         }
+        R::NodeFull => {
+            "What is there fits, the larger size does not. Choose a smaller plan, or have the platform make room on the node."
+        }
         R::TokenInvalid => "A bootstrap token is for one role, for a time and for some uses. Make a new one.",
         R::IdentityInvalid => {
             "The machine's certificate was revoked, or is none of this cluster's. Enrol the machine again."

@@ -110,7 +110,7 @@ pub(super) fn resize(ctx: &Context<'_>, account: AccountId, terms: &Terms) -> Ru
         };
         if let Some(shortage) = node.limits.shortage(&reserved, &more, terms.overselling) {
             let message = format!("the node {} {shortage}", node.name);
-            return Err(Refusal::new(RefusalCode::LimitReached, "/plan_id", message).into());
+            return Err(Refusal::new(RefusalCode::NodeFull, "", message).into());
         }
         ctx.run(
             "UPDATE assignments SET disk_mb = ?2, memory_mb = ?3 WHERE id = ?1",
