@@ -18,6 +18,10 @@ fn lines(health: &NodeHealth, now: Timestamp) -> Vec<String> {
     let mut lines = vec![format!("node {} ({}), pool {}", node.name, node.id, node.pool)];
     let mut say = |name: &str, text: String| lines.push(format!("  {name:<14} {text}"));
     say("connection", connection(health, now));
+    if let Some(revocation) = &node.revocation {
+        let why = if revocation.reason.is_empty() { "no reason given" } else { &revocation.reason };
+        say("trust", format!("REVOKED {} ago: {why}", span(now, revocation.at)));
+    }
     if !node.schedulable {
         say("placement", "cordoned: it gets nothing new".to_owned());
     }
@@ -123,7 +127,7 @@ mod tests {
                 "id": id, "name": "n1", "status": "ready", "status_since": now, "pool": "default",
                 "roles": ["web"], "address": "192.0.2.1", "os_profile": "debian-12", "php_versions": ["8.2"],
                 "version": "0.1.0", "availability_zone": "a1", "labels": ["disk=nvme"], "own_labels": [],
-                "schedulable": false, "missing_capabilities": [{"role": "dns", "reason": "no PowerDNS"}],
+                "schedulable": false, "revocation": {"at": "2026-01-01T23:58:00Z", "reason": "stolen"}, "missing_capabilities": [{"role": "dns", "reason": "no PowerDNS"}],
                 "limits": {"account_slots": 500, "disk_mb": 1000, "disk_overcommit_percent": 150, "memory_mb": 0,
                     "memory_overcommit_percent": 100},
                 "reserved": {"accounts": 3, "disk_mb": 700, "memory_mb": 0},
@@ -148,6 +152,7 @@ mod tests {
         for expected in [
             "LOST, last heard 60 s ago",
             "cordoned",
+            "REVOKED 2 min ago: stolen",
             "DiskPressure of homes, for 2 h: SpaceLow (1 % free)",
             "dns: no PowerDNS",
             "nginx.service",

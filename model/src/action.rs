@@ -108,6 +108,8 @@ named_enum! {
         NodeUpdate = "node.update",
         /// Show how a node is: its connection, its capacity, what is pending or failed on it.
         NodeStatus = "node.status",
+        /// Trust a node no longer: its connections end, its certificates are refused, and it gets nothing new.
+        NodeRevoke = "node.revoke",
         /// Take an empty node out of the fleet for good; its identity is revoked.
         NodeDelete = "node.delete",
         /// Make a bootstrap token.

@@ -17,6 +17,8 @@ named_enum! {
         Slow = "Slow",
         /// New intents cannot be written down, so they are not accepted.
         LedgerUnwritable = "LedgerUnwritable",
+        /// An operator trusts it no longer. Said by the controllers, not by the node.
+        Revoked = "Revoked",
         /// The node's clock is not the controllers'.
         ClockSkewed = "ClockSkewed",
         /// Many deletions at once wait for a person.

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use npanel_model::{AvailabilityZone, Limit, NodeLabel, Overcommit, PoolName};
-use npanel_sdk_types::{Node, UpdateNode};
+use npanel_sdk_types::{Node, RevokeNode, UpdateNode};
 
 use crate::{
     arguments::{ChangeArguments, limit},
@@ -38,6 +38,17 @@ pub(crate) enum Command {
     Uncordon {
         /// Its name or id.
         node: String,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
+    /// Trust a node no longer, at once: its connections end, its certificates are refused, and it gets nothing new.
+    /// What it carries stays its own; see `npanel node delete --force` for a node that never comes back.
+    Revoke {
+        /// Its name or id.
+        node: String,
+        /// Why, for people.
+        #[arg(long, default_value = "")]
+        reason: String,
         #[command(flatten)]
         change: ChangeArguments,
     },
@@ -117,6 +128,11 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
         }
         Command::Cordon { node, change } => schedulable(&node, false, change, session).await,
         Command::Uncordon { node, change } => schedulable(&node, true, change, session).await,
+        Command::Revoke { node, reason, change } => {
+            let id = resolve::node(&session.client, &node).await?;
+            let written = session.client.revoke_node(id, &RevokeNode { reason }, change.terms()).await?;
+            session.changed::<Node>(id, written, change).await
+        }
         Command::Delete { node, change } => {
             session.delete::<Node>(resolve::node(&session.client, &node).await?, change).await
         }

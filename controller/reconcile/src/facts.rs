@@ -79,6 +79,7 @@ mod tests {
             own_labels: Vec::new(),
             missing: Vec::new(),
             schedulable: true,
+            revocation: None,
             limits: NodeLimits {
                 accounts: Limit::Unlimited,
                 disk: Megabytes(0),

@@ -30,8 +30,8 @@ pub use query::{
     Convergence, Converging, CronTable, Database, DatabaseUser, Domain, Event, EventDifference, EventFilter,
     EventPage, FollowedNode, Grant, IntentSource, KnownIdentity, Login, Node, NodeLoad, ObjectStatus,
     Observed, Operation, OperationFilter, OperationTarget, OwnedFilter, Page, Plan, PlanFilter,
-    PlanPlacement, QueryError, Reader, RecordSet, RecordSetFilter, Suspension, TargetProgress, Tenant,
-    TenantFilter, Token, Unsettled, UnsettledObject, WantedObject, Zone, ZoneRecordSet,
+    PlanPlacement, QueryError, Reader, RecordSet, RecordSetFilter, Revocation, Suspension, TargetProgress,
+    Tenant, TenantFilter, Token, Unsettled, UnsettledObject, WantedObject, Zone, ZoneRecordSet,
 };
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};

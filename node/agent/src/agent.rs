@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Config,
     dial::Dialler,
-    release,
+    owner, release,
     renew::Renewer,
     service::NodeService,
     telemetry::{self, Health, Metrics},
@@ -41,6 +41,9 @@ pub enum AgentError {
     /// The ledger cannot be opened.
     #[error("cannot open the ledger")]
     Ledger(#[from] StoreError),
+    /// Whose the ledger is cannot be told or written down.
+    #[error("it cannot be told whose the ledger is")]
+    Owner(#[source] io::Error),
     /// The telemetry's address.
     #[error("cannot listen on {address}")]
     Telemetry {
@@ -68,15 +71,13 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
     let telemetry = telemetry::bind(config.telemetry)
         .await
         .map_err(|source| AgentError::Telemetry { address: config.telemetry, source })?;
-    let directory = config.ledger_directory();
-    let ledger = spawn_blocking(move || Ledger::open(&directory)).await.map_err(|_| AgentError::PartEnded)?;
-    let ledger = Arc::new(ledger?);
+    let identity = IdentityFiles::new(config.identity_directory());
+    let ledger = Arc::new(open_ledger(config, identity.clone()).await?);
     let metrics = Arc::new(Metrics::new());
     metrics.quarantined(ledger.quarantined().len());
     let bulletin = Bulletin::default();
     let executor = Client::new(&config.executor_socket);
     let vitals = Vitals::new(executor.clone(), &config.roles);
-    let identity = IdentityFiles::new(config.identity_directory());
     let (renewed, renewals) = watch::channel(0);
     let issuing = watch::Sender::<Vec<u8>>::default();
     let released = release::released(&config.data_directory);
@@ -121,6 +122,8 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
         renewed,
     };
     parts.spawn(renewer.run(stop.clone()));
+    let another = owner::until_another(config.data_directory.clone(), identity.clone());
+    parts.spawn(until_stopped(stop.clone(), another));
     let health = Health { vitals: vitals.clone(), identity, reports: bulletin.reports, metrics };
     parts.spawn(serve_telemetry(telemetry, health, stop.clone()));
     parts.spawn(until_stopped(stop.clone(), async move { vitals.keep_reading().await }));
@@ -131,6 +134,16 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
     parts.spawn(until_stopped(stop.clone(), releases));
     notify_ready();
     wait(parts, &stop).await
+}
+
+/// The ledger, if it is this node's; a new one otherwise.
+async fn open_ledger(config: &Config, identity: IdentityFiles) -> Result<Ledger, AgentError> {
+    let (data, directory) = (config.data_directory.clone(), config.ledger_directory());
+    let open = move || {
+        owner::set_aside_anothers(&data, &directory, &identity).map_err(AgentError::Owner)?;
+        Ok(Ledger::open(&directory)?)
+    };
+    spawn_blocking(open).await.map_err(|_| AgentError::PartEnded)?
 }
 
 /// Every part runs until the daemon stops; one that ends before has a fault, and a restart is the way out.

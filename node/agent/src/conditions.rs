@@ -141,6 +141,8 @@ pub(crate) fn to_proto(condition: &NodeCondition) -> node::NodeCondition {
         Kind::ClockSkewed => Wire::ClockSkewed,
         Kind::DeletionsHeld => Wire::DeletionsHeld,
         Kind::ConfigurationFailed => Wire::ConfigurationFailed,
+        // The controllers say that; a node never does.
+        Kind::Revoked => Wire::Unspecified,
     };
     node::NodeCondition {
         kind: kind.into(),

@@ -21,6 +21,7 @@ pub mod dial;
 pub mod enroll;
 pub mod executor;
 pub mod logging;
+mod owner;
 pub mod release;
 mod renew;
 mod retry;

@@ -172,7 +172,7 @@ impl Renewer {
         let (why, shown) = (due.as_str(), error as &dyn std::error::Error);
         match error {
             refusal if is_refusal(refusal) => {
-                tracing::error!(%controller, why, "the fleet does not renew this node's certificate: it was deleted, or enrolled anew elsewhere");
+                tracing::error!(%controller, why, "the fleet does not renew this node's certificate: it was revoked, deleted, or enrolled anew elsewhere");
             }
             _ => tracing::warn!(%controller, why, error = shown, "the certificate is not renewed; asking on"),
         }

@@ -7,9 +7,9 @@ use npanel_model::{
     ZoneId,
 };
 use npanel_sdk_types::{
-    Ca, ClusterStatus, CreateRecordSet, CronTable, DatabaseUser, NodeHealth, OPERATION_HEADER, Operation,
-    Page, PlacementReport, PlacementWish, RecordSet, RetireCa, RotateCa, SetCronJobs, SetPassword,
-    SetPrivileges, Suspend, UpdateCluster, UpdateRecordSet,
+    Ca, ClusterStatus, CreateRecordSet, CronTable, DatabaseUser, Node, NodeHealth, OPERATION_HEADER,
+    Operation, Page, PlacementReport, PlacementWish, RecordSet, RetireCa, RevokeNode, RotateCa, SetCronJobs,
+    SetPassword, SetPrivileges, Suspend, UpdateCluster, UpdateRecordSet,
 };
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
@@ -300,6 +300,19 @@ impl Client {
     /// If it is refused or no controller can be reached.
     pub async fn update_cluster(&self, change: &UpdateCluster) -> Result<ClusterStatus, Error> {
         Ok(self.write(Method::PATCH, "/v1/cluster".to_owned(), Some(change), Wait::No.into()).await?.object)
+    }
+
+    /// Has a node trusted no longer.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn revoke_node(
+        &self,
+        id: NodeId,
+        why: &RevokeNode,
+        terms: impl Into<Terms>,
+    ) -> Result<Written<Node>, Error> {
+        self.write(Method::POST, format!("/v1/nodes/{id}/revoke"), Some(why), terms.into()).await
     }
 
     /// How a node is.

@@ -44,7 +44,7 @@ pub use domain::{CreateDomain, Domain, UpdateDomain};
 pub use event::{Event, EventDifference};
 pub use node::{
     MissingCapability, Node, NodeCapacity, NodeCondition, NodeHealth, NodeLimits, NodeLoad, NodeReserved,
-    NodeStatus, UnsettledObject, UpdateNode,
+    NodeRevocation, NodeStatus, RevokeNode, UnsettledObject, UpdateNode,
 };
 pub use operation::{Operation, OperationStatus, Progress};
 pub use page::Page;

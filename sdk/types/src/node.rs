@@ -21,6 +21,8 @@ pub enum NodeStatus {
     Unreachable,
     /// It has enrolled and never reported.
     NeverSeen,
+    /// An operator trusts it no longer.
+    Revoked,
 }
 
 impl NodeStatus {
@@ -30,6 +32,7 @@ impl NodeStatus {
             Self::Ready => "ready",
             Self::Unreachable => "unreachable",
             Self::NeverSeen => "never_seen",
+            Self::Revoked => "revoked",
         }
     }
 }
@@ -144,6 +147,26 @@ pub struct UpdateNode {
     pub schedulable: Option<bool>,
 }
 
+/// A node is to be trusted no longer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeNode {
+    /// Why, for people: at most 500 characters in one line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schema(max_length = 500, example = "stolen")]
+    pub reason: String,
+}
+
+/// That a node is trusted no longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeRevocation {
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// By the operator's word; may be empty.
+    pub reason: String,
+}
+
 /// How a node is, as the leader last heard and the state knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NodeHealth {
@@ -253,6 +276,9 @@ pub struct Node {
     pub own_labels: Vec<NodeLabel>,
     /// Whether it may get anything new; if not, it is cordoned.
     pub schedulable: bool,
+    /// That it is trusted no longer; `null`: it is trusted.
+    #[serde(default)]
+    pub revocation: Option<NodeRevocation>,
     /// The roles that its system cannot fill; nothing is placed there for them.
     pub missing_capabilities: Vec<MissingCapability>,
     /// What it can be promised to hold.

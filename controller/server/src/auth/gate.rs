@@ -126,7 +126,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 fn is_for_platform(action: Action) -> bool {
     use Action as A;
     match action {
-        A::NodeGet | A::NodeList | A::NodeStatus | A::NodeUpdate | A::NodeDelete => true,
+        A::NodeGet | A::NodeList | A::NodeStatus | A::NodeUpdate => true,
+        A::NodeRevoke | A::NodeDelete => true,
         A::NodeEnrol | A::ControllerJoin | A::ClusterUpdate => true,
         A::PlacementExplain => false,
         A::TokenCreate | A::TokenGet | A::TokenList | A::TokenDelete | A::ClusterStatus => true,

@@ -49,8 +49,10 @@ impl Enrolling {
         Self { shared, places: Semaphore::new(AT_ONCE) }
     }
 
+    /// A new node, or a revoked one of that name: whether it may come again is for the rules to say.
     async fn node(&self, asked: &Asked) -> Result<Issued, Status> {
-        let node = NodeId::generate();
+        let revoked = self.shared.cluster.state().revoked_node(&asked.name).await;
+        let node = revoked.map_err(|error| unreadable(&error))?.unwrap_or_else(NodeId::generate);
         let issued = self.issue(asked, Identity::Node(node))?;
         let command = Command::EnrolNode(EnrolNode {
             node_id: node.to_bytes(),

@@ -66,6 +66,7 @@ async fn read(app: &App) -> Result<ClusterStatus, Failure> {
     let ca_expires =
         authorities.iter().find(|authority| authority.issuing).map(|authority| authority.not_after);
     status.warnings = warnings(&status, ca_expires, app.authorities.lifetimes(), Timestamp::now());
+    status.warnings.extend(app.reader().revoked_nodes().await?.iter().map(of_revoked_node));
     Ok(status)
 }
 
@@ -113,6 +114,14 @@ fn warnings(
         warnings.push(format!("the certificate authority ends at {expiry}; rotate it: npanel ca rotate"));
     }
     warnings
+}
+
+fn of_revoked_node(node: &npanel_state::Node) -> String {
+    let (name, load) = (&node.name, node.load);
+    format!(
+        "node {name} is revoked and carries {} web and {} database parts of accounts and {} zones",
+        load.web, load.database, load.zones
+    )
 }
 
 fn shown(

@@ -34,6 +34,22 @@ fn status(status: ObjectStatus) -> Status {
 }
 
 fn condition(row: npanel_state::Condition) -> Condition {
+    let (is_of_revoked_node, said) = (row.is_of_revoked_node, as_said(row));
+    if is_of_revoked_node { of_revoked_node(said) } else { said }
+}
+
+/// What a node said before it was revoked is no word about now.
+fn of_revoked_node(said: Condition) -> Condition {
+    let message = format!("the node is revoked; it last said: {} {}", said.reason, said.message);
+    Condition {
+        status: ConditionStatus::Unknown,
+        reason: "NodeRevoked".to_owned(),
+        message: message.trim_end().to_owned(),
+        ..said
+    }
+}
+
+fn as_said(row: npanel_state::Condition) -> Condition {
     let (status, reason) = match row.state.as_str() {
         "converged" => (ConditionStatus::True, "Converged"),
         "retained" => (ConditionStatus::True, "Retained"),
@@ -71,6 +87,9 @@ pub(crate) fn target_condition(target: OperationTarget) -> Condition {
             object_kind: kind,
         },
         TargetProgress::Open(Some(row)) if row.observed_generation >= target.generation => {
+            Condition { object_kind: kind, ..condition(row) }
+        }
+        TargetProgress::Open(Some(row)) if row.is_of_revoked_node => {
             Condition { object_kind: kind, ..condition(row) }
         }
         TargetProgress::Open(row) => Condition {

@@ -5,15 +5,16 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use npanel_model::{Megabytes, NodeId, Timestamp};
+use npanel_model::{Megabytes, NodeConditionKind, NodeId, Timestamp};
 use npanel_proto::{
     command::{self, AccountSlots, NodeLabels, envelope::Command},
     controller::{Answer, Question, answer, question},
 };
 use npanel_sdk_types::{
     ConditionStatus, MissingCapability, Node, NodeCapacity, NodeCondition, NodeHealth, NodeLimits, NodeLoad,
-    NodeReserved, NodeStatus, Page, UnsettledObject, UpdateNode,
+    NodeReserved, NodeRevocation, NodeStatus, Page, RevokeNode, UnsettledObject, UpdateNode,
 };
+use npanel_state::Revocation;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -27,7 +28,11 @@ use super::{
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, update, delete)).routes(routes!(health))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(health))
+        .routes(routes!(revoke))
 }
 
 list_query! {
@@ -38,9 +43,11 @@ list_query! {
     }
 }
 
-/// A node's status: what this controller sees, and where it saw nothing, what the node once reported.
-pub(crate) fn status(presence: NodePresence, has_reported: bool) -> NodeStatus {
+/// A node's status: whether it is trusted, what this controller sees, and where it saw nothing, what the node once
+/// reported.
+pub(crate) fn status(presence: NodePresence, has_reported: bool, is_revoked: bool) -> NodeStatus {
     match presence {
+        _ if is_revoked => NodeStatus::Revoked,
         // Ready is what the leader can place things on, so it must have said what it is.
         NodePresence::Connected { .. } if has_reported => NodeStatus::Ready,
         NodePresence::Lost { .. } => NodeStatus::Unreachable,
@@ -62,13 +69,32 @@ fn condition(presence: NodePresence, row: npanel_model::NodeCondition) -> NodeCo
     }
 }
 
+/// That it is revoked, as one more thing that is wrong with it.
+fn of_revocation(revocation: &Revocation, load: npanel_state::NodeLoad) -> NodeCondition {
+    let carried = format!(
+        "an operator trusts it no longer; it carries {} web and {} database parts of accounts and {} zones",
+        load.web, load.database, load.zones
+    );
+    let why = if revocation.reason.is_empty() { String::new() } else { format!(" ({})", revocation.reason) };
+    NodeCondition {
+        kind: NodeConditionKind::Revoked,
+        status: ConditionStatus::True,
+        subject: String::new(),
+        reason: "Revoked".to_owned(),
+        message: carried + &why,
+        since: revocation.at,
+    }
+}
+
 fn shown(app: &App, row: npanel_state::Node, conditions: Vec<npanel_model::NodeCondition>) -> Node {
     let presence = app.presence.of(row.id);
+    let revoked = row.revocation.iter().map(|revocation| of_revocation(revocation, row.load));
+    let said = conditions.into_iter().map(|one| condition(presence, one));
     Node {
-        conditions: conditions.into_iter().map(|one| condition(presence, one)).collect(),
+        conditions: revoked.chain(said).collect(),
         id: row.id,
         name: row.name,
-        status: status(presence, !row.address.is_empty()),
+        status: status(presence, !row.address.is_empty(), row.revocation.is_some()),
         status_since: match presence {
             NodePresence::Connected { since } | NodePresence::Lost { since } => Some(since),
             NodePresence::NeverSeen => None,
@@ -83,6 +109,7 @@ fn shown(app: &App, row: npanel_state::Node, conditions: Vec<npanel_model::NodeC
         labels: row.labels,
         own_labels: row.own_labels,
         schedulable: row.schedulable,
+        revocation: row.revocation.map(|Revocation { at, reason }| NodeRevocation { at, reason }),
         missing_capabilities: row
             .missing
             .into_iter()
@@ -158,6 +185,23 @@ async fn update(
     Ok(updated(&app, &asked, &accepted, || read(&app, id)).await?)
 }
 
+/// Trust a node no longer: its connections end, its certificates are refused, and it gets nothing new. What it carries
+/// stays its own.
+#[utoipa::path(post, path = "/v1/nodes/{id}/revoke", operation_id = "node.revoke", tag = "nodes",
+    params(("id" = String, Path, format = "uuid", description = "The node")), request_body = RevokeNode,
+    responses((status = 200, description = "The node as it is now", body = Node)))]
+async fn revoke(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+    Body { value, bytes }: Body<RevokeNode>,
+) -> Result<Response, Ended> {
+    let id = id::<NodeId>("node", &text)?;
+    let command = command::RevokeNode { node_id: id.to_bytes(), reason: value.reason };
+    let accepted = app.propose(&asked, &bytes, Command::RevokeNode(command)).await?;
+    Ok(updated(&app, &asked, &accepted, || read(&app, id)).await?)
+}
+
 async fn read(app: &App, id: NodeId) -> Result<Node, Failure> {
     let row = app.find("node", || app.reader().node(id)).await?;
     let conditions = app.reader().node_conditions(Some(id)).await?.remove(&id).unwrap_or_default();
@@ -226,10 +270,17 @@ mod tests {
     #[test]
     fn a_node_that_never_reported_is_not_called_unreachable() {
         let since = Timestamp::now();
-        assert_eq!(status(NodePresence::Connected { since }, true), NodeStatus::Ready);
-        assert_eq!(status(NodePresence::Connected { since }, false), NodeStatus::NeverSeen);
-        assert_eq!(status(NodePresence::Lost { since }, true), NodeStatus::Unreachable);
-        assert_eq!(status(NodePresence::NeverSeen, true), NodeStatus::Unreachable);
-        assert_eq!(status(NodePresence::NeverSeen, false), NodeStatus::NeverSeen);
+        let trusted = |presence, has_reported| status(presence, has_reported, false);
+        assert_eq!(trusted(NodePresence::Connected { since }, true), NodeStatus::Ready);
+        assert_eq!(trusted(NodePresence::Connected { since }, false), NodeStatus::NeverSeen);
+        assert_eq!(trusted(NodePresence::Lost { since }, true), NodeStatus::Unreachable);
+        assert_eq!(trusted(NodePresence::NeverSeen, true), NodeStatus::Unreachable);
+        assert_eq!(trusted(NodePresence::NeverSeen, false), NodeStatus::NeverSeen);
+    }
+
+    #[test]
+    fn a_revoked_node_is_called_so_even_while_its_connection_ends() {
+        let since = Timestamp::now();
+        assert_eq!(status(NodePresence::Connected { since }, true, true), NodeStatus::Revoked);
     }
 }

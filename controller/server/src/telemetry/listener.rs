@@ -98,8 +98,9 @@ async fn metrics(State(telemetry): State<Telemetry>) -> Response {
 
 async fn count_nodes(telemetry: &Telemetry) -> Result<(), QueryError> {
     let nodes = telemetry.agreement.reader().all_nodes().await?;
-    let status =
-        |node: &npanel_state::Node| node_status(telemetry.presence.of(node.id), !node.address.is_empty());
+    let status = |node: &npanel_state::Node| {
+        node_status(telemetry.presence.of(node.id), !node.address.is_empty(), node.revocation.is_some())
+    };
     telemetry.metrics.nodes(nodes.iter().map(status));
     let soonest = telemetry.agreement.reader().first_node_expiry().await?;
     telemetry.metrics.certificates(soonest.map(|expiry| ("nodes_soonest", expiry)));

@@ -133,8 +133,8 @@ impl Metrics {
     }
 
     pub(crate) fn nodes(&self, statuses: impl IntoIterator<Item = NodeStatus>) {
-        let mut counts = [0; 3];
-        let kinds = [NodeStatus::Ready, NodeStatus::Unreachable, NodeStatus::NeverSeen];
+        let kinds = [NodeStatus::Ready, NodeStatus::Unreachable, NodeStatus::NeverSeen, NodeStatus::Revoked];
+        let mut counts = [0; 4];
         for status in statuses {
             for (count, kind) in counts.iter_mut().zip(kinds) {
                 *count += i64::from(status == kind);

@@ -145,6 +145,11 @@ impl Controller {
     }
 
     pub(crate) async fn token(&self, role: &str, uses: u32) -> BootstrapToken {
+        self.token_for(role, uses, "").await
+    }
+
+    /// A token for one name; empty: any.
+    pub(crate) async fn token_for(&self, role: &str, uses: u32, name: &str) -> BootstrapToken {
         let token = BootstrapToken::generate(self.pin());
         let TokenCredential { id, secret } = &token.credential;
         self.accept(Command::CreateToken(CreateToken {
@@ -154,6 +159,7 @@ impl Controller {
             uses,
             expires_millis: Timestamp::now().plus(Duration::from_secs(60)).as_millis(),
             pool: "default".into(),
+            name: name.into(),
             ..CreateToken::default()
         }))
         .await;

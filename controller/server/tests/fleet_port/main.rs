@@ -2,6 +2,7 @@
 
 mod controller;
 mod renewal;
+mod revocation;
 
 use std::{sync::Arc, time::Duration};
 

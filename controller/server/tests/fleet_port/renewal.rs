@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 
 use crate::controller::{self, Controller, credentials_of, node_credentials, over};
 
-fn id_of(credentials: &Credentials) -> NodeId {
+pub(crate) fn id_of(credentials: &Credentials) -> NodeId {
     match credentials.id().identity {
         Identity::Node(id) => id,
         Identity::Controller(_) => panic!("not a node"),
@@ -20,7 +20,10 @@ fn id_of(credentials: &Credentials) -> NodeId {
 }
 
 /// What a node does whose certificate is due.
-async fn renew(controller: &Controller, shown: &Credentials) -> Result<(PrivateKey, RenewResponse), Status> {
+pub(crate) async fn renew(
+    controller: &Controller,
+    shown: &Credentials,
+) -> Result<(PrivateKey, RenewResponse), Status> {
     let stream = controller.dial(tls::renewing_client(shown).expect("a configuration")).await;
     let binding = ChannelBinding::of(stream.get_ref().1).expect("a binding");
     let key = PrivateKey::generate().expect("a key");
@@ -32,7 +35,7 @@ async fn renew(controller: &Controller, shown: &Credentials) -> Result<(PrivateK
     Ok((key, answer.into_inner()))
 }
 
-async fn renewed(controller: &Controller, shown: &Credentials) -> Credentials {
+pub(crate) async fn renewed(controller: &Controller, shown: &Credentials) -> Credentials {
     let (key, answer) = renew(controller, shown).await.expect("renewed");
     let next = credentials_of(key, answer.certificate_chain, answer.trusted_cas);
     assert_eq!(next.id(), shown.id());

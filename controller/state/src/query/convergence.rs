@@ -38,6 +38,8 @@ pub struct Condition {
     pub since: Timestamp,
     /// How long each stage took: a JSON array of `[stage, microseconds]`; may be empty.
     pub stages: String,
+    /// Whether the node is trusted no longer, so that nobody knows how it is with the object now.
+    pub is_of_revoked_node: bool,
     settled: bool,
 }
 
@@ -115,7 +117,7 @@ impl Reader {
     ) -> Result<HashMap<Vec<u8>, Vec<Condition>>, QueryError> {
         let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT object_id, node_id, observed_state, reason, message, observed_generation, since_millis, stages,
-                    settled
+                    settled, EXISTS (SELECT 1 FROM nodes n WHERE n.id = node_id AND n.revoked_index IS NOT NULL) AS revoked
              FROM node_objects WHERE kind = ",
         );
         query.push_bind(kind.as_str()).push(" AND object_id IN (");
@@ -159,6 +161,7 @@ fn condition(row: &sqlx::sqlite::SqliteRow) -> Result<Condition, QueryError> {
         observed_generation: row::generation(row, "observed_generation")?,
         since: row::time(row, "since_millis")?,
         stages: row.try_get("stages")?,
+        is_of_revoked_node: row.try_get("revoked")?,
         settled: row.try_get("settled")?,
     })
 }

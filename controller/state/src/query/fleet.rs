@@ -81,6 +81,8 @@ pub struct Node {
     pub missing: Vec<(NodeRole, String)>,
     /// Whether it may get anything new.
     pub schedulable: bool,
+    /// Whether it is trusted no longer.
+    pub revocation: Option<Revocation>,
     /// What it can be promised to hold.
     pub limits: NodeLimits,
     /// What it has been promised to.
@@ -91,6 +93,15 @@ pub struct Node {
     pub created_at: Timestamp,
     /// When it was last changed, as a place in the log.
     pub revision: Revision,
+}
+
+/// That a node is trusted no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// Since when.
+    pub at: Timestamp,
+    /// By the operator's word; may be empty.
+    pub reason: String,
 }
 
 /// What is placed on a node.
@@ -202,6 +213,9 @@ impl FromRow for Node {
             own_labels: row::list(row, "own_labels")?,
             missing,
             schedulable: row.try_get("schedulable")?,
+            revocation: row::optional_time(row, "revoked_millis")?
+                .map(|at| Ok::<_, QueryError>(Revocation { at, reason: row.try_get("revoked_reason")? }))
+                .transpose()?,
             limits: NodeLimits {
                 accounts: row::optional_number(row, "account_slots")?.into(),
                 disk: Megabytes(row::number(row, "disk_mb")?),
@@ -343,6 +357,27 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn nodes(&self, name: Option<String>, page: &Page) -> Result<Vec<Node>, QueryError> {
         self.list(NODES, Scope::Platform, vec![Where::text("name", name)], page).await
+    }
+
+    /// The nodes that are trusted no longer.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn revoked_nodes(&self) -> Result<Vec<Node>, QueryError> {
+        let is_revoked = Where::Holds("revoked_index IS NOT NULL", Some(true));
+        self.list(NODES, Scope::Platform, vec![is_revoked], &Page { after: None, limit: u32::MAX }).await
+    }
+
+    /// The revoked node of this name, if there is one.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn revoked_node(&self, name: &NodeName) -> Result<Option<NodeId>, QueryError> {
+        let row = sqlx::query("SELECT id FROM nodes WHERE name = ?1 AND revoked_index IS NOT NULL")
+            .bind(name.as_str())
+            .fetch_optional(&self.pool())
+            .await?;
+        row.map(|row| row::id(&row, "id", NodeId::from_bytes)).transpose()
     }
 
     /// Every node.

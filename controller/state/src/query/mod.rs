@@ -37,7 +37,7 @@ pub use database::{Database, DatabaseUser, Grant};
 pub use dns::{RecordSet, RecordSetFilter, Zone};
 pub use domain::Domain;
 pub use event::{Event, EventDifference, EventFilter, EventPage};
-pub use fleet::{Cluster, Controller, FollowedNode, Node, NodeLoad, Unsettled, UnsettledObject};
+pub use fleet::{Cluster, Controller, FollowedNode, Node, NodeLoad, Revocation, Unsettled, UnsettledObject};
 pub use identity::{Authority, KnownIdentity};
 pub use intent::{IntentSource, Observed, WantedObject, ZoneRecordSet};
 pub use list::{Converging, OwnedFilter, Page};

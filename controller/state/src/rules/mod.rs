@@ -19,6 +19,7 @@ mod observation;
 mod plan;
 mod record_set;
 mod removal;
+mod revocation;
 mod suspension;
 mod tenant;
 mod token;
@@ -57,6 +58,7 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::CreateApiKey(body) => api_key::create(ctx, body),
         Command::DeleteApiKey(body) => api_key::delete(ctx, body),
         Command::EnrolNode(body) => node::enrol(ctx, body),
+        Command::RevokeNode(body) => revocation::revoke(ctx, body),
         Command::DeleteNode(body) => node::delete(ctx, body),
         Command::UpdateNode(body) => node::update(ctx, body),
         Command::UpdateCluster(body) => cluster::update(ctx, body),
@@ -115,6 +117,7 @@ pub(crate) fn subject(command: &Command) -> Option<(Noun, &[u8])> {
         Command::DeleteApiKey(body) => (Noun::ApiKey, &body.api_key_id),
         Command::DeleteNode(body) => (Noun::Node, &body.node_id),
         Command::UpdateNode(body) => (Noun::Node, &body.node_id),
+        Command::RevokeNode(body) => (Noun::Node, &body.node_id),
         Command::CreateCluster(_)
         | Command::UpdateCluster(_)
         | Command::CreateTenant(_)

@@ -9,12 +9,12 @@ use npanel_proto::command::{DeleteNode, EnrolNode, UpdateNode, UpdateNodeFacts};
 use super::{
     capacity, identity,
     observation::shortened,
-    require_new,
+    require_new, revocation,
     token::{self, Shown},
 };
 use crate::{
     Refusal, RefusalCode,
-    context::{Context, Effect, Rule, json, texts, wire_id, wire_text},
+    context::{Context, Effect, Rule, json, texts, typed, wire_id, wire_text},
 };
 
 pub(super) fn enrol(ctx: &Context<'_>, body: &EnrolNode) -> Rule<Effect> {
@@ -23,21 +23,45 @@ pub(super) fn enrol(ctx: &Context<'_>, body: &EnrolNode) -> Rule<Effect> {
     let name: NodeName = wire_text(&body.name, "/name")?;
     let platform = ctx.root_tenant()?;
     let shown = Shown { id: &body.token_id, secret_hash: &body.token_secret_hash };
-    let pool = token::consume(ctx, &shown, EnrolRole::Node, &name)?;
-    require_new(ctx, "nodes", &body.node_id)?;
-    if ctx.count("SELECT EXISTS (SELECT 1 FROM nodes WHERE name = ?1)", [name.as_str()])? == 1 {
-        let message = format!("a node named {name} exists already; delete it first or choose another name");
-        return Err(Refusal::new(RefusalCode::NameTaken, "/name", message).into());
+    let used = token::consume(ctx, &shown, EnrolRole::Node, &name)?;
+    let of_this_name = ctx.find("SELECT id FROM nodes WHERE name = ?1", [name.as_str()], |row| {
+        typed(row, 0, NodeId::from_bytes)
+    })?;
+    let change = match of_this_name {
+        Some(known) => {
+            revocation::require_taken_in(ctx, known, &name, &used)?;
+            if known != id {
+                let message = format!("the node {name} was revoked meanwhile; try again");
+                return Err(Refusal::new(RefusalCode::NameTaken, "/id", message).into());
+            }
+            revocation::take_in(ctx, id)?;
+            "changed"
+        }
+        None => {
+            insert(ctx, id, &name, &used.pool)?;
+            "created"
+        }
+    };
+    identity::insert(ctx, &format!("node/{id}"), body.certificate.as_ref())?;
+    capacity::touch(ctx, id)?;
+    ctx.note(platform, "node", id.to_bytes(), change);
+    Ok(Effect { tenant: platform, action: Action::NodeEnrol, object: id.to_bytes(), operation: Vec::new() })
+}
+
+fn insert(ctx: &Context<'_>, id: NodeId, name: &NodeName, pool: &PoolName) -> Rule<()> {
+    require_new(ctx, "nodes", &id.to_bytes())?;
+    // Identities are kept for as long as they are revoked, so an id that was ever revoked is nobody's again.
+    if ctx.count("SELECT EXISTS (SELECT 1 FROM identities WHERE subject = ?1)", [format!("node/{id}")])? == 1
+    {
+        let message = "a node with this id was here before; try again";
+        return Err(Refusal::new(RefusalCode::NameTaken, "/id", message).into());
     }
     ctx.run(
         "INSERT INTO nodes (id, tenant_id, name, pool, roles, address, os_profile, php_versions, version, created_millis)
          VALUES (?1, ?2, ?3, ?4, '[]', '', '', '[]', '', ?5)",
-        (id.to_bytes(), platform.to_bytes(), name.as_str(), pool.as_str(), ctx.now.as_millis()),
+        (id.to_bytes(), ctx.root_tenant()?.to_bytes(), name.as_str(), pool.as_str(), ctx.now.as_millis()),
     )?;
-    identity::insert(ctx, &format!("node/{id}"), body.certificate.as_ref())?;
-    capacity::touch(ctx, id)?;
-    ctx.note(platform, "node", id.to_bytes(), "created");
-    Ok(Effect { tenant: platform, action: Action::NodeEnrol, object: id.to_bytes(), operation: Vec::new() })
+    Ok(())
 }
 
 pub(super) fn update_facts(ctx: &Context<'_>, body: &UpdateNodeFacts) -> Rule<()> {
@@ -135,6 +159,10 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateNode) -> Rule<Effect> {
         set(column, &percent)?;
     }
     if let Some(schedulable) = body.schedulable {
+        if schedulable && revocation::revoked_at(ctx, id)?.is_some() {
+            let message = "the node is revoked; it gets nothing before it has enrolled again";
+            return Err(Refusal::new(RefusalCode::InUse, "/schedulable", message).into());
+        }
         set("schedulable", &schedulable)?;
     }
     capacity::touch(ctx, id)?;

@@ -61,6 +61,15 @@ pub(super) fn unsuspend_domain(ctx: &Context<'_>, body: &UnsuspendDomain) -> Rul
     unsuspend(ctx, target, Action::DomainUnsuspend, &body.operation_id)
 }
 
+/// Refuses what is no reason for people to read.
+pub(super) fn require_reason(reason: &str) -> Rule<()> {
+    if reason.chars().count() > LONGEST_REASON || reason.chars().any(char::is_control) {
+        let message = format!("a reason has at most {LONGEST_REASON} characters, in one line");
+        return Err(Refusal::new(RefusalCode::Invalid, "/reason", message).into());
+    }
+    Ok(())
+}
+
 /// Suspends, or changes the reason of a suspension in force, which is otherwise left as it is.
 fn suspend(
     ctx: &Context<'_>,
@@ -69,10 +78,7 @@ fn suspend(
     reason: &str,
     operation: &[u8],
 ) -> Rule<Effect> {
-    if reason.chars().count() > LONGEST_REASON || reason.chars().any(char::is_control) {
-        let message = format!("a reason has at most {LONGEST_REASON} characters, in one line");
-        return Err(Refusal::new(RefusalCode::Invalid, "/reason", message).into());
-    }
+    require_reason(reason)?;
     let table = target.kind.table();
     match standing(ctx, target)? {
         Some(standing) if reason.is_empty() || standing.reason == reason => {

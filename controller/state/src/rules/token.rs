@@ -95,19 +95,24 @@ struct Found {
     pool: String,
     name: String,
     networks: String,
+    revision: u64,
+}
+
+/// What a token that was used says of itself.
+pub(super) struct Used {
+    pub(super) pool: PoolName,
+    /// Whether it was made for this one machine's name.
+    pub(super) is_for_this_name: bool,
+    /// Where in the log it was last changed before: of a token for one name, which has one use, where it was made.
+    pub(super) made: u64,
 }
 
 /// Uses the token once, for the machine `name` at the address of the envelope. Every failure has the same code; the
 /// message says which part was wrong, for the controller's log: the machine is told the same for all.
-/// Returns the pool that the token is for.
-pub(super) fn consume(
-    ctx: &Context<'_>,
-    shown: &Shown<'_>,
-    role: EnrolRole,
-    name: &NodeName,
-) -> Rule<PoolName> {
+pub(super) fn consume(ctx: &Context<'_>, shown: &Shown<'_>, role: EnrolRole, name: &NodeName) -> Rule<Used> {
     let found = ctx.find(
-        "SELECT role, secret_hash, uses_left, expires_millis, pool, name, networks FROM tokens WHERE id = ?1",
+        "SELECT role, secret_hash, uses_left, expires_millis, pool, name, networks, revision FROM tokens
+         WHERE id = ?1",
         [shown.id],
         |row| {
             Ok(Found {
@@ -118,6 +123,7 @@ pub(super) fn consume(
                 pool: row.get(4)?,
                 name: row.get(5)?,
                 networks: row.get(6)?,
+                revision: row.get(7)?,
             })
         },
     )?;
@@ -129,7 +135,11 @@ pub(super) fn consume(
         (Some(token), None) => {
             ctx.run("UPDATE tokens SET uses_left = uses_left - 1 WHERE id = ?1", [shown.id])?;
             ctx.note(ctx.root_tenant()?, "token", shown.id.to_vec(), "changed");
-            wire_text(&token.pool, "")
+            Ok(Used {
+                pool: wire_text(&token.pool, "")?,
+                is_for_this_name: !token.name.is_empty(),
+                made: token.revision,
+            })
         }
         (_, why) => Err(Refusal::new(RefusalCode::TokenInvalid, "", why.unwrap_or_default()).into()),
     }

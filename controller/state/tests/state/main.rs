@@ -8,4 +8,5 @@ mod events;
 mod identity;
 mod ownership;
 mod replicas;
+mod revocation;
 mod support;
