@@ -28,9 +28,12 @@ pub(crate) fn of_placement(report: &PlacementReport) -> Vec<String> {
 }
 
 fn part(part: &PartPlacement) -> Vec<String> {
-    let mut lines = match part.nodes.iter().find(|node| Some(node.node_id) == part.chosen) {
-        Some(chosen) => vec![format!("{}: {}", part.part, chosen.name)],
-        None => vec![format!("{}: no node can take it", part.part)],
+    let named = part.nodes.iter().find(|node| Some(node.node_id) == part.chosen);
+    let mut lines = match (named, part.chosen) {
+        (Some(chosen), _) => vec![format!("{}: {}", part.part, chosen.name)],
+        // Names of nodes, and what was decided about them, are for the platform.
+        (None, Some(chosen)) => vec![format!("{}: {chosen}", part.part)],
+        (None, None) => vec![format!("{}: no node can take it", part.part)],
     };
     lines.extend(part.nodes.iter().map(|node| {
         let word = match node.verdict {

@@ -15,6 +15,9 @@ fn lines(preview: &ChangePreview) -> Vec<String> {
     let mut lines = vec!["Nothing was changed. This would be:".to_owned()];
     for part in preview.placement.iter().flat_map(|placement| &placement.parts) {
         lines.push(format!("{} part:", part.part));
+        if let (Some(chosen), []) = (part.chosen, &part.nodes[..]) {
+            lines.push(format!("  * {chosen}"));
+        }
         for node in &part.nodes {
             let mark = if node.verdict == Verdict::Chosen { "*" } else { " " };
             lines.push(format!("  {mark} {}: {}", node.name, node.reason));
@@ -33,7 +36,12 @@ fn of_object(object: &ObjectChange) -> Vec<String> {
         ObjectChangeKind::Apply => "apply",
         ObjectChangeKind::Remove => "remove",
     };
-    let (kind, id, node) = (&object.object_kind, &object.object_id, &object.node_name);
+    let (kind, id) = (&object.object_kind, &object.object_id);
+    // Names of nodes are for the platform.
+    let node = match object.node_name.as_str() {
+        "" => object.node_id.to_string(),
+        name => name.to_owned(),
+    };
     let mut lines = vec![format!("{verb} {kind} {id} on {node}")];
     let mut say = |text: String| lines.push(format!("    {text}"));
     match object.answer {

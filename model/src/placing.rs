@@ -60,6 +60,12 @@ impl NodeLabel {
 
 text_type!(NodeLabel, NodeLabelError);
 
+/// All that is said of a node: an operator's word takes the place of its own about the same thing.
+pub fn all_labels(said: &[NodeLabel], own: &[NodeLabel]) -> Vec<NodeLabel> {
+    let is_said = |own: &&NodeLabel| said.iter().any(|label| label.key() == own.key());
+    said.iter().chain(own.iter().filter(|own| !is_said(own))).cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,6 +27,9 @@ pub(crate) enum Command {
         /// Only those that are suspended (true), or are not (false).
         #[arg(long)]
         suspended: Option<bool>,
+        /// Only those whose nodes are what their plan asks for (true), or are not (false); for the platform.
+        #[arg(long)]
+        placement_met: Option<bool>,
         #[command(flatten)]
         standing: StandingArguments,
     },
@@ -120,7 +123,7 @@ pub(crate) async fn optional(session: &Session, text: Option<&str>) -> Result<Op
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
         Command::Create(create) => create_account(*create, session).await,
-        Command::List { tenant, plan, suspended, standing } => {
+        Command::List { tenant, plan, suspended, placement_met, standing } => {
             let tenant = tenant::optional(session, tenant.as_deref()).await?;
             let plan = match plan {
                 Some(plan) => Some(resolve::plan(&session.client, &plan).await?),
@@ -131,6 +134,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
                 ("tenant_id", tenant.map(|id| id.to_string())),
                 ("plan_id", plan.map(|id| id.to_string())),
                 ("suspended", suspended.map(|is| is.to_string())),
+                ("placement_met", placement_met.map(|is| is.to_string())),
             ]);
             session.list::<Account>(filters).await
         }

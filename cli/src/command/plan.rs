@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use npanel_model::{AntiAffinity, Limit, Megabytes, NodeLabel, PhpVersion, PlanName, PoolName, Strategy};
-use npanel_sdk_types::{CreatePlan, Plan, PlanPlacement, UpdatePlan};
+use npanel_sdk_types::{ChangePlanPlacement, CreatePlan, Plan, PlanPlacement, UpdatePlan};
 
 use crate::{
     arguments::{ChangeArguments, limit},
@@ -70,6 +70,11 @@ pub(crate) enum Command {
         /// The PHP version of its accounts that have none of their own choice.
         #[arg(long)]
         php: Option<PhpVersion>,
+        /// The memory that an account is promised on its node, in MB.
+        #[arg(long)]
+        memory_mb: Option<u64>,
+        #[command(flatten)]
+        placement: PlacementChangeArguments,
         #[command(flatten)]
         change: ChangeArguments,
     },
@@ -113,6 +118,45 @@ impl PlacementArguments {
     }
 }
 
+/// How a plan's new accounts are placed from now on; for the platform. Those that are there stay where they are.
+#[derive(Debug, Args)]
+pub(crate) struct PlacementChangeArguments {
+    /// Which of the nodes that fit is best, spread or bin_pack.
+    #[arg(long, conflicts_with = "clusters_strategy")]
+    strategy: Option<Strategy>,
+    /// As the cluster says.
+    #[arg(long)]
+    clusters_strategy: bool,
+    /// Whether no two accounts of a tenant may be on one node: true or false.
+    #[arg(long)]
+    keep_apart: Option<bool>,
+    /// Only nodes of this pool.
+    #[arg(long, conflicts_with = "any_pool")]
+    pool: Option<PoolName>,
+    /// Nodes of every pool.
+    #[arg(long)]
+    any_pool: bool,
+    /// Only nodes with this label, KEY=VALUE, in place of those that were asked for; can be repeated.
+    #[arg(long = "node-label", value_name = "KEY=VALUE", conflicts_with = "no_node_labels")]
+    labels: Vec<NodeLabel>,
+    /// Nodes with whatever labels.
+    #[arg(long)]
+    no_node_labels: bool,
+}
+
+impl PlacementChangeArguments {
+    fn into_wire(self) -> Option<ChangePlanPlacement> {
+        let affinity = |apart| if apart { AntiAffinity::Required } else { AntiAffinity::Preferred };
+        let change = ChangePlanPlacement {
+            strategy: if self.clusters_strategy { Some(None) } else { self.strategy.map(Some) },
+            anti_affinity: self.keep_apart.map(affinity),
+            pool: if self.any_pool { Some(None) } else { self.pool.map(Some) },
+            labels: (self.no_node_labels || !self.labels.is_empty()).then_some(self.labels),
+        };
+        (change != ChangePlanPlacement::default()).then_some(change)
+    }
+}
+
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
         Command::Create { name, tenant, disk_mb, domains, databases, php, memory_mb, placement } => {
@@ -133,10 +177,17 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             session.list::<Plan>([("tenant_id", tenant.map(|id| id.to_string()))]).await
         }
         Command::Get { plan } => session.get::<Plan>(resolve::plan(&session.client, &plan).await?).await,
-        Command::Update { plan, name, disk_mb, domains, databases, php, change } => {
+        Command::Update { plan, name, disk_mb, domains, databases, php, memory_mb, placement, change } => {
             let id = resolve::plan(&session.client, &plan).await?;
-            let disk_mb = disk_mb.map(Megabytes);
-            let body = UpdatePlan { name, disk_mb, domains, databases, php_version: php };
+            let body = UpdatePlan {
+                name,
+                disk_mb: disk_mb.map(Megabytes),
+                domains,
+                databases,
+                php_version: php,
+                memory_mb: memory_mb.map(Megabytes),
+                placement: placement.into_wire(),
+            };
             session.update::<Plan>(id, &body, change).await
         }
         Command::Delete { plan, change } => {

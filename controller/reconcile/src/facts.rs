@@ -77,6 +77,7 @@ mod tests {
             own_availability_zone: String::new(),
             labels: Vec::new(),
             own_labels: Vec::new(),
+            all_labels: Vec::new(),
             missing: Vec::new(),
             schedulable: true,
             revocation: None,

@@ -167,7 +167,7 @@ fn view(node: &Node) -> NodeView {
         missing: node.missing.clone(),
         pool: node.pool.clone(),
         availability_zone: node.availability_zone.clone(),
-        labels: node.all_labels(),
+        labels: node.all_labels.clone(),
         php_versions: node.php_versions.clone(),
         schedulable: node.schedulable,
         limits: node.limits,

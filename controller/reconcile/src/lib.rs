@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`Reconciler::run`] | one | follows leadership; on the leader, the list of sessions; tells each of them when something changed for its node |
 //! | a session | one per connected node | what the node is wanted to hold and what it said of it; pushes, heartbeats, listens |
+//! | [`chores`] | one | nothing; what was begun in a batch goes on, and what is old goes |
 //! | the recorders | two | observations, and events, on their way into the log, many at a time |
 //!
 //! Everything is level-triggered: a session compares intent (the state) with observation (the node's ledger and
@@ -16,6 +17,7 @@
 //! runs before it proposes.
 
 mod answering;
+mod chores;
 mod connections;
 mod consult;
 mod facts;

@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use crate::{
+    chores,
     connections::{Connection, NodeConnections},
     intent::Intents,
     liveness::Liveness,
@@ -107,6 +108,7 @@ impl Reconciler {
         let mut recording = JoinSet::new();
         recording.spawn(recorder::run(self.cluster.clone(), recorded));
         recording.spawn(recorder::run(self.cluster.clone(), happened));
+        recording.spawn(chores::run(self.cluster.clone()));
 
         let mut connections = self.connections.changes();
         sessions.follow_connections();

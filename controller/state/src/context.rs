@@ -7,6 +7,10 @@ use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use crate::{ObjectKind, Refusal, RefusalCode};
 
+/// Where in the world accounts are is for everyone to say.
+pub const PLACING_IS_THE_PLATFORMS: &str =
+    "only the platform chooses nodes, pools, labels and strategies; an availability zone may be asked for";
+
 /// Why a rule does not go through.
 #[derive(Debug)]
 pub(crate) enum Halt {
@@ -199,6 +203,14 @@ impl Context<'_> {
             (own.to_bytes(), tenant.to_bytes()),
         )?;
         Ok(seen == 1)
+    }
+
+    /// Refuses everyone but the platform what says on which nodes accounts are.
+    pub(crate) fn require_placing(&self, field: &'static str) -> Rule<()> {
+        if self.principal_tenant()? == self.root_tenant()? {
+            return Ok(());
+        }
+        Err(Refusal::new(RefusalCode::Forbidden, field, PLACING_IS_THE_PLATFORMS).into())
     }
 
     /// Refuses everyone but the platform itself.

@@ -23,6 +23,7 @@ mod store;
 mod wanted;
 mod writer;
 
+pub use context::PLACING_IS_THE_PLATFORMS;
 pub use foresight::{Foreseen, ForeseenObject, ForeseenWish, Foresight};
 pub use open::StoreError;
 pub use query::{
@@ -31,7 +32,7 @@ pub use query::{
     EventPage, FollowedNode, Grant, IntentSource, KnownIdentity, Login, Node, NodeLoad, ObjectStatus,
     Observed, Operation, OperationFilter, OperationTarget, OwnedFilter, Page, Plan, PlanFilter,
     PlanPlacement, QueryError, Reader, RecordSet, RecordSetFilter, Revocation, Suspension, TargetProgress,
-    Tenant, TenantFilter, Token, Unsettled, UnsettledObject, WantedObject, Zone, ZoneRecordSet,
+    Tenant, TenantFilter, Token, UnmetTerm, Unsettled, UnsettledObject, WantedObject, Zone, ZoneRecordSet,
 };
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};

@@ -89,6 +89,8 @@ codes! {
     NoNode = "no_node",
     /// A node that carries it has not the room to let it grow.
     NodeFull = "node_full",
+    /// A node that carries it is not where its new plan wants its accounts.
+    PlacementUnmet = "placement_unmet",
     /// The bootstrap token is unknown, expired, used up or for another role.
     TokenInvalid = "token_invalid",
     /// The certificate shown was not issued, is revoked or is for another key.

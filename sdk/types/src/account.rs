@@ -7,7 +7,7 @@ use npanel_model::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Convergence, PlacementReport, PlacementWish, Suspension, change::present};
+use crate::{Convergence, PlacementReport, PlacementWish, Suspension, UnmetTerm, change::present};
 
 pub(crate) fn yes() -> bool {
     true
@@ -99,6 +99,10 @@ pub struct Account {
     /// Why those nodes were chosen. In the answer to its creation and where one account is read, not in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<PlacementReport>,
+    /// What of its plan's placement its nodes do not fulfil, because the plan or a node changed since; it stays where it
+    /// is. Shown to the platform only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub placement_unmet: Vec<UnmetTerm>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,

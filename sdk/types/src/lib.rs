@@ -49,7 +49,8 @@ pub use node::{
 pub use operation::{Operation, OperationStatus, Progress};
 pub use page::Page;
 pub use placement::{
-    NodeVerdict, OtherNodes, PartPlacement, PlacementReport, PlacementWish, PlanPlacement, Verdict,
+    ChangePlanPlacement, NodeVerdict, OtherNodes, PartPlacement, PlacementReport, PlacementWish,
+    PlanPlacement, UnmetTerm, Verdict,
 };
 pub use plan::{CreatePlan, Plan, UpdatePlan};
 pub use preview::{

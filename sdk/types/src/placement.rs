@@ -4,6 +4,8 @@ use npanel_model::{AntiAffinity, AvailabilityZone, NodeId, NodeLabel, NodeName, 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::change::present;
+
 /// Which nodes an account may be on. Nodes, pools and labels are the platform's to name; an availability zone is for
 /// everyone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -50,6 +52,45 @@ pub struct PlanPlacement {
     pub labels: Vec<NodeLabel>,
 }
 
+/// A change of how a plan's accounts are placed. What is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePlanPlacement {
+    /// Which of the nodes that fit is best: `spread` or `bin_pack`; `null`: as the cluster says.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "spread")]
+    pub strategy: Option<Option<Strategy>>,
+    /// Whether a tenant's accounts keep apart: `preferred` or `required`.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "required")]
+    pub anti_affinity: Option<AntiAffinity>,
+    /// Only nodes of this pool; `null`: of any.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "default")]
+    pub pool: Option<Option<PoolName>>,
+    /// Only nodes with all of these labels.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["disk=nvme"]))]
+    pub labels: Option<Vec<NodeLabel>>,
+}
+
+/// Something that a plan asks for and a node of its account is not: because the plan or the node changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnmetTerm {
+    /// The node.
+    #[schema(value_type = String, format = "uuid")]
+    pub node_id: NodeId,
+    /// What it is about: `pool`, `label` or `keep_apart`.
+    #[schema(example = "pool")]
+    pub term: String,
+    /// The pool or the label that the plan wants; of `keep_apart`, how many of the tenant's accounts a node may have.
+    #[schema(example = "ssd")]
+    pub wanted: String,
+    /// What the node is or has instead; empty for a label.
+    #[schema(example = "default")]
+    pub has: String,
+}
+
 fn preferred() -> AntiAffinity {
     AntiAffinity::Preferred
 }
@@ -70,8 +111,8 @@ pub struct PartPlacement {
     /// The node chosen; `null` if none could be.
     #[schema(value_type = Option<String>, format = "uuid")]
     pub chosen: Option<NodeId>,
-    /// The nodes' verdicts, best first: every node's in a small fleet, the best ones' in a large one. Who is not of
-    /// the platform sees the node that was chosen.
+    /// The nodes' verdicts, best first: every node's in a small fleet, the best ones' in a large one. For
+    /// the platform only.
     pub nodes: Vec<NodeVerdict>,
     /// How many nodes are not listed, by what they have in common.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -4,7 +4,7 @@ use npanel_model::{Limit, Megabytes, PhpVersion, PlanId, PlanName, Revision, Ten
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{PlanPlacement, change::present};
+use crate::{ChangePlanPlacement, PlanPlacement, change::present};
 
 pub(crate) fn unlimited() -> Limit {
     Limit::Unlimited
@@ -69,6 +69,15 @@ pub struct UpdatePlan {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub php_version: Option<PhpVersion>,
+    /// The memory that an account is promised on its node, in units of 2^20 bytes.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub memory_mb: Option<Megabytes>,
+    /// How its accounts are placed. New ones go by it; those that are there stay where they are, and show where that is
+    /// not what the plan asks for. Only the platform says so.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ChangePlanPlacement>)]
+    pub placement: Option<ChangePlanPlacement>,
 }
 
 /// What an account gets.

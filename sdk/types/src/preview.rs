@@ -30,7 +30,7 @@ pub struct ObjectChange {
     /// The node.
     #[schema(value_type = String, format = "uuid")]
     pub node_id: NodeId,
-    /// Its name.
+    /// Its name; empty for who is not of the platform.
     #[schema(example = "n1")]
     pub node_name: String,
     /// The version that would be asked for.

@@ -9,9 +9,9 @@ use npanel_model::{AccountId, OperationId, PlanId, Username};
 use npanel_proto::command::{self, envelope::Command};
 use npanel_sdk_types::{
     Account, Assignment, AssignmentState, CreateAccount, Operation, Page, PlacementReport, Suspend,
-    Suspension, SuspensionOf, UpdateAccount,
+    Suspension, SuspensionOf, UnmetTerm, UpdateAccount,
 };
-use npanel_state::AccountFilter;
+use npanel_state::{AccountFilter, PLACING_IS_THE_PLATFORMS};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -47,6 +47,8 @@ list_query! {
         username: String,
         /// Only what is suspended, or only what is not.
         suspended: bool,
+        /// Only where the nodes are what the plan asks for, or only where they are not; for the platform.
+        placement_met: bool,
     }
 }
 
@@ -63,6 +65,7 @@ fn shown(row: npanel_state::Account) -> Account {
         suspension: row.suspension.map(|row| suspension(SuspensionOf::Account, row)),
         assignments: row.assignments.iter().map(assignment).collect(),
         placement: None,
+        placement_unmet: Vec::new(),
         created_at: row.created_at,
         revision: row.convergence.revision,
         convergence: convergence(row.convergence),
@@ -102,7 +105,28 @@ async fn read(app: &App, caller: &Caller, id: AccountId) -> Result<Account, Fail
     let operation = app.reader().operation(caller.tenant_id, account.convergence.operation_id).await?;
     let report = operation.and_then(|operation| placement(&operation.placement_report));
     account.placement = report.map(|report| placements::visible(caller, report));
+    show_unmet(app, caller, std::slice::from_mut(&mut account)).await?;
     Ok(account)
+}
+
+/// What of where they are is not as their plans want it: for those who say where accounts are.
+async fn show_unmet(app: &App, caller: &Caller, accounts: &mut [Account]) -> Result<(), Failure> {
+    if !caller.is_platform {
+        return Ok(());
+    }
+    let mut unmet = app.reader().unmet_terms(accounts.iter().map(|account| account.id)).await?;
+    for account in accounts {
+        let terms = unmet.remove(&account.id).unwrap_or_default().into_iter();
+        account.placement_unmet = terms
+            .map(|term| UnmetTerm {
+                node_id: term.node_id,
+                term: term.term,
+                wanted: term.wanted,
+                has: term.has,
+            })
+            .collect();
+    }
+    Ok(())
 }
 
 /// A placement report as operations keep it.
@@ -163,10 +187,15 @@ async fn list(
     List { query, paging }: List<AccountsQuery>,
 ) -> Result<Json<Page<Account>>, Failure> {
     let converging = query.converging();
-    let AccountsQuery { plan_id, username, suspended, .. } = query;
-    let filter = AccountFilter { plan_id, username, suspended, converging };
+    let AccountsQuery { plan_id, username, suspended, placement_met, .. } = query;
+    if placement_met.is_some() && !caller.is_platform {
+        return Err(Failure::invalid("placement_met", PLACING_IS_THE_PLATFORMS));
+    }
+    let filter = AccountFilter { plan_id, username, suspended, placement_met, converging };
     let rows = app.reader().accounts(caller.tenant_id, filter, &paging.rows(&app).await).await?;
-    Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
+    let mut page = paging.page(rows, |row| row.id.to_bytes(), shown);
+    show_unmet(&app, &caller, &mut page.items).await?;
+    Ok(page)
 }
 
 /// Show an account.

@@ -1,7 +1,8 @@
 //! `/v1/explain/placement`, and what of a placement is for whom to see.
 //!
-//! The platform sees every node and every reason. A tenant sees the nodes that carry its own accounts, by name, and
-//! nothing of any other: neither how full a node is nor why it was passed over, which would tell of its neighbours.
+//! The platform sees every node and every reason. A tenant sees the ids of the nodes that carry its own accounts, and
+//! nothing else of any: neither its name, nor how full it is, nor why it was passed over, which would tell of its
+//! neighbours.
 
 #![expect(unused_qualifications, reason = "what utoipa makes of the query names its type by a path")]
 
@@ -11,8 +12,8 @@ use npanel_proto::{
     command::{self, Refused},
     controller::{Answer, Question, WouldPlace, answer, question},
 };
-use npanel_sdk_types::{PlacementReport, PlacementWish, Verdict};
-use npanel_state::RefusalCode;
+use npanel_sdk_types::{PlacementReport, PlacementWish};
+use npanel_state::{PLACING_IS_THE_PLATFORMS, RefusalCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -67,9 +68,7 @@ async fn explain(
         labels: labels(query.labels.as_deref().unwrap_or_default())?,
     };
     if let Some(field) = beyond(&caller, &wish) {
-        let detail =
-            "only the platform chooses nodes, pools and labels; an availability zone may be asked for";
-        return Err(Failure::invalid(field, detail));
+        return Err(Failure::invalid(field, PLACING_IS_THE_PLATFORMS));
     }
     let question = question::Question::WouldPlace(WouldPlace {
         tenant_id: query.tenant_id.to_bytes(),
@@ -117,24 +116,28 @@ pub(super) fn wish(wish: PlacementWish) -> command::PlacementWish {
 pub(super) fn visible(caller: &Caller, mut report: PlacementReport) -> PlacementReport {
     if !caller.is_platform {
         for part in &mut report.parts {
-            part.nodes.retain(|node| node.verdict == Verdict::Chosen);
-            part.nodes.iter_mut().for_each(|node| "chosen by the platform".clone_into(&mut node.reason));
+            part.nodes.clear();
             part.others.clear();
         }
     }
     report
 }
 
-/// What the caller may know of why there is no node.
+/// What the caller may know of why there is no node, or why one that carries their account does not do: neither which it
+/// is, nor how full.
 pub(super) fn refusal(caller: &Caller, mut refused: Refused) -> Refused {
     let code = RefusalCode::from_text(&refused.code);
     let told = match code.filter(|_| !caller.is_platform) {
-        // What is said of a node that carries the caller's own account is theirs to know.
-        Some(RefusalCode::NoNode) if refused.field == "/php_version" => None,
+        Some(RefusalCode::NoNode) if refused.field == "/php_version" => {
+            Some("the node of an account that it is for does not have this PHP version")
+        }
         Some(RefusalCode::NoNode) => {
             Some("no node can take it at the moment; the platform's operators see why")
         }
         Some(RefusalCode::NodeFull) => Some("the account's node has no room for it to grow"),
+        Some(RefusalCode::PlacementUnmet) => {
+            Some("the account's node is not one for this plan, and accounts cannot be moved yet")
+        }
         _ => None,
     };
     if let Some(told) = told {

@@ -5,9 +5,9 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use npanel_model::{Megabytes, OperationId, PlanId};
+use npanel_model::{Megabytes, NodeLabel, OperationId, PlanId};
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreatePlan, Page, Plan, PlanPlacement, UpdatePlan};
+use npanel_sdk_types::{ChangePlanPlacement, CreatePlan, Page, Plan, PlanPlacement, UpdatePlan};
 use npanel_state::PlanFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -143,10 +143,22 @@ async fn update(
         domains: value.domains.map(changed_limit),
         databases: value.databases.map(changed_limit),
         php_version: value.php_version.map(String::from),
+        memory_mb: value.memory_mb.map(|memory| memory.0),
+        placement: value.placement.map(placement_change),
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &bytes, Command::UpdatePlan(command)).await?;
     Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)
+}
+
+fn placement_change(change: ChangePlanPlacement) -> command::PlanPlacementChange {
+    let texts = |labels: Vec<NodeLabel>| labels.into_iter().map(String::from).collect();
+    command::PlanPlacementChange {
+        strategy: change.strategy.map(|to| to.map(|strategy| strategy.to_string()).unwrap_or_default()),
+        anti_affinity: change.anti_affinity.map(|to| to.to_string()),
+        pool: change.pool.map(|to| to.map(String::from).unwrap_or_default()),
+        labels: change.labels.map(|labels| command::NodeLabels { labels: texts(labels) }),
+    }
 }
 
 /// Remove an unused plan.

@@ -47,14 +47,7 @@ impl IntoResponse for Ended {
 
 /// A foresight as callers see it.
 pub(super) async fn shown(app: &App, caller: &Caller, foreseen: Foreseen) -> Result<ChangePreview, Failure> {
-    let mut names = BTreeMap::new();
-    for object in &foreseen.objects {
-        let id = NodeId::from_bytes(&object.node_id).map_err(|error| Failure::internal(&error))?;
-        if let Entry::Vacant(vacant) = names.entry(id) {
-            let node = app.reader().node(id).await?;
-            vacant.insert(node.map(|node| node.name.to_string()).unwrap_or_default());
-        }
-    }
+    let names = if caller.is_platform { names(app, &foreseen.objects).await? } else { BTreeMap::new() };
     let object = |object: ForeseenObject| {
         let node_id = NodeId::from_bytes(&object.node_id).map_err(|error| Failure::internal(&error))?;
         let name = names.get(&node_id).cloned().unwrap_or_default();
@@ -65,6 +58,19 @@ pub(super) async fn shown(app: &App, caller: &Caller, foreseen: Foreseen) -> Res
         objects: foreseen.objects.into_iter().map(object).collect::<Result<_, Failure>>()?,
         warnings: foreseen.warnings,
     })
+}
+
+/// The nodes' names, which are for the platform.
+async fn names(app: &App, objects: &[ForeseenObject]) -> Result<BTreeMap<NodeId, String>, Failure> {
+    let mut names = BTreeMap::new();
+    for object in objects {
+        let id = NodeId::from_bytes(&object.node_id).map_err(|error| Failure::internal(&error))?;
+        if let Entry::Vacant(vacant) = names.entry(id) {
+            let node = app.reader().node(id).await?;
+            vacant.insert(node.map(|node| node.name.to_string()).unwrap_or_default());
+        }
+    }
+    Ok(names)
 }
 
 fn changed(object: ForeseenObject, node_id: NodeId, node_name: String) -> ObjectChange {

@@ -110,6 +110,7 @@ fn refusal_meaning(code: RefusalCode) -> (StatusCode, &'static str, &'static str
         R::Deleting => (StatusCode::CONFLICT, "The object is being deleted"),
         R::NoNode => (StatusCode::CONFLICT, "No node can take it"),
         R::NodeFull => (StatusCode::CONFLICT, "A node has no room for it to grow"),
+        R::PlacementUnmet => (StatusCode::CONFLICT, "The account's node is not one for the plan"),
         R::IdentityInvalid => (StatusCode::FORBIDDEN, "The certificate is not good"),
         R::TokenInvalid => (StatusCode::FORBIDDEN, "The token is not good"),
         R::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "The idempotency key was used before"),

@@ -85,6 +85,9 @@ fn refusal_advice(code: RefusalCode) -> &'static str {
         R::NodeFull => {
             "What is there fits, the larger size does not. Choose a smaller plan, or have the platform make room on the node."
         }
+        R::PlacementUnmet => {
+            "The plan wants its accounts in a pool, on nodes with a label, or apart from each other, and the account's node is not so. Accounts cannot be moved to other nodes yet: choose another plan, or have the platform change the node's pool or labels, or the plan."
+        }
         R::TokenInvalid => "A bootstrap token is for one role, for a time and for some uses. Make a new one.",
         R::IdentityInvalid => {
             "The machine's certificate was revoked, or is none of this cluster's. Enrol the machine again."

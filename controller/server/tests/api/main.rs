@@ -8,6 +8,7 @@ mod dry_run;
 mod forms;
 mod idempotency;
 mod lists;
+mod neighbours;
 mod resources;
 mod rights;
 mod secrets;

@@ -16,7 +16,9 @@ async fn an_account_with_a_domain_shows_where_it_is_and_why() {
     assert_eq!(body["uid"], 1_900_000_000);
     assert_eq!(body["status"], "converging");
     assert_eq!(body["assignments"][0]["node_id"], fleet.node.to_string());
-    assert_eq!(body["placement"]["parts"][0]["nodes"][0]["verdict"], "chosen");
+    assert_eq!(body["placement"]["parts"][0]["chosen"], fleet.node.to_string());
+    let read = fleet.get(&format!("/v1/accounts/{account}"), &fleet.admin).await.expect(200);
+    assert_eq!(read["placement"]["parts"][0]["nodes"][0]["verdict"], "chosen");
     assert_eq!(body["conditions"][0]["status"], "unknown");
 
     let domains = fleet.get(&format!("/v1/domains?account_id={account}"), &reseller.key).await.expect(200);

@@ -61,6 +61,19 @@ pub struct Assignment {
     pub epoch: u64,
 }
 
+/// Something of its plan's placement that a node of an account does not fulfil: because the plan or the node changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnmetTerm {
+    /// The node.
+    pub node_id: NodeId,
+    /// "pool", "label" or "keep_apart".
+    pub term: String,
+    /// The pool or label that the plan wants, or how many of the tenant's accounts a node may have.
+    pub wanted: String,
+    /// What the node is or has instead; may be empty.
+    pub has: String,
+}
+
 /// Filters of accounts.
 #[derive(Debug, Clone, Default)]
 pub struct AccountFilter {
@@ -70,6 +83,8 @@ pub struct AccountFilter {
     pub username: Option<String>,
     /// Only what is suspended, or only what is not.
     pub suspended: Option<bool>,
+    /// Only where the nodes are what the plan asks for, or only where they are not.
+    pub placement_met: Option<bool>,
     /// And so.
     pub converging: Converging,
 }
@@ -138,6 +153,10 @@ impl Reader {
             Where::bytes("plan_id", filter.plan_id.map(PlanId::to_bytes)),
             Where::text("username", filter.username),
             Where::Holds("suspended_millis IS NOT NULL", filter.suspended),
+            Where::Holds(
+                "NOT EXISTS (SELECT 1 FROM unmet WHERE account_id = accounts.id)",
+                filter.placement_met,
+            ),
         ]);
         let rows: Vec<AccountRow> = self.list(ACCOUNTS, Scope::Tenant(scope), wheres, page).await?;
         self.complete_accounts(rows).await
@@ -164,6 +183,33 @@ impl Reader {
             convergence,
         })
         .await
+    }
+
+    /// What the nodes of these accounts do not fulfil of their plans' placement; nothing of those whose nodes do.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn unmet_terms(
+        &self,
+        accounts: impl IntoIterator<Item = AccountId>,
+    ) -> Result<HashMap<AccountId, Vec<UnmetTerm>>, QueryError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM unmet WHERE account_id IN (");
+        let mut ids = query.separated(", ");
+        for account in accounts {
+            ids.push_bind(account.to_bytes());
+        }
+        query.push(") ORDER BY account_id, node_id, term, wanted");
+        let mut found: HashMap<AccountId, Vec<UnmetTerm>> = HashMap::new();
+        for row in query.build().fetch_all(&self.pool()).await? {
+            let term = UnmetTerm {
+                node_id: row::id(&row, "node_id", NodeId::from_bytes)?,
+                term: row.try_get("term")?,
+                wanted: row.try_get("wanted")?,
+                has: row.try_get("has")?,
+            };
+            found.entry(row::id(&row, "account_id", AccountId::from_bytes)?).or_default().push(term);
+        }
+        Ok(found)
     }
 
     async fn assignments(

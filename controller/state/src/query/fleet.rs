@@ -77,6 +77,8 @@ pub struct Node {
     pub labels: Vec<NodeLabel>,
     /// What it says itself, in labels.
     pub own_labels: Vec<NodeLabel>,
+    /// Both: an operator's word takes the place of its own about the same thing.
+    pub all_labels: Vec<NodeLabel>,
     /// The roles that its system cannot fill, and what is missing.
     pub missing: Vec<(NodeRole, String)>,
     /// Whether it may get anything new.
@@ -211,6 +213,7 @@ impl FromRow for Node {
             own_availability_zone: own.to_owned(),
             labels: row::list(row, "labels")?,
             own_labels: row::list(row, "own_labels")?,
+            all_labels: row::list(row, "all_labels")?,
             missing,
             schedulable: row.try_get("schedulable")?,
             revocation: row::optional_time(row, "revoked_millis")?
@@ -250,14 +253,6 @@ impl FromRow for Node {
 
 fn overcommit(row: &SqliteRow, column: &'static str) -> Result<Overcommit, QueryError> {
     Overcommit::try_from(row::number(row, column)?).map_err(|error| row::corrupt(column, error))
-}
-
-impl Node {
-    /// Its labels: an operator's word takes the place of its own about the same thing.
-    pub fn all_labels(&self) -> Vec<NodeLabel> {
-        let said = |own: &&NodeLabel| !self.labels.iter().any(|label| label.key() == own.key());
-        self.labels.iter().chain(self.own_labels.iter().filter(said)).cloned().collect()
-    }
 }
 
 impl Reader {

@@ -30,7 +30,7 @@ use crate::Applied;
 use crate::points::Points;
 
 pub use access::{ApiKey, ApiKeyFilter, Login, Token};
-pub use account::{Account, AccountFilter, Assignment};
+pub use account::{Account, AccountFilter, Assignment, UnmetTerm};
 pub use convergence::{Condition, Convergence, ObjectStatus};
 pub use cron::CronTable;
 pub use database::{Database, DatabaseUser, Grant};

@@ -219,6 +219,17 @@ impl Reader {
         self.one(PLANS, Scope::Line(scope), id.to_bytes()).await
     }
 
+    /// The plans that accounts follow to another PHP version at the moment.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn followed_plans(&self) -> Result<Vec<PlanId>, QueryError> {
+        let rows = sqlx::query("SELECT id FROM plans WHERE following_operation_id IS NOT NULL ORDER BY id")
+            .fetch_all(&self.pool())
+            .await?;
+        rows.iter().map(|row| row::id(row, "id", PlanId::from_bytes)).collect()
+    }
+
     /// Plans that `scope` may use or sees.
     ///
     /// # Errors

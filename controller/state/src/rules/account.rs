@@ -7,8 +7,10 @@ use npanel_model::{
 use npanel_proto::command::{Assignment, CreateAccount, DeleteAccount, PlacementWish, UpdateAccount};
 
 use super::{
-    capacity::{self, Allowed, PlacedPart},
-    domain, node, plan, removal, require_new, tenant,
+    capacity::{self, PlacedPart, Promised},
+    domain,
+    fitness::{self, Allowed},
+    node, plan, removal, require_new, tenant,
 };
 use crate::{
     ObjectKind, Refusal, RefusalCode,
@@ -42,10 +44,10 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
     require_free_name(ctx, &username)?;
     tenant::require_room_for_account(ctx, tenant_of)?;
 
-    let mut terms = plan.terms(capacity::overselling(ctx, tenant_of)?);
-    terms.allowed.pools.extend(wish.pools);
-    terms.allowed.labels.extend(wish.labels);
-    terms.allowed.availability_zone = wish.availability_zone;
+    let mut promised = plan.promised(capacity::overselling(ctx, tenant_of)?);
+    promised.allowed.pools.extend(wish.pools);
+    promised.allowed.labels.extend(wish.labels);
+    promised.allowed.availability_zone = wish.availability_zone;
     let account = AccountRow {
         id,
         tenant: tenant_of,
@@ -81,7 +83,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
         ],
     )?;
     let php: PhpVersion = wire_text(&plan.php_version, "/php_version")?;
-    assign(ctx, &account, &terms, &php, &body.assignments, &body.operation_id)?;
+    assign(ctx, &account, &promised, &php, &body.assignments, &body.operation_id)?;
     ctx.note(tenant_of, "account", id.to_bytes(), "created");
     if let Some(first) = &body.domain {
         domain::insert(ctx, &account, first, &body.operation_id)?;
@@ -104,12 +106,8 @@ fn wish(ctx: &Context<'_>, wish: Option<&PlacementWish>) -> Rule<Allowed> {
         ("/placement/pool", !wish.pool.is_empty()),
         ("/placement/labels", !wish.labels.is_empty()),
     ];
-    if let Some((field, _)) = named.into_iter().find(|(_, is_named)| *is_named)
-        && ctx.principal_tenant()? != ctx.root_tenant()?
-    {
-        let message =
-            "only the platform chooses nodes, pools and labels; an availability zone may be asked for";
-        return Err(Refusal::new(RefusalCode::Forbidden, field, message).into());
+    if let Some((field, _)) = named.into_iter().find(|(_, is_named)| *is_named) {
+        ctx.require_placing(field)?;
     }
     let pool = (!wish.pool.is_empty()).then(|| wire_text(&wish.pool, "/placement/pool")).transpose()?;
     let zone = (!wish.availability_zone.is_empty())
@@ -157,7 +155,7 @@ fn next_uid(ctx: &Context<'_>) -> Rule<Uid> {
 fn assign(
     ctx: &Context<'_>,
     account: &AccountRow,
-    terms: &capacity::Terms,
+    promised: &Promised,
     php: &PhpVersion,
     assignments: &[Assignment],
     operation: &[u8],
@@ -179,7 +177,7 @@ fn assign(
             part,
             node: node_id,
         };
-        capacity::assign(ctx, &placed, terms)?;
+        capacity::assign(ctx, &placed, promised)?;
         if part == Part::Web {
             // The plan's version may be another one than the leader saw.
             node::require_php(ctx, node_id, php, &account.username)?;
@@ -195,7 +193,7 @@ fn subject<'a>(account: &AccountRow, id: &'a [u8]) -> Subject<'a> {
 
 /// What of an account can be changed.
 #[derive(PartialEq, Eq)]
-struct Terms {
+struct Fields {
     contact: String,
     plan: PlanId,
     php_version: String,
@@ -207,20 +205,22 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateAccount) -> Rule<Effect> {
     ctx.authorise(Action::AccountUpdate)?;
     let id = wire_id(&body.account_id, "/id", AccountId::from_bytes)?;
     let account = load_live(ctx, id, "/id")?;
-    let old = terms(ctx, id)?;
-    let new = changed_terms(ctx, &account, &old, body)?;
+    let old = fields(ctx, id)?;
+    let new = changed_fields(ctx, &account, &old, body)?;
     let action = Action::AccountUpdate;
     let mut effect = Effect { tenant: account.tenant, action, object: id.to_bytes(), operation: Vec::new() };
     if new == old {
         return Ok(effect);
     }
+    let unmet = if new.plan == old.plan { Vec::new() } else { fitness::unmet(ctx, id)? };
     ctx.run(
         "UPDATE accounts SET contact = ?2, plan_id = ?3, php_chosen = ?4 WHERE id = ?1",
         (id.to_bytes(), &new.contact, new.plan.to_bytes(), new.php_chosen),
     )?;
     if new.plan != old.plan {
+        fitness::require_met(ctx, id, &unmet)?;
         let promised =
-            plan::load(ctx, new.plan, "/plan_id")?.terms(capacity::overselling(ctx, account.tenant)?);
+            plan::load(ctx, new.plan, "/plan_id")?.promised(capacity::overselling(ctx, account.tenant)?);
         capacity::resize(ctx, id, &promised)?;
     }
     if new.php_version == old.php_version {
@@ -235,12 +235,12 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateAccount) -> Rule<Effect> {
     Ok(effect)
 }
 
-fn terms(ctx: &Context<'_>, id: AccountId) -> Rule<Terms> {
+fn fields(ctx: &Context<'_>, id: AccountId) -> Rule<Fields> {
     ctx.find(
         "SELECT contact, plan_id, php_version, php_chosen FROM accounts WHERE id = ?1",
         [id.to_bytes()],
         |row| {
-            Ok(Terms {
+            Ok(Fields {
                 contact: row.get(0)?,
                 plan: typed(row, 1, PlanId::from_bytes)?,
                 php_version: row.get(2)?,
@@ -251,7 +251,12 @@ fn terms(ctx: &Context<'_>, id: AccountId) -> Rule<Terms> {
     .ok_or_else(|| Refusal::not_found("account", "/id").into())
 }
 
-fn changed_terms(ctx: &Context<'_>, account: &AccountRow, old: &Terms, body: &UpdateAccount) -> Rule<Terms> {
+fn changed_fields(
+    ctx: &Context<'_>,
+    account: &AccountRow,
+    old: &Fields,
+    body: &UpdateAccount,
+) -> Rule<Fields> {
     let contact = body.contact.clone().unwrap_or_else(|| old.contact.clone());
     if !contact.is_empty() {
         wire_text::<EmailAddress>(&contact, "/contact")?;
@@ -270,7 +275,7 @@ fn changed_terms(ctx: &Context<'_>, account: &AccountRow, old: &Terms, body: &Up
         None | Some("") => (plan.php_version, false),
         Some(text) => (wire_text::<PhpVersion>(text, "/php_version")?.into(), true),
     };
-    Ok(Terms { contact, plan: plan_id, php_version, php_chosen })
+    Ok(Fields { contact, plan: plan_id, php_version, php_chosen })
 }
 
 /// Refuses a plan that allows less than the account has.
@@ -288,14 +293,19 @@ fn require_fits(ctx: &Context<'_>, account: AccountId, plan: &plan::PlanLimits) 
 }
 
 /// Has the account's sites run by another PHP, which their node must have.
-pub(super) fn set_php(
+fn set_php(ctx: &Context<'_>, account: &AccountRow, version: &PhpVersion, operation: &[u8]) -> Rule<()> {
+    let node = node_of(ctx, account.id, Part::Web)?;
+    node::require_php(ctx, node, version, &account.username)?;
+    run_php(ctx, account, version, operation)
+}
+
+/// The same, whether its node has that or will say that it has not.
+pub(super) fn run_php(
     ctx: &Context<'_>,
     account: &AccountRow,
     version: &PhpVersion,
     operation: &[u8],
 ) -> Rule<()> {
-    let node = node_of(ctx, account.id, Part::Web)?;
-    node::require_php(ctx, node, version, &account.username)?;
     let id = account.id.to_bytes();
     ctx.run("UPDATE accounts SET php_version = ?2 WHERE id = ?1", (&id, version.as_str()))?;
     touch(ctx, ObjectKind::Account, &id, account.tenant, operation)

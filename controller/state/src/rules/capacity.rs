@@ -5,30 +5,22 @@
 //! its last node has removed its last data: after the retention time of its deletion.
 
 use npanel_model::{
-    AccountId, Amounts, AntiAffinity, AvailabilityZone, Limit, Megabytes, NodeId, NodeLabel, NodeLimits,
-    NodeRole, Overcommit, Overselling, Part, PoolName, TenantId, ZoneId,
+    AccountId, Amounts, AntiAffinity, Megabytes, NodeId, NodeRole, Overselling, Part, PlanId, TenantId,
+    ZoneId,
 };
 
+use super::fitness::{self, Allowed, MOST_NAMED, no_node, require_allowed, require_alone, require_open};
 use crate::{
     Refusal, RefusalCode,
-    context::{Context, Rule, texts, typed},
+    context::{Context, Rule, typed},
 };
 
 /// What an account is promised, and where it may be.
-pub(super) struct Terms {
+pub(super) struct Promised {
     pub(super) share: Amounts,
     pub(super) overselling: Overselling,
     pub(super) anti_affinity: AntiAffinity,
     pub(super) allowed: Allowed,
-}
-
-/// Which nodes an account may be on.
-#[derive(Default)]
-pub(super) struct Allowed {
-    /// Every one of them, if there are several.
-    pub(super) pools: Vec<PoolName>,
-    pub(super) labels: Vec<NodeLabel>,
-    pub(super) availability_zone: Option<AvailabilityZone>,
 }
 
 /// A part of an account on its way to a node.
@@ -38,18 +30,6 @@ pub(super) struct PlacedPart<'a> {
     pub(super) tenant: TenantId,
     pub(super) part: Part,
     pub(super) node: NodeId,
-}
-
-struct NodeRow {
-    name: String,
-    roles: Vec<String>,
-    missing: Vec<(String, String)>,
-    pool: String,
-    labels: Vec<String>,
-    zone: String,
-    schedulable: bool,
-    limits: NodeLimits,
-    reserved: Amounts,
 }
 
 /// Whether promises to the tenant may go beyond what is there: it and everyone between it and the platform may.
@@ -63,19 +43,19 @@ pub(super) fn overselling(ctx: &Context<'_>, tenant: TenantId) -> Rule<Overselli
 }
 
 /// Puts a part of an account on a node, if the node is still fit for it.
-pub(super) fn assign(ctx: &Context<'_>, part: &PlacedPart<'_>, terms: &Terms) -> Rule<()> {
-    let node = load(ctx, part.node)?;
+pub(super) fn assign(ctx: &Context<'_>, part: &PlacedPart<'_>, promised: &Promised) -> Rule<()> {
+    let node = fitness::load(ctx, part.node)?;
     require_open(&node, part.part.role())?;
-    require_allowed(&node, &terms.allowed)?;
+    require_allowed(&node, &promised.allowed)?;
     let here = ctx.count(
         "SELECT coalesce(sum(accounts), 0) FROM assignments WHERE account_id = ?1 AND node_id = ?2",
         (part.account.to_bytes(), part.node.to_bytes()),
     )?;
-    let share = if here > 0 { Amounts::default() } else { terms.share };
-    if share.accounts > 0 && terms.anti_affinity == AntiAffinity::Required {
-        require_alone(ctx, part, &node)?;
+    let share = if here > 0 { Amounts::default() } else { promised.share };
+    if share.accounts > 0 && promised.anti_affinity == AntiAffinity::Required {
+        require_alone(ctx, part.tenant, part.node, &node)?;
     }
-    if let Some(shortage) = node.limits.shortage(&node.reserved, &share, terms.overselling) {
+    if let Some(shortage) = node.limits.shortage(&node.reserved, &share, promised.overselling) {
         return Err(no_node(format!("the node {} {shortage}", node.name)).into());
     }
     ctx.run(
@@ -96,31 +76,111 @@ pub(super) fn assign(ctx: &Context<'_>, part: &PlacedPart<'_>, terms: &Terms) ->
 }
 
 /// Gives an account's share another size on every node that carries it, if it fits there.
-pub(super) fn resize(ctx: &Context<'_>, account: AccountId, terms: &Terms) -> Rule<()> {
+pub(super) fn resize(ctx: &Context<'_>, account: AccountId, promised: &Promised) -> Rule<()> {
     for held in held(ctx, &account.to_bytes())?.into_iter().filter(|held| held.share.accounts > 0) {
-        let node = load(ctx, held.node)?;
-        let mut reserved = node.reserved;
-        reserved -= held.share;
-        // What gets no larger always fits.
-        let grows = |new: Megabytes, old: Megabytes| if new > old { new } else { Megabytes(0) };
-        let more = Amounts {
-            accounts: 0,
-            disk: grows(terms.share.disk, held.share.disk),
-            memory: grows(terms.share.memory, held.share.memory),
-        };
-        if let Some(shortage) = node.limits.shortage(&reserved, &more, terms.overselling) {
-            let message = format!("the node {} {shortage}", node.name);
-            return Err(Refusal::new(RefusalCode::NodeFull, "", message).into());
+        let share = Amounts { accounts: held.share.accounts, ..promised.share };
+        if let Some(full) = grown_too_large(ctx, held.node, &held.share, &share, promised.overselling)? {
+            return Err(Refusal::new(RefusalCode::NodeFull, "", full).into());
         }
         ctx.run(
             "UPDATE assignments SET disk_mb = ?2, memory_mb = ?3 WHERE id = ?1",
-            (&held.assignment, terms.share.disk.0, terms.share.memory.0),
+            (&held.assignment, share.disk.0, share.memory.0),
         )?;
         subtract(ctx, &held, None, &held.share)?;
-        let share = Amounts { accounts: held.share.accounts, ..terms.share };
         add(ctx, held.node, held.tenant, None, &share)?;
     }
     Ok(())
+}
+
+/// Why a node that is promised `old` cannot be promised `new` in its place, in words. What gets no larger always fits.
+fn grown_too_large(
+    ctx: &Context<'_>,
+    id: NodeId,
+    old: &Amounts,
+    new: &Amounts,
+    overselling: Overselling,
+) -> Rule<Option<String>> {
+    let node = fitness::load(ctx, id)?;
+    let mut others = node.reserved;
+    others -= *old;
+    let grows = |new: Megabytes, old: Megabytes| if new > old { new } else { Megabytes(0) };
+    let more =
+        Amounts { accounts: 0, disk: grows(new.disk, old.disk), memory: grows(new.memory, old.memory) };
+    let shortage = node.limits.shortage(&others, &more, overselling);
+    Ok(shortage.map(|shortage| format!("the node {} {shortage}", node.name)))
+}
+
+/// What a node holds of the accounts with one plan.
+struct OfPlan {
+    node: NodeId,
+    share: Amounts,
+    overselling: Overselling,
+}
+
+/// Gives every account with the plan a share of another size: all of them or none. A node is looked at once, however
+/// many of the accounts it has, and as the strictest of their tenants must have it.
+pub(super) fn resize_all(ctx: &Context<'_>, plan: PlanId, share: &Amounts) -> Rule<()> {
+    let nodes = of_plan(ctx, plan)?;
+    let of_node = |node: &OfPlan| Amounts {
+        accounts: node.share.accounts,
+        disk: Megabytes(share.disk.0.saturating_mul(node.share.accounts)),
+        memory: Megabytes(share.memory.0.saturating_mul(node.share.accounts)),
+    };
+    let mut full = Vec::new();
+    for node in &nodes {
+        full.extend(grown_too_large(ctx, node.node, &node.share, &of_node(node), node.overselling)?);
+    }
+    if !full.is_empty() {
+        let named = usize::try_from(MOST_NAMED).unwrap_or(usize::MAX);
+        let more = full.len().saturating_sub(named);
+        full.truncate(named);
+        let more = if more > 0 { format!("; and {more} more nodes") } else { String::new() };
+        let message = format!("the plan's accounts do not fit where they are: {}{more}", full.join("; "));
+        return Err(Refusal::new(RefusalCode::NodeFull, "", message).into());
+    }
+    ctx.run(
+        "UPDATE assignments SET disk_mb = ?2, memory_mb = ?3 WHERE accounts > 0 AND account_id IN
+             (SELECT id FROM accounts WHERE plan_id = ?1 AND deleted_millis IS NULL)",
+        (plan.to_bytes(), share.disk.0, share.memory.0),
+    )?;
+    for node in &nodes {
+        let new = of_node(node);
+        ctx.run(
+            "UPDATE node_capacity SET changed_index = ?2, disk_mb = disk_mb - ?3 + ?4, memory_mb = memory_mb - ?5 + ?6
+             WHERE node_id = ?1",
+            (
+                node.node.to_bytes(),
+                ctx.index,
+                node.share.disk.0,
+                new.disk.0,
+                node.share.memory.0,
+                new.memory.0,
+            ),
+        )?;
+    }
+    Ok(())
+}
+
+fn of_plan(ctx: &Context<'_>, plan: PlanId) -> Rule<Vec<OfPlan>> {
+    ctx.all(
+        "SELECT s.node_id, count(*), sum(s.disk_mb), sum(s.memory_mb),
+                max(EXISTS (SELECT 1 FROM tenant_tree up JOIN tenants t ON t.id = up.ancestor_id
+                            WHERE up.tenant_id = s.tenant_id AND t.may_oversell = 0))
+         FROM accounts a JOIN assignments s ON s.account_id = a.id AND s.accounts > 0
+         WHERE a.plan_id = ?1 AND a.deleted_millis IS NULL GROUP BY s.node_id ORDER BY s.node_id",
+        [plan.to_bytes()],
+        |row| {
+            Ok(OfPlan {
+                node: typed(row, 0, NodeId::from_bytes)?,
+                share: Amounts {
+                    accounts: row.get(1)?,
+                    disk: Megabytes(row.get(2)?),
+                    memory: Megabytes(row.get(3)?),
+                },
+                overselling: if row.get(4)? { Overselling::Forbidden } else { Overselling::Allowed },
+            })
+        },
+    )
 }
 
 /// Takes an account off its nodes and gives back what it reserved.
@@ -140,7 +200,7 @@ pub(super) fn assign_zone(
     zone: ZoneId,
     node: NodeId,
 ) -> Rule<()> {
-    require_open(&load(ctx, node)?, NodeRole::Dns)?;
+    require_open(&fitness::load(ctx, node)?, NodeRole::Dns)?;
     ctx.run(
         "INSERT INTO zone_assignments (id, tenant_id, zone_id, node_id, state, epoch)
          VALUES (?1, ?2, ?3, ?4, 'active', 1)",
@@ -259,101 +319,4 @@ fn held(ctx: &Context<'_>, account: &[u8]) -> Rule<Vec<Held>> {
             })
         },
     )
-}
-
-fn load(ctx: &Context<'_>, id: NodeId) -> Rule<NodeRow> {
-    let found = ctx.find(
-        "SELECT n.name, n.roles, n.missing, n.pool, n.labels, n.own_labels,
-                CASE n.availability_zone WHEN '' THEN n.own_availability_zone ELSE n.availability_zone END,
-                n.schedulable, n.account_slots, n.disk_mb, n.disk_overcommit_percent, n.memory_mb,
-                n.memory_overcommit_percent, c.accounts, c.disk_mb, c.memory_mb
-         FROM nodes n JOIN node_capacity c ON c.node_id = n.id WHERE n.id = ?1",
-        [id.to_bytes()],
-        |row| {
-            let list = |column| row.get::<_, String>(column).map(|json| texts(&json));
-            let overcommit = |column| {
-                row.get::<_, u64>(column).map(|percent| Overcommit::try_from(percent).unwrap_or_default())
-            };
-            // An operator's word takes the place of the node's own about the same thing.
-            let mut labels = list(4)?;
-            let key = |label: &str| label.split_once('=').map(|(key, _)| key.to_owned());
-            let said: Vec<_> = labels.iter().map(|label| key(label)).collect();
-            labels.extend(list(5)?.into_iter().filter(|own| !said.contains(&key(own))));
-            Ok(NodeRow {
-                name: row.get(0)?,
-                roles: list(1)?,
-                missing: serde_json::from_str(&row.get::<_, String>(2)?).unwrap_or_default(),
-                pool: row.get(3)?,
-                labels,
-                zone: row.get(6)?,
-                schedulable: row.get(7)?,
-                limits: NodeLimits {
-                    accounts: Limit::from(row.get::<_, Option<u64>>(8)?),
-                    disk: Megabytes(row.get(9)?),
-                    disk_overcommit: overcommit(10)?,
-                    memory: Megabytes(row.get(11)?),
-                    memory_overcommit: overcommit(12)?,
-                },
-                reserved: Amounts {
-                    accounts: row.get(13)?,
-                    disk: Megabytes(row.get(14)?),
-                    memory: Megabytes(row.get(15)?),
-                },
-            })
-        },
-    )?;
-    found.ok_or_else(|| no_node(format!("the node {id} is no longer in the fleet")).into())
-}
-
-fn no_node(message: String) -> Refusal {
-    Refusal::new(RefusalCode::NoNode, "", message)
-}
-
-fn require_open(node: &NodeRow, role: NodeRole) -> Rule<()> {
-    let name = &node.name;
-    if !node.roles.iter().any(|has| has == role.as_str()) {
-        return Err(no_node(format!("the node {name} does not have the role {role}")).into());
-    }
-    if let Some((_, reason)) = node.missing.iter().find(|(missing, _)| missing == role.as_str()) {
-        return Err(no_node(format!("the node {name} cannot fill the role {role} ({reason})")).into());
-    }
-    if !node.schedulable {
-        return Err(no_node(format!("the node {name} is cordoned: it gets nothing new")).into());
-    }
-    Ok(())
-}
-
-fn require_allowed(node: &NodeRow, allowed: &Allowed) -> Rule<()> {
-    let name = &node.name;
-    if let Some(pool) = allowed.pools.iter().find(|pool| pool.as_str() != node.pool) {
-        return Err(
-            no_node(format!("the node {name} is not in the pool {pool} (is in {})", node.pool)).into()
-        );
-    }
-    if let Some(label) =
-        allowed.labels.iter().find(|label| !node.labels.iter().any(|has| has == label.as_str()))
-    {
-        return Err(no_node(format!("the node {name} does not have the label {label}")).into());
-    }
-    match &allowed.availability_zone {
-        Some(zone) if zone.as_str() != node.zone => {
-            Err(no_node(format!("the node {name} is not in the availability zone {zone}")).into())
-        }
-        _ => Ok(()),
-    }
-}
-
-fn require_alone(ctx: &Context<'_>, part: &PlacedPart<'_>, node: &NodeRow) -> Rule<()> {
-    let others = ctx.count(
-        "SELECT coalesce(max(accounts), 0) FROM node_tenants WHERE tenant_id = ?1 AND node_id = ?2",
-        (part.tenant.to_bytes(), part.node.to_bytes()),
-    )?;
-    if others == 0 {
-        return Ok(());
-    }
-    let message = format!(
-        "the node {} has {others} of the tenant's accounts, and the plan keeps them apart",
-        node.name
-    );
-    Err(no_node(message).into())
 }

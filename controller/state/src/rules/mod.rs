@@ -12,6 +12,8 @@ mod database;
 mod database_user;
 mod domain;
 mod event;
+mod fitness;
+mod following;
 mod identity;
 mod names;
 mod node;
@@ -84,6 +86,7 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
             return event::record_conditions(ctx, body).map(|()| None);
         }
         Command::SetCronJobs(body) => cron::set(ctx, body),
+        Command::FollowPlan(body) => return following::go_on(ctx, body).map(|()| None),
         Command::RecordObservations(body) => return observation::record(ctx, body).map(|()| None),
     }
     .map(Some)
@@ -136,6 +139,7 @@ pub(crate) fn subject(command: &Command) -> Option<(Noun, &[u8])> {
         | Command::RotateAuthority(_)
         | Command::RetireAuthority(_)
         | Command::UpdateNodeFacts(_)
+        | Command::FollowPlan(_)
         | Command::RecordEvents(_)
         | Command::RecordNodeConditions(_)
         | Command::RecordObservations(_) => return None,

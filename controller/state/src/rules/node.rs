@@ -2,7 +2,7 @@
 
 use npanel_model::{
     Action, AvailabilityZone, EnrolRole, NodeId, NodeLabel, NodeName, NodeRole, Overcommit, PhpVersion,
-    PoolName,
+    PoolName, all_labels,
 };
 use npanel_proto::command::{DeleteNode, EnrolNode, UpdateNode, UpdateNodeFacts};
 
@@ -104,8 +104,10 @@ pub(super) fn update_facts(ctx: &Context<'_>, body: &UpdateNodeFacts) -> Rule<()
     if changed == 0 {
         return Err(Refusal::not_found("node", "/id").into());
     }
+    merge_labels(ctx, id)?;
     capacity::touch(ctx, id)?;
-    ctx.note(ctx.root_tenant()?, "node", id.to_bytes(), "changed");
+    // What operators say of the node is as it was, and so is its revision.
+    ctx.note(ctx.root_tenant()?, "node", id.to_bytes(), "observed");
     Ok(())
 }
 
@@ -129,9 +131,10 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateNode) -> Rule<Effect> {
     if ctx.count("SELECT EXISTS (SELECT 1 FROM nodes WHERE id = ?1)", [id.to_bytes()])? == 0 {
         return Err(Refusal::not_found("node", "/id").into());
     }
-    let set = |column: &str, value: &dyn rusqlite::ToSql| -> Rule<()> {
-        let key = id.to_bytes();
-        ctx.run(&format!("UPDATE nodes SET {column} = ?2 WHERE id = ?1"), rusqlite::params![key, value])?;
+    let mut changed = 0;
+    let mut set = |column: &str, value: &dyn rusqlite::ToSql| -> Rule<()> {
+        let sql = format!("UPDATE nodes SET {column} = ?2 WHERE id = ?1 AND {column} IS NOT ?2");
+        changed += ctx.run(&sql, rusqlite::params![id.to_bytes(), value])?;
         Ok(())
     };
     if let Some(pool) = &body.pool {
@@ -165,9 +168,24 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateNode) -> Rule<Effect> {
         }
         set("schedulable", &schedulable)?;
     }
-    capacity::touch(ctx, id)?;
-    ctx.note(platform, "node", id.to_bytes(), "changed");
+    if changed > 0 {
+        merge_labels(ctx, id)?;
+        capacity::touch(ctx, id)?;
+        ctx.note(platform, "node", id.to_bytes(), "changed");
+    }
     Ok(Effect { tenant: platform, action: Action::NodeUpdate, object: id.to_bytes(), operation: Vec::new() })
+}
+
+/// What is said of a node as a whole, after anybody said something else.
+fn merge_labels(ctx: &Context<'_>, id: NodeId) -> Rule<()> {
+    // What the rules let in is what is there.
+    let read = |json: String| texts(&json).iter().filter_map(|text| text.parse().ok()).collect::<Vec<_>>();
+    let found = ctx.find("SELECT labels, own_labels FROM nodes WHERE id = ?1", [id.to_bytes()], |row| {
+        Ok(all_labels(&read(row.get(0)?), &read(row.get(1)?)))
+    })?;
+    let merged = json(&found.unwrap_or_default());
+    ctx.run("UPDATE nodes SET all_labels = ?2 WHERE id = ?1", (id.to_bytes(), merged))?;
+    Ok(())
 }
 
 pub(super) fn delete(ctx: &Context<'_>, body: &DeleteNode) -> Rule<Effect> {

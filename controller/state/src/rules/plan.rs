@@ -1,20 +1,21 @@
 //! Plans: what an account may have.
 
 use npanel_model::{
-    AccountId, Action, Amounts, AntiAffinity, Megabytes, NodeLabel, Overselling, PhpVersion, PlanId,
-    PlanName, PoolName, Strategy, TenantId,
+    Action, Amounts, AntiAffinity, Megabytes, NodeLabel, Overselling, PhpVersion, PlanId, PlanName, PoolName,
+    Strategy, TenantId,
 };
-use npanel_proto::command::{CreatePlan, DeletePlan, PlanPlacement, UpdatePlan};
+use npanel_proto::command::{
+    CreatePlan, DeletePlan, NodeLabels, PlanPlacement, PlanPlacementChange, UpdatePlan,
+};
 
 use super::{
-    account,
-    capacity::{self, Allowed},
-    require_new,
+    capacity::{self, Promised},
+    fitness::{self, Allowed},
+    following, require_new,
 };
 use crate::{
     Refusal, RefusalCode,
-    context::{Context, Effect, Rule, json, tenant_id, texts, typed, wire_id, wire_text},
-    wanted::{close_if_done, open_operation},
+    context::{Context, Effect, Rule, json, tenant_id, texts, wire_id, wire_text},
 };
 
 /// The part of a plan that the rules of accounts need.
@@ -24,24 +25,23 @@ pub(super) struct PlanLimits {
     pub(super) domains: Option<u64>,
     pub(super) databases: Option<u64>,
     share: Amounts,
-    anti_affinity: AntiAffinity,
-    pool: Option<PoolName>,
-    labels: Vec<NodeLabel>,
+    placed: Placed,
 }
 
 impl PlanLimits {
     /// What an account with this plan is promised, and where it may be.
-    pub(super) fn terms(&self, overselling: Overselling) -> capacity::Terms {
+    pub(super) fn promised(&self, overselling: Overselling) -> Promised {
         let allowed = Allowed {
-            pools: self.pool.iter().cloned().collect(),
-            labels: self.labels.clone(),
+            pools: self.placed.pool.iter().cloned().collect(),
+            labels: self.placed.labels.clone(),
             availability_zone: None,
         };
-        capacity::Terms { share: self.share, overselling, anti_affinity: self.anti_affinity, allowed }
+        Promised { share: self.share, overselling, anti_affinity: self.placed.anti_affinity, allowed }
     }
 }
 
 /// How a plan's accounts are placed, as the database holds it.
+#[derive(Clone, PartialEq, Eq)]
 struct Placed {
     strategy: Option<Strategy>,
     anti_affinity: AntiAffinity,
@@ -49,28 +49,47 @@ struct Placed {
     labels: Vec<NodeLabel>,
 }
 
-/// Only the platform says where accounts are placed and how.
-fn placement(ctx: &Context<'_>, body: Option<&PlanPlacement>) -> Rule<Placed> {
-    let Some(body) = body else {
-        return Ok(Placed {
-            strategy: None,
-            anti_affinity: AntiAffinity::Preferred,
-            pool: None,
-            labels: Vec::new(),
-        });
-    };
-    if ctx.principal_tenant()? != ctx.root_tenant()? {
-        let message = "only the platform says how a plan's accounts are placed";
-        return Err(Refusal::new(RefusalCode::Forbidden, "/placement", message).into());
+impl Placed {
+    const ANYWHERE: Self =
+        Self { strategy: None, anti_affinity: AntiAffinity::Preferred, pool: None, labels: Vec::new() };
+
+    fn changed(self, change: &PlanPlacementChange) -> Rule<Self> {
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Ok(Self {
+            strategy: match &change.strategy {
+                None => self.strategy,
+                Some(text) => given(text).map(|text| wire_text(&text, "/placement/strategy")).transpose()?,
+            },
+            anti_affinity: match &change.anti_affinity {
+                None => self.anti_affinity,
+                Some(text) => wire_text(text, "/placement/anti_affinity")?,
+            },
+            pool: match &change.pool {
+                None => self.pool,
+                Some(text) => given(text).map(|text| wire_text(&text, "/placement/pool")).transpose()?,
+            },
+            labels: match &change.labels {
+                None => self.labels,
+                Some(all) => all
+                    .labels
+                    .iter()
+                    .map(|label| wire_text(label, "/placement/labels"))
+                    .collect::<Rule<_>>()?,
+            },
+        })
     }
-    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    Ok(Placed {
-        strategy: text(&body.strategy).map(|text| wire_text(&text, "/placement/strategy")).transpose()?,
-        anti_affinity: text(&body.anti_affinity)
-            .map_or(Ok(AntiAffinity::Preferred), |text| wire_text(&text, "/placement/anti_affinity"))?,
-        pool: text(&body.pool).map(|text| wire_text(&text, "/placement/pool")).transpose()?,
-        labels: body.labels.iter().map(|label| wire_text(label, "/placement/labels")).collect::<Rule<_>>()?,
-    })
+}
+
+fn placement(ctx: &Context<'_>, body: Option<&PlanPlacement>) -> Rule<Placed> {
+    let Some(body) = body else { return Ok(Placed::ANYWHERE) };
+    ctx.require_placing("/placement")?;
+    let change = PlanPlacementChange {
+        strategy: Some(body.strategy.clone()),
+        anti_affinity: (!body.anti_affinity.is_empty()).then(|| body.anti_affinity.clone()),
+        pool: Some(body.pool.clone()),
+        labels: Some(NodeLabels { labels: body.labels.clone() }),
+    };
+    Placed::ANYWHERE.changed(&change)
 }
 
 pub(super) fn create(ctx: &Context<'_>, body: &CreatePlan) -> Rule<Effect> {
@@ -118,31 +137,75 @@ fn require_free_name(ctx: &Context<'_>, tenant: TenantId, name: &PlanName) -> Ru
     Err(Refusal::new(RefusalCode::NameTaken, "/name", format!("the plan {name} exists already")).into())
 }
 
-/// What a plan gives.
+/// What of a plan can be changed.
 #[derive(Clone, PartialEq, Eq)]
-struct Terms {
+struct Fields {
     name: String,
     disk_mb: u64,
+    memory_mb: u64,
     domains: Option<u64>,
     databases: Option<u64>,
     php_version: String,
+    placed: Placed,
+}
+
+impl Fields {
+    fn share(&self) -> Amounts {
+        Amounts::account(Megabytes(self.disk_mb), Megabytes(self.memory_mb))
+    }
+
+    fn changed(self, ctx: &Context<'_>, body: &UpdatePlan) -> Rule<Self> {
+        let placed = match &body.placement {
+            Some(change) => {
+                ctx.require_placing("/placement")?;
+                self.placed.changed(change)?
+            }
+            None => self.placed,
+        };
+        Ok(Self {
+            name: body.name.clone().unwrap_or(self.name),
+            disk_mb: body.disk_mb.unwrap_or(self.disk_mb),
+            memory_mb: body.memory_mb.unwrap_or(self.memory_mb),
+            domains: body.domains.map_or(self.domains, |change| change.limit),
+            databases: body.databases.map_or(self.databases, |change| change.limit),
+            php_version: body.php_version.clone().unwrap_or(self.php_version),
+            placed,
+        })
+    }
+
+    fn write(&self, ctx: &Context<'_>, id: PlanId) -> Rule<()> {
+        ctx.run(
+            "UPDATE plans SET name = ?2, disk_mb = ?3, memory_mb = ?4, domains = ?5, databases = ?6, php_version = ?7,
+                 placement_strategy = ?8, anti_affinity = ?9, pool = ?10, labels = ?11
+             WHERE id = ?1",
+            (
+                id.to_bytes(),
+                &self.name,
+                self.disk_mb,
+                self.memory_mb,
+                self.domains,
+                self.databases,
+                &self.php_version,
+                self.placed.strategy.map(Strategy::as_str),
+                self.placed.anti_affinity.as_str(),
+                self.placed.pool.as_ref().map(PoolName::as_str),
+                json(&self.placed.labels),
+            ),
+        )?;
+        Ok(())
+    }
 }
 
 /// Changes the plan. Its accounts keep what they have, even where that is more than the new limits allow, and can
-/// add nothing beyond them. Those that follow the plan's PHP version get the new one: all of them or none.
+/// add nothing beyond them; they stay where they are, even where the plan would not have them any more. Those that
+/// follow the plan's PHP version get the new one: all of them or none.
 pub(super) fn update(ctx: &Context<'_>, body: &UpdatePlan) -> Rule<Effect> {
     ctx.authorise(Action::PlanUpdate)?;
     let id = wire_id(&body.plan_id, "/id", PlanId::from_bytes)?;
     let tenant = load(ctx, id, "/id")?.tenant;
     ctx.require_visible(tenant, "plan", "/id")?;
-    let old = terms(ctx, id)?;
-    let new = Terms {
-        name: body.name.clone().unwrap_or_else(|| old.name.clone()),
-        disk_mb: body.disk_mb.unwrap_or(old.disk_mb),
-        domains: body.domains.map_or(old.domains, |change| change.limit),
-        databases: body.databases.map_or(old.databases, |change| change.limit),
-        php_version: body.php_version.clone().unwrap_or_else(|| old.php_version.clone()),
-    };
+    let old = fields(ctx, id)?;
+    let new = old.clone().changed(ctx, body)?;
     let mut effect =
         Effect { tenant, action: Action::PlanUpdate, object: id.to_bytes(), operation: Vec::new() };
     if new == old {
@@ -151,62 +214,59 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdatePlan) -> Rule<Effect> {
     if new.name != old.name {
         require_free_name(ctx, tenant, &wire_text(&new.name, "/name")?)?;
     }
-    if Megabytes(new.disk_mb) == Megabytes(0) {
+    if new.disk_mb == 0 {
         let message = "an account needs disk space: at least 1 (got 0)";
         return Err(Refusal::new(RefusalCode::Invalid, "/disk_mb", message).into());
     }
     let php: PhpVersion = wire_text(&new.php_version, "/php_version")?;
-    ctx.run(
-        "UPDATE plans SET name = ?2, disk_mb = ?3, domains = ?4, databases = ?5, php_version = ?6 WHERE id = ?1",
-        (id.to_bytes(), &new.name, new.disk_mb, new.domains, new.databases, php.as_str()),
-    )?;
+    new.write(ctx, id)?;
     ctx.note(tenant, "plan", id.to_bytes(), "changed");
     ctx.warn(|| exceeding(ctx, id))?;
-    if new.disk_mb != old.disk_mb {
-        resize_accounts(ctx, id)?;
+    if new.placed != old.placed {
+        ctx.warn(|| fitness::misplaced(ctx, id))?;
+    }
+    if new.share() != old.share() {
+        capacity::resize_all(ctx, id, &new.share())?;
     }
     if new.php_version != old.php_version {
-        let operation = &body.operation_id;
-        open_operation(ctx, operation, effect.action, tenant, "plan", &effect.object, "")?;
-        for account in following(ctx, id)? {
-            let account = account::load(ctx, account)?;
-            account::set_php(ctx, &account, &php, operation)?;
-        }
-        close_if_done(ctx, operation)?;
-        effect.operation.clone_from(operation);
+        following::begin(ctx, id, &php, &body.operation_id)?;
+        effect.operation.clone_from(&body.operation_id);
     }
     Ok(effect)
 }
 
-/// Promises every account with the plan its new share: all of them or none.
-fn resize_accounts(ctx: &Context<'_>, id: PlanId) -> Rule<()> {
-    let plan = load(ctx, id, "/id")?;
-    let accounts = ctx.all(
-        "SELECT id, tenant_id FROM accounts WHERE plan_id = ?1 AND deleted_millis IS NULL ORDER BY id",
-        [id.to_bytes()],
-        |row| Ok((typed(row, 0, AccountId::from_bytes)?, tenant_id(row, 1)?)),
-    )?;
-    for (account, tenant) in accounts {
-        capacity::resize(ctx, account, &plan.terms(capacity::overselling(ctx, tenant)?))?;
-    }
-    Ok(())
-}
-
-fn terms(ctx: &Context<'_>, id: PlanId) -> Rule<Terms> {
+fn fields(ctx: &Context<'_>, id: PlanId) -> Rule<Fields> {
     ctx.find(
-        "SELECT name, disk_mb, domains, databases, php_version FROM plans WHERE id = ?1",
+        "SELECT name, disk_mb, memory_mb, domains, databases, php_version, placement_strategy, anti_affinity, pool,
+                labels
+         FROM plans WHERE id = ?1",
         [id.to_bytes()],
         |row| {
-            Ok(Terms {
+            Ok(Fields {
                 name: row.get(0)?,
                 disk_mb: row.get(1)?,
-                domains: row.get(2)?,
-                databases: row.get(3)?,
-                php_version: row.get(4)?,
+                memory_mb: row.get(2)?,
+                domains: row.get(3)?,
+                databases: row.get(4)?,
+                php_version: row.get(5)?,
+                placed: Placed {
+                    strategy: row.get::<_, Option<String>>(6)?.and_then(|strategy| strategy.parse().ok()),
+                    ..placed(row, 7)?
+                },
             })
         },
     )?
     .ok_or_else(|| Refusal::not_found("plan", "/id").into())
+}
+
+/// Anti-affinity, pool and labels, from three columns in this order. What the rules let in is what is there.
+fn placed(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Placed> {
+    Ok(Placed {
+        strategy: None,
+        anti_affinity: row.get::<_, String>(at)?.parse().unwrap_or(AntiAffinity::Preferred),
+        pool: row.get::<_, Option<String>>(at + 1)?.and_then(|pool| pool.parse().ok()),
+        labels: texts(&row.get::<_, String>(at + 2)?).iter().filter_map(|text| text.parse().ok()).collect(),
+    })
 }
 
 /// The accounts that have more than the plan allows, in words.
@@ -217,7 +277,8 @@ fn exceeding(ctx: &Context<'_>, id: PlanId) -> Rule<Vec<String>> {
             "SELECT a.username, count(*), p.{what} FROM plans p JOIN accounts a ON a.plan_id = p.id
                  JOIN {table} x ON x.account_id = a.id
              WHERE p.id = ?1 AND a.deleted_millis IS NULL AND x.deleted_millis IS NULL
-             GROUP BY a.id HAVING count(*) > p.{what} ORDER BY a.username"
+             GROUP BY a.id HAVING count(*) > p.{what} ORDER BY a.username LIMIT {}",
+            fitness::MOST_NAMED
         );
         found.extend(ctx.all(&query, [id.to_bytes()], |row| {
             let (username, has, allowed): (String, u64, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -227,15 +288,6 @@ fn exceeding(ctx: &Context<'_>, id: PlanId) -> Rule<Vec<String>> {
         })?);
     }
     Ok(found)
-}
-
-/// The accounts whose PHP version is the plan's.
-fn following(ctx: &Context<'_>, id: PlanId) -> Rule<Vec<AccountId>> {
-    ctx.all(
-        "SELECT id FROM accounts WHERE plan_id = ?1 AND php_chosen = 0 AND deleted_millis IS NULL ORDER BY id",
-        [id.to_bytes()],
-        |row| typed(row, 0, AccountId::from_bytes),
-    )
 }
 
 pub(super) fn delete(ctx: &Context<'_>, body: &DeletePlan) -> Rule<Effect> {
@@ -249,6 +301,7 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeletePlan) -> Rule<Effect> {
             format!("{users} accounts have this plan, deleted ones whose data is still kept included");
         return Err(Refusal::new(RefusalCode::InUse, "/id", message).into());
     }
+    following::end(ctx, id)?;
     ctx.run("DELETE FROM plans WHERE id = ?1", [id.to_bytes()])?;
     ctx.note(plan.tenant, "plan", id.to_bytes(), "deleted");
     Ok(Effect {
@@ -271,13 +324,7 @@ pub(super) fn load(ctx: &Context<'_>, id: PlanId, field: &'static str) -> Rule<P
                 domains: row.get(2)?,
                 databases: row.get(3)?,
                 share: Amounts::account(Megabytes(row.get(4)?), Megabytes(row.get(5)?)),
-                // What the rules let in is what is there.
-                anti_affinity: row.get::<_, String>(6)?.parse().unwrap_or(AntiAffinity::Preferred),
-                pool: row.get::<_, Option<String>>(7)?.and_then(|pool| pool.parse().ok()),
-                labels: texts(&row.get::<_, String>(8)?)
-                    .iter()
-                    .filter_map(|text| text.parse().ok())
-                    .collect(),
+                placed: placed(row, 6)?,
             })
         },
     )?

@@ -65,7 +65,7 @@ fn require_free_name(ctx: &Context<'_>, parent: Option<TenantId>, name: &TenantN
 
 /// What of a tenant can be changed.
 #[derive(PartialEq, Eq)]
-struct Terms {
+struct Fields {
     name: String,
     account_limit: Option<u64>,
     may_oversell: bool,
@@ -86,12 +86,12 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateTenant) -> Rule<Effect> {
         [id.to_bytes()],
         |row| {
             let parent = row.get::<_, Option<Vec<u8>>>(0)?.and_then(|id| TenantId::from_bytes(&id).ok());
-            let old = Terms { name: row.get(1)?, account_limit: row.get(2)?, may_oversell: row.get(3)? };
+            let old = Fields { name: row.get(1)?, account_limit: row.get(2)?, may_oversell: row.get(3)? };
             Ok((parent, old))
         },
     )?;
     let (parent, old) = found.ok_or_else(|| Refusal::not_found("tenant", "/id"))?;
-    let new = Terms {
+    let new = Fields {
         name: body.name.clone().unwrap_or_else(|| old.name.clone()),
         account_limit: body.account_limit.map_or(old.account_limit, |change| change.limit),
         may_oversell: body.may_oversell.unwrap_or(old.may_oversell),

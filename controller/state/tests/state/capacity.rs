@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use npanel_model::{AccountId, AssignmentId, NodeId, OperationId, PlanId};
 use npanel_proto::command::{
     AccountSlots, Assignment, CreateAccount, CreatePlan, DeleteAccount, NodeLabels, PlacementWish,
-    PlanPlacement, UpdateNode, UpdateNodeFacts, envelope::Command, principal::Who,
+    PlanPlacement, UpdateAccount, UpdateNode, UpdateNodeFacts, UpdatePlan, envelope::Command, principal::Who,
 };
 use npanel_state::RefusalCode;
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -13,7 +13,7 @@ use proptest::{prelude::*, test_runner::TestRunner};
 use crate::support::{Reseller, World, by};
 
 impl World {
-    async fn size(&mut self, node: NodeId, disk_mb: u64, memory_mb: u64) {
+    pub(crate) async fn size(&mut self, node: NodeId, disk_mb: u64, memory_mb: u64) {
         let facts = UpdateNodeFacts {
             node_id: node.to_bytes(),
             roles: vec!["web".into(), "database".into(), "dns".into()],
@@ -28,7 +28,7 @@ impl World {
         self.accept(Who::ControllerId(1), Command::UpdateNodeFacts(facts)).await;
     }
 
-    async fn change(&mut self, node: NodeId, change: UpdateNode) {
+    pub(crate) async fn change(&mut self, node: NodeId, change: UpdateNode) {
         let command = Command::UpdateNode(UpdateNode { node_id: node.to_bytes(), ..change });
         self.accept(self.by_admin(), command).await;
     }
@@ -48,7 +48,7 @@ impl World {
         id
     }
 
-    fn on(&self, of: &Reseller, username: &str, web: NodeId, database: NodeId) -> CreateAccount {
+    pub(crate) fn on(&self, of: &Reseller, username: &str, web: NodeId, database: NodeId) -> CreateAccount {
         let assignment = |part: &str, node: NodeId| Assignment {
             assignment_id: AssignmentId::generate().to_bytes(),
             part: part.into(),
@@ -81,13 +81,13 @@ impl World {
         id
     }
 
-    async fn reserved(&self, node: NodeId) -> (u64, u64) {
+    pub(crate) async fn reserved(&self, node: NodeId) -> (u64, u64) {
         let node = self.store.reader().node(node).await.expect("a query").expect("a node");
         (node.reserved.accounts, node.reserved.disk.0)
     }
 
     /// The sums that are kept, and the same counted again.
-    async fn sums(&self) -> (Vec<String>, Vec<String>) {
+    pub(crate) async fn sums(&self) -> (Vec<String>, Vec<String>) {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("copy.db");
         self.store.copy_to(path.clone()).await.expect("a copy");
@@ -261,6 +261,8 @@ enum Step {
     Report(&'static str),
     Limit { node: usize, slots: Option<u64> },
     Cordon { node: usize, schedulable: bool },
+    ResizePlan { tenant: usize, disk: u64, memory: u64 },
+    ChangePlan { account: usize, tenant: usize, second: bool },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -271,6 +273,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => prop::sample::select(vec!["converged", "retained", "removed"]).prop_map(Step::Report),
         1 => (0..3_usize, prop::option::of(0..4_u64)).prop_map(|(node, slots)| Step::Limit { node, slots }),
         1 => (0..3_usize, any::<bool>()).prop_map(|(node, schedulable)| Step::Cordon { node, schedulable }),
+        2 => (0..2_usize, 1..2000_u64, 0..2000_u64)
+            .prop_map(|(tenant, disk, memory)| Step::ResizePlan { tenant, disk, memory }),
+        2 => (0..20_usize, 0..2_usize, any::<bool>())
+            .prop_map(|(account, tenant, second)| Step::ChangePlan { account, tenant, second }),
     ]
 }
 
@@ -290,11 +296,15 @@ fn the_sums_are_what_a_count_gives_whatever_happened() {
                     nodes.push(node);
                 }
                 for node in &nodes {
-                    world.size(*node, 3500, 0).await;
+                    world.size(*node, 3500, 3000).await;
+                }
+                let mut second = Vec::new();
+                for of in &tenants {
+                    second.push(world.plan(of, None).await);
                 }
                 let mut accounts = Vec::new();
                 for (number, step) in steps.iter().enumerate() {
-                    take(&mut world, step, number, &tenants, &nodes, &mut accounts).await;
+                    take(&mut world, step, number, (&tenants, &second), &nodes, &mut accounts).await;
                 }
                 let (kept, counted) = world.sums().await;
                 assert_eq!(kept, counted);
@@ -303,6 +313,8 @@ fn the_sums_are_what_a_count_gives_whatever_happened() {
                 let mut reserved = BTreeMap::new();
                 for node in &nodes {
                     reserved.insert(*node, world.reserved(*node).await);
+                    let node = world.store.reader().node(*node).await.expect("a query").expect("a node");
+                    assert!(node.reserved.memory.0 <= 3000, "more memory is promised than there is");
                 }
                 assert!(!beyond(reserved), "more is promised than there is");
             });
@@ -315,7 +327,7 @@ async fn take(
     world: &mut World,
     step: &Step,
     number: usize,
-    tenants: &[Reseller],
+    (tenants, second_plans): (&[Reseller], &[PlanId]),
     nodes: &[NodeId],
     accounts: &mut Vec<AccountId>,
 ) {
@@ -351,6 +363,27 @@ async fn take(
             world
                 .change(nodes[*node], UpdateNode { schedulable: Some(*schedulable), ..UpdateNode::default() })
                 .await;
+        }
+        Step::ResizePlan { tenant, disk, memory } => {
+            let command = UpdatePlan {
+                plan_id: tenants[*tenant].plan.to_bytes(),
+                disk_mb: Some(*disk),
+                memory_mb: Some(*memory),
+                operation_id: OperationId::generate().to_bytes(),
+                ..UpdatePlan::default()
+            };
+            world.apply(by(tenants[*tenant].key), Command::UpdatePlan(command)).await;
+        }
+        Step::ChangePlan { account, tenant, second } => {
+            let Some(id) = accounts.get(*account) else { return };
+            let plan = if *second { second_plans[*tenant] } else { tenants[*tenant].plan };
+            let command = UpdateAccount {
+                account_id: id.to_bytes(),
+                plan_id: Some(plan.to_bytes()),
+                operation_id: OperationId::generate().to_bytes(),
+                ..UpdateAccount::default()
+            };
+            world.apply(by(tenants[*tenant].key), Command::UpdateAccount(command)).await;
         }
     }
 }

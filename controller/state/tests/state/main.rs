@@ -7,6 +7,7 @@ mod enrolment;
 mod events;
 mod identity;
 mod ownership;
+mod plans;
 mod replicas;
 mod revocation;
 mod support;

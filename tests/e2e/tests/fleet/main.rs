@@ -78,7 +78,7 @@ scenarios! {
         nodes_do_not_notice_that_the_leader_dies;
     placement:
         a_cordoned_node_gets_nothing_new_and_says_so,
-        a_tenant_sees_of_a_placement_only_its_own_nodes;
+        a_tenant_sees_of_a_placement_only_where_its_own_accounts_are;
     without_controllers: a_node_restarted_with_every_controller_down_serves_its_last_intent;
     rotation: every_machine_moves_to_a_new_authority_and_the_old_one_goes;
     // Last: the state's own time does not go back with the clocks.

@@ -1,0 +1,62 @@
+//! What the leader has done a batch at a time, so that no command holds up the others: accounts follow their plan to
+//! another PHP version.
+
+use std::time::Duration;
+
+use npanel_consensus::{Cluster, ProposeError};
+use npanel_proto::command::{FollowPlan, envelope::Command, outcome::Outcome};
+use npanel_state::QueryError;
+
+use crate::recorder::own_envelope;
+
+/// How many accounts follow their plan in one command: some 40 ms of the writer's time.
+const FOLLOWERS: u32 = 250;
+
+/// Looked for no more often than this: whoever waits for a batch waits no longer.
+const PAUSE: Duration = Duration::from_millis(200);
+
+#[derive(Debug, thiserror::Error)]
+enum ChoreError {
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
+}
+
+/// Runs until it is dropped. Level-triggered: the state says what is left to do, whoever began it.
+pub(crate) async fn run(cluster: Cluster) {
+    let mut applied = cluster.applied();
+    loop {
+        applied.borrow_and_update();
+        match once(&cluster).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "a chore could not be done; trying again"),
+        }
+        tokio::time::sleep(PAUSE).await;
+        // Nothing is to be done that no command left.
+        if applied.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Does what there is to do, a batch of each. Whether there may be more.
+async fn once(cluster: &Cluster) -> Result<bool, ChoreError> {
+    let plans = cluster.state().followed_plans().await?;
+    for plan in &plans {
+        let command = FollowPlan { plan_id: plan.to_bytes(), most: FOLLOWERS };
+        propose(cluster, Command::FollowPlan(command)).await?;
+    }
+    Ok(!plans.is_empty())
+}
+
+async fn propose(cluster: &Cluster, command: Command) -> Result<(), ChoreError> {
+    let outcome = cluster.propose(own_envelope(cluster.id(), command)).await?.outcome;
+    if let Some(Outcome::Refused(refused)) = outcome {
+        tracing::error!(code = refused.code, reason = refused.message, "a chore was refused");
+        // Not at once again: it would be refused again.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Ok(())
+}
