@@ -51,7 +51,9 @@ fn of_object(object: &ObjectChange) -> Vec<String> {
     }
     object.files.iter().for_each(|file| say(format!("{} {}", file.change.as_str(), file.path)));
     object.resources.iter().for_each(|one| say(format!("{} {}", one.change.as_str(), one.resource)));
-    object.reloads.iter().for_each(|unit| say(format!("restart {unit}")));
+    for (verb, units) in [("reload", &object.reloads), ("start", &object.starts), ("stop", &object.stops)] {
+        units.iter().for_each(|unit| say(format!("{verb} {unit}")));
+    }
     if !object.reason.is_empty() {
         say(format!("the node would refuse it: {} ({})", object.reason, object.message));
     }
@@ -69,15 +71,15 @@ mod tests {
         let object = |answer: &str| {
             json!({"object_kind": "domain", "object_id": "d", "node_id": "0190a5d2-0000-7000-8000-000000000003",
                 "node_name": "n1", "generation": 2, "change": "apply", "answer": answer,
-                "files": [{"path": "/x", "change": "create"}], "resources": [], "reloads": [], "reason": "",
+                "files": [{"path": "/x", "change": "create"}], "resources": [], "reloads": ["nginx.service"], "reason": "",
                 "message": "the node is not connected"})
         };
         let preview =
             json!({"objects": [object("answered"), object("unreachable")], "warnings": ["careful"]});
         let preview: ChangePreview = serde_json::from_value(preview).expect("a preview");
         let lines = lines(&preview);
-        assert_eq!(lines[1..3], ["apply domain d on n1", "    create /x"]);
-        assert_eq!(lines[4], "    what it changes is not known: the node is not connected");
+        assert_eq!(lines[1..4], ["apply domain d on n1", "    create /x", "    reload nginx.service"]);
+        assert_eq!(lines[5], "    what it changes is not known: the node is not connected");
         assert_eq!(lines.last().expect("a line"), "Warning: careful");
     }
 }

@@ -13,7 +13,7 @@ use tokio::{sync::watch, task::JoinSet};
 use tonic::transport::Channel;
 
 use crate::{
-    config::{self, Dial, Prepare},
+    config::{self, Dial, Prepare, Purpose},
     leadership::{self, Leadership},
     log::Log,
     machine::Machine,
@@ -220,8 +220,8 @@ impl Cluster {
         self.inner.prepare.consult(objects).await
     }
 
-    pub(crate) async fn prepare(&self, envelope: &mut Envelope) -> Result<(), Refused> {
-        self.inner.prepare.prepare(envelope, self.state()).await
+    pub(crate) async fn prepare(&self, envelope: &mut Envelope, purpose: Purpose) -> Result<(), Refused> {
+        self.inner.prepare.prepare(envelope, purpose, self.state()).await
     }
 
     pub(crate) fn settled(&self, envelope: &Envelope) {

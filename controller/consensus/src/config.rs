@@ -16,6 +16,15 @@ pub trait Dial: Send + Sync + 'static {
     fn channel(&self, controller: ControllerId, address: &str) -> tonic::transport::Channel;
 }
 
+/// What a command is prepared for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be proposed: what is chosen counts, until [`Prepare::settled`].
+    Propose,
+    /// Only to be looked at: nothing is kept of it.
+    Foresee,
+}
+
 /// What the leader does to a command before it proposes it: decisions that need more than the state, such as
 /// placement. Runs on the leader only; what it decides is checked again when the command is applied.
 pub trait Prepare: Send + Sync + 'static {
@@ -23,6 +32,7 @@ pub trait Prepare: Send + Sync + 'static {
     fn prepare<'a>(
         &'a self,
         envelope: &'a mut Envelope,
+        purpose: Purpose,
         state: &'a Reader,
     ) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>>;
 
@@ -35,7 +45,7 @@ pub trait Prepare: Send + Sync + 'static {
         Box::pin(std::future::ready(vec![NodeAnswer::default(); objects.len()]))
     }
 
-    /// The envelope, as it was prepared, has been decided, or never will be.
+    /// The envelope, as it was prepared to be proposed, has been decided, or never will be.
     fn settled(&self, _: &Envelope) {}
 
     /// Answers what only the leader knows. Runs on the leader only.
@@ -52,6 +62,7 @@ impl Prepare for Unprepared {
     fn prepare<'a>(
         &'a self,
         _: &'a mut Envelope,
+        _: Purpose,
         _: &'a Reader,
     ) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>> {
         Box::pin(std::future::ready(Ok(())))

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     cluster::Cluster,
+    config::Purpose,
     network::client,
     propose::{ProposeError, is_for_want_of_a_node},
 };
@@ -60,9 +61,7 @@ impl Cluster {
         envelope.feature_level = npanel_state::FEATURE_LEVEL;
         // Whether it was asked before is no matter: what would it come to now?
         envelope.idempotency_key.clear();
-        let unprepared = self.prepare(&mut envelope).await.err();
-        // Nothing comes of what was chosen.
-        self.settled(&envelope);
+        let unprepared = self.prepare(&mut envelope, Purpose::Foresee).await.err();
         match self.store().foresee(envelope).await {
             Ok(Foresight::Refused(by_rules)) => Some(refused(match unprepared {
                 Some(reasons) if is_for_want_of_a_node(&by_rules) => reasons,

@@ -25,7 +25,7 @@ mod service;
 mod types;
 
 pub use cluster::{Cluster, ClusterError, ClusterStatus, Peer};
-pub use config::{Dial, Prepare, Unprepared};
+pub use config::{Dial, Prepare, Purpose, Unprepared};
 pub use foresee::told;
 pub use leadership::Leadership;
 pub use propose::{ProposeError, ReadError};

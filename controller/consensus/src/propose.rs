@@ -12,7 +12,7 @@ use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
 
-use crate::{cluster::Cluster, network::client, types::Logged};
+use crate::{cluster::Cluster, config::Purpose, network::client, types::Logged};
 
 /// How long a write is tried: an election after a leader's death takes up to 3 s, and on a machine under load
 /// may need a second round.
@@ -145,7 +145,7 @@ impl Cluster {
         envelope.feature_level = npanel_state::FEATURE_LEVEL;
         // A command that cannot be prepared is proposed all the same: it may have been carried out before, and
         // is then answered again; or the rules refuse it for what is wrong with it.
-        let unprepared = self.prepare(envelope).await.err();
+        let unprepared = self.prepare(envelope, Purpose::Propose).await.err();
         let is_prepared = unprepared.is_none();
         let written = self.raft().client_write(Logged(envelope.clone())).await;
         self.settled(envelope);

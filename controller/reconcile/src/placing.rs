@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use npanel_consensus::Prepare;
+use npanel_consensus::{Prepare, Purpose};
 use npanel_model::{
     Amounts, AssignmentId, Megabytes, NodeId, NodeRole, Overselling, Part, PlanId, Strategy, TenantId,
     Timestamp,
@@ -82,16 +82,17 @@ impl Prepare for Placing {
     fn prepare<'a>(
         &'a self,
         envelope: &'a mut Envelope,
+        purpose: Purpose,
         state: &'a Reader,
     ) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>> {
         Box::pin(async move {
             let placed = match &mut envelope.command {
-                Some(Command::CreateAccount(account)) => self.account(account, state).await,
+                Some(Command::CreateAccount(account)) => self.account(account, purpose, state).await,
                 Some(Command::CreateDomain(domain)) => match &mut domain.zone {
-                    Some(zone) => self.zone(zone, state).await,
+                    Some(zone) => self.zone(zone, purpose, state).await,
                     None => Ok(()),
                 },
-                Some(Command::CreateZone(zone)) => self.zone(zone, state).await,
+                Some(Command::CreateZone(zone)) => self.zone(zone, purpose, state).await,
                 _ => Ok(()),
             };
             placed.map_err(Refused::from)
@@ -163,7 +164,12 @@ impl Placing {
         Self { consulting: Some(Consulting { connections, key }), ..self }
     }
 
-    async fn account(&self, account: &mut CreateAccount, state: &Reader) -> Result<(), Stop> {
+    async fn account(
+        &self,
+        account: &mut CreateAccount,
+        purpose: Purpose,
+        state: &Reader,
+    ) -> Result<(), Stop> {
         account.assignments.clear();
         // Without a plan nothing can be said; the rules will refuse the command.
         let tenant = TenantId::from_bytes(&account.tenant_id).ok();
@@ -188,7 +194,7 @@ impl Placing {
             let is_together = placed.request.near == Some(node);
             let amounts = if is_together { Amounts::default() } else { placed.request.amounts };
             let promise = Promise { node, role: placed.part.role(), amounts };
-            self.fleet.give(&assignment, Given { promise, tenant });
+            self.give(&assignment, Given { promise, tenant }, purpose);
             account.assignments.push(Assignment {
                 assignment_id: assignment,
                 part: part.to_string(),
@@ -197,8 +203,16 @@ impl Placing {
         }
         account.placement_report = serde_json::to_string(&report).expect("a report is valid JSON");
         match account.domain.as_mut().and_then(|domain| domain.zone.as_mut()) {
-            Some(zone) => self.zone(zone, state).await,
+            Some(zone) => self.zone(zone, purpose, state).await,
             None => Ok(()),
+        }
+    }
+
+    /// What is only asked for is not counted: it would send others elsewhere.
+    fn give(&self, assignment: &[u8], given: Given, purpose: Purpose) {
+        match purpose {
+            Purpose::Propose => self.fleet.give(assignment, given),
+            Purpose::Foresee => {}
         }
     }
 
@@ -298,7 +312,7 @@ impl Placing {
         Request::new(role, strategy, Timestamp::from_millis(Timestamp::now().as_millis() - silence))
     }
 
-    async fn zone(&self, zone: &mut CreateZone, state: &Reader) -> Result<(), Stop> {
+    async fn zone(&self, zone: &mut CreateZone, purpose: Purpose, state: &Reader) -> Result<(), Stop> {
         let decide = || {
             let request = self.bare(NodeRole::Dns, Strategy::Spread);
             let decision = self.fleet.look(|fleet| fleet.place_zone(&request));
@@ -312,7 +326,7 @@ impl Placing {
         let assignment = |node: NodeId| {
             let id = AssignmentId::generate().to_bytes();
             let promise = Promise { node, role: NodeRole::Dns, amounts: Amounts::default() };
-            self.fleet.give(&id, Given { promise, tenant: None });
+            self.give(&id, Given { promise, tenant: None }, purpose);
             ZoneAssignment { assignment_id: id, node_id: node.to_bytes() }
         };
         zone.assignments = decision.nodes().map(assignment).collect();

@@ -84,7 +84,7 @@ impl Node for NodeService {
     async fn preview(&self, request: Request<PreviewRequest>) -> Reply<PreviewResponse> {
         let intents = request.into_inner().objects;
         let executor = self.vitals.executor();
-        let objects = preview(executor, &self.ledger, &intents, Timestamp::now()).await;
+        let objects = preview(executor, &self.ledger, &self.roles, &intents, Timestamp::now()).await;
         Ok(Response::new(PreviewResponse { objects }))
     }
 

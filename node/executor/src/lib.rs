@@ -10,6 +10,7 @@
 mod client;
 mod config;
 mod failure;
+mod foresee;
 mod frame;
 mod locks;
 mod look;
@@ -25,7 +26,7 @@ pub use client::Client;
 pub use config::{DEFAULT_SOCKET, ExecutorConfig};
 pub use npanel_services::mariadb::Grant;
 pub use npanel_services::powerdns::{RecordSet, ZoneSpec};
-pub use npanel_services::{Change, Difference, What};
+pub use npanel_services::{Change, Difference, UnitEffects, What};
 pub use operation::{
     Capacity, Done, Facts, FailedService, Failure, FileSystem, Operation, Output, Preview, Request, Response,
     ServiceHealth, StageTime, Sweep,

@@ -1,9 +1,9 @@
-//! Looking without changing anything: what an operation would change, what differs from what it made, and which of
-//! all that was made was touched.
+//! Looking without changing anything: what differs from what an operation makes, and which of all that was made was
+//! touched.
 
 use std::{future::Future, time::Duration};
 
-use npanel_host::{AccountUser, Layout, Managed, blocking};
+use npanel_host::{AccountUser, Managed, blocking};
 use npanel_model::NodeRole;
 use npanel_services::{
     Change, Difference, ServiceError, What, cron, mariadb,
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::{
     failure::PerformError,
     made::{PARTS, Thing, hash},
-    operation::{Operation, Preview, Sweep},
+    operation::{Operation, Sweep},
     perform::{Machine, accounts},
     target::Target,
 };
@@ -27,21 +27,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 type Listed = (Vec<Managed>, Vec<String>);
 
 impl Machine {
-    /// What an operation would change. Fails as the operation would, as far as that shows before it is tried.
-    pub(crate) async fn preview(&self, operation: &Operation) -> Result<Preview, PerformError> {
-        if let Operation::EnsureAccount { uid, username, .. } = operation {
-            let user = AccountUser { uid: *uid, username: username.clone() };
-            let (accounts, _) = accounts()?;
-            blocking(move || accounts.check_allowed(&user)).await?;
-        }
-        let differences = match operation.removes() {
-            Some(_) => self.removals(operation).await?,
-            None => self.differences(operation).await?,
-        };
-        let reloads = reloads(operation, &differences);
-        Ok(Preview { differences, reloads })
-    }
-
     /// What is not as the operation would make it.
     pub(crate) async fn differences(&self, operation: &Operation) -> Result<Vec<Difference>, PerformError> {
         let (files, units) = self.listed(operation).await?;
@@ -116,7 +101,7 @@ impl Machine {
         Ok(blocking(list).await?)
     }
 
-    async fn packet_filter_difference(&self) -> Result<Option<Difference>, ServiceError> {
+    pub(crate) async fn packet_filter_difference(&self) -> Result<Option<Difference>, ServiceError> {
         let found = packet_filter::loaded(&self.os).await?;
         let known = self.loaded_rules();
         let good = known.is_none() || known == found;
@@ -126,41 +111,6 @@ impl Machine {
             expected: "the rules that were loaded".to_owned(),
             found: if found.is_some() { "other rules" } else { "nothing" }.to_owned(),
         }))
-    }
-
-    async fn removals(&self, operation: &Operation) -> Result<Vec<Difference>, PerformError> {
-        let resource = |there: bool, what: String| {
-            if there { vec![Difference::removing(What::Resource(what))] } else { Vec::new() }
-        };
-        Ok(match operation {
-            Operation::RetireAccount { uid, username } => {
-                let user = AccountUser { uid: *uid, username: username.clone() };
-                let (accounts, _) = accounts()?;
-                let managed = accounts.managed(&user).into_iter().chain(php::removed_with_account(&user));
-                // The home is moved aside whole.
-                let home = Layout::home(username);
-                let managed: Vec<_> = managed.filter(|one| one.path.parent() != Some(&home)).collect();
-                blocking(move || Ok::<_, ServiceError>(Difference::removing_files(&managed))).await?
-            }
-            Operation::RemoveSite { domain } => {
-                Difference::removing_files(&[nginx::managed_of_domain(domain)])
-            }
-            Operation::RemoveCronTable { uid } => {
-                Difference::removing_files(&cron::removed_with_account(*uid)?)
-            }
-            Operation::DropDatabase { name } => {
-                let missing = self.mariadb.database_difference(name).await?.is_some();
-                resource(!missing, format!("database {name}"))
-            }
-            Operation::DropDatabaseUser { name } => {
-                let there = self.mariadb.user_prints(Some(name)).await?.contains_key(name.as_str());
-                resource(there, format!("database user {name}"))
-            }
-            Operation::RemoveZone { name } => {
-                resource(self.powerdns.has_zone(name).await?, format!("zone {name}"))
-            }
-            _ => Vec::new(),
-        })
     }
 
     /// Remembers how things are now that the operation was carried out.
@@ -298,14 +248,4 @@ async fn patiently(
             Vec::new()
         }
     }
-}
-
-/// Only an account's own PHP ends when its configuration is another one.
-fn reloads(operation: &Operation, differences: &[Difference]) -> Vec<String> {
-    let Operation::EnsureAccount { uid, .. } = operation else { return Vec::new() };
-    let configuration = |one: &Difference| {
-        one.change == Change::Replace
-            && matches!(&one.what, What::File(path) if path.starts_with(Layout::PHP))
-    };
-    if differences.iter().any(configuration) { vec![php::service_of(*uid)] } else { Vec::new() }
 }

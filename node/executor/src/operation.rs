@@ -4,7 +4,7 @@ use npanel_model::{
     CronJob, DatabaseName, DatabaseUserName, DocumentRoot, Fqdn, Megabytes, MysqlPasswordHash, NodeRole,
     PhpVersion, Timestamp, Uid, Username,
 };
-use npanel_services::{Difference, mariadb::Grant, powerdns::ZoneSpec};
+use npanel_services::{Difference, UnitEffects, mariadb::Grant, powerdns::ZoneSpec};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -243,8 +243,8 @@ pub struct Sweep {
 pub struct Preview {
     /// All of it.
     pub differences: Vec<Difference>,
-    /// Units that would reload or restart.
-    pub reloads: Vec<String>,
+    /// What becomes of units.
+    pub units: UnitEffects,
 }
 
 /// Space on the file system of the homes, and memory.

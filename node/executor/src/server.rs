@@ -60,6 +60,9 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let systemd = Systemd::new();
     let machine = Machine::open(systemd.clone(), config.control_ports.clone(), config.ledger.clone())?;
+    if let Err(error) = npanel_services::remove_what_was_looked_at() {
+        tracing::warn!(%error, "configurations that were only looked at stay");
+    }
     let agent = User::from_name(&config.agent_user).ok().flatten();
     let failed = |source| ServeError::Listen { path: config.socket.display().to_string(), source };
     let listener = listen(&config.socket, agent.as_ref().map(|user| user.gid)).map_err(failed)?;

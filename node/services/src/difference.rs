@@ -1,6 +1,6 @@
 //! How a node is not as an intent wants it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use npanel_host::{FileError, Managed, ShouldBe, UnitState};
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,58 @@ pub enum Change {
     Replace,
     /// There should be nothing.
     Remove,
+}
+
+/// What making something right does to units.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitEffects {
+    /// Those that read their configuration again or are started anew.
+    pub reloads: Vec<String>,
+    /// Those that are down and would be started.
+    pub starts: Vec<String>,
+    /// Those that are up and would be stopped.
+    pub stops: Vec<String>,
+}
+
+impl UnitEffects {
+    /// One unit that reads its configuration again or is started anew.
+    pub(crate) fn reload(unit: &str) -> Self {
+        Self { reloads: vec![unit.to_owned()], ..Self::default() }
+    }
+
+    /// Units that stop.
+    pub fn stopping(units: Vec<String>) -> Self {
+        Self { stops: units, ..Self::default() }
+    }
+
+    /// What differs by units that should be up and are not.
+    pub fn starting(differences: &[Difference]) -> Self {
+        let down = differences.iter().filter_map(|one| match &one.what {
+            What::Unit(unit) => Some(unit.clone()),
+            What::File(_) | What::Resource(_) => None,
+        });
+        Self { starts: down.collect(), ..Self::default() }
+    }
+
+    /// These and others. What starts anew because it is down is said to start.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.starts.extend(other.starts);
+        self.stops.extend(other.stops);
+        self.reloads.extend(other.reloads);
+        for units in [&mut self.starts, &mut self.stops, &mut self.reloads] {
+            units.sort();
+            units.dedup();
+        }
+        self.reloads.retain(|unit| !self.starts.contains(unit));
+        self
+    }
+}
+
+/// How the thing at a path would change; none if it is as it should be.
+pub(crate) fn change_at(differences: &[Difference], path: &Path) -> Option<Change> {
+    let is_there = |one: &&Difference| matches!(&one.what, What::File(at) if at == path);
+    differences.iter().find(is_there).map(|one| one.change)
 }
 
 const NOTHING: &str = "nothing";

@@ -5,6 +5,7 @@
 //! An account's change touches files and units of that account only; the shared configuration is written once
 //! by each service's `ensure_base`.
 
+mod aside;
 mod difference;
 mod error;
 mod template;
@@ -17,6 +18,7 @@ pub mod packet_filter;
 pub mod php;
 pub mod powerdns;
 
-pub use difference::{Change, Difference, What};
+pub use aside::remove_what_was_looked_at;
+pub use difference::{Change, Difference, UnitEffects, What};
 pub use error::ServiceError;
 pub use template::RenderError;

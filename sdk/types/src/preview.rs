@@ -44,8 +44,14 @@ pub struct ObjectChange {
     pub files: Vec<FileChange>,
     /// What else would change: databases, zones, ...
     pub resources: Vec<ResourceChange>,
-    /// Units that would reload or restart. Usually none.
+    /// Services that run and would reload or restart, by their unit. Usually none.
     pub reloads: Vec<String>,
+    /// Units that are down and would start.
+    #[serde(default)]
+    pub starts: Vec<String>,
+    /// Units that run and would stop.
+    #[serde(default)]
+    pub stops: Vec<String>,
     /// If the node would refuse it: a stable word in `CamelCase`.
     pub reason: String,
     /// The same for people, or why the node did not answer.

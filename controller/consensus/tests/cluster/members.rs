@@ -13,7 +13,7 @@ use std::{
 };
 
 use hyper_util::rt::TokioIo;
-use npanel_consensus::{Cluster, ControllerService, Dial, JoinKeys, Leadership, Prepare};
+use npanel_consensus::{Cluster, ControllerService, Dial, JoinKeys, Leadership, Prepare, Purpose};
 use npanel_model::{ApiKeyId, ControllerId, RequestId, TenantId};
 use npanel_pki::Identity;
 use npanel_proto::command::{
@@ -45,6 +45,7 @@ impl Prepare for Preparing {
     fn prepare<'a>(
         &'a self,
         _: &'a mut Envelope,
+        _: Purpose,
         _: &'a Reader,
     ) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>> {
         let refused =

@@ -1,20 +1,20 @@
 //! A cluster of one controller that leads, and its loops.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
-use npanel_consensus::{Cluster, Dial, Leadership};
+use npanel_consensus::{Cluster, Dial, Leadership, Prepare, Purpose};
 use npanel_model::{
     AccountId, ControllerId, DomainId, NodeId, OperationId, PlanId, TenantId, Timestamp, TokenId, ZoneId,
 };
 use npanel_pki::{ClusterKey, DataKey, TokenSecret};
 use npanel_proto::command::{
     Certificate, CreateAccount, CreateCluster, CreateDomain, CreatePlan, CreateToken, CreateZone, EnrolNode,
-    Envelope, Principal, envelope::Command, outcome::Outcome, principal::Who,
+    Envelope, Principal, Refused, envelope::Command, outcome::Outcome, principal::Who,
 };
 use npanel_reconcile::{Liveness, NodeConnections, Placing, Reconciler, Registration};
 use npanel_state::Reader;
 use tempfile::TempDir;
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::played_node::PlayedNode;
@@ -27,11 +27,41 @@ impl Dial for Alone {
     }
 }
 
+/// Placement, with a gate between what is chosen and what is proposed.
+struct Gated {
+    placing: Arc<Placing>,
+    gate: watch::Receiver<bool>,
+}
+
+impl Prepare for Gated {
+    fn prepare<'a>(
+        &'a self,
+        envelope: &'a mut Envelope,
+        purpose: Purpose,
+        state: &'a Reader,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>> {
+        Box::pin(async move {
+            let prepared = self.placing.prepare(envelope, purpose, state).await;
+            if matches!(envelope.command, Some(Command::CreateAccount(_))) {
+                self.gate.clone().wait_for(|is_open| *is_open).await.expect("the fleet holds the gate");
+            }
+            prepared
+        })
+    }
+
+    fn settled(&self, envelope: &Envelope) {
+        self.placing.settled(envelope);
+    }
+}
+
 pub(crate) struct Fleet {
     pub(crate) root: TenantId,
     pub(crate) data_key: DataKey,
     pub(crate) liveness: Liveness,
     connections: NodeConnections,
+    pub(crate) placing: Arc<Placing>,
+    /// Accounts whose nodes are chosen are proposed while it is open.
+    pub(crate) gate: watch::Sender<bool>,
     cluster: Cluster,
     plan: PlanId,
     _tasks: JoinSet<()>,
@@ -49,7 +79,9 @@ impl Fleet {
         let (liveness, connections) = (Liveness::default(), NodeConnections::default());
         let (key, data_key, root) = (ClusterKey::generate(), DataKey::generate(), TenantId::generate());
         let placing = Arc::new(Placing::new(liveness.clone()));
-        let cluster = Cluster::start(ControllerId(1), directory.path(), Arc::new(Alone), placing)
+        let gate = watch::Sender::new(true);
+        let gated = Arc::new(Gated { placing: Arc::clone(&placing), gate: gate.subscribe() });
+        let cluster = Cluster::start(ControllerId(1), directory.path(), Arc::new(Alone), gated)
             .await
             .expect("a controller");
         cluster.found("127.0.0.1:1").await.expect("a cluster");
@@ -63,6 +95,8 @@ impl Fleet {
             root,
             liveness,
             connections,
+            placing,
+            gate,
             cluster,
             plan: PlanId::generate(),
             _tasks: tasks,

@@ -6,10 +6,14 @@ mod played_node;
 use std::time::Duration;
 
 use fleet::Fleet;
+use npanel_consensus::{Prepare, Purpose};
 use npanel_model::{AccountId, DatabaseUserId};
 use npanel_pki::Field;
 use npanel_proto::{
-    command::{CreateDatabaseUser, DeleteAccount, envelope::Command, outcome::Outcome},
+    command::{
+        AccountSlots, CreateDatabaseUser, DeleteAccount, Envelope, UpdateNode, envelope::Command,
+        outcome::Outcome,
+    },
     node::{ObjectKind, ObjectRef, object_intent::Intent},
 };
 use npanel_reconcile::Presence;
@@ -190,6 +194,62 @@ async fn a_burst_is_spread() {
     let webs: Vec<u64> = nodes.iter().map(|node| node.load.web).collect();
     assert_eq!(webs.iter().sum::<u64>(), 10);
     assert!(webs.iter().all(|web| *web >= 3), "{webs:?}");
+}
+
+#[tokio::test]
+async fn what_is_only_asked_for_tilts_no_balance() {
+    let fleet = Fleet::new().await;
+    let mut connections = Vec::new();
+    for name in ["n1", "n2"] {
+        let node = PlayedNode::new(&["web", "database", "dns"]);
+        connections.push(fleet.connect(fleet.enrol(name).await, &node).await);
+    }
+    let choose = async |purpose| {
+        let command = fleet.account_command(AccountId::generate(), "alice", "alice.example");
+        let mut envelope = Envelope { command: Some(command), ..Envelope::default() };
+        fleet.placing.prepare(&mut envelope, purpose, fleet.state()).await.expect("a place");
+        let Some(Command::CreateAccount(account)) = envelope.command else { panic!("another command") };
+        account.assignments[0].node_id.clone()
+    };
+    let first = choose(Purpose::Foresee).await;
+    for _ in 0..4 {
+        assert_eq!(choose(Purpose::Foresee).await, first, "what was asked before counts");
+    }
+    assert_eq!(choose(Purpose::Propose).await, first);
+    assert_ne!(choose(Purpose::Propose).await, first, "what is about to be proposed does not count");
+}
+
+#[tokio::test]
+async fn creations_that_race_for_a_nodes_last_slots_are_placed_anew_elsewhere() {
+    let fleet = Fleet::new().await;
+    let mut connections = Vec::new();
+    let mut ids = Vec::new();
+    for name in ["n1", "n2"] {
+        let node = PlayedNode::new(&["web", "database", "dns"]);
+        ids.push(fleet.enrol(name).await);
+        connections.push(fleet.connect(ids[ids.len() - 1], &node).await);
+    }
+    // All nodes are chosen before the limit is there, and judged by the rules after it.
+    fleet.gate.send_replace(false);
+    let creating = (0..12).map(|number| {
+        let fleet = &fleet;
+        async move { fleet.create_account(&format!("racer{number}"), &format!("r{number}.example")).await }
+    });
+    let limiting = async {
+        fleet.until("all are chosen", async || fleet.gate.receiver_count() == 13).await;
+        fleet
+            .accept(Command::UpdateNode(UpdateNode {
+                node_id: ids[0].to_bytes(),
+                account_slots: Some(AccountSlots { limit: Some(2) }),
+                ..UpdateNode::default()
+            }))
+            .await;
+        fleet.gate.send_replace(true);
+    };
+    tokio::join!(limiting, futures::future::join_all(creating));
+    let nodes = fleet.state().all_nodes().await.expect("a query");
+    let webs: Vec<u64> = nodes.iter().map(|node| node.load.web).collect();
+    assert_eq!(webs, [2, 10]);
 }
 
 #[tokio::test]

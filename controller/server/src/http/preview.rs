@@ -53,10 +53,17 @@ pub(super) async fn shown(app: &App, caller: &Caller, foreseen: Foreseen) -> Res
         let name = names.get(&node_id).cloned().unwrap_or_default();
         Ok(changed(object, node_id, name))
     };
+    let mut warnings = foreseen.warnings.clone();
+    for object in &foreseen.objects {
+        let of_node = object.answer.as_ref().and_then(|answer| answer.preview.as_ref());
+        let node =
+            NodeId::from_bytes(&object.node_id).ok().and_then(|id| names.get(&id)).map_or("", String::as_str);
+        warnings.extend(of_node.iter().flat_map(|one| &one.warnings).map(|said| format!("{node}: {said}")));
+    }
     Ok(ChangePreview {
         placement: placement(&foreseen.placement_report).map(|report| placements::visible(caller, report)),
         objects: foreseen.objects.into_iter().map(object).collect::<Result<_, Failure>>()?,
-        warnings: foreseen.warnings,
+        warnings,
     })
 }
 
@@ -93,6 +100,8 @@ fn changed(object: ForeseenObject, node_id: NodeId, node_name: String) -> Object
         files: preview.files.into_iter().map(file).collect(),
         resources: preview.resources.into_iter().map(resource).collect(),
         reloads: preview.reloads,
+        starts: preview.starts,
+        stops: preview.stops,
         reason: preview.reason,
         message: if preview.message.is_empty() { told.message } else { preview.message },
     }

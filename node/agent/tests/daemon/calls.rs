@@ -134,6 +134,12 @@ async fn a_preview_answers_each_intent_and_changes_nothing() {
     let [account, unknown, site] = answer.objects.as_slice() else { panic!("not three answers") };
     assert_eq!((account.files[0].path.as_str(), account.reason.as_str()), ("/etc/userdb/u1.user", ""));
     assert_eq!(account.files[0].change(), ChangeKind::Create);
+    assert_eq!(account.starts, ["u1.socket"]);
+    // The shared configuration is told once, with the first that needs it.
+    assert_eq!(
+        (account.reloads.as_slice(), site.reloads.len()),
+        (["nginx.service".to_owned()].as_slice(), 0)
+    );
     assert_eq!(unknown.reason, "UnknownKind");
     assert_eq!(site.files.len(), 1, "though its account is not there yet");
     let told: Vec<_> = answer.objects.iter().map(|one| one.object.clone()).collect();

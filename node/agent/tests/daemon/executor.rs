@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use futures::{SinkExt, StreamExt};
 use npanel_executor::{
     Capacity, Change, Difference, Done, Facts, FailedService, Operation, Output, Preview, Request, Response,
-    ServiceHealth, What,
+    ServiceHealth, UnitEffects, What,
 };
 use npanel_model::{Megabytes, Timestamp};
 use tokio::{net::UnixListener, task::JoinHandle};
@@ -73,6 +73,10 @@ fn output(operation: &Operation) -> Output {
             }],
             file_systems: vec![],
         }),
+        Operation::Preview { operation } if operation.name() == "ensure_base" => Output::Preview(Preview {
+            differences: vec![],
+            units: UnitEffects { reloads: vec!["nginx.service".into()], ..UnitEffects::default() },
+        }),
         Operation::Preview { .. } => Output::Preview(Preview {
             differences: vec![Difference {
                 what: What::File("/etc/userdb/u1.user".into()),
@@ -80,7 +84,7 @@ fn output(operation: &Operation) -> Output {
                 expected: "a file".into(),
                 found: "nothing".into(),
             }],
-            reloads: vec![],
+            units: UnitEffects { starts: vec!["u1.socket".into()], ..UnitEffects::default() },
         }),
         Operation::Facts {} => Output::Facts(Facts {
             os_profile: "debian-12".into(),

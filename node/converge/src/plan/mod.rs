@@ -10,4 +10,5 @@ mod told;
 mod track;
 
 pub(crate) use due::Lane;
+pub(crate) use obstacle::role;
 pub(crate) use planner::{Ended, Now, Planner, Run, Task};

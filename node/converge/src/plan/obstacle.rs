@@ -138,7 +138,7 @@ impl Planner {
 }
 
 /// Whose shared configuration an object needs.
-fn role(key: ObjectKey) -> NodeRole {
+pub(crate) fn role(key: ObjectKey) -> NodeRole {
     match key {
         ObjectKey::Account(_) | ObjectKey::Site(_) | ObjectKey::CronTable(_) => NodeRole::Web,
         ObjectKey::Database(_) | ObjectKey::DatabaseUser(_) => NodeRole::Database,

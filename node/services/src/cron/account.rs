@@ -16,7 +16,7 @@ use super::{
     TARGET,
     job::{Job, Units, is_digest},
 };
-use crate::{ServiceError, template::RenderError};
+use crate::{ServiceError, UnitEffects, template::RenderError};
 
 const UNIT: Attributes = Attributes { owner: Owner::ROOT, mode: 0o644 };
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -90,9 +90,9 @@ pub async fn remove_account(systemd: &Systemd, uid: Uid, stages: &mut Stages) ->
 /// # Errors
 /// If a timer cannot be stopped.
 pub async fn rest(systemd: &Systemd, uid: Uid) -> Result<bool, ServiceError> {
-    let waiting = systemd.list(&["active"], &[&timers(uid)]).await?;
+    let waiting = waiting(systemd, uid).await?;
     for timer in &waiting {
-        systemd.stop(&timer.unit, DEADLINE).await?;
+        systemd.stop(timer, DEADLINE).await?;
     }
     Ok(!waiting.is_empty())
 }
@@ -119,6 +119,32 @@ pub fn managed_account(
         timers.push(units.timer);
     }
     Ok((files, timers))
+}
+
+/// The timers that having exactly these jobs run would stop.
+///
+/// # Errors
+/// If a job cannot be written as units, or systemd not be asked.
+pub async fn foresee_account(
+    os: &OsProfile,
+    systemd: &Systemd,
+    user: &AccountUser,
+    jobs: &[CronJob],
+) -> Result<UnitEffects, ServiceError> {
+    let wanted: BTreeSet<_> =
+        wanted(os, user, jobs)?.keys().map(|digest| Units::of(user.uid, digest).timer).collect();
+    let mut waiting = waiting(systemd, user.uid).await?;
+    waiting.retain(|timer| !wanted.contains(timer));
+    Ok(UnitEffects::stopping(waiting))
+}
+
+/// The timers of an account's jobs that run.
+///
+/// # Errors
+/// If systemd cannot be asked.
+pub async fn waiting(systemd: &Systemd, uid: Uid) -> Result<Vec<String>, ServiceError> {
+    let waiting = systemd.list(&["active"], &[&timers(uid)]).await?;
+    Ok(waiting.into_iter().map(|timer| timer.unit).collect())
 }
 
 /// What goes with an account's jobs, by what is there.

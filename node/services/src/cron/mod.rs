@@ -8,7 +8,10 @@ mod account;
 mod base;
 mod job;
 
-pub use account::{ensure_account, managed_account, remove_account, removed_with_account, rest, stopped};
+pub use account::{
+    ensure_account, foresee_account, managed_account, remove_account, removed_with_account, rest, stopped,
+    waiting,
+};
 pub use base::{ensure_base, managed_base};
 
 /// The target that wants every job's timer at boot.

@@ -11,7 +11,8 @@ use minijinja::context;
 
 use super::Mariadb;
 use crate::{
-    ServiceError,
+    Difference, ServiceError, UnitEffects,
+    difference::change_at,
     template::{RenderError, Syntax, render},
 };
 
@@ -72,6 +73,26 @@ impl Mariadb {
         // The same as in the file, without a restart.
         raw_sql("SET GLOBAL local_infile = 0").execute(self.pool()).await?;
         Ok(changed)
+    }
+
+    /// Whether making the configuration right starts the server anew: it runs, and does not yet run with it. It has
+    /// no checker.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn foresee_base(
+        &self,
+        os: &OsProfile,
+        systemd: &Systemd,
+        differences: &[Difference],
+    ) -> Result<UnitEffects, ServiceError> {
+        if !systemd.state(os.mariadb_unit).await?.is_active() {
+            return Ok(UnitEffects::default());
+        }
+        let file = Path::new(os.mariadb_configuration).join(CONFIGURATION);
+        let is_elsewhere = change_at(differences, &file).is_some() && !Path::new(os.mariadb_socket).exists();
+        let restarts = is_elsewhere || self.has_a_port().await?;
+        Ok(if restarts { UnitEffects::reload(os.mariadb_unit) } else { UnitEffects::default() })
     }
 
     /// Whether the server still listens on a port, as it did before it read the file.

@@ -10,7 +10,9 @@ use npanel_host::{
 
 use super::{certificate::Certificate, probe, site};
 use crate::{
-    ServiceError,
+    Difference, ServiceError, UnitEffects,
+    aside::Aside,
+    difference::change_at,
     template::{RenderError, Syntax, render},
 };
 
@@ -19,6 +21,7 @@ const UNIT_CONF: &str = include_str!("templates/unit.conf");
 const SYSUSERS_CONF: &str = include_str!("templates/sysusers.conf");
 const FILE: Attributes = Attributes { owner: Owner::ROOT, mode: 0o644 };
 const CONFIGURATION: &str = "npanel.conf";
+const UNIT_FILE: &str = "nginx.service.d/npanel.conf";
 /// The site of clients that name none.
 const DEFAULT_SITE: &str = "_";
 /// `nginx -t` reads a configuration without sites: milliseconds.
@@ -87,6 +90,29 @@ pub async fn ensure_base(
     Ok(changed || unit_changed || text_changed || !running)
 }
 
+/// What making nginx's configuration right, which differs so, does to its unit.
+///
+/// # Errors
+/// If nginx refuses the configuration. A server that does not run is not asked: its checker would open its ports.
+pub async fn foresee_base(
+    os: &OsProfile,
+    systemd: &Systemd,
+    differences: &[Difference],
+) -> Result<UnitEffects, ServiceError> {
+    let configured = Path::new(os.nginx.configuration).join(CONFIGURATION);
+    let unit = Path::new(Layout::UNITS).join(UNIT_FILE);
+    let text_differs = change_at(differences, &configured).is_some();
+    if text_differs && systemd.state(os.nginx.unit).await?.is_active() {
+        let aside = Aside::write(configuration(os, has_ipv6())?, Owner::ROOT.gid).await?;
+        let checker = Child::new(os.nginx.program, CHECK).arg("-t").arg("-c").arg(aside.path());
+        checker.run().await.map_err(|error| ServiceError::checked("nginx", error))?;
+    }
+    if text_differs || change_at(differences, &unit).is_some() {
+        return Ok(UnitEffects::reload(os.nginx.unit));
+    }
+    Ok(UnitEffects::default())
+}
+
 /// The files that all sites share, as they should be.
 ///
 /// # Errors
@@ -98,7 +124,7 @@ pub fn managed_base(os: &OsProfile, web_gid: u32) -> Result<Vec<Managed>, Servic
     let mut files = site::managed_directory(&Path::new(Layout::SITES).join(DEFAULT_SITE), web_gid).to_vec();
     files.extend([
         Managed::file(configured, configuration(os, has_ipv6())?, FILE),
-        Managed::file(at("nginx.service.d/npanel.conf"), unit(os)?, FILE),
+        Managed::file(at(UNIT_FILE), unit(os)?, FILE),
         Managed::new(at(&format!("multi-user.target.wants/{}", os.nginx.unit)), ShouldBe::Enabled),
         Managed::file("/etc/sysusers.d/npanel-web.conf", sysusers()?, FILE),
         Managed::directory(Layout::SERVED, Attributes::new(Owner::ROOT, 0o711)),

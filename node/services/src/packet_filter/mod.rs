@@ -10,7 +10,10 @@ use npanel_host::{
 use npanel_model::Uid;
 
 use crate::{
-    ServiceError, mariadb,
+    Difference, ServiceError, UnitEffects,
+    aside::Aside,
+    difference::change_at,
+    mariadb,
     powerdns::API_PORT,
     template::{RenderError, Syntax, render},
 };
@@ -91,6 +94,27 @@ pub async fn ensure_base(
         let detail = "the table has no rule for accounts".to_owned();
         Err(ServiceError::Unverified { service: "nftables", detail })
     }
+}
+
+/// What making the rules right, which differ so, does to their unit; `is_loaded`: what the kernel has is what was
+/// loaded.
+///
+/// # Errors
+/// If the rules are refused.
+pub async fn foresee_base(
+    os: &OsProfile,
+    control_ports: &BTreeSet<u16>,
+    differences: &[Difference],
+    is_loaded: bool,
+) -> Result<UnitEffects, ServiceError> {
+    let file = Path::new(Layout::STATE).join(RULES_FILE);
+    let differs = change_at(differences, &file).is_some();
+    if differs {
+        let aside = Aside::write(rules(control_ports)?, Owner::ROOT.gid).await?;
+        let checked = Child::new(os.nft, DEADLINE).arg("-c").arg("-f").arg(aside.path()).run().await;
+        checked.map_err(|error| ServiceError::checked("nftables", error))?;
+    }
+    Ok(if differs || !is_loaded { UnitEffects::reload(UNIT_FILE) } else { UnitEffects::default() })
 }
 
 fn is_ours(shown: &str) -> bool {

@@ -15,7 +15,9 @@ use tokio::net::UnixStream;
 
 use super::units::{TARGET, Units};
 use crate::{
-    ServiceError,
+    Change, Difference, ServiceError, UnitEffects,
+    aside::Aside,
+    difference::change_at,
     nginx::web_group,
     template::{RenderError, Syntax, render},
 };
@@ -91,9 +93,43 @@ fn wanted_at_boot(uid: Uid) -> Managed {
     Managed::link(wants.join(&units.socket), Path::new(Layout::UNITS).join(&units.template))
 }
 
-/// The unit that a change of an account's PHP configuration ends.
-pub fn service_of(uid: Uid) -> String {
-    Units::of(uid).service
+/// What making an account's PHP as it should be, which differs so, does to its units. A new configuration is
+/// checked as it will be, beside what is in place.
+///
+/// # Errors
+/// If the PHP refuses the configuration.
+pub async fn foresee_account(
+    os: &OsProfile,
+    systemd: &Systemd,
+    user: &AccountUser,
+    version: &PhpVersion,
+    suspended: bool,
+    differences: &[Difference],
+) -> Result<UnitEffects, ServiceError> {
+    let own = Path::new(Layout::PHP).join(user.uid.to_string());
+    let text = change_at(differences, &own.join(CONFIGURATION));
+    let is_staged = text.is_some() || change_at(differences, &own.join(PROGRAM)).is_some();
+    if is_staged {
+        let aside = Aside::write(configuration(user)?, user.uid.get()).await?;
+        accepts(&os.php_program(version), &aside.path(), user.uid).await?;
+    }
+    if suspended {
+        return Ok(UnitEffects::stopping(running(systemd, user.uid).await?));
+    }
+    // The first one replaces none.
+    let replaces = is_staged && text != Some(Change::Create);
+    let service = Units::of(user.uid).service;
+    Ok(if replaces { UnitEffects::reload(&service) } else { UnitEffects::default() })
+}
+
+/// Which of an account's PHP units are up.
+///
+/// # Errors
+/// If systemd cannot be asked.
+pub async fn running(systemd: &Systemd, uid: Uid) -> Result<Vec<String>, ServiceError> {
+    let Units { socket, service, .. } = Units::of(uid);
+    let up = systemd.list(&["active", "activating"], &[&socket, &service]).await?;
+    Ok(up.into_iter().map(|state| state.unit).collect())
 }
 
 /// Renders, stages and checks the account's PHP configuration. The account's user need not be there yet.
@@ -240,8 +276,12 @@ fn stage(uid: Uid, text: &str, program: &Path) -> Result<Option<Staged>, Service
 /// takes most of the time.
 async fn check(program: &Path, uid: Uid) -> Result<(), ServiceError> {
     let staged = Path::new(Layout::PHP).join(uid.to_string()).join(staged_name());
+    accepts(program, &staged, uid).await
+}
+
+async fn accepts(program: &Path, configuration: &Path, uid: Uid) -> Result<(), ServiceError> {
     let checker =
-        Child::new(program, CHECK).arg("-n").arg("-t").arg("--fpm-config").arg(staged).as_account(uid);
+        Child::new(program, CHECK).arg("-n").arg("-t").arg("--fpm-config").arg(configuration).as_account(uid);
     match checker.run().await {
         Ok(_) => Ok(()),
         Err(error) => Err(ServiceError::checked("php-fpm", error)),

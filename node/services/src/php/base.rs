@@ -9,7 +9,7 @@ use npanel_host::{
 
 use super::units::{PAIRS, TARGET, number};
 use crate::{
-    ServiceError,
+    ServiceError, UnitEffects,
     template::{RenderError, Syntax, render},
     walls::walls,
 };
@@ -55,6 +55,21 @@ pub async fn ensure_base(
         }
     }
     Ok(changed)
+}
+
+/// The distribution's own process managers that run, and would be stopped.
+///
+/// # Errors
+/// If systemd cannot be asked.
+pub async fn foresee_base(os: &OsProfile, systemd: &Systemd) -> Result<UnitEffects, ServiceError> {
+    let mut running = Vec::new();
+    for version in os.php_versions() {
+        let shared = os.php_default_unit(&version);
+        if systemd.state(&shared).await?.is_active() {
+            running.push(shared);
+        }
+    }
+    Ok(UnitEffects::stopping(running))
 }
 
 /// The files that all accounts' PHP shares, as they should be.

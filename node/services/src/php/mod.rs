@@ -10,9 +10,9 @@ mod units;
 mod watch;
 
 pub use account::{
-    Prepared, commit_account, managed_account, prepare_account, removed_with_account, retire_account,
-    service_of, warm_up,
+    Prepared, commit_account, foresee_account, managed_account, prepare_account, removed_with_account,
+    retire_account, running, warm_up,
 };
-pub use base::{ensure_base, managed_base};
+pub use base::{ensure_base, foresee_base, managed_base};
 pub(crate) use units::slice;
 pub use watch::{Idle, revive_failed, stopped};

@@ -16,7 +16,8 @@ use rusqlite::Connection;
 
 use super::{API_PORT, PowerDns};
 use crate::{
-    ServiceError,
+    Change, Difference, ServiceError, UnitEffects,
+    difference::change_at,
     template::{RenderError, Syntax, render},
 };
 
@@ -52,6 +53,17 @@ impl PowerDns {
         self.ping().await?;
         Ok(changed || enabled || !running)
     }
+}
+
+/// What making PowerDNS's configuration right, which differs so, does to its unit. It has no checker.
+pub fn foresee_base(os: &OsProfile, differences: &[Difference]) -> UnitEffects {
+    let profile = &os.powerdns;
+    let configured = Path::new(profile.configuration).join(CONFIGURATION);
+    let lacks = change_at(differences, &database(profile)) == Some(Change::Create);
+    if lacks || change_at(differences, &configured).is_some() {
+        return UnitEffects::reload(profile.unit);
+    }
+    UnitEffects::default()
 }
 
 /// The files that all zones share, as they should be.

@@ -8,7 +8,7 @@ mod spec;
 mod zone;
 
 pub use api::PowerDns;
-pub use base::managed_base;
+pub use base::{foresee_base, managed_base};
 pub use prints::ZonePrints;
 pub use spec::{RecordSet, RecordSetFields, ZoneSpec};
 

@@ -8,6 +8,7 @@ use npanel_e2e::{Site, World};
 use npanel_fleet::until;
 use npanel_model::NodeConditionKind;
 use npanel_sdk_types::{Account, CreateAccount, CreateDomain, Domain, Node, NodeCondition, Status};
+use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// Of a retry: its longest wait is a minute.
@@ -65,15 +66,31 @@ fn until_well(world: &World, node: &str) -> Result<()> {
 
 /// In the place of PHP: refuses one account's configuration, and is PHP otherwise.
 const CHOOSY: &str = "mv /usr/sbin/php-fpm8.2 /usr/sbin/php-fpm8.2.real && printf '%s\\n' '#!/bin/sh' \
-    'for a in \"$@\"; do case \"$a\" in /srv/npanel/php/*) if /usr/bin/grep -q /home/refused \"$a\"; then \
+    'for a in \"$@\"; do case \"$a\" in /srv/npanel/php/*|/run/npanel-foresight/*) if /usr/bin/grep -q /home/refused \"$a\"; then \
      echo \"ERROR: this one is not to my taste\" >&2; exit 78; fi;; esac; done' \
     'exec /usr/sbin/php-fpm8.2.real \"$@\"' > /usr/sbin/php-fpm8.2 && chmod 0755 /usr/sbin/php-fpm8.2";
 const PLAIN: &str = "mv /usr/sbin/php-fpm8.2.real /usr/sbin/php-fpm8.2";
+
+/// What a dry run says that the account's node would say against it.
+fn foreseen(world: &World, username: &str) -> Result<String> {
+    let (tenant, plan) = world.platform()?;
+    let body = json!({"tenant_id": tenant, "plan_id": plan, "username": username}).to_string();
+    let key = world.administrator_key()?;
+    let answer = world.raw("c1", "POST", "/v1/accounts?dry_run=true", Some(&key), Some(&body))?;
+    let objects = answer.body["objects"].as_array().with_context(|| format!("{answer:?}"))?;
+    let account = objects.iter().find(|one| one["object_kind"] == "account").context("no account")?;
+    ensure!(account["answer"] == "answered", "{account}");
+    Ok(account["message"].as_str().unwrap_or_default().to_owned())
+}
 
 pub(crate) fn the_account_that_a_checker_refuses_is_singled_out(world: &World) -> Result<()> {
     for node in ["n1", "n2"] {
         shell(world, node, CHOOSY)?;
     }
+    until("a dry run to tell what the checker says", LIMIT, || {
+        let told = foreseen(world, "refused")?.contains("not to my taste");
+        Ok((told && foreseen(world, "taste1")?.is_empty()).then_some(()))
+    })?;
     let refused = post(world, "refused")?;
     let others: Vec<Account> = ["taste1", "taste2", "taste3", "taste4"]
         .iter()
@@ -103,6 +120,11 @@ pub(crate) fn a_base_that_is_refused_is_told_and_the_last_good_one_goes_on(world
     shell(world, &node, "echo '# by hand' >> /etc/nginx/npanel.conf")?;
     until_condition(world, &node, NodeConditionKind::ConfigurationFailed, "mime.types")?;
     ensure!(world.fetch(&site, "/")?.status == 200, "the site went down with a refused configuration");
+    // A dry run says so too, of the node that it concerns.
+    let key = world.administrator_key()?;
+    let path = format!("/v1/accounts/{}/suspend?dry_run=true", site.account.id);
+    let ahead = world.raw("c1", "POST", &path, Some(&key), Some("{}"))?.body["warnings"].to_string();
+    ensure!(ahead.contains(&node) && ahead.contains("mime.types"), "{ahead}");
     let other = post(world, "basis2")?;
     until_ready(world, &other, LIMIT)?;
     shell(world, &node, "mv /etc/nginx/mime.types.away /etc/nginx/mime.types")?;

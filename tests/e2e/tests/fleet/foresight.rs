@@ -29,6 +29,9 @@ pub(crate) fn a_dry_run_names_the_files_that_would_change_and_changes_none(world
         let marker = json!({"path": "/srv/npanel/sites/foreseen.example/suspended", "change": "create"});
         ensure!(files.clone().any(|file| *file == marker), "{preview}");
         ensure!(told.iter().all(|object| object["reloads"] == json!([])), "{preview}");
+        let stops: Vec<&str> =
+            told.iter().flat_map(|object| object["stops"].as_array()).flatten().filter_map(Value::as_str).collect();
+        ensure!(stops.iter().any(|unit| unit.ends_with(&format!("@{}.socket", site.uid()))), "{preview}");
     }
     ensure!(world.fetch(&site, "/")?.status == 200, "a dry run suspended the site");
 
@@ -40,6 +43,12 @@ pub(crate) fn a_dry_run_names_the_files_that_would_change_and_changes_none(world
     let kinds: Vec<&str> = objects(&preview)?.iter().filter_map(|object| object["object_kind"].as_str()).collect();
     ensure!(kinds.contains(&"account") && kinds.contains(&"domain") && kinds.contains(&"zone"), "{preview}");
     ensure!(objects(&preview)?.iter().all(|object| object["reason"] == ""), "{preview}");
+    let starts = objects(&preview)?.iter().flat_map(|object| object["starts"].as_array()).flatten().count();
+    ensure!(starts == 1, "the socket of its PHP starts: {preview}");
+    for node in ["n1", "n2"] {
+        let left = world.fleet.exec_any(node, ["/usr/bin/find", "/run/npanel-foresight", "-type", "f"])?;
+        ensure!(left.stdout.is_empty(), "what was only checked is still there: {left:?}");
+    }
     let there = world.fleet.exec(&site.node, ["/usr/bin/ls", "/home"])?;
     ensure!(!there.contains("imagined"), "a dry run made a home: {there}");
     Ok(())
