@@ -4,7 +4,7 @@
 use npanel_host::{AccountUser, Layout, blocking};
 use npanel_model::NodeRole;
 use npanel_services::{
-    Difference, ServiceError, UnitEffects, What, cron, nginx, packet_filter, php, powerdns,
+    Difference, ServiceError, UnitEffects, What, cron, journal, nginx, packet_filter, php, powerdns,
 };
 
 use crate::{
@@ -77,6 +77,7 @@ impl Machine {
                     .await?
                     .and(nginx::foresee_base(os, systemd, differences).await?)
                     .and(php::foresee_base(os, systemd).await?)
+                    .and(journal::foresee_base(differences))
             }
             NodeRole::Database => self.mariadb.foresee_base(os, systemd, differences).await?,
             NodeRole::Dns => powerdns::foresee_base(os, differences),

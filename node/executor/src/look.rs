@@ -6,9 +6,9 @@ use std::{future::Future, time::Duration};
 use npanel_host::{AccountUser, Managed, blocking};
 use npanel_model::NodeRole;
 use npanel_services::{
-    Change, Difference, ServiceError, What, cron, mariadb,
+    Change, Difference, ServiceError, What, cron, journal, mariadb,
     nginx::{self, SiteSpec},
-    packet_filter, php, powerdns,
+    packet_filter, php, powerdns, walls,
 };
 use tokio::time::timeout;
 
@@ -61,6 +61,8 @@ impl Machine {
                     if roles.contains(&NodeRole::Web) {
                         let web_gid = nginx::web_group()?;
                         files.extend(packet_filter::managed_base(&os, &ports)?);
+                        files.extend(journal::managed_base());
+                        files.extend(walls::managed_base());
                         files.extend(nginx::managed_base(&os, web_gid)?);
                         files.extend(php::managed_base(&os, web_gid)?);
                         files.extend(cron::managed_base());

@@ -16,11 +16,12 @@ use npanel_host::{
 };
 use npanel_model::{NodeRole, PhpVersion, Timestamp, Uid, Username};
 use npanel_services::{
-    Difference, ServiceError, cron,
+    Difference, ServiceError, cron, journal,
     mariadb::Mariadb,
     nginx::{self, SiteSpec},
     packet_filter, php,
     powerdns::{PowerDns, ZonePrints},
+    walls,
 };
 use uuid::Uuid;
 
@@ -175,6 +176,8 @@ impl Machine {
                 stages,
             )
             .await?;
+            changed |= journal::ensure_base(systemd, stages).await?;
+            changed |= walls::ensure_base(stages).await?;
             changed |= nginx::ensure_base(os, systemd, stages).await?;
             changed |= php::ensure_base(os, systemd, nginx::web_group()?, stages).await?;
             changed |= cron::ensure_base(systemd, stages).await?;

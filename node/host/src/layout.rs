@@ -21,8 +21,12 @@ impl Layout {
     pub const SITES: &str = "/srv/npanel/sites";
     /// Answers to ACME challenges, by token. root:npanel-web 0750.
     pub const ACME: &str = "/srv/npanel/acme";
-    /// Links `<uid>` to homes, by which PHP's units find them. root 0700.
-    pub const HOME_LINKS: &str = "/srv/npanel/homes";
+    /// The root of everything that runs as an account. It holds places to mount at only.
+    pub const ROOT: &str = "/srv/npanel/root";
+    /// Links `<uid>` to homes, by which accounts' units find them. root 0700.
+    pub const HOME_LINKS: &str = "/srv/npanel/root/homes";
+    /// The same directory to accounts' processes, had they the right to enter it.
+    pub const HOME_LINKS_WITHIN: &str = "/homes";
     /// PHP's configuration per account: `<uid>/`, readable by that account alone.
     pub const PHP: &str = "/srv/npanel/php";
     /// Commands of accounts' scheduled jobs: `<uid>/`, readable by that account alone.

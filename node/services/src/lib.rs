@@ -9,14 +9,15 @@ mod aside;
 mod difference;
 mod error;
 mod template;
-mod walls;
 
 pub mod cron;
+pub mod journal;
 pub mod mariadb;
 pub mod nginx;
 pub mod packet_filter;
 pub mod php;
 pub mod powerdns;
+pub mod walls;
 
 pub use aside::remove_what_was_looked_at;
 pub use difference::{Change, Difference, UnitEffects, What};

@@ -74,8 +74,10 @@ impl Job {
             username => user.username.as_str(),
             home => home.display().to_string(),
             homes => Layout::HOME_LINKS,
+            homes_within => Layout::HOME_LINKS_WITHIN,
+            commands => Layout::CRON,
             slice => php::slice(user.uid),
-            script => Path::new(Layout::CRON).join(user.uid.to_string()).join(&digest).display().to_string(),
+            script => Path::new(Layout::CRON).join(&digest).display().to_string(),
         };
         let service = render("job.service", Syntax::Unit, SERVICE, values)? + &walls(os)?;
         Ok(Self { digest, timer, service, script })
@@ -126,8 +128,9 @@ mod tests {
         for line in [
             "User=1900000000",
             "Slice=acct-00-1900000000.slice",
-            "BindPaths=/srv/npanel/homes/1900000000",
-            "TemporaryFileSystem=/home:ro,mode=0755",
+            "BindPaths=/srv/npanel/root/homes/1900000000:/homes/1900000000",
+            "BindReadOnlyPaths=/srv/npanel/cron/1900000000:/srv/npanel/cron",
+            "RootDirectory=/srv/npanel/root",
             "NoNewPrivileges=yes",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in {text}");

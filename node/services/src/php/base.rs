@@ -87,7 +87,6 @@ pub fn managed_base(os: &OsProfile, web_gid: u32) -> Result<Vec<Managed>, Servic
         Managed::file("/etc/tmpfiles.d/npanel-php.conf", tmpfiles()?, FILE),
         Managed::directory(Layout::PHP_SOCKETS, Attributes::new(Owner::root_and(web_gid), 0o2750)),
         Managed::directory(Layout::PHP, frame),
-        Managed::directory(Layout::HOME_LINKS, Attributes::new(Owner::ROOT, 0o700)),
     ]);
     Ok(files)
 }
@@ -108,6 +107,7 @@ fn units(os: &OsProfile) -> Result<Vec<(String, String)>, RenderError> {
             sockets => Layout::PHP_SOCKETS,
             configuration => Layout::PHP,
             homes => Layout::HOME_LINKS,
+            homes_within => Layout::HOME_LINKS_WITHIN,
         };
         let socket = render("php.socket", Syntax::Unit, SOCKET, &values)?;
         let service = render("php.service", Syntax::Unit, SERVICE, &values)? + &walls;
@@ -142,7 +142,6 @@ fn write_directories(tmpfiles: &str, web_gid: u32) -> Result<bool, ServiceError>
     changed |= run.own("npanel-php", sockets)?.1;
     let (served, _) = Directory::open("/srv")?.ensure("npanel", Attributes::new(Owner::ROOT, 0o711))?;
     changed |= served.own("php", Attributes::new(Owner::ROOT, 0o711))?.1;
-    changed |= served.own("homes", Attributes::new(Owner::ROOT, 0o700))?.1;
     served.sync()?;
     Ok(changed)
 }
@@ -182,12 +181,13 @@ mod tests {
     fn a_service_sees_no_other_account() {
         let (_, text) = rendered().pop().expect("a unit");
         for wall in [
-            "TemporaryFileSystem=/home:ro,",
-            "BindPaths=/srv/npanel/homes/%i\n",
-            "TemporaryFileSystem=/run:ro",
+            "RootDirectory=/srv/npanel/root\n",
+            "TemporaryFileSystem=/home:ro,mode=0755 /run:ro,",
+            "BindPaths=/srv/npanel/root/homes/%i:/homes/%i\n",
+            "BindReadOnlyPaths=/srv/npanel/php/%i:/srv/npanel/php\n",
             "ProtectProc=invisible",
             "NoNewPrivileges=yes",
-            "-/srv/npanel/sites",
+            "-+/etc/npanel",
         ] {
             assert!(text.contains(wall), "{wall}");
         }

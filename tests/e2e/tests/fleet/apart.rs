@@ -29,6 +29,40 @@ pub(crate) fn temporary_files_are_an_accounts_own(world: &World) -> Result<()> {
     Ok(())
 }
 
+pub(crate) fn an_account_sees_of_the_machine_what_it_is_given(world: &World) -> Result<()> {
+    let Pair { a, .. } = pair(world, "view")?;
+    let own = a.account.username.to_string();
+    let seen = [
+        ("/", "bin dev etc home homes lib lib64 opt proc root run sbin srv sys tmp usr var"),
+        ("/home", own.as_str()),
+        ("/run", "mysqld systemd"),
+        ("/run/systemd", "incoming notify"),
+        ("/srv/npanel", "cron php"),
+        ("/srv/npanel/php", "fpm.conf php-fpm"),
+        ("/srv/npanel/cron", ""),
+        ("/var", "run tmp"),
+        ("/homes", ""),
+        ("/root", ""),
+        ("/sys", ""),
+        ("/usr/lib/modules", ""),
+        ("/etc/mysql", ""),
+        ("/etc/nginx", ""),
+        ("/etc/npanel", ""),
+        ("/etc/powerdns", ""),
+        ("/proc/1", ""),
+        ("/proc/sys", ""),
+    ];
+    for (directory, expected) in seen {
+        let names = a.php(world, &format!("echo shell_exec('/bin/ls {directory} 2>/dev/null');"))?;
+        let names = names.split_whitespace().collect::<Vec<_>>().join(" ");
+        ensure!(names == expected, "an account sees in {directory}: {names:?} instead of {expected:?}");
+    }
+    let written = "for d in / /home /run /srv/npanel /usr /etc /opt /var /dev; do (echo x > $d/x) 2>/dev/null && echo $d; done";
+    let written = a.php(world, &format!("echo shell_exec('{written}');"))?;
+    ensure!(written.is_empty(), "an account writes to {written}");
+    Ok(())
+}
+
 pub(crate) fn shared_memory_is_an_accounts_own(world: &World) -> Result<()> {
     let Pair { a, b, .. } = pair(world, "shm")?;
     let made = a.php(world, "echo shmop_write(shmop_open(4711, 'c', 0666, 4), 'mine', 0);")?;

@@ -53,6 +53,7 @@ scenarios! {
         a_crooked_host_or_tls_name_reaches_no_other_site;
     apart:
         temporary_files_are_an_accounts_own,
+        an_account_sees_of_the_machine_what_it_is_given,
         shared_memory_is_an_accounts_own,
         a_neighbours_file_cannot_be_hard_linked;
     local_ports:
