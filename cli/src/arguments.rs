@@ -151,7 +151,7 @@ impl ChangeArguments {
     }
 }
 
-fn revision(text: &str) -> Result<Revision, String> {
+pub(crate) fn revision(text: &str) -> Result<Revision, String> {
     let digits = text.trim_matches('"');
     digits.parse().map(Revision).map_err(|_| format!("a revision is a number (got {text:?})"))
 }

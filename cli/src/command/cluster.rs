@@ -1,10 +1,18 @@
 //! `npanel cluster`.
 
+use std::time::Duration;
+
 use clap::Subcommand;
-use npanel_model::Strategy;
+use npanel_client::{Terms, Wait};
+use npanel_model::{Revision, Strategy};
 use npanel_sdk_types::{ClusterStatus, Controller, UpdateCluster};
 
-use crate::{arguments::Format, failure::Failure, output, session::Session};
+use crate::{
+    arguments::{Format, duration, revision},
+    failure::Failure,
+    output,
+    session::Session,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -15,14 +23,25 @@ pub(crate) enum Command {
         /// Which of the nodes that fit is best for an account, unless its plan says otherwise: spread or bin_pack.
         #[arg(long)]
         placement_strategy: Option<Strategy>,
+        /// How long an operation is kept after its end, such as 30d.
+        #[arg(long, value_parser = duration, value_name = "TIME")]
+        operation_retention: Option<Duration>,
+        /// Only if the settings are still at this revision, as `status` shows it.
+        #[arg(long, value_name = "REVISION", value_parser = revision)]
+        if_match: Option<Revision>,
     },
 }
 
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
         Command::Status => show(&session.client.cluster_status().await?, session.format),
-        Command::Update { placement_strategy } => {
-            let changed = session.client.update_cluster(&UpdateCluster { placement_strategy }).await?;
+        Command::Update { placement_strategy, operation_retention, if_match } => {
+            let change = UpdateCluster {
+                placement_strategy,
+                operation_retention_seconds: operation_retention.map(|time| time.as_secs()),
+            };
+            let terms = Terms { wait: Wait::No, if_match };
+            let changed = session.client.update_cluster(&change, terms).await?;
             show(&changed, session.format)
         }
     }
@@ -37,6 +56,12 @@ fn show(status: &ClusterStatus, format: Format) -> Result<(), Failure> {
     if let Some(expiry) = status.node_certificates_expire_at {
         output::print(&format!("the first node's certificate ends at {expiry}"))?;
     }
+    output::print(&format!(
+        "placement {}, operations kept for {} days, settings at revision {}",
+        status.placement_strategy,
+        status.operation_retention_seconds / 86_400,
+        status.revision
+    ))?;
     output::print(&format!("CA {}, {} trusted", status.ca_pin, status.ca_trusted))?;
     for warning in &status.warnings {
         output::print(&format!("warning: {warning}"))?;

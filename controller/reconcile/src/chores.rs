@@ -1,16 +1,23 @@
 //! What the leader has done a batch at a time, so that no command holds up the others: accounts follow their plan to
-//! another PHP version.
+//! another PHP version, and operations that ended long ago are forgotten.
 
 use std::time::Duration;
 
 use npanel_consensus::{Cluster, ProposeError};
-use npanel_proto::command::{FollowPlan, envelope::Command, outcome::Outcome};
+use npanel_model::Timestamp;
+use npanel_proto::command::{FollowPlan, PurgeOperations, envelope::Command, outcome::Outcome};
 use npanel_state::QueryError;
 
 use crate::recorder::own_envelope;
 
 /// How many accounts follow their plan in one command: some 40 ms of the writer's time.
 const FOLLOWERS: u32 = 250;
+
+/// How many rows of old operations go in one command: some 10 ms of the writer's time.
+const PURGED: u32 = 500;
+
+/// How often it is looked for what is old by now.
+const AGEING: Duration = Duration::from_secs(60);
 
 /// Looked for no more often than this: whoever waits for a batch waits no longer.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -34,8 +41,8 @@ pub(crate) async fn run(cluster: Cluster) {
             Err(error) => tracing::warn!(%error, "a chore could not be done; trying again"),
         }
         tokio::time::sleep(PAUSE).await;
-        // Nothing is to be done that no command left.
-        if applied.changed().await.is_err() {
+        // Nothing is to be done that no command left, or that time has not brought about.
+        if let Ok(Err(_)) = tokio::time::timeout(AGEING, applied.changed()).await {
             return;
         }
     }
@@ -48,7 +55,11 @@ async fn once(cluster: &Cluster) -> Result<bool, ChoreError> {
         let command = FollowPlan { plan_id: plan.to_bytes(), most: FOLLOWERS };
         propose(cluster, Command::FollowPlan(command)).await?;
     }
-    Ok(!plans.is_empty())
+    let is_old = cluster.state().has_operations_to_purge(Timestamp::now()).await?;
+    if is_old {
+        propose(cluster, Command::PurgeOperations(PurgeOperations { most: PURGED })).await?;
+    }
+    Ok(is_old || !plans.is_empty())
 }
 
 async fn propose(cluster: &Cluster, command: Command) -> Result<(), ChoreError> {

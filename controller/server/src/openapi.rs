@@ -52,18 +52,21 @@ fn build() -> OpenApi {
     components.security_schemes.insert(SECURITY.to_owned(), SecurityScheme::Http(scheme).into());
     document.security = Some(vec![SecurityRequirement::new(SECURITY, Vec::<String>::new())]);
     for (path, item) in &mut document.paths.paths {
-        let is_of_one = path.contains("{id}");
+        let is_conditional = path.contains("{id}") || path == "/v1/cluster";
         let reads = [&mut item.get];
         let writes = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in reads.into_iter().flatten() {
             add_problem(operation);
-            if is_of_one && !path.starts_with("/v1/operations") {
+            if is_conditional && !path.starts_with("/v1/operations") {
                 add_entity_tag(operation);
+            }
+            if STEADY.iter().any(|noun| *path == format!("/v1/{noun}/{{id}}")) {
+                add_unchanged(operation);
             }
         }
         for operation in writes.into_iter().flatten() {
             add_problem(operation);
-            add_write(operation, is_of_one);
+            add_write(operation, is_conditional);
         }
     }
     document
@@ -88,7 +91,7 @@ fn add_problem(operation: &mut Operation) {
 
 /// Every write can wait for the fleet, takes an idempotency key, and names its operation if the fleet has
 /// something to do; a write of something that exists takes an expected revision.
-fn add_write(operation: &mut Operation, is_of_one: bool) {
+fn add_write(operation: &mut Operation, is_conditional: bool) {
     let parameters = operation.parameters.get_or_insert_default();
     parameters.extend(http::write_parameters().into_iter().map(Into::into));
     parameters.push(
@@ -98,7 +101,10 @@ fn add_write(operation: &mut Operation, is_of_one: bool) {
         )
         .into(),
     );
-    if is_of_one {
+    if is_conditional {
+        parameters.push(
+            header("if-none-match", "`*`: the write is refused (412) if the object exists already").into(),
+        );
         parameters.push(
             header(
                 "if-match",
@@ -150,6 +156,17 @@ fn add_entity_tag(operation: &mut Operation) {
         let shown = Header::new(text().description(Some("The object's revision, for If-Match")).build());
         response.headers.insert("etag".to_owned(), shown.into());
     }
+}
+
+/// The nouns whose entity tag stands for all that is shown of them; see [`npanel_sdk_types::Revised::IS_STEADY`].
+const STEADY: [&str; 4] = ["api-keys", "plans", "tenants", "tokens"];
+
+/// Who has the newest already is told so.
+fn add_unchanged(operation: &mut Operation) {
+    let known = header("if-none-match", "An entity tag that was read before: 304 if it is still the newest");
+    operation.parameters.get_or_insert_default().push(known.into());
+    let response = ResponseBuilder::new().description("Not changed since").build();
+    operation.responses.responses.insert("304".to_owned(), response.into());
 }
 
 fn text() -> ObjectBuilder {

@@ -137,7 +137,7 @@ fn apply(
     if let Some(earlier) = replay(&ctx, envelope)? {
         return Ok(earlier);
     }
-    revision::require(&ctx, &envelope.if_match, command)?;
+    revision::require(&ctx, envelope, command)?;
     let effect = rules::apply(&ctx, command)?;
     write_changes(&ctx)?;
     let Some(effect) = effect else { return Ok(Accepted::default()) };

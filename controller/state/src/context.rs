@@ -205,6 +205,16 @@ impl Context<'_> {
         Ok(seen == 1)
     }
 
+    /// Refuses everyone but the controllers themselves.
+    pub(crate) fn require_controller(&self) -> Rule<()> {
+        match self.principal {
+            Principal::Controller(_) => Ok(()),
+            Principal::ApiKey(_) | Principal::Node(_) | Principal::Token(_) => {
+                Err(Refusal::new(RefusalCode::Forbidden, "", "only the leader does this, by itself").into())
+            }
+        }
+    }
+
     /// Refuses everyone but the platform what says on which nodes accounts are.
     pub(crate) fn require_placing(&self, field: &'static str) -> Rule<()> {
         if self.principal_tenant()? == self.root_tenant()? {

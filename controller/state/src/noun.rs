@@ -15,10 +15,12 @@ pub(crate) enum Noun {
     Node,
     Token,
     ApiKey,
+    /// The cluster's settings: one row.
+    Cluster,
 }
 
 impl Noun {
-    const ALL: [Noun; 12] = [
+    const ALL: [Noun; 13] = [
         Self::Tenant,
         Self::Plan,
         Self::Account,
@@ -31,6 +33,7 @@ impl Noun {
         Self::Node,
         Self::Token,
         Self::ApiKey,
+        Self::Cluster,
     ];
 
     /// As the change feed and operations write it.
@@ -48,6 +51,7 @@ impl Noun {
             Self::Node => "node",
             Self::Token => "token",
             Self::ApiKey => "api_key",
+            Self::Cluster => "cluster",
         }
     }
 
@@ -58,6 +62,7 @@ impl Noun {
             Self::RecordSet => "record set",
             Self::CronTable => "table of scheduled jobs",
             Self::ApiKey => "API key",
+            Self::Cluster => "cluster's configuration",
             other => other.as_str(),
         }
     }
@@ -80,6 +85,7 @@ impl Noun {
             Self::Node => "nodes",
             Self::Token => "tokens",
             Self::ApiKey => "api_keys",
+            Self::Cluster => "cluster",
         }
     }
 
@@ -87,7 +93,16 @@ impl Noun {
     pub(crate) fn owner(self) -> &'static str {
         match self {
             Self::Tenant => "id",
+            Self::Cluster => "root_tenant_id",
             _ => "tenant_id",
+        }
+    }
+
+    /// The column of its id. The cluster goes by the tenant that it belongs to.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Cluster => "root_tenant_id",
+            _ => "id",
         }
     }
 }

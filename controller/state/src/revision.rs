@@ -4,7 +4,7 @@
 //! observed, and is no change of the object: who waits for convergence does not lose their right to write.
 
 use npanel_model::TenantId;
-use npanel_proto::command::envelope::Command;
+use npanel_proto::command::{Envelope, envelope::Command};
 
 use crate::{
     Refusal, RefusalCode,
@@ -19,39 +19,66 @@ pub(crate) fn renew(ctx: &Context<'_>, change: &Change) -> Rule<()> {
         return Ok(());
     };
     ctx.run(
-        &format!("UPDATE {} SET revision = ?2 WHERE id = ?1", noun.table()),
+        &format!("UPDATE {} SET revision = ?2 WHERE {} = ?1", noun.table(), noun.key()),
         (&change.object, ctx.index),
     )?;
     Ok(())
 }
 
-/// Refuses a command whose object is at none of the revisions that its caller expects. Before all rules of the
-/// noun: who works on what is not there any more should hear that first. What does not exist, or is not the
-/// caller's to see, is left to those rules.
-pub(crate) fn require(ctx: &Context<'_>, expected: &[u64], command: &Command) -> Rule<()> {
-    if expected.is_empty() {
+/// Refuses a command whose object is not as its caller expects: at one of these revisions, there at all, or not there.
+/// Before all rules of the noun: who works on what is not there any more should hear that first. What is not the
+/// caller's to see is left to those rules, and so is what does not exist, unless this very command could make it.
+pub(crate) fn require(ctx: &Context<'_>, envelope: &Envelope, command: &Command) -> Rule<()> {
+    let expected = &envelope.if_match;
+    let must_exist = envelope.must_exist || !expected.is_empty();
+    if !must_exist && !envelope.must_not_exist {
         return Ok(());
     }
-    let Some((noun, id)) = rules::subject(command) else {
-        let message = "an expected revision is for what exists; this makes something new";
+    let Some((noun, id)) = rules::subject(ctx, command)? else {
+        if !must_exist {
+            return Ok(());
+        }
+        let message = "an expected revision is for the change of one object that exists";
         return Err(Refusal::new(RefusalCode::Invalid, "", message).into());
     };
-    let Some((owner, revision)) = current(ctx, noun, id)? else { return Ok(()) };
-    if expected.contains(&revision) || !ctx.sees(owner)? {
-        return Ok(());
-    }
-    let wanted: Vec<String> = expected.iter().map(u64::to_string).collect();
-    let message = format!(
-        "the {} is at revision {revision} (expected {}): read it again",
-        noun.in_words(),
-        wanted.join(" or ")
-    );
+    let name = noun.in_words();
+    let message = match current(ctx, noun, &id)? {
+        Some((owner, revision)) if ctx.sees(owner)? => {
+            if envelope.must_not_exist {
+                format!("the {name} exists already, at revision {revision} (expected none)")
+            } else if expected.is_empty() || expected.contains(&revision) {
+                return Ok(());
+            } else {
+                format!("the {name} is at revision {revision} (expected {}): read it again", one_of(expected))
+            }
+        }
+        None if must_exist && could_make(ctx, noun, &id)? => {
+            format!("there is no {name} yet (expected {})", one_of(expected))
+        }
+        _ => return Ok(()),
+    };
     Err(Refusal::new(RefusalCode::RevisionMismatch, "", message).into())
 }
 
+fn one_of(expected: &[u64]) -> String {
+    match expected {
+        [] => "one to exist".to_owned(),
+        _ => expected.iter().map(u64::to_string).collect::<Vec<_>>().join(" or "),
+    }
+}
+
+/// Whether the caller's command makes the object where it is not: an account's table of scheduled jobs.
+fn could_make(ctx: &Context<'_>, noun: Noun, id: &[u8]) -> Rule<bool> {
+    if noun != Noun::CronTable {
+        return Ok(false);
+    }
+    let owner = ctx.find("SELECT tenant_id FROM accounts WHERE id = ?1", [id], |row| tenant_id(row, 0))?;
+    owner.map_or(Ok(false), |owner| ctx.sees(owner))
+}
+
 fn current(ctx: &Context<'_>, noun: Noun, id: &[u8]) -> Rule<Option<(TenantId, u64)>> {
-    let (owner, table) = (noun.owner(), noun.table());
-    ctx.find(&format!("SELECT {owner}, revision FROM {table} WHERE id = ?1"), [id], |row| {
+    let (owner, table, key) = (noun.owner(), noun.table(), noun.key());
+    ctx.find(&format!("SELECT {owner}, revision FROM {table} WHERE {key} = ?1"), [id], |row| {
         Ok((tenant_id(row, 0)?, row.get(1)?))
     })
 }

@@ -298,8 +298,12 @@ impl Client {
     ///
     /// # Errors
     /// If it is refused or no controller can be reached.
-    pub async fn update_cluster(&self, change: &UpdateCluster) -> Result<ClusterStatus, Error> {
-        Ok(self.write(Method::PATCH, "/v1/cluster".to_owned(), Some(change), Wait::No.into()).await?.object)
+    pub async fn update_cluster(
+        &self,
+        change: &UpdateCluster,
+        terms: impl Into<Terms>,
+    ) -> Result<ClusterStatus, Error> {
+        Ok(self.write(Method::PATCH, "/v1/cluster".to_owned(), Some(change), terms.into()).await?.object)
     }
 
     /// Has a node trusted no longer.

@@ -1,8 +1,10 @@
 //! The controllers.
 
-use npanel_model::{ControllerId, Strategy, Timestamp};
+use npanel_model::{ControllerId, Revision, Strategy, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::change::present;
 
 /// The controllers and their agreement, as the answering controller sees them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -37,8 +39,19 @@ pub struct ClusterStatus {
     /// Which of the nodes that fit is best for an account, unless its plan says otherwise: `spread` or `bin_pack`.
     #[schema(value_type = String, example = "spread")]
     pub placement_strategy: Strategy,
+    /// How long an operation is kept after its end, in seconds.
+    #[serde(default)]
+    pub operation_retention_seconds: u64,
+    /// When the settings were last changed, as a place in the fleet's log: what `If-Match` is compared with.
+    #[serde(default = "unchanged")]
+    #[schema(value_type = u64)]
+    pub revision: Revision,
     /// Every controller.
     pub controllers: Vec<Controller>,
+}
+
+fn unchanged() -> Revision {
+    Revision(0)
 }
 
 /// What is to change of the cluster's settings. What is absent stays as it is.
@@ -46,9 +59,13 @@ pub struct ClusterStatus {
 #[serde(deny_unknown_fields)]
 pub struct UpdateCluster {
     /// Which of the nodes that fit is best for an account, unless its plan says otherwise: `spread` or `bin_pack`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "spread")]
     pub placement_strategy: Option<Strategy>,
+    /// How long an operation is kept after its end, in seconds: a day to ten years.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 86_400, maximum = 315_360_000)]
+    pub operation_retention_seconds: Option<u64>,
 }
 
 /// A controller.

@@ -3,18 +3,24 @@
 use npanel_model::Revision;
 
 use crate::{
-    Account, ApiKey, CronTable, Database, DatabaseUser, Domain, Node, Plan, RecordSet, Tenant, Token, Zone,
+    Account, ApiKey, ClusterStatus, CronTable, Database, DatabaseUser, Domain, Node, Plan, RecordSet, Tenant,
+    Token, Zone,
 };
 
 /// An object with a revision: what its entity tag is made of.
 pub trait Revised {
+    /// Whether all that is shown of it changes with its revision only, and nothing with what nodes report.
+    const IS_STEADY: bool;
+
     /// When it was last changed, as a place in the fleet's log.
     fn revision(&self) -> Revision;
 }
 
 macro_rules! revised {
-    ($($name:ident),*) => {$(
+    ($is_steady:literal: $($name:ident),*) => {$(
         impl Revised for $name {
+            const IS_STEADY: bool = $is_steady;
+
             fn revision(&self) -> Revision {
                 self.revision
             }
@@ -22,17 +28,5 @@ macro_rules! revised {
     )*};
 }
 
-revised!(
-    Account,
-    ApiKey,
-    CronTable,
-    Database,
-    DatabaseUser,
-    Domain,
-    Node,
-    Plan,
-    RecordSet,
-    Tenant,
-    Token,
-    Zone
-);
+revised!(true: ApiKey, Plan, Tenant, Token);
+revised!(false: Account, ClusterStatus, CronTable, Database, DatabaseUser, Domain, Node, RecordSet, Zone);

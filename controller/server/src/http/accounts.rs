@@ -102,8 +102,7 @@ pub(super) fn refuse_prefix(account: &Username, name: &str) -> Result<(), Failur
 
 async fn read(app: &App, caller: &Caller, id: AccountId) -> Result<Account, Failure> {
     let mut account = shown(row(app, caller, id).await?);
-    let operation = app.reader().operation(caller.tenant_id, account.convergence.operation_id).await?;
-    let report = operation.and_then(|operation| placement(&operation.placement_report));
+    let report = app.reader().placement_report(id).await?.as_deref().and_then(placement);
     account.placement = report.map(|report| placements::visible(caller, report));
     show_unmet(app, caller, std::slice::from_mut(&mut account)).await?;
     Ok(account)

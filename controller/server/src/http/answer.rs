@@ -15,7 +15,7 @@ use npanel_proto::command::Accepted;
 use npanel_sdk_types::{OPERATION_HEADER, Revised};
 use serde::Serialize;
 
-use super::{app::App, asked::Asked, operations, problem::Failure};
+use super::{app::App, asked::Asked, fresh::Steady, operations, problem::Failure};
 
 /// An object with its revision as the entity tag.
 pub(crate) struct Tagged<T>(pub(crate) T);
@@ -25,6 +25,9 @@ impl<T: Serialize + Revised> IntoResponse for Tagged<T> {
         let tag = format!("\"{}\"", self.0.revision());
         let mut response = Json(self.0).into_response();
         insert(&mut response, ETAG, tag);
+        if T::IS_STEADY {
+            response.extensions_mut().insert(Steady);
+        }
         response
     }
 }

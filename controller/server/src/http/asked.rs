@@ -3,7 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use axum::extract::{FromRequestParts, OriginalUri};
-use http::{HeaderMap, Method, header::IF_MATCH, request::Parts};
+use http::{
+    HeaderMap, Method,
+    header::{IF_MATCH, IF_NONE_MATCH},
+    request::Parts,
+};
 use npanel_model::RequestId;
 use npanel_proto::command::{Envelope, Principal, envelope::Command, principal};
 use npanel_sdk_types::IDEMPOTENCY_HEADER;
@@ -28,7 +32,7 @@ pub(crate) struct Asked {
     request_id: RequestId,
     source_address: String,
     idempotency_key: String,
-    if_match: Vec<u64>,
+    condition: Condition,
     method: Method,
     path: String,
 }
@@ -49,7 +53,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
             request_id: parts.extensions.get().copied().unwrap_or_else(RequestId::generate),
             source_address: peer.unwrap_or_default(),
             idempotency_key: idempotency_key(&parts.headers)?,
-            if_match: if_match(&parts.headers)?,
+            condition: Condition::of(&parts.headers)?,
             method: parts.method.clone(),
             path: uri.path().to_owned(),
         })
@@ -69,24 +73,47 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Failure> {
     })
 }
 
-/// The revisions at one of which the object must be (RFC 9110, 13.1.1); none: at any. Our entity tags are strong
-/// and hold a number, so anything else is nothing that this API gave out.
-fn if_match(headers: &HeaderMap) -> Result<Vec<u64>, Failure> {
-    let mut expected = Vec::new();
-    for value in headers.get_all(IF_MATCH) {
-        let text = value.to_str().unwrap_or_default().trim();
-        if text == "*" {
-            continue;
+/// How the object must be for the write to be done (RFC 9110, 13.1).
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Condition {
+    /// At one of these revisions; none: at any.
+    revisions: Vec<u64>,
+    /// `If-Match: *`.
+    must_exist: bool,
+    /// `If-None-Match: *`.
+    must_not_exist: bool,
+}
+
+impl Condition {
+    /// Our entity tags are strong and hold a number, so anything else is nothing that this API gave out.
+    fn of(headers: &HeaderMap) -> Result<Self, Failure> {
+        let mut condition = Self::default();
+        for value in headers.get_all(IF_MATCH) {
+            let text = value.to_str().unwrap_or_default().trim();
+            if text == "*" {
+                condition.must_exist = true;
+                continue;
+            }
+            for tag in text.split(',') {
+                let number =
+                    tag.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')?.parse().ok());
+                condition.revisions.push(number.ok_or_else(|| {
+                    let detail =
+                        format!("If-Match is * or entity tags of this API, such as \"57\" (got {tag})");
+                    Failure::new(Kind::InvalidHeader, detail).at("If-Match")
+                })?);
+            }
         }
-        for tag in text.split(',') {
-            let number = tag.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')?.parse().ok());
-            expected.push(number.ok_or_else(|| {
-                let detail = format!("If-Match is * or entity tags of this API, such as \"57\" (got {tag})");
-                Failure::new(Kind::InvalidHeader, detail).at("If-Match")
-            })?);
+        for value in headers.get_all(IF_NONE_MATCH) {
+            let text = value.to_str().unwrap_or_default().trim();
+            if text != "*" {
+                let detail = format!("the If-None-Match of a write is * (got {text})");
+                return Err(Failure::new(Kind::InvalidHeader, detail).at("If-None-Match"));
+            }
+            condition.must_not_exist = true;
         }
+        Ok(condition)
     }
-    Ok(expected)
 }
 
 impl Asked {
@@ -98,7 +125,9 @@ impl Asked {
             source_address: self.source_address.clone(),
             request_id: self.request_id.to_bytes(),
             idempotency_key: self.idempotency_key.clone(),
-            if_match: self.if_match.clone(),
+            if_match: self.condition.revisions.clone(),
+            must_exist: self.condition.must_exist,
+            must_not_exist: self.condition.must_not_exist,
             request_digest: self.caller.digest(self.method.as_str(), &self.path, body),
             command: Some(command),
             ..Envelope::default()
@@ -112,22 +141,35 @@ mod tests {
 
     use super::*;
 
-    fn expected(values: &[&str]) -> Result<Vec<u64>, Failure> {
+    fn expected(values: &[&str]) -> Result<Condition, Failure> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(IF_MATCH, HeaderValue::from_str(value).expect("a header"));
         }
-        if_match(&headers)
+        Condition::of(&headers)
+    }
+
+    fn at(revisions: &[u64]) -> Condition {
+        Condition { revisions: revisions.to_vec(), ..Condition::default() }
     }
 
     #[test]
     fn an_expectation_is_one_of_our_entity_tags() {
-        assert_eq!(expected(&[]), Ok(vec![]));
-        assert_eq!(expected(&["*"]), Ok(vec![]));
-        assert_eq!(expected(&["\"57\""]), Ok(vec![57]));
-        assert_eq!(expected(&["\"57\", \"58\"", "\"60\""]), Ok(vec![57, 58, 60]));
+        assert_eq!(expected(&[]), Ok(at(&[])));
+        assert_eq!(expected(&["*"]), Ok(Condition { must_exist: true, ..Condition::default() }));
+        assert_eq!(expected(&["\"57\""]), Ok(at(&[57])));
+        assert_eq!(expected(&["\"57\", \"58\"", "\"60\""]), Ok(at(&[57, 58, 60])));
         for value in ["57", "W/\"57\"", "\"x\"", "\"57", "", "\"\"", "\"-1\""] {
             assert!(expected(&[value]).is_err(), "{value}");
         }
+    }
+
+    #[test]
+    fn a_write_is_for_what_does_not_exist_or_for_all() {
+        let mut headers = HeaderMap::new();
+        headers.append(IF_NONE_MATCH, HeaderValue::from_static("*"));
+        assert_eq!(Condition::of(&headers), Ok(Condition { must_not_exist: true, ..Condition::default() }));
+        headers.append(IF_NONE_MATCH, HeaderValue::from_static("\"57\""));
+        assert_eq!(Condition::of(&headers).expect_err("a tag").field(), Some("If-None-Match"));
     }
 }

@@ -2,14 +2,21 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use axum::{Json, extract::State};
+use axum::{extract::State, response::Response};
 use npanel_model::{ControllerId, Timestamp};
 use npanel_pki::Lifetimes;
 use npanel_proto::command::{self, envelope::Command};
 use npanel_sdk_types::{ClusterStatus, Controller, ControllerRole, UpdateCluster};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{app::App, asked::Asked, body::Body, preview::Ended, problem::Failure};
+use super::{
+    answer::{Tagged, updated},
+    app::App,
+    asked::Asked,
+    body::Body,
+    preview::Ended,
+    problem::Failure,
+};
 use crate::agreement::AgreementStatus;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -19,8 +26,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// Show the controllers, the leader and the replication state, as the answering controller sees them.
 #[utoipa::path(get, path = "/v1/cluster", operation_id = "cluster.status", tag = "cluster",
     responses((status = 200, description = "The status", body = ClusterStatus)))]
-async fn status(State(app): State<App>) -> Result<Json<ClusterStatus>, Failure> {
-    read(&app).await.map(Json)
+async fn status(State(app): State<App>) -> Result<Tagged<ClusterStatus>, Failure> {
+    read(&app).await.map(Tagged)
 }
 
 /// Change the cluster's settings.
@@ -31,12 +38,13 @@ async fn update(
     State(app): State<App>,
     asked: Asked,
     Body { value, bytes }: Body<UpdateCluster>,
-) -> Result<Json<ClusterStatus>, Ended> {
+) -> Result<Response, Ended> {
     let command = command::UpdateCluster {
         placement_strategy: value.placement_strategy.map(|strategy| strategy.to_string()),
+        operation_retention_seconds: value.operation_retention_seconds,
     };
-    app.propose(&asked, &bytes, Command::UpdateCluster(command)).await?;
-    Ok(Json(read(&app).await?))
+    let accepted = app.propose(&asked, &bytes, Command::UpdateCluster(command)).await?;
+    Ok(updated(&app, &asked, &accepted, || read(&app)).await?)
 }
 
 async fn read(app: &App) -> Result<ClusterStatus, Failure> {
@@ -61,6 +69,8 @@ async fn read(app: &App) -> Result<ClusterStatus, Failure> {
         ca_trusted: app.authorities.trusted().len() as u64,
         warnings: Vec::new(),
         placement_strategy: cluster.placement_strategy,
+        operation_retention_seconds: cluster.operation_retention_seconds,
+        revision: cluster.revision,
         controllers,
     };
     let ca_expires =

@@ -20,6 +20,7 @@ mod databases;
 mod domains;
 mod events;
 mod events_query;
+mod fresh;
 mod list;
 mod nodes;
 mod operations;

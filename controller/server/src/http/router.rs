@@ -13,8 +13,8 @@ use super::{
     accounts, api_keys,
     app::{App, Services},
     body::MAX_BYTES,
-    ca, cluster, context, cron, database_users, databases, domains, events, nodes, operations, placements,
-    plans,
+    ca, cluster, context, cron, database_users, databases, domains, events, fresh, nodes, operations,
+    placements, plans,
     problem::Failure,
     problem_pages, record_sets, tenants, tokens, unread, zones,
 };
@@ -62,6 +62,7 @@ pub fn router(services: Services) -> Router {
         .method_not_allowed_fallback(|| async { Failure::method_not_allowed() })
         .fallback(|| async { Failure::of_status(http::StatusCode::NOT_FOUND) })
         .with_state(App::new(services))
+        .layer(middleware::from_fn(fresh::answer_unchanged))
         .layer(middleware::from_fn(context::deadline))
         .layer(DefaultBodyLimit::max(MAX_BYTES))
         .layer(RequestBodyLimitLayer::new(MAX_BYTES))

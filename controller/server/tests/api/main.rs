@@ -3,6 +3,7 @@
 
 mod alone;
 mod changes;
+mod conditions;
 mod converging;
 mod dry_run;
 mod forms;

@@ -185,6 +185,18 @@ impl Reader {
         .await
     }
 
+    /// Why the account is where it is: JSON, every node's verdict when it was placed; `None` if nothing was kept.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn placement_report(&self, id: AccountId) -> Result<Option<String>, QueryError> {
+        let row = sqlx::query("SELECT report FROM placement_reports WHERE account_id = ?1")
+            .bind(id.to_bytes())
+            .fetch_optional(&self.pool())
+            .await?;
+        Ok(row.map(|row| row.try_get("report")).transpose()?)
+    }
+
     /// What the nodes of these accounts do not fulfil of their plans' placement; nothing of those whose nodes do.
     ///
     /// # Errors

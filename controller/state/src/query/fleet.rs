@@ -29,6 +29,10 @@ pub struct Cluster {
     pub retention_seconds: u64,
     /// Which of the nodes that fit is best, unless a plan says otherwise.
     pub placement_strategy: Strategy,
+    /// How long operations are kept after their end.
+    pub operation_retention_seconds: u64,
+    /// When that was last changed, as a place in the log.
+    pub revision: Revision,
 }
 
 /// A controller.
@@ -270,6 +274,8 @@ impl Reader {
                 name_server_domain: row::text(&row, "name_server_domain")?,
                 retention_seconds: row::number(&row, "retention_seconds")?,
                 placement_strategy: row::text(&row, "placement_strategy")?,
+                operation_retention_seconds: row::number(&row, "operation_retention_seconds")?,
+                revision: row::revision(&row)?,
             })
         })
         .transpose()

@@ -163,6 +163,21 @@ impl Reader {
         Ok(of_object.into_iter().find(|condition| condition.node_id == node))
     }
 
+    /// Whether any operation ended longer ago than operations are kept.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn has_operations_to_purge(&self, now: Timestamp) -> Result<bool, QueryError> {
+        let found = sqlx::query(
+            "SELECT 1 FROM operations
+             WHERE finished_millis < ?1 - 1000 * (SELECT operation_retention_seconds FROM cluster) LIMIT 1",
+        )
+        .bind(now.as_millis())
+        .fetch_optional(&self.pool())
+        .await?;
+        Ok(found.is_some())
+    }
+
     /// Whether the operation is finished; `None` if there is no such operation. A point read, for waiting.
     ///
     /// # Errors

@@ -84,6 +84,11 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
     )?;
     let php: PhpVersion = wire_text(&plan.php_version, "/php_version")?;
     assign(ctx, &account, &promised, &php, &body.assignments, &body.operation_id)?;
+    tenant::count_account(ctx, tenant_of, 1)?;
+    ctx.run(
+        "INSERT INTO placement_reports (account_id, tenant_id, report) VALUES (?1, ?2, ?3)",
+        (id.to_bytes(), tenant_of.to_bytes(), &body.placement_report),
+    )?;
     ctx.note(tenant_of, "account", id.to_bytes(), "created");
     if let Some(first) = &body.domain {
         domain::insert(ctx, &account, first, &body.operation_id)?;

@@ -3,7 +3,11 @@
 use npanel_model::{Action, Fqdn, Strategy, TenantId, TenantName, Uid};
 use npanel_proto::command::{CreateCluster, UpdateCluster};
 
-use super::{api_key, authority, controller, tenant};
+use super::{
+    api_key, authority, controller,
+    operation::{LONGEST_RETENTION_SECONDS, SHORTEST_RETENTION_SECONDS},
+    tenant,
+};
 use crate::{
     Refusal, RefusalCode,
     context::{Context, Effect, Rule, wire_id, wire_text},
@@ -46,11 +50,29 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateCluster) -> Rule<Effect> {
 pub(super) fn update(ctx: &Context<'_>, body: &UpdateCluster) -> Rule<Effect> {
     ctx.authorise(Action::ClusterUpdate)?;
     let platform = ctx.require_platform(Action::ClusterUpdate)?;
+    let mut changed = 0;
     if let Some(strategy) = &body.placement_strategy {
         let strategy: Strategy = wire_text(strategy, "/placement_strategy")?;
-        ctx.run("UPDATE cluster SET placement_strategy = ?1", [strategy.as_str()])?;
+        changed += ctx.run(
+            "UPDATE cluster SET placement_strategy = ?1 WHERE placement_strategy != ?1",
+            [strategy.as_str()],
+        )?;
     }
-    ctx.note(platform, "cluster", platform.to_bytes(), "changed");
+    if let Some(seconds) = body.operation_retention_seconds {
+        if !(SHORTEST_RETENTION_SECONDS..=LONGEST_RETENTION_SECONDS).contains(&seconds) {
+            let message = format!(
+                "operations are kept for {SHORTEST_RETENTION_SECONDS} to {LONGEST_RETENTION_SECONDS} seconds (got {seconds})"
+            );
+            return Err(Refusal::new(RefusalCode::Invalid, "/operation_retention_seconds", message).into());
+        }
+        changed += ctx.run(
+            "UPDATE cluster SET operation_retention_seconds = ?1 WHERE operation_retention_seconds != ?1",
+            [seconds],
+        )?;
+    }
+    if changed > 0 {
+        ctx.note(platform, "cluster", platform.to_bytes(), "changed");
+    }
     Ok(Effect {
         tenant: platform,
         action: Action::ClusterUpdate,

@@ -26,6 +26,14 @@ pub(super) fn set(ctx: &Context<'_>, body: &SetCronJobs) -> Rule<Effect> {
     }
     let jobs = body.jobs.iter().map(job).collect::<Rule<Vec<_>>>()?;
     let jobs = serde_json::to_string(&jobs).expect("jobs are valid JSON");
+    let is_so = ctx.count(
+        "SELECT EXISTS (SELECT 1 FROM cron_tables WHERE id = ?1 AND jobs = ?2 AND deleted_millis IS NULL)",
+        (&body.account_id, &jobs),
+    )?;
+    if is_so == 1 {
+        let object = body.account_id.clone();
+        return Ok(Effect { tenant: owner.tenant, action, object, operation: Vec::new() });
+    }
     open_operation(ctx, &body.operation_id, action, owner.tenant, KIND.noun(), &body.account_id, "")?;
     let update = "UPDATE cron_tables SET jobs = ?2 WHERE id = ?1 AND deleted_millis IS NULL";
     if ctx.run(update, (&body.account_id, &jobs))? == 1 {

@@ -158,11 +158,25 @@ pub(super) fn set_privileges(ctx: &Context<'_>, body: &SetDatabasePrivileges) ->
     let id = wire_id(&body.database_user_id, "/id", DatabaseUserId::from_bytes)?;
     let user = load_live(ctx, id)?;
     let owner = account::load_live(ctx, user.account, "/id")?;
+    let before = grants(ctx, id)?;
     ctx.run("DELETE FROM database_grants WHERE database_user_id = ?1", [id.to_bytes()])?;
     for grant in &body.grants {
         insert_grant(ctx, &owner, id, grant)?;
     }
-    changed(ctx, &user, Action::DatabaseSetPrivileges, &body.operation_id)
+    let action = Action::DatabaseSetPrivileges;
+    if grants(ctx, id)? == before {
+        return Ok(Effect { tenant: user.tenant, action, object: id.to_bytes(), operation: Vec::new() });
+    }
+    changed(ctx, &user, action, &body.operation_id)
+}
+
+/// Which databases the user may use, and how.
+fn grants(ctx: &Context<'_>, user: DatabaseUserId) -> Rule<Vec<(Vec<u8>, String)>> {
+    ctx.all(
+        "SELECT database_id, privileges FROM database_grants WHERE database_user_id = ?1 ORDER BY database_id",
+        [user.to_bytes()],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
 }
 
 fn changed(ctx: &Context<'_>, user: &UserRow, action: Action, operation: &[u8]) -> Rule<Effect> {

@@ -32,8 +32,7 @@ pub(super) fn begin(ctx: &Context<'_>, plan: PlanId, php: &PhpVersion, operation
 
 /// One batch more. The leader's doing: no record in the audit.
 pub(super) fn go_on(ctx: &Context<'_>, body: &FollowPlan) -> Rule<()> {
-    ctx.authorise(Action::PlanUpdate)?;
-    ctx.require_platform(Action::PlanUpdate)?;
+    ctx.require_controller()?;
     follow(ctx, wire_id(&body.plan_id, "/id", PlanId::from_bytes)?, body.most)
 }
 

@@ -18,6 +18,7 @@ mod identity;
 mod names;
 mod node;
 mod observation;
+mod operation;
 mod plan;
 mod record_set;
 mod removal;
@@ -26,6 +27,8 @@ mod suspension;
 mod tenant;
 mod token;
 mod zone;
+
+use std::borrow::Cow;
 
 use npanel_proto::command::envelope::Command;
 
@@ -87,13 +90,14 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         }
         Command::SetCronJobs(body) => cron::set(ctx, body),
         Command::FollowPlan(body) => return following::go_on(ctx, body).map(|()| None),
+        Command::PurgeOperations(body) => return operation::purge(ctx, body).map(|()| None),
         Command::RecordObservations(body) => return observation::record(ctx, body).map(|()| None),
     }
     .map(Some)
 }
 
 /// The object that a command changes or removes. `None`: it makes something, or is a machine's own doing.
-pub(crate) fn subject(command: &Command) -> Option<(Noun, &[u8])> {
+pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Option<(Noun, Cow<'a, [u8]>)>> {
     let (noun, id) = match command {
         Command::UpdateTenant(body) => (Noun::Tenant, &body.tenant_id),
         Command::UpdatePlan(body) => (Noun::Plan, &body.plan_id),
@@ -120,9 +124,11 @@ pub(crate) fn subject(command: &Command) -> Option<(Noun, &[u8])> {
         Command::DeleteApiKey(body) => (Noun::ApiKey, &body.api_key_id),
         Command::DeleteNode(body) => (Noun::Node, &body.node_id),
         Command::UpdateNode(body) => (Noun::Node, &body.node_id),
+        Command::UpdateCluster(_) => {
+            return Ok(Some((Noun::Cluster, Cow::Owned(ctx.root_tenant()?.to_bytes()))));
+        }
         Command::RevokeNode(body) => (Noun::Node, &body.node_id),
         Command::CreateCluster(_)
-        | Command::UpdateCluster(_)
         | Command::CreateTenant(_)
         | Command::CreatePlan(_)
         | Command::CreateAccount(_)
@@ -140,11 +146,12 @@ pub(crate) fn subject(command: &Command) -> Option<(Noun, &[u8])> {
         | Command::RetireAuthority(_)
         | Command::UpdateNodeFacts(_)
         | Command::FollowPlan(_)
+        | Command::PurgeOperations(_)
         | Command::RecordEvents(_)
         | Command::RecordNodeConditions(_)
-        | Command::RecordObservations(_) => return None,
+        | Command::RecordObservations(_) => return Ok(None),
     };
-    Some((noun, id))
+    Ok(Some((noun, Cow::Borrowed(id.as_slice()))))
 }
 
 /// Refuses a second object with the same id: ids are made by the caller's controller, so this is a replay

@@ -9,7 +9,7 @@ use super::{
     database::DatabaseRow,
     database_user::UserRow,
     domain::DomainRow,
-    names, record_set,
+    names, record_set, tenant,
     zone::{self, ZoneRow},
 };
 use crate::{
@@ -80,6 +80,7 @@ pub(super) fn remove_account(
         let row = DatabaseRow { id, tenant: database.tenant, generation: database.generation };
         remove_database(ctx, &row, retention, operation)?;
     }
+    tenant::count_account(ctx, account.tenant, -1)?;
     retire(ctx, ObjectKind::Account, &of, account.tenant, account.generation, retention, operation)
 }
 
@@ -170,6 +171,7 @@ pub(super) fn forget(ctx: &Context<'_>, kind: ObjectKind, id: &[u8], tenant: Ten
     match kind {
         ObjectKind::Account => {
             capacity::release(ctx, id)?;
+            ctx.run("DELETE FROM placement_reports WHERE account_id = ?1", [id])?;
         }
         ObjectKind::Site => names::leave(ctx, id)?,
         ObjectKind::Zone => {

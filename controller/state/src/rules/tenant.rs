@@ -48,6 +48,7 @@ pub(super) fn insert(
          SELECT ancestor_id, ?1 FROM tenant_tree WHERE tenant_id = ?2 UNION ALL SELECT ?1, ?1",
         (id.to_bytes(), parent.map(TenantId::to_bytes)),
     )?;
+    ctx.run("INSERT INTO tenant_accounts (tenant_id, accounts) VALUES (?1, 0)", [id.to_bytes()])?;
     ctx.note(id, "tenant", id.to_bytes(), "created");
     Ok(())
 }
@@ -130,6 +131,7 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteTenant) -> Rule<Effect> {
     }
     ctx.run("DELETE FROM api_keys WHERE tenant_id = ?1", [id.to_bytes()])?;
     ctx.run("DELETE FROM tenant_tree WHERE tenant_id = ?1", [id.to_bytes()])?;
+    ctx.run("DELETE FROM tenant_accounts WHERE tenant_id = ?1", [id.to_bytes()])?;
     ctx.run("DELETE FROM tenants WHERE id = ?1", [id.to_bytes()])?;
     ctx.note(id, "tenant", id.to_bytes(), "deleted");
     Ok(Effect { tenant: id, action: Action::TenantDelete, object: id.to_bytes(), operation: Vec::new() })
@@ -137,20 +139,24 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteTenant) -> Rule<Effect> {
 
 /// Refuses one more account in the tenant when its own limit or one above it is reached.
 pub(super) fn require_room_for_account(ctx: &Context<'_>, tenant: TenantId) -> Rule<()> {
-    let limited = ctx.all(
-        "SELECT t.name, t.account_limit,
-                (SELECT count(*) FROM tenant_tree below JOIN accounts a ON a.tenant_id = below.tenant_id
-                 WHERE below.ancestor_id = t.id AND a.deleted_millis IS NULL)
-         FROM tenant_tree up JOIN tenants t ON t.id = up.ancestor_id
-         WHERE up.tenant_id = ?1 AND t.account_limit IS NOT NULL ORDER BY t.id",
+    let full = ctx.find(
+        "SELECT t.name, t.account_limit, n.accounts
+         FROM tenant_tree up JOIN tenants t ON t.id = up.ancestor_id JOIN tenant_accounts n ON n.tenant_id = t.id
+         WHERE up.tenant_id = ?1 AND t.account_limit <= n.accounts ORDER BY t.id LIMIT 1",
         [tenant.to_bytes()],
         |row| Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?, row.get::<_, u64>(2)?)),
     )?;
-    match limited.into_iter().find(|(_, limit, used)| used >= limit) {
-        None => Ok(()),
-        Some((name, limit, used)) => {
-            let message = format!("the tenant {name} may have {limit} accounts (it has {used})");
-            Err(Refusal::new(RefusalCode::LimitReached, "/tenant_id", message).into())
-        }
-    }
+    let Some((name, limit, used)) = full else { return Ok(()) };
+    let message = format!("the tenant {name} may have {limit} accounts (it has {used})");
+    Err(Refusal::new(RefusalCode::LimitReached, "/tenant_id", message).into())
+}
+
+/// Counts an account that came (1) or is going (-1), for its tenant and for every one above it.
+pub(super) fn count_account(ctx: &Context<'_>, tenant: TenantId, more: i64) -> Rule<()> {
+    ctx.run(
+        "UPDATE tenant_accounts SET accounts = accounts + ?2
+         WHERE tenant_id IN (SELECT ancestor_id FROM tenant_tree WHERE tenant_id = ?1)",
+        (tenant.to_bytes(), more),
+    )?;
+    Ok(())
 }

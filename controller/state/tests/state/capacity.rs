@@ -108,6 +108,7 @@ impl World {
             "SELECT node_id, web, database, zones, accounts, disk_mb, memory_mb FROM node_capacity ORDER BY 1",
         );
         kept.extend(rows("SELECT tenant_id, node_id, accounts FROM node_tenants ORDER BY 1, 2"));
+        kept.extend(rows("SELECT tenant_id, accounts FROM tenant_accounts ORDER BY 1"));
         let mut counted = rows(
             "SELECT c.node_id,
                 (SELECT count(*) FROM assignments a WHERE a.node_id = c.node_id AND part = 'web'),
@@ -120,6 +121,10 @@ impl World {
         );
         counted.extend(rows(
             "SELECT tenant_id, node_id, count(DISTINCT account_id) FROM assignments GROUP BY 1, 2 ORDER BY 1, 2",
+        ));
+        counted.extend(rows(
+            "SELECT t.id, (SELECT count(*) FROM tenant_tree below JOIN accounts a ON a.tenant_id = below.tenant_id
+                 WHERE below.ancestor_id = t.id AND a.deleted_millis IS NULL) FROM tenants t ORDER BY 1",
         ));
         (kept, counted)
     }
