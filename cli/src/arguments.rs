@@ -7,8 +7,8 @@ use npanel_client::{Terms, Wait};
 use npanel_model::{Limit, Revision, Timestamp};
 
 use crate::command::{
-    account, api_key, ca, cluster, cron, database, dns, domain, event, explain, node, operation, plan,
-    profile, tenant, token,
+    account, api_key, ca, cluster, controller, cron, database, dns, domain, event, explain, node, operation,
+    plan, profile, tenant, token,
 };
 use crate::{failure::Failure, resolve, session::Session};
 
@@ -103,9 +103,12 @@ pub(crate) enum Command {
     /// The certificate authorities that machines and clients trust.
     #[command(subcommand)]
     Ca(ca::Command),
-    /// The controllers.
+    /// The controllers together.
     #[command(subcommand)]
     Cluster(cluster::Command),
+    /// One of the controllers.
+    #[command(subcommand)]
+    Controller(controller::Command),
     /// Whom this program asks.
     #[command(subcommand)]
     Profile(profile::Command),
@@ -237,7 +240,9 @@ mod tests {
     fn every_action_of_the_api_has_its_command() {
         let command = Arguments::command();
         for action in Action::ALL {
-            if matches!(action, Action::NodeEnrol | Action::ControllerJoin | Action::IdentityRenew) {
+            let by_machines =
+                [Action::NodeEnrol, Action::NodeReplace, Action::ControllerJoin, Action::IdentityRenew];
+            if by_machines.contains(action) {
                 continue;
             }
             let (noun, verb) = words(*action);

@@ -79,6 +79,10 @@ pub(crate) fn of_object(
 /// What to do about a reason that a node gives.
 fn advice(reason: &str) -> &'static str {
     match reason {
+        "Unplaced" => {
+            "it is placed anew by itself when a node can take it; `npanel explain placement` shows why none can now"
+        }
+        "NodeRevoked" => "take the node in again, or delete it by force: see `npanel node --help`",
         "Pending" | "WaitsForBase" | "WaitsForAccount" | "WaitsForDatabase" | "WaitsForRemoval" => {
             "nothing to do yet; if it stays so, `npanel node status` shows whether the node is connected"
         }

@@ -168,8 +168,18 @@ impl Session {
         change: ChangeArguments,
     ) -> Result<(), Failure> {
         let accepted = self.client.delete::<T>(id, change.terms()).await?;
+        self.gone(&id.to_string(), accepted, change).await
+    }
+
+    /// Says that something is removed, after waiting for the fleet if asked to.
+    pub(crate) async fn gone(
+        &self,
+        id: &str,
+        accepted: Option<Operation>,
+        change: ChangeArguments,
+    ) -> Result<(), Failure> {
         let ended = self.wait(accepted.as_ref().map(|operation| operation.id), change.wait).await?;
-        self.removed(&id.to_string(), ended.or(accepted))
+        self.removed(id, ended.or(accepted))
     }
 
     /// Says that something is removed or on its way out.

@@ -110,7 +110,7 @@ named_enum! {
         NodeStatus = "node.status",
         /// Trust a node no longer: its connections end, its certificates are refused, and it gets nothing new.
         NodeRevoke = "node.revoke",
-        /// Take an empty node out of the fleet for good; its identity is revoked.
+        /// Take a node out of the fleet for good; its identity is revoked. One that carries something only by force.
         NodeDelete = "node.delete",
         /// Make a bootstrap token.
         TokenCreate = "token.create",
@@ -150,8 +150,12 @@ named_enum! {
         PlacementExplain = "explain.placement",
         /// Enrol a machine with a bootstrap token. Done by the machine, not through the API.
         NodeEnrol = "node.enrol",
+        /// Take a controller out of the cluster for good; its identity is revoked.
+        ControllerRemove = "controller.remove",
         /// Bring another controller into the cluster. Done by the machine, not through the API.
         ControllerJoin = "controller.join",
+        /// Place anew what a node carried that is gone for good. Done by the leader, not through the API.
+        NodeReplace = "node.replace",
         /// Renew a machine's certificate. Done by the machine, not through the API.
         IdentityRenew = "identity.renew",
     }

@@ -5,6 +5,7 @@ pub(crate) mod api_key;
 pub(crate) mod ca;
 pub(crate) mod cluster;
 pub(crate) mod completions;
+pub(crate) mod controller;
 pub(crate) mod cron;
 pub(crate) mod database;
 pub(crate) mod dns;
@@ -37,6 +38,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Database(command) => database::run(command, &session()?).await,
         Command::Dns(command) => dns::run(command, &session()?).await,
         Command::Cron(command) => cron::run(command, &session()?).await,
+        Command::Controller(command) => controller::run(command, &session()?).await,
         Command::Node(command) => node::run(command, &session()?).await,
         Command::Explain(command) => explain::run(command, &session()?).await,
         Command::Token(command) => token::run(command, &session()?).await,

@@ -52,10 +52,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         change: ChangeArguments,
     },
-    /// Take an empty node out of the fleet for good; its identity is revoked.
+    /// Take a node out of the fleet for good; its identity is revoked.
     Delete {
         /// Its name or id.
         node: String,
+        /// Also if it carries something: it is revoked and never comes back. What it carried is placed anew.
+        #[arg(long)]
+        force: bool,
+        /// Also if it has the data of accounts, which is lost then: they are placed anew empty.
+        #[arg(long, requires = "force")]
+        accept_data_loss: bool,
         #[command(flatten)]
         change: ChangeArguments,
     },
@@ -133,7 +139,12 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let written = session.client.revoke_node(id, &RevokeNode { reason }, change.terms()).await?;
             session.changed::<Node>(id, written, change).await
         }
-        Command::Delete { node, change } => {
+        Command::Delete { node, force: true, accept_data_loss, change } => {
+            let id = resolve::node(&session.client, &node).await?;
+            let accepted = session.client.write_off_node(id, accept_data_loss, change.terms()).await?;
+            session.gone(&id.to_string(), accepted, change).await
+        }
+        Command::Delete { node, change, .. } => {
             session.delete::<Node>(resolve::node(&session.client, &node).await?, change).await
         }
     }

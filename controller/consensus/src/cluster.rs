@@ -76,6 +76,8 @@ struct Inner {
     leadership: watch::Receiver<Leadership>,
     dial: Arc<dyn Dial>,
     prepare: Arc<dyn Prepare>,
+    /// Held by the leader from its word that others can do without a controller until that is removed.
+    removing: tokio::sync::Mutex<()>,
     /// Ends with the last handle.
     _tasks: JoinSet<()>,
 }
@@ -120,7 +122,18 @@ impl Cluster {
         tasks.spawn(leadership::publish(raft.clone(), sender));
         tasks.spawn(membership::run(raft.clone(), store.reader().clone(), leadership.clone()));
         let applied = applied_index(&store, &mut tasks);
-        Ok(Self { inner: Arc::new(Inner { raft, store, applied, leadership, dial, prepare, _tasks: tasks }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                raft,
+                store,
+                applied,
+                leadership,
+                dial,
+                prepare,
+                removing: tokio::sync::Mutex::new(()),
+                _tasks: tasks,
+            }),
+        })
     }
 
     /// Makes this controller, reachable at `address`, the first and only member of a new cluster.
@@ -202,6 +215,10 @@ impl Cluster {
         let mut metrics = self.inner.raft.metrics();
         metrics.wait_for(covered).await.map_err(|error| failed(&error))?;
         trigger.purge_log(applied).await.map_err(|error| failed(&error))
+    }
+
+    pub(crate) fn removing(&self) -> &tokio::sync::Mutex<()> {
+        &self.inner.removing
     }
 
     pub(crate) fn raft(&self) -> &Raft {

@@ -79,11 +79,11 @@ const HEARTBEAT_MILLIS: u64 = 200;
 /// pause of a busy two-core machine is not an election.
 const FIRST_SLOT_MILLIS: u64 = 700;
 const SLOT_MILLIS: u64 = 200;
-/// Five controllers and two that are being replaced.
-const SLOTS: u64 = 7;
+/// In how many slots controllers stand for election, by their ids: five controllers and two that are being replaced.
+pub const ELECTION_SLOTS: u64 = 7;
 
 pub(crate) fn raft(id: ControllerId) -> openraft::Config {
-    let election = FIRST_SLOT_MILLIS + SLOT_MILLIS * (id.0.saturating_sub(1) % SLOTS);
+    let election = FIRST_SLOT_MILLIS + SLOT_MILLIS * (id.0.saturating_sub(1) % ELECTION_SLOTS);
     openraft::Config {
         cluster_name: "npanel".to_owned(),
         heartbeat_interval: HEARTBEAT_MILLIS,

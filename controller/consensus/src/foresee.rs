@@ -57,6 +57,9 @@ impl Cluster {
         if self.leader()?.0 != self.id() {
             return None;
         }
+        if let Err(by_leader) = self.require_quorum_after(&envelope).await {
+            return Some(refused(by_leader));
+        }
         envelope.time_millis = Timestamp::now().as_millis();
         envelope.feature_level = npanel_state::FEATURE_LEVEL;
         // Whether it was asked before is no matter: what would it come to now?

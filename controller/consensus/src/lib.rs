@@ -2,7 +2,8 @@
 //!
 //! What runs inside a [`Cluster`]: the consensus library's own tasks; the log's writer thread, which owns the
 //! log file and fsyncs before it answers; the state's writer thread (`npanel-state`); one task that publishes
-//! [`Leadership`]; and, on the leader, one that brings enrolled controllers into the membership, one at a time.
+//! [`Leadership`]; and, on the leader, one that brings the membership up to the state: enrolled controllers in, removed
+//! ones out, one at a time.
 //!
 //! The consensus library does not show outside this crate, so that it can be replaced.
 
@@ -21,11 +22,12 @@ mod machine;
 mod membership;
 mod network;
 mod propose;
+mod quorum;
 mod service;
 mod types;
 
 pub use cluster::{Cluster, ClusterError, ClusterStatus, Peer};
-pub use config::{Dial, Prepare, Purpose, Unprepared};
+pub use config::{Dial, ELECTION_SLOTS, Prepare, Purpose, Unprepared};
 pub use foresee::told;
 pub use leadership::Leadership;
 pub use propose::{ProposeError, ReadError};

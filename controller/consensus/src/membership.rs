@@ -1,4 +1,5 @@
-//! Enrolled controllers become members: learner first, voter when they have caught up, one at a time.
+//! The members follow the state, one change at a time: enrolled controllers become learners, then voters when they have
+//! caught up; those that were removed go.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -64,5 +65,34 @@ async fn step(raft: &Raft, state: &Reader) -> Result<(), Box<dyn std::error::Err
             return Ok(());
         }
     }
+    remove_one(raft, state, &members, &voters).await
+}
+
+/// Takes out a member that the state does not have any more.
+async fn remove_one(
+    raft: &Raft,
+    state: &Reader,
+    members: &BTreeSet<u64>,
+    voters: &BTreeSet<u64>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let strangers = async || {
+        let present: BTreeSet<u64> = state.controllers().await?.iter().map(|one| one.id.0).collect();
+        // Before the cluster is made, nobody is in the state.
+        let is_stranger = |id: &u64| !present.is_empty() && !present.contains(id);
+        Ok::<_, npanel_state::QueryError>(members.iter().copied().filter(is_stranger).collect::<Vec<_>>())
+    };
+    if strangers().await?.is_empty() {
+        return Ok(());
+    }
+    // A new leader's state may be behind its own log: whoever enrolled last would be taken for a stranger.
+    raft.ensure_linearizable().await?;
+    let Some(id) = strangers().await?.pop() else { return Ok(()) };
+    tracing::info!(controller = id, "taking a removed controller out of the members");
+    let change = if voters.contains(&id) {
+        ChangeMembers::RemoveVoters(BTreeSet::from([id]))
+    } else {
+        ChangeMembers::RemoveNodes(BTreeSet::from([id]))
+    };
+    raft.change_membership(change, false).await?;
     Ok(())
 }

@@ -56,6 +56,13 @@ type Failure<E> = RPCError<u64, BasicNode, RaftError<u64, E>>;
 fn not_sent<E: std::error::Error>(status: &Status) -> Failure<E> {
     match status.code() {
         Code::Unavailable => RPCError::Unreachable(Unreachable::new(status)),
+        // As after a pause: one that was removed need not ask again and again.
+        Code::PermissionDenied => {
+            tracing::error!(
+                "another controller refuses this one: it was removed from the cluster (npanel cluster status)"
+            );
+            RPCError::Unreachable(Unreachable::new(status))
+        }
         _ => RPCError::Network(NetworkError::new(status)),
     }
 }

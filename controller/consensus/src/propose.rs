@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use npanel_model::{ControllerId, RequestId, Timestamp};
 use npanel_proto::{
-    command::{Envelope, Outcome, Refused, outcome, principal},
+    command::{Envelope, Outcome, Refused, envelope::Command, outcome, principal},
     controller::{Answer, ProposeRequest, Question, ReadIndexRequest},
 };
 use npanel_state::RefusalCode;
@@ -124,6 +124,15 @@ impl Cluster {
     /// Prepares and proposes, as the leader; anew when the rules refuse the nodes that were chosen, for what was
     /// known when they were chosen may be over when the command's turn has come.
     async fn propose_here(&self, mut envelope: Envelope) -> Try {
+        let _alone = match envelope.command {
+            // One at a time: two that could each be done without may not both be.
+            Some(Command::RemoveController(_)) => Some(self.removing().lock().await),
+            _ => None,
+        };
+        if let Err(refused) = self.require_quorum_after(&envelope).await {
+            let index = *self.applied().borrow();
+            return Try::Decided(Outcome { outcome: Some(outcome::Outcome::Refused(refused)), index });
+        }
         for _ in 1..PLACINGS {
             let (tried, is_prepared) = self.prepare_and_write(&mut envelope).await;
             match &tried {

@@ -7,6 +7,7 @@
 //! | [`Reconciler::run`] | one | follows leadership; on the leader, the list of sessions; tells each of them when something changed for its node |
 //! | a session | one per connected node | what the node is wanted to hold and what it said of it; pushes, heartbeats, listens |
 //! | [`chores`] | one | nothing; what was begun in a batch goes on, and what is old goes |
+//! | the replacing | one | places anew what was on nodes that are gone for good |
 //! | the recorders | two | observations, and events, on their way into the log, many at a time |
 //!
 //! Everything is level-triggered: a session compares intent (the state) with observation (the node's ledger and
@@ -27,6 +28,7 @@ mod intent;
 mod liveness;
 mod placing;
 mod recorder;
+mod replacing;
 mod session;
 mod supervisor;
 mod view;

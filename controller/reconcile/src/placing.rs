@@ -93,6 +93,8 @@ impl Prepare for Placing {
                     None => Ok(()),
                 },
                 Some(Command::CreateZone(zone)) => self.zone(zone, purpose, state).await,
+                Some(Command::PlaceAccount(account)) => self.account_anew(account, purpose, state).await,
+                Some(Command::PlaceZone(zone)) => self.zone_anew(zone, purpose, state).await,
                 _ => Ok(()),
             };
             placed.map_err(Refused::from)
@@ -115,14 +117,15 @@ impl Prepare for Placing {
         let (parts, zone) = match &envelope.command {
             Some(Command::CreateAccount(account)) => {
                 let zone = account.domain.as_ref().and_then(|domain| domain.zone.as_ref());
-                (&account.assignments[..], zone)
+                (&account.assignments[..], assignments_of(zone))
             }
-            Some(Command::CreateDomain(domain)) => (&[][..], domain.zone.as_ref()),
-            Some(Command::CreateZone(zone)) => (&[][..], Some(zone)),
+            Some(Command::PlaceAccount(account)) => (&account.assignments[..], &[][..]),
+            Some(Command::PlaceZone(zone)) => (&[][..], &zone.assignments[..]),
+            Some(Command::CreateDomain(domain)) => (&[][..], assignments_of(domain.zone.as_ref())),
+            Some(Command::CreateZone(zone)) => (&[][..], assignments_of(Some(zone))),
             _ => return,
         };
-        let of_zone =
-            zone.into_iter().flat_map(|zone| &zone.assignments).map(|on| on.assignment_id.as_slice());
+        let of_zone = zone.iter().map(|on| on.assignment_id.as_slice());
         self.fleet.settle(parts.iter().map(|on| on.assignment_id.as_slice()).chain(of_zone));
     }
 
@@ -135,9 +138,13 @@ impl Prepare for Placing {
     }
 }
 
+fn assignments_of(zone: Option<&CreateZone>) -> &[ZoneAssignment] {
+    zone.map_or(&[], |zone| &zone.assignments)
+}
+
 /// What an account is placed by: all that the state says of it.
-struct Terms {
-    plan: Plan,
+pub(crate) struct Terms {
+    pub(crate) plan: Plan,
     strategy: Strategy,
     overselling: Overselling,
     apart: Apart,
@@ -177,10 +184,28 @@ impl Placing {
         else {
             return Ok(());
         };
+        let (assignments, report) = self.parts(Part::ALL, (&terms, tenant), None, purpose, state).await?;
+        account.assignments = assignments;
+        account.placement_report = report;
+        match account.domain.as_mut().and_then(|domain| domain.zone.as_mut()) {
+            Some(zone) => self.zone(zone, purpose, state).await,
+            None => Ok(()),
+        }
+    }
+
+    /// A node for each of the parts, near another part if there is one already; and the report, as JSON.
+    pub(crate) async fn parts(
+        &self,
+        parts: &[Part],
+        (terms, tenant): (&Terms, Option<TenantId>),
+        mut near: Option<NodeId>,
+        purpose: Purpose,
+        state: &Reader,
+    ) -> Result<(Vec<Assignment>, String), Stop> {
         let mut report = Report::default();
-        let mut web = None;
-        for part in Part::ALL {
-            let placed = self.part(*part, &terms, web, state).await?;
+        let mut assignments = Vec::with_capacity(parts.len());
+        for part in parts {
+            let placed = self.part(*part, terms, near, state).await?;
             report.parts.push(placed.report);
             let Some(node) = placed.decision.node() else {
                 let words = self.fleet.look(|fleet| words(&fleet.judge(&placed.request, &placed.decision)));
@@ -189,23 +214,19 @@ impl Placing {
                     shortened(words)
                 )));
             };
-            web = web.or(Some(node));
+            near = near.or(Some(node));
             let assignment = AssignmentId::generate().to_bytes();
             let is_together = placed.request.near == Some(node);
             let amounts = if is_together { Amounts::default() } else { placed.request.amounts };
             let promise = Promise { node, role: placed.part.role(), amounts };
             self.give(&assignment, Given { promise, tenant }, purpose);
-            account.assignments.push(Assignment {
+            assignments.push(Assignment {
                 assignment_id: assignment,
                 part: part.to_string(),
                 node_id: node.to_bytes(),
             });
         }
-        account.placement_report = serde_json::to_string(&report).expect("a report is valid JSON");
-        match account.domain.as_mut().and_then(|domain| domain.zone.as_mut()) {
-            Some(zone) => self.zone(zone, purpose, state).await,
-            None => Ok(()),
-        }
+        Ok((assignments, serde_json::to_string(&report).expect("a report is valid JSON")))
     }
 
     /// What is only asked for is not counted: it would send others elsewhere.
@@ -240,7 +261,7 @@ impl Placing {
         Ok(report)
     }
 
-    async fn terms(
+    pub(crate) async fn terms(
         &self,
         tenant: Option<TenantId>,
         plan: &[u8],
@@ -313,6 +334,16 @@ impl Placing {
     }
 
     async fn zone(&self, zone: &mut CreateZone, purpose: Purpose, state: &Reader) -> Result<(), Stop> {
+        zone.assignments = self.name_servers(purpose, state).await?;
+        Ok(())
+    }
+
+    /// Nodes that can answer for a zone.
+    pub(crate) async fn name_servers(
+        &self,
+        purpose: Purpose,
+        state: &Reader,
+    ) -> Result<Vec<ZoneAssignment>, Stop> {
         let decide = || {
             let request = self.bare(NodeRole::Dns, Strategy::Spread);
             let decision = self.fleet.look(|fleet| fleet.place_zone(&request));
@@ -329,8 +360,7 @@ impl Placing {
             self.give(&id, Given { promise, tenant: None }, purpose);
             ZoneAssignment { assignment_id: id, node_id: node.to_bytes() }
         };
-        zone.assignments = decision.nodes().map(assignment).collect();
-        Ok(())
+        Ok(decision.nodes().map(assignment).collect())
     }
 
     /// Chooses until as many nodes are chosen as are wanted, or nobody is left to wait for; anew whenever something

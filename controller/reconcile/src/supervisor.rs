@@ -21,7 +21,7 @@ use crate::{
     connections::{Connection, NodeConnections},
     intent::Intents,
     liveness::Liveness,
-    recorder,
+    recorder, replacing,
     session::{Session, SessionError},
 };
 
@@ -109,6 +109,7 @@ impl Reconciler {
         recording.spawn(recorder::run(self.cluster.clone(), recorded));
         recording.spawn(recorder::run(self.cluster.clone(), happened));
         recording.spawn(chores::run(self.cluster.clone()));
+        recording.spawn(replacing::run(self.cluster.clone()));
 
         let mut connections = self.connections.changes();
         sessions.follow_connections();

@@ -32,7 +32,8 @@ pub use query::{
     EventPage, FollowedNode, Grant, IntentSource, KnownIdentity, Login, Node, NodeLoad, ObjectStatus,
     Observed, Operation, OperationFilter, OperationTarget, OwnedFilter, Page, Plan, PlanFilter,
     PlanPlacement, QueryError, Reader, RecordSet, RecordSetFilter, Revocation, Suspension, TargetProgress,
-    Tenant, TenantFilter, Token, UnmetTerm, Unsettled, UnsettledObject, WantedObject, Zone, ZoneRecordSet,
+    Tenant, TenantFilter, Token, UnmetTerm, UnplacedAccount, Unsettled, UnsettledObject, WantedObject, Zone,
+    ZoneRecordSet,
 };
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};

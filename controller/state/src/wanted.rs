@@ -1,6 +1,6 @@
 //! What each node should hold: the intent half of `node_objects`, and the operations that wait for it.
 
-use npanel_model::{Action, Generation, NodeId, TenantId};
+use npanel_model::{Action, Generation, NodeId, NodeRole, TenantId};
 
 use crate::context::{Context, Rule, typed};
 
@@ -48,6 +48,23 @@ impl ObjectKind {
         match self {
             Self::Site => "domain",
             other => other.as_str(),
+        }
+    }
+
+    /// The part of an account that it belongs to, or of DNS, as the role of nodes that carry it.
+    pub(crate) fn role(self) -> NodeRole {
+        match self {
+            Self::Account | Self::Site | Self::CronTable => NodeRole::Web,
+            Self::Database | Self::DatabaseUser => NodeRole::Database,
+            Self::Zone => NodeRole::Dns,
+        }
+    }
+
+    /// The column of that table that says what is placed: the account's id, or the zone's own.
+    pub(crate) fn placed_by(self) -> &'static str {
+        match self {
+            Self::Account | Self::CronTable | Self::Zone => "id",
+            Self::Site | Self::Database | Self::DatabaseUser => "account_id",
         }
     }
 
@@ -137,8 +154,36 @@ pub(crate) fn touch(
     tenant: TenantId,
     operation: &[u8],
 ) -> Rule<()> {
+    match raise(ctx, kind, id, tenant, operation)? {
+        Some(generation) => rewant(ctx, Subject { kind, id, tenant, generation }, operation),
+        None => Ok(()),
+    }
+}
+
+/// Puts an object that lives on nodes that never had it, at a new generation: whatever one of them may have left of it
+/// from a former life is older.
+pub(crate) fn want_anew(
+    ctx: &Context<'_>,
+    kind: ObjectKind,
+    id: &[u8],
+    tenant: TenantId,
+    nodes: &[NodeId],
+    operation: &[u8],
+) -> Rule<()> {
+    let Some(generation) = raise(ctx, kind, id, tenant, operation)? else { return Ok(()) };
+    nodes.iter().try_for_each(|node| want(ctx, *node, Subject { kind, id, tenant, generation }, operation))
+}
+
+/// The new generation; `None` if the object does not live.
+fn raise(
+    ctx: &Context<'_>,
+    kind: ObjectKind,
+    id: &[u8],
+    tenant: TenantId,
+    operation: &[u8],
+) -> Rule<Option<Generation>> {
     let table = kind.table();
-    let touched = ctx.find(
+    let raised = ctx.find(
         &format!(
             "UPDATE {table} SET generation = generation + 1, operation_id = ?2
              WHERE id = ?1 AND deleted_millis IS NULL RETURNING generation"
@@ -146,9 +191,10 @@ pub(crate) fn touch(
         (id, operation),
         |row| Ok(Generation(row.get(0)?)),
     )?;
-    let Some(generation) = touched else { return Ok(()) };
-    ctx.note_object(tenant, kind, id, "changed");
-    rewant(ctx, Subject { kind, id, tenant, generation }, operation)
+    if raised.is_some() {
+        ctx.note_object(tenant, kind, id, "changed");
+    }
+    Ok(raised)
 }
 
 fn nodes_of(ctx: &Context<'_>, subject: Subject<'_>) -> Rule<Vec<NodeId>> {

@@ -3,8 +3,8 @@
 use std::{fmt::Display, time::Duration};
 
 use npanel_model::{
-    AccountId, DatabaseUserId, NodeId, NodeLabel, OperationId, PlanId, RecordSetId, Revision, TenantId,
-    ZoneId,
+    AccountId, ControllerId, DatabaseUserId, NodeId, NodeLabel, OperationId, PlanId, RecordSetId, Revision,
+    TenantId, ZoneId,
 };
 use npanel_sdk_types::{
     Ca, ClusterStatus, CreateRecordSet, CronTable, DatabaseUser, Node, NodeHealth, OPERATION_HEADER,
@@ -267,6 +267,14 @@ impl Client {
         self.read("/v1/cluster".to_owned(), &[]).await
     }
 
+    /// Takes a controller out of the cluster for good.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn remove_controller(&self, id: ControllerId) -> Result<(), Error> {
+        self.remove(format!("/v1/controllers/{id}"), Wait::No.into()).await.map(drop)
+    }
+
     /// The certificate authorities.
     ///
     /// # Errors
@@ -317,6 +325,22 @@ impl Client {
         terms: impl Into<Terms>,
     ) -> Result<Written<Node>, Error> {
         self.write(Method::POST, format!("/v1/nodes/{id}/revoke"), Some(why), terms.into()).await
+    }
+
+    /// Takes a node out for good that carries something and never comes back. The operation is what others have to do
+    /// for it.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn write_off_node(
+        &self,
+        id: NodeId,
+        accept_data_loss: bool,
+        terms: impl Into<Terms>,
+    ) -> Result<Option<Operation>, Error> {
+        let query = [("force", true.to_string()), ("accept_data_loss", accept_data_loss.to_string())];
+        let call = Call::new(Method::DELETE, format!("/v1/nodes/{id}")).with_query(&query);
+        self.removed(call.on(terms.into())).await
     }
 
     /// How a node is.
@@ -402,7 +426,11 @@ impl Client {
     }
 
     async fn remove(&self, path: String, terms: Terms) -> Result<Option<Operation>, Error> {
-        let answer = self.transport.send(Call::new(Method::DELETE, path).on(terms)).await?;
+        self.removed(Call::new(Method::DELETE, path).on(terms)).await
+    }
+
+    async fn removed(&self, call: Call) -> Result<Option<Operation>, Error> {
+        let answer = self.transport.send(call).await?;
         if answer.status == StatusCode::NO_CONTENT { Ok(None) } else { answer.json().map(Some) }
     }
 }

@@ -2,4 +2,5 @@
 
 mod agreement;
 mod members;
+mod removal;
 mod replacement;

@@ -18,7 +18,7 @@ use npanel_model::{ApiKeyId, ControllerId, RequestId, TenantId};
 use npanel_pki::Identity;
 use npanel_proto::command::{
     Certificate, CreateApiKey, CreateCluster, CreateTenant, CreateToken, EnrolController, Envelope, Outcome,
-    Principal, Refused, envelope::Command, outcome, principal::Who,
+    Principal, Refused, RemoveController, envelope::Command, outcome, principal::Who,
 };
 use npanel_state::Reader;
 use tokio::{io::DuplexStream, sync::mpsc, task::JoinHandle, time::timeout};
@@ -178,7 +178,12 @@ impl Members {
         })
     }
 
-    async fn enrol(&self, id: u64) {
+    pub(crate) async fn enrol(&self, id: u64) {
+        self.enrol_at(1, id).await;
+    }
+
+    /// By way of controller `at`.
+    pub(crate) async fn enrol_at(&self, at: u64, id: u64) {
         let token = npanel_model::TokenId::generate().to_bytes();
         let create = Command::CreateToken(CreateToken {
             token_id: token.clone(),
@@ -189,13 +194,43 @@ impl Members {
             pool: "default".into(),
             ..CreateToken::default()
         });
-        self.accept(1, Who::ApiKeyId(self.admin.to_bytes()), create).await;
+        self.accept(at, Who::ApiKeyId(self.admin.to_bytes()), create).await;
         let enrol = Command::EnrolController(EnrolController {
             token_id: token.clone(),
             token_secret_hash: HASH.to_vec(),
             ..controller(id)
         });
-        self.accept(1, Who::TokenId(token), enrol).await;
+        self.accept(at, Who::TokenId(token), enrol).await;
+    }
+
+    /// What becomes of a removal that is asked for at `at`.
+    pub(crate) async fn remove(&self, at: u64, id: u64) -> Result<(), Refused> {
+        let command = Command::RemoveController(RemoveController { controller_id: id });
+        let outcome = self.member(at).propose(envelope(self.by_admin(), command)).await.expect("decided");
+        match outcome.outcome.expect("an outcome") {
+            outcome::Outcome::Accepted(_) => Ok(()),
+            outcome::Outcome::Refused(refused) => Err(refused),
+        }
+    }
+
+    /// Waits until these, and no others, vote, as each of them says.
+    pub(crate) async fn wait_for_members(&self, ids: &[u64]) {
+        for id in ids {
+            let cluster = self.member(*id);
+            let mut applied = cluster.applied();
+            let same = || {
+                let peers = cluster.status().peers;
+                peers.iter().map(|peer| peer.id.0).eq(ids.iter().copied())
+                    && peers.iter().all(|peer| peer.is_voter)
+            };
+            let all = async {
+                while !same() {
+                    // Whatever moves the members is in the log.
+                    let _ = timeout(Duration::from_millis(100), applied.changed()).await;
+                }
+            };
+            timeout(PATIENCE, all).await.expect("the members in time");
+        }
     }
 
     /// A command that makes a tenant.

@@ -11,6 +11,7 @@ use npanel_proto::command::{
     Certificate, CreateAccount, CreateCluster, CreateDomain, CreatePlan, CreateToken, CreateZone, EnrolNode,
     Envelope, Principal, Refused, envelope::Command, outcome::Outcome, principal::Who,
 };
+use npanel_proto::controller::{Answer, Question};
 use npanel_reconcile::{Liveness, NodeConnections, Placing, Reconciler, Registration};
 use npanel_state::Reader;
 use tempfile::TempDir;
@@ -51,6 +52,14 @@ impl Prepare for Gated {
 
     fn settled(&self, envelope: &Envelope) {
         self.placing.settled(envelope);
+    }
+
+    fn answer<'a>(
+        &'a self,
+        question: Question,
+        state: &'a Reader,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
+        self.placing.answer(question, state)
     }
 }
 

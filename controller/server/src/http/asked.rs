@@ -41,11 +41,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let Query(query) = Query::<WriteQuery>::from_request_parts(parts, state).await?;
+        Self::by(parts, state, query).await
+    }
+}
+
+impl Asked {
+    /// Of a route whose query may say more than that of every write, and has been read already.
+    pub(crate) async fn by<S: Send + Sync>(
+        parts: &mut Parts,
+        state: &S,
+        query: WriteQuery,
+    ) -> Result<Self, Failure> {
         let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical().to_string());
         let uri = OriginalUri::from_request_parts(parts, state)
             .await
             .map_or_else(|never| match never {}, |uri| uri.0);
-        let Query(query) = Query::<WriteQuery>::from_request_parts(parts, state).await?;
         Ok(Self {
             caller: Caller::from_request_parts(parts, state).await?,
             wait: query.wait().time(),

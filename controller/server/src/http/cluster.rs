@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
 use npanel_model::{ControllerId, Timestamp};
 use npanel_pki::Lifetimes;
 use npanel_proto::command::{self, envelope::Command};
@@ -10,7 +13,7 @@ use npanel_sdk_types::{ClusterStatus, Controller, ControllerRole, UpdateCluster}
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answer::{Tagged, updated},
+    answer::{Tagged, deleted, id, updated},
     app::App,
     asked::Asked,
     body::Body,
@@ -20,7 +23,7 @@ use super::{
 use crate::agreement::AgreementStatus;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(status, update))
+    OpenApiRouter::new().routes(routes!(status, update)).routes(routes!(remove_controller))
 }
 
 /// Show the controllers, the leader and the replication state, as the answering controller sees them.
@@ -45,6 +48,21 @@ async fn update(
     };
     let accepted = app.propose(&asked, &bytes, Command::UpdateCluster(command)).await?;
     Ok(updated(&app, &asked, &accepted, || read(&app)).await?)
+}
+
+/// Take a controller out of the cluster for good; its identity is revoked. Refused if the others could not decide without
+/// it.
+#[utoipa::path(delete, path = "/v1/controllers/{id}", operation_id = "controller.remove", tag = "cluster",
+    params(("id" = u64, Path, description = "The controller")),
+    responses((status = 204, description = "Removed; the others go on without it within a second")))]
+async fn remove_controller(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+) -> Result<Response, Ended> {
+    let controller_id: u64 = id("controller", &text)?;
+    let command = Command::RemoveController(command::RemoveController { controller_id });
+    Ok(deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await?)
 }
 
 async fn read(app: &App) -> Result<ClusterStatus, Failure> {
@@ -77,6 +95,13 @@ async fn read(app: &App) -> Result<ClusterStatus, Failure> {
         authorities.iter().find(|authority| authority.issuing).map(|authority| authority.not_after);
     status.warnings = warnings(&status, ca_expires, app.authorities.lifetimes(), Timestamp::now());
     status.warnings.extend(app.reader().revoked_nodes().await?.iter().map(of_revoked_node));
+    let (parts, zones) = app.reader().count_unplaced().await?;
+    if parts + zones > 0 {
+        status.warnings.push(format!(
+            "{parts} parts of accounts and {zones} zones are on no node: the one that carried them is gone for good, and \
+             none can take them yet (see: npanel account list --status failed)"
+        ));
+    }
     Ok(status)
 }
 

@@ -2,17 +2,18 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{FromRequestParts, Path, State},
     response::Response,
 };
-use npanel_model::{Megabytes, NodeConditionKind, NodeId, Timestamp};
+use http::request::Parts;
+use npanel_model::{Megabytes, NodeConditionKind, NodeId, OperationId, Timestamp};
 use npanel_proto::{
     command::{self, AccountSlots, NodeLabels, envelope::Command},
     controller::{Answer, Question, answer, question},
 };
 use npanel_sdk_types::{
     ConditionStatus, MissingCapability, Node, NodeCapacity, NodeCondition, NodeHealth, NodeLimits, NodeLoad,
-    NodeReserved, NodeRevocation, NodeStatus, Page, RevokeNode, UnsettledObject, UpdateNode,
+    NodeReserved, NodeRevocation, NodeStatus, Operation, Page, RevokeNode, UnsettledObject, UpdateNode,
 };
 use npanel_state::Revocation;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -25,6 +26,7 @@ use super::{
     list::{List, list_query},
     preview::Ended,
     problem::Failure,
+    query::{DeleteNodeQuery, Query},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -253,14 +255,46 @@ fn unsettled_object(row: npanel_state::UnsettledObject) -> UnsettledObject {
     }
 }
 
-/// Take an empty node out of the fleet for good; its identity is revoked.
+/// Who asks for a node's deletion, and how much goes with it.
+struct Deletion {
+    asked: Asked,
+    query: DeleteNodeQuery,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Deletion {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let Query(query) = Query::<DeleteNodeQuery>::from_request_parts(parts, state).await?;
+        Ok(Self { asked: Asked::by(parts, state, query.write()).await?, query })
+    }
+}
+
+/// Take a node out of the fleet for good; its identity is revoked. One that carries something goes by force only, once it
+/// is revoked: what it carried is placed anew, empty.
 #[utoipa::path(delete, path = "/v1/nodes/{id}", operation_id = "node.delete", tag = "nodes",
-    params(("id" = String, Path, format = "uuid", description = "The node")),
-    responses((status = 204, description = "Removed")))]
-async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
-    let node_id = id::<NodeId>("node", &text)?.to_bytes();
-    let command = Command::DeleteNode(command::DeleteNode { node_id });
-    Ok(deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await?)
+    params(("id" = String, Path, format = "uuid", description = "The node"),
+        ("force" = Option<bool>, Query, description = "`true`: also if it carries something. It must be revoked."),
+        ("accept_data_loss" = Option<bool>, Query,
+            description = "`true`: also if accounts' data is on it, which is lost then.")),
+    responses((status = 204, description = "Removed"),
+        (status = 200, description = "Removed, and what others have to do for it was waited for", body = Operation),
+        (status = 202, description = "Removed; others have something to do for it", body = Operation)))]
+async fn delete(
+    State(app): State<App>,
+    Deletion { asked, query }: Deletion,
+    Path(text): Path<String>,
+) -> Result<Response, Ended> {
+    let command = command::DeleteNode {
+        node_id: id::<NodeId>("node", &text)?.to_bytes(),
+        force: query.force(),
+        accept_data_loss: query.accept_data_loss(),
+        operation_id: OperationId::generate().to_bytes(),
+    };
+    // As of a body: asked for with other words, it is another request.
+    let words = format!("{}/{}", command.force, command.accept_data_loss);
+    let accepted = app.propose(&asked, words.as_bytes(), Command::DeleteNode(command)).await?;
+    Ok(deleted(&app, &asked, &accepted).await?)
 }
 
 #[cfg(test)]

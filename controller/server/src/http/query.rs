@@ -100,6 +100,33 @@ pub(crate) struct WriteQuery {
     dry_run: Option<bool>,
 }
 
+/// What the query of a node's deletion may say.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeleteNodeQuery {
+    wait: Option<WaitFor>,
+    timeout: Option<WaitSeconds>,
+    dry_run: Option<bool>,
+    /// Also if it carries something.
+    force: Option<bool>,
+    /// Also if accounts' data is on it.
+    accept_data_loss: Option<bool>,
+}
+
+impl DeleteNodeQuery {
+    pub(crate) fn write(self) -> WriteQuery {
+        WriteQuery { wait: self.wait, timeout: self.timeout, dry_run: self.dry_run }
+    }
+
+    pub(crate) fn force(self) -> bool {
+        self.force.unwrap_or(false)
+    }
+
+    pub(crate) fn accept_data_loss(self) -> bool {
+        self.accept_data_loss.unwrap_or(false)
+    }
+}
+
 impl WriteQuery {
     pub(crate) fn wait(self) -> WaitQuery {
         WaitQuery { wait: self.wait, timeout: self.timeout }

@@ -48,6 +48,7 @@ impl Filled {
             ("tokens", token),
             ("api-keys", key),
             ("nodes", fleet.node.to_string()),
+            ("controllers", "1".to_owned()),
         ]);
         Self { fleet, of, ids, zone }
     }
@@ -129,7 +130,7 @@ async fn every_write_can_be_asked_what_it_would_come_to_and_changes_nothing_then
         let path = format!("{}?dry_run=true", filled.path(&route));
         let answer = filled.ask(&method, &path, &filled.body(&operation)).await;
         // The very refusals of the real ones: the node carries something, and the state knows of no authority.
-        if ["node.delete", "ca.rotate"].contains(&operation.as_str()) {
+        if ["node.delete", "controller.remove", "ca.rotate"].contains(&operation.as_str()) {
             answer.problem(409, "in_use");
         } else if operation == "ca.retire" {
             answer.problem(404, "not_found");

@@ -10,6 +10,7 @@ mod forms;
 mod idempotency;
 mod lists;
 mod neighbours;
+mod nodes;
 mod resources;
 mod rights;
 mod secrets;

@@ -37,7 +37,7 @@ async fn call(fleet: &Fleet, method: &Method, path: &str, key: Option<&str>) -> 
 }
 
 fn is_for_platform(action: Action) -> bool {
-    ["node.", "token.", "cluster.", "ca."].iter().any(|noun| action.as_str().starts_with(noun))
+    ["node.", "token.", "cluster.", "controller.", "ca."].iter().any(|noun| action.as_str().starts_with(noun))
 }
 
 #[tokio::test]

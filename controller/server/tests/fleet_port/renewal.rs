@@ -136,7 +136,9 @@ async fn a_deleted_node_is_cut_off_within_a_second_and_renews_nothing() {
     let id = id_of(&first);
     let mut connection = controller.dial(tls::node_client(&first).expect("a configuration")).await;
     controller.until("the node is connected", || controller.connections.is_connected(id)).await;
-    controller.accept(Command::DeleteNode(DeleteNode { node_id: id.to_bytes() })).await;
+    controller
+        .accept(Command::DeleteNode(DeleteNode { node_id: id.to_bytes(), ..DeleteNode::default() }))
+        .await;
     let deleted = Instant::now();
     controller::until_closed(&mut connection).await;
     assert!(deleted.elapsed() < Duration::from_secs(1), "it took {:?}", deleted.elapsed());

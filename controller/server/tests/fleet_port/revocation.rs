@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use npanel_pki::{Credentials, Identity, tls};
+use npanel_model::Timestamp;
+use npanel_pki::{Credentials, Identity, Serial, tls};
 use npanel_proto::{
-    command::{RevokeNode, envelope::Command},
+    command::{RemoveController, RevokeNode, envelope::Command},
+    controller::ReadIndexRequest,
     enrolment::Role,
 };
 use tonic::Code;
@@ -81,5 +83,32 @@ async fn renewals_that_race_with_the_revocation_leave_nothing_that_is_good() {
             is_turned_away(&controller, &shown).await;
             assert!(!controller.connections.is_connected(id_of(&shown)));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_removed_controller_is_refused_whatever_certificate_it_makes_itself() {
+    let controller = Controller::start().await;
+    let token = controller.token("controller", 1).await;
+    let (key, answer) = enrol_with(&controller, &token, Role::Controller, "c2").await;
+    let second = joined(key, answer.expect("enrolled"));
+    let id = match second.id().identity {
+        Identity::Controller(id) => id,
+        Identity::Node(_) => panic!("not a controller"),
+    };
+    let calls = |credentials: &Credentials| {
+        controller.calls(tls::controller_client(credentials).expect("a configuration"))
+    };
+    // It leads nothing, which is not the same as being refused.
+    calls(&second).read_index(ReadIndexRequest {}).await.expect("answered");
+    controller.accept(Command::RemoveController(RemoveController { controller_id: id.0 })).await;
+    let by_itself = controller.issue(Identity::Controller(id), Serial::generate(), Timestamp::now());
+    for shown in [&second, &by_itself] {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while let Ok(answer) = calls(shown).read_index(ReadIndexRequest {}).await {
+            assert!(Instant::now() < deadline, "it is still answered: {answer:?}");
+        }
+        let refused = calls(shown).read_index(ReadIndexRequest {}).await.expect_err("refused");
+        assert_eq!(refused.code(), Code::PermissionDenied);
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use npanel_model::{Generation, NodeId, OperationId, Revision, Timestamp};
-use sqlx::{QueryBuilder, Row, Sqlite};
+use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
-use super::{QueryError, Reader, row};
+use super::{QueryError, Reader, list::parts_shown, row};
 use crate::ObjectKind;
 
 /// Where an object is on its way.
@@ -26,7 +26,7 @@ pub enum ObjectStatus {
 pub struct Condition {
     /// The node.
     pub node_id: NodeId,
-    /// "pending", "converged", "failed", "retained" or "removed".
+    /// "pending", "converged", "failed", "retained" or "removed"; "unplaced": the node is gone for good.
     pub state: String,
     /// A stable word in CamelCase; may be empty.
     pub reason: String,
@@ -70,7 +70,7 @@ pub(super) struct Intent {
 }
 
 impl Intent {
-    pub(super) fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Self, QueryError> {
+    pub(super) fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
         Ok(Self {
             id: row.try_get("id")?,
             revision: row::revision(row)?,
@@ -93,10 +93,15 @@ impl Intent {
     }
 }
 
+/// The state of what no node carries: the one that did is gone for good.
+const UNPLACED: &str = "unplaced";
+
 /// A failure of what was asked before is none of what is asked now.
 fn status(deleting: bool, newest: Generation, conditions: &[Condition]) -> ObjectStatus {
-    let failed =
-        |condition: &Condition| condition.state == "failed" && condition.observed_generation >= newest;
+    let failed = |condition: &Condition| {
+        condition.state == UNPLACED
+            || (condition.state == "failed" && condition.observed_generation >= newest)
+    };
     if deleting {
         ObjectStatus::Deleting
     } else if conditions.iter().any(failed) {
@@ -121,16 +126,29 @@ impl Reader {
              FROM node_objects WHERE kind = ",
         );
         query.push_bind(kind.as_str()).push(" AND object_id IN (");
-        let mut ids = query.separated(", ");
-        for object in objects {
-            ids.push_bind(object);
-        }
-        query.push(") ORDER BY object_id, node_id");
+        let objects: Vec<Vec<u8>> = objects.into_iter().collect();
+        push_ids(&mut query, &objects);
+        query.push(" ORDER BY object_id, node_id");
         let mut found: HashMap<Vec<u8>, Vec<Condition>> = HashMap::new();
         for row in query.build().fetch_all(&self.pool()).await? {
             found.entry(row.try_get("object_id")?).or_default().push(condition(&row)?);
         }
+        for row in self.unplaced_of(kind, &objects).await? {
+            found.entry(row.try_get("id")?).or_default().push(unplaced(&row)?);
+        }
         Ok(found)
+    }
+
+    async fn unplaced_of(&self, kind: ObjectKind, objects: &[Vec<u8>]) -> Result<Vec<SqliteRow>, QueryError> {
+        let (table, owner, parts) = (kind.table(), kind.placed_by(), parts_shown(kind));
+        let mut query = QueryBuilder::<Sqlite>::new(format!(
+            "SELECT o.id, u.part, u.node_id, u.node_name, u.since_millis
+             FROM unplaced u JOIN {table} o ON o.{owner} = u.owner_id
+             WHERE u.part IN ({parts}) AND o.deleted_millis IS NULL AND o.id IN ("
+        ));
+        push_ids(&mut query, objects);
+        query.push(" ORDER BY o.id, u.part");
+        Ok(query.build().fetch_all(&self.pool()).await?)
     }
 
     /// Completes rows with the convergence of their objects.
@@ -152,7 +170,33 @@ impl Reader {
     }
 }
 
-fn condition(row: &sqlx::sqlite::SqliteRow) -> Result<Condition, QueryError> {
+fn push_ids(query: &mut QueryBuilder<Sqlite>, objects: &[Vec<u8>]) {
+    let mut ids = query.separated(", ");
+    for object in objects {
+        ids.push_bind(object.clone());
+    }
+    query.push(")");
+}
+
+fn unplaced(row: &SqliteRow) -> Result<Condition, QueryError> {
+    let (part, node): (&str, &str) = (row.try_get("part")?, row.try_get("node_name")?);
+    Ok(Condition {
+        node_id: row::id(row, "node_id", NodeId::from_bytes)?,
+        state: UNPLACED.to_owned(),
+        reason: "Unplaced".to_owned(),
+        message: format!(
+            "the node {node}, which carried the {part} part, is gone for good; the part is placed anew as soon as a node \
+             can take it"
+        ),
+        observed_generation: Generation(0),
+        since: row::time(row, "since_millis")?,
+        stages: String::new(),
+        is_of_revoked_node: false,
+        settled: false,
+    })
+}
+
+fn condition(row: &SqliteRow) -> Result<Condition, QueryError> {
     Ok(Condition {
         node_id: row::id(row, "node_id", NodeId::from_bytes)?,
         state: row.try_get("observed_state")?,

@@ -189,11 +189,21 @@ fn on_nodes(kind: ObjectKind) -> String {
     format!("EXISTS (SELECT 1 FROM node_objects o WHERE o.object_id = {table}.id AND o.kind = '{kind}'")
 }
 
+/// Which parts, if they are unplaced, leave an object of this kind on no node. An account itself is all of its parts.
+pub(super) fn parts_shown(kind: ObjectKind) -> String {
+    match kind {
+        ObjectKind::Account => "'web', 'database'".to_owned(),
+        _ => format!("'{}'", kind.role()),
+    }
+}
+
 /// What an object's status is made of, as a query; see `convergence::status`.
 fn standing(kind: ObjectKind, status: ObjectStatus) -> String {
     let (table, on_nodes) = (kind.table(), on_nodes(kind));
+    let (owner, parts) = (kind.placed_by(), parts_shown(kind));
     let failed = format!(
-        "{on_nodes} AND o.observed_state = 'failed' AND o.observed_generation >= {table}.generation)"
+        "({on_nodes} AND o.observed_state = 'failed' AND o.observed_generation >= {table}.generation)
+          OR EXISTS (SELECT 1 FROM unplaced u WHERE u.owner_id = {table}.{owner} AND u.part IN ({parts})))"
     );
     let open = format!("{on_nodes} AND o.settled = 0)");
     let lives = format!("{table}.deleted_millis IS NULL");

@@ -16,6 +16,7 @@ mod operation;
 mod row;
 mod suspension;
 mod tenant;
+mod unplaced;
 
 use std::{
     path::Path,
@@ -44,6 +45,7 @@ pub use list::{Converging, OwnedFilter, Page};
 pub use operation::{Operation, OperationFilter, OperationTarget, TargetProgress};
 pub use suspension::Suspension;
 pub use tenant::{Plan, PlanFilter, PlanPlacement, Tenant, TenantFilter};
+pub use unplaced::UnplacedAccount;
 
 /// A query that could not be answered. Never the caller's fault: what does not exist is `None`.
 #[derive(Debug, thiserror::Error)]

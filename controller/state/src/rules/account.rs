@@ -10,7 +10,7 @@ use super::{
     capacity::{self, PlacedPart, Promised},
     domain,
     fitness::{self, Allowed},
-    node, plan, removal, require_new, tenant,
+    lost, node, plan, removal, require_new, tenant,
 };
 use crate::{
     ObjectKind, Refusal, RefusalCode,
@@ -299,8 +299,11 @@ fn require_fits(ctx: &Context<'_>, account: AccountId, plan: &plan::PlanLimits) 
 
 /// Has the account's sites run by another PHP, which their node must have.
 fn set_php(ctx: &Context<'_>, account: &AccountRow, version: &PhpVersion, operation: &[u8]) -> Rule<()> {
-    let node = node_of(ctx, account.id, Part::Web)?;
-    node::require_php(ctx, node, version, &account.username)?;
+    // Of an unplaced account, whoever it is placed on will be asked.
+    if !lost::is_unplaced(ctx, account.id, Part::Web)? {
+        let node = node_of(ctx, account.id, Part::Web)?;
+        node::require_php(ctx, node, version, &account.username)?;
+    }
     run_php(ctx, account, version, operation)
 }
 
@@ -383,7 +386,8 @@ pub(super) fn node_of(ctx: &Context<'_>, account: AccountId, part: Part) -> Rule
         |row| typed(row, 0, NodeId::from_bytes),
     )?
     .ok_or_else(|| {
-        Refusal::new(RefusalCode::NoNode, "", format!("the account has no active {part} node")).into()
+        let message = format!("no node carries the account's {part} part at the moment");
+        Refusal::new(RefusalCode::NoNode, "", message).into()
     })
 }
 

@@ -12,7 +12,7 @@ use npanel_model::{
 use super::fitness::{self, Allowed, MOST_NAMED, no_node, require_allowed, require_alone, require_open};
 use crate::{
     Refusal, RefusalCode,
-    context::{Context, Rule, typed},
+    context::{Context, Rule, typed, wire_text},
 };
 
 /// What an account is promised, and where it may be.
@@ -190,6 +190,38 @@ pub(super) fn release(ctx: &Context<'_>, account: &[u8]) -> Rule<()> {
         subtract(ctx, &held, Some(held.part.as_str()), &held.share)?;
     }
     Ok(())
+}
+
+/// Takes everything of accounts off a node. Returns which parts of which accounts these were.
+pub(super) fn release_node(ctx: &Context<'_>, node: NodeId) -> Rule<Vec<(Vec<u8>, Part)>> {
+    let accounts = ctx.all(
+        "SELECT DISTINCT account_id FROM assignments WHERE node_id = ?1 ORDER BY account_id",
+        [node.to_bytes()],
+        |row| row.get::<_, Vec<u8>>(0),
+    )?;
+    let mut parts = Vec::new();
+    for account in accounts {
+        for held in held(ctx, &account)?.into_iter().filter(|held| held.node == node) {
+            ctx.run("DELETE FROM assignments WHERE id = ?1", [&held.assignment])?;
+            subtract(ctx, &held, Some(held.part.as_str()), &held.share)?;
+            parts.push((account.clone(), wire_text(&held.part, "")?));
+        }
+    }
+    Ok(parts)
+}
+
+/// Takes every zone off a node. Returns which these were.
+pub(super) fn release_zones_of(ctx: &Context<'_>, node: NodeId) -> Rule<Vec<Vec<u8>>> {
+    let mut zones = ctx.all(
+        "DELETE FROM zone_assignments WHERE node_id = ?1 RETURNING zone_id",
+        [node.to_bytes()],
+        |row| row.get::<_, Vec<u8>>(0),
+    )?;
+    for _ in &zones {
+        count_zone(ctx, &node.to_bytes(), -1)?;
+    }
+    zones.sort_unstable();
+    Ok(zones)
 }
 
 /// Has a node answer for a zone, if it is still fit for it.

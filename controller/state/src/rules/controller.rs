@@ -1,7 +1,7 @@
 //! Controllers: who may take part in the cluster. Membership itself is the consensus library's.
 
 use npanel_model::{Action, EnrolRole, NodeName};
-use npanel_proto::command::EnrolController;
+use npanel_proto::command::{EnrolController, RemoveController};
 
 use super::{
     identity,
@@ -24,6 +24,37 @@ pub(super) fn enrol(ctx: &Context<'_>, body: &EnrolController) -> Rule<Effect> {
         object: body.controller_id.to_be_bytes().to_vec(),
         operation: Vec::new(),
     })
+}
+
+/// Takes a controller out. Whether the others can still decide without it is for the leader to say, who knows which of
+/// them answer.
+pub(super) fn remove(ctx: &Context<'_>, body: &RemoveController) -> Rule<Effect> {
+    let action = Action::ControllerRemove;
+    ctx.authorise(action)?;
+    let platform = ctx.require_platform(action)?;
+    let removed = ctx.run("DELETE FROM controllers WHERE id = ?1", [body.controller_id])?;
+    if removed == 0 {
+        return Err(Refusal::not_found("controller", "/id").into());
+    }
+    let left = ctx.count("SELECT count(*) FROM controllers", [])?;
+    if left == 0 {
+        let message = "it is the last controller: without it there is no cluster";
+        return Err(Refusal::new(RefusalCode::InUse, "/id", message).into());
+    }
+    identity::revoke(ctx, &format!("controller/{}", body.controller_id))?;
+    ctx.warn(|| Ok(bearing(left).into_iter().collect()))?;
+    let object = body.controller_id.to_be_bytes().to_vec();
+    ctx.note(platform, "controller", object.clone(), "deleted");
+    Ok(Effect { tenant: platform, action, object, operation: Vec::new() })
+}
+
+/// What few controllers mean.
+fn bearing(left: u64) -> Option<String> {
+    match left {
+        1 | 2 => Some(format!("{left} controllers are left, which bear the loss of none: add others soon")),
+        4 => Some("4 controllers are left, which bear the loss of one, as 3 do".to_owned()),
+        _ => None,
+    }
 }
 
 pub(super) fn insert(ctx: &Context<'_>, body: &EnrolController) -> Rule<()> {

@@ -15,6 +15,7 @@ mod event;
 mod fitness;
 mod following;
 mod identity;
+mod lost;
 mod names;
 mod node;
 mod observation;
@@ -65,9 +66,12 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::EnrolNode(body) => node::enrol(ctx, body),
         Command::RevokeNode(body) => revocation::revoke(ctx, body),
         Command::DeleteNode(body) => node::delete(ctx, body),
+        Command::PlaceAccount(body) => lost::place_account(ctx, body),
+        Command::PlaceZone(body) => lost::place_zone(ctx, body),
         Command::UpdateNode(body) => node::update(ctx, body),
         Command::UpdateCluster(body) => cluster::update(ctx, body),
         Command::EnrolController(body) => controller::enrol(ctx, body),
+        Command::RemoveController(body) => controller::remove(ctx, body),
         Command::RenewIdentity(body) => identity::renew(ctx, body),
         Command::RotateAuthority(body) => authority::rotate(ctx, body),
         Command::RetireAuthority(body) => authority::retire(ctx, body),
@@ -141,12 +145,15 @@ pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Optio
         | Command::CreateApiKey(_)
         | Command::EnrolNode(_)
         | Command::EnrolController(_)
+        | Command::RemoveController(_)
         | Command::RenewIdentity(_)
         | Command::RotateAuthority(_)
         | Command::RetireAuthority(_)
         | Command::UpdateNodeFacts(_)
         | Command::FollowPlan(_)
         | Command::PurgeOperations(_)
+        | Command::PlaceAccount(_)
+        | Command::PlaceZone(_)
         | Command::RecordEvents(_)
         | Command::RecordNodeConditions(_)
         | Command::RecordObservations(_) => return Ok(None),

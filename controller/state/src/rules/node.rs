@@ -7,7 +7,7 @@ use npanel_model::{
 use npanel_proto::command::{DeleteNode, EnrolNode, UpdateNode, UpdateNodeFacts};
 
 use super::{
-    capacity, identity,
+    capacity, identity, lost,
     observation::shortened,
     require_new, revocation,
     token::{self, Shown},
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     Refusal, RefusalCode,
     context::{Context, Effect, Rule, json, texts, typed, wire_id, wire_text},
+    wanted::{close_if_done, open_operation},
 };
 
 pub(super) fn enrol(ctx: &Context<'_>, body: &EnrolNode) -> Rule<Effect> {
@@ -188,26 +189,63 @@ fn merge_labels(ctx: &Context<'_>, id: NodeId) -> Rule<()> {
     Ok(())
 }
 
+/// Takes a node out for good. One that carries something goes by force only, once it is revoked, so that it cannot come
+/// back and go on with what others have taken over.
 pub(super) fn delete(ctx: &Context<'_>, body: &DeleteNode) -> Rule<Effect> {
-    ctx.authorise(Action::NodeDelete)?;
-    let platform = ctx.require_platform(Action::NodeDelete)?;
+    let action = Action::NodeDelete;
+    ctx.authorise(action)?;
+    let platform = ctx.require_platform(action)?;
     let id = wire_id(&body.node_id, "/id", NodeId::from_bytes)?;
-    let objects = ctx.count("SELECT count(*) FROM node_objects WHERE node_id = ?1", [id.to_bytes()])?;
-    let parts = ctx.count("SELECT count(*) FROM assignments WHERE node_id = ?1", [id.to_bytes()])?;
-    if objects + parts > 0 {
-        let message = format!(
-            "the node carries {parts} parts of accounts and {objects} objects; move or delete them first"
-        );
-        return Err(Refusal::new(RefusalCode::InUse, "/id", message).into());
+    let name = lost::name_of(ctx, id)?;
+    let mut effect = Effect { tenant: platform, action, object: id.to_bytes(), operation: Vec::new() };
+    if carries(ctx, id, body)? {
+        let operation = &body.operation_id;
+        open_operation(ctx, operation, action, platform, "node", &id.to_bytes(), "")?;
+        lost::write_off(ctx, id, &name, operation)?;
+        close_if_done(ctx, operation)?;
+        effect.operation.clone_from(operation);
     }
-    if ctx.run("DELETE FROM nodes WHERE id = ?1", [id.to_bytes()])? == 0 {
-        return Err(Refusal::not_found("node", "/id").into());
-    }
+    ctx.run("DELETE FROM nodes WHERE id = ?1", [id.to_bytes()])?;
     capacity::touch(ctx, id)?;
     identity::revoke(ctx, &format!("node/{id}"))?;
     ctx.run("DELETE FROM node_conditions WHERE node_id = ?1", [id.to_bytes()])?;
     ctx.note(platform, "node", id.to_bytes(), "deleted");
-    Ok(Effect { tenant: platform, action: Action::NodeDelete, object: id.to_bytes(), operation: Vec::new() })
+    Ok(effect)
+}
+
+/// Whether the node carries anything; refused, if it may not go with that.
+fn carries(ctx: &Context<'_>, id: NodeId, body: &DeleteNode) -> Rule<bool> {
+    let objects = ctx.count("SELECT count(*) FROM node_objects WHERE node_id = ?1", [id.to_bytes()])?;
+    let parts = ctx.count("SELECT count(*) FROM assignments WHERE node_id = ?1", [id.to_bytes()])?;
+    let zones = ctx.count("SELECT count(*) FROM zone_assignments WHERE node_id = ?1", [id.to_bytes()])?;
+    let refused = |field, message: String| Err(Refusal::new(RefusalCode::InUse, field, message).into());
+    if objects + parts + zones == 0 {
+        return Ok(false);
+    }
+    if !body.force {
+        return refused(
+            "/id",
+            format!(
+                "the node carries {parts} parts of accounts and {objects} objects; move or delete them first, or, if it \
+             never comes back, revoke it and delete it by force"
+            ),
+        );
+    }
+    if revocation::revoked_at(ctx, id)?.is_none() {
+        let message =
+            "the node is trusted and might come back to what others have taken over; revoke it first";
+        return refused("/id", message.to_owned());
+    }
+    if parts > 0 && !body.accept_data_loss {
+        return refused(
+            "/accept_data_loss",
+            format!(
+                "the node has the data of {parts} parts of accounts, and nobody else has: they are placed anew and empty; \
+             say that this is accepted"
+            ),
+        );
+    }
+    Ok(true)
 }
 
 /// Refuses a PHP version that the node of an account does not have.

@@ -241,6 +241,25 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteRecordSet) -> Rule<Effect> 
     })
 }
 
+/// Gives the domains of an account, whose addresses are their own still, that of the node that serves them now.
+pub(super) fn readdress(ctx: &Context<'_>, owner: &AccountRow, operation: &[u8]) -> Rule<()> {
+    let addresses = ctx.all(
+        "SELECT d.id, d.name, r.zone_id FROM domains d JOIN record_sets r ON r.domain_id = d.id
+             JOIN zones z ON z.id = r.zone_id
+         WHERE d.account_id = ?1 AND d.deleted_millis IS NULL AND z.deleted_millis IS NULL ORDER BY d.id",
+        [owner.id.to_bytes()],
+        |row| {
+            let domain = typed(row, 0, DomainId::from_bytes)?;
+            Ok((domain, row.get::<_, String>(1)?, typed(row, 2, ZoneId::from_bytes)?))
+        },
+    )?;
+    for (domain, name, zone) in addresses {
+        ctx.run("DELETE FROM record_sets WHERE domain_id = ?1", [domain.to_bytes()])?;
+        add_address(ctx, owner, zone, domain, &wire_text(&name, "")?, operation)?;
+    }
+    Ok(())
+}
+
 /// Removes a domain's own address record, wherever it is.
 pub(super) fn remove_address(ctx: &Context<'_>, domain: DomainId, operation: &[u8]) -> Rule<()> {
     let zones = ctx.all(

@@ -9,7 +9,7 @@ use super::{
     database::DatabaseRow,
     database_user::UserRow,
     domain::DomainRow,
-    names, record_set, tenant,
+    lost, names, record_set, tenant,
     zone::{self, ZoneRow},
 };
 use crate::{
@@ -43,6 +43,7 @@ fn retire(
         (id, ctx.now.as_millis(), generation.0, operation),
     )?;
     ctx.note_object(tenant, kind, id, "changed");
+    lost::forget(ctx, id, kind)?;
     let nodes = unwant(ctx, Subject { kind, id, tenant, generation }, retention_seconds, operation)?;
     if nodes == 0 { forget(ctx, kind, id, tenant) } else { Ok(()) }
 }

@@ -92,18 +92,7 @@ impl World {
         let path = directory.path().join("copy.db");
         self.store.copy_to(path.clone()).await.expect("a copy");
         let db = rusqlite::Connection::open(path).expect("it opens");
-        let rows = |sql: &str| -> Vec<String> {
-            let mut statement = db.prepare(sql).expect("a query");
-            let columns = statement.column_count();
-            statement
-                .query_map([], |row| {
-                    let values = (0..columns).map(|at| format!("{:?}", row.get_ref(at).expect("a value")));
-                    Ok(values.collect::<Vec<_>>().join(" "))
-                })
-                .expect("rows")
-                .collect::<Result<_, _>>()
-                .expect("texts")
-        };
+        let rows = |sql: &str| rows(&db, sql);
         let mut kept = rows(
             "SELECT node_id, web, database, zones, accounts, disk_mb, memory_mb FROM node_capacity ORDER BY 1",
         );
@@ -128,6 +117,19 @@ impl World {
         ));
         (kept, counted)
     }
+}
+
+pub(crate) fn rows(db: &rusqlite::Connection, sql: &str) -> Vec<String> {
+    let mut statement = db.prepare(sql).expect("a query");
+    let columns = statement.column_count();
+    statement
+        .query_map([], |row| {
+            let values = (0..columns).map(|at| format!("{:?}", row.get_ref(at).expect("a value")));
+            Ok(values.collect::<Vec<_>>().join(" "))
+        })
+        .expect("rows")
+        .collect::<Result<_, _>>()
+        .expect("texts")
 }
 
 #[tokio::test]
@@ -261,13 +263,36 @@ async fn only_the_platform_names_nodes_pools_and_labels() {
 /// Something that changes what is reserved.
 #[derive(Debug, Clone)]
 enum Step {
-    Create { web: usize, database: usize, domain: bool, tenant: usize },
+    Create {
+        web: usize,
+        database: usize,
+        domain: bool,
+        tenant: usize,
+    },
     Delete(usize),
     Report(&'static str),
-    Limit { node: usize, slots: Option<u64> },
-    Cordon { node: usize, schedulable: bool },
-    ResizePlan { tenant: usize, disk: u64, memory: u64 },
-    ChangePlan { account: usize, tenant: usize, second: bool },
+    Limit {
+        node: usize,
+        slots: Option<u64>,
+    },
+    Cordon {
+        node: usize,
+        schedulable: bool,
+    },
+    ResizePlan {
+        tenant: usize,
+        disk: u64,
+        memory: u64,
+    },
+    ChangePlan {
+        account: usize,
+        tenant: usize,
+        second: bool,
+    },
+    /// A node is gone for good, and another comes in its place.
+    Lose(usize),
+    /// What is unplaced is placed on a node.
+    Replace(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -282,6 +307,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(tenant, disk, memory)| Step::ResizePlan { tenant, disk, memory }),
         2 => (0..20_usize, 0..2_usize, any::<bool>())
             .prop_map(|(account, tenant, second)| Step::ChangePlan { account, tenant, second }),
+        2 => (0..3_usize).prop_map(Step::Lose),
+        2 => (0..3_usize).prop_map(Step::Replace),
     ]
 }
 
@@ -309,8 +336,9 @@ fn the_sums_are_what_a_count_gives_whatever_happened() {
                 }
                 let mut accounts = Vec::new();
                 for (number, step) in steps.iter().enumerate() {
-                    take(&mut world, step, number, (&tenants, &second), &nodes, &mut accounts).await;
+                    take(&mut world, step, number, (&tenants, &second), &mut nodes, &mut accounts).await;
                 }
+                world.require_whole().await;
                 let (kept, counted) = world.sums().await;
                 assert_eq!(kept, counted);
                 let beyond =
@@ -333,7 +361,7 @@ async fn take(
     step: &Step,
     number: usize,
     (tenants, second_plans): (&[Reseller], &[PlanId]),
-    nodes: &[NodeId],
+    nodes: &mut [NodeId],
     accounts: &mut Vec<AccountId>,
 ) {
     match step {
@@ -355,7 +383,7 @@ async fn take(
             world.apply(world.by_admin(), Command::DeleteAccount(command)).await;
         }
         Step::Report(state) => {
-            for node in nodes {
+            for node in nodes.iter() {
                 world.observe_all_on(*node, state).await;
             }
         }
@@ -364,6 +392,13 @@ async fn take(
                 UpdateNode { account_slots: Some(AccountSlots { limit: *slots }), ..UpdateNode::default() };
             world.change(nodes[*node], change).await;
         }
+        Step::Lose(at) => {
+            world.lose(nodes[*at]).await;
+            nodes[*at] = NodeId::generate();
+            world.enrol_node(&format!("n{number}-new"), nodes[*at]).await;
+            world.size(nodes[*at], 3500, 0).await;
+        }
+        Step::Replace(at) => world.replace_all(nodes[*at]).await,
         Step::Cordon { node, schedulable } => {
             world
                 .change(nodes[*node], UpdateNode { schedulable: Some(*schedulable), ..UpdateNode::default() })

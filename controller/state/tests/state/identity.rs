@@ -70,7 +70,7 @@ async fn a_deleted_node_renews_nothing() {
     let first = enrolled(&world);
     world.accept(node(&world), renewal(&first, 100)).await;
     let before = world.store.reader().last_revocation().await.expect("a query");
-    let delete = Command::DeleteNode(DeleteNode { node_id: world.node.to_bytes() });
+    let delete = Command::DeleteNode(DeleteNode { node_id: world.node.to_bytes(), ..DeleteNode::default() });
     world.accept(world.by_admin(), delete).await;
     assert!(world.store.reader().last_revocation().await.expect("a query") > before);
     for shown in [first, Certificate { key_fingerprint: NEW_KEY.to_vec(), ..certificate(100) }] {

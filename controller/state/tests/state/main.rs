@@ -6,6 +6,7 @@ mod convergence;
 mod enrolment;
 mod events;
 mod identity;
+mod lost;
 mod operations;
 mod ownership;
 mod plans;

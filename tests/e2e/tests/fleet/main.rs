@@ -43,6 +43,7 @@ scenarios! {
         a_used_token_admits_nobody_else,
         of_two_machines_that_race_for_a_tokens_last_use_one_wins,
         a_token_bound_to_a_name_and_a_network_admits_nobody_else;
+    revocation: a_revoked_node_is_out_at_once_and_comes_back_only_by_a_fresh_token;
     neighbours:
         a_neighbours_files_and_key_cannot_be_read,
         a_link_in_a_document_root_leads_nowhere,

@@ -1,0 +1,83 @@
+//! Controllers that are removed, and others that come in their place.
+
+use npanel_model::TenantId;
+
+use crate::members::Members;
+
+impl Members {
+    async fn write(&self, at: u64, name: &str) {
+        self.accept(at, self.by_admin(), self.tenant(TenantId::generate(), name)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_controller_is_removed_and_another_takes_its_place() {
+    let mut members = Members::start(3).await;
+    let leader = members.leader_among(&[1, 2, 3]).await;
+    let others: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != leader).collect();
+    let (dead, alive) = (others[0], others[1]);
+    members.kill(dead).await;
+    members.remove(alive, dead).await.expect("two of the two that stay answer");
+    let mut staying = vec![leader, alive];
+    staying.sort_unstable();
+    members.wait_for_members(&staying).await;
+    members.write(alive, "without-it").await;
+
+    members.enrol_at(alive, 4).await;
+    members.run(4).await;
+    staying.push(4);
+    members.wait_for_members(&staying).await;
+    members.write(4, "with-another").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_leader_is_removed_and_another_leads() {
+    let members = Members::start(3).await;
+    let leader = members.leader_among(&[1, 2, 3]).await;
+    let others: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != leader).collect();
+    members.remove(others[0], leader).await.expect("the others answer");
+    members.wait_for_members(&others).await;
+    members.leader_among(&others).await;
+    members.write(others[1], "by-the-next-leader").await;
+    let known = members.member(others[0]).state().controllers().await.expect("a list");
+    assert!(known.iter().all(|controller| controller.id.0 != leader));
+    let revoked = members.member(others[0]).state().revoked_controllers().await.expect("a list");
+    assert_eq!(revoked, [leader.to_be_bytes().to_vec()]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_would_leave_too_few_to_decide_is_refused() {
+    let mut members = Members::start(3).await;
+    let leader = members.leader_among(&[1, 2, 3]).await;
+    let others: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != leader).collect();
+    members.kill(others[0]).await;
+    for alive in [leader, others[1]] {
+        let refused = members.remove(others[1], alive).await.expect_err("one of two would answer");
+        assert_eq!(refused.code, "in_use");
+        assert!(refused.message.contains("only 1 of these answer"), "{}", refused.message);
+    }
+    let gone = members.remove(leader, 77).await.expect_err("nobody");
+    assert_eq!(gone.code, "not_found");
+    members.write(leader, "nothing-has-changed").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_controller_stays() {
+    let members = Members::start(1).await;
+    let refused = members.remove(1, 1).await.expect_err("nobody would be left");
+    assert_eq!(refused.code, "in_use");
+    members.write(1, "it-goes-on").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_removals_at_once_do_not_take_more_than_can_be_done_without() {
+    let mut members = Members::start(4).await;
+    let leader = members.leader_among(&[1, 2, 3, 4]).await;
+    let others: Vec<u64> = (1..=4).filter(|id| *id != leader).collect();
+    members.kill(others[0]).await;
+    // Without either, two of the three that stay answer; without both, one of two.
+    let (one, other) = tokio::join!(members.remove(leader, others[1]), members.remove(others[1], others[2]));
+    assert_eq!(u8::from(one.is_ok()) + u8::from(other.is_ok()), 1, "{one:?} {other:?}");
+    members.leader_among(&[leader, others[1], others[2]]).await;
+    members.write(leader, "decided").await;
+}
