@@ -215,7 +215,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, error::ErrorKind};
     use npanel_model::Action;
 
     use super::*;
@@ -249,6 +249,27 @@ mod tests {
             let found = command.find_subcommand(&noun).and_then(|group| group.find_subcommand(&verb));
             assert!(found.is_some(), "npanel {noun} {verb}");
         }
+    }
+
+    #[test]
+    fn every_command_that_a_document_shows_is_one() {
+        let shown = npanel_documents::commands("npanel");
+        let whole = shown.iter().filter(|shown| shown.is_whole).count();
+        assert!(whole > 10 && shown.len() > whole + 10, "{shown:?}");
+        let wrong = |shown: &npanel_documents::Shown| {
+            let error = Arguments::try_parse_from(&shown.words).err()?;
+            // What a sentence names may lack what is not its matter.
+            let names_only = matches!(
+                error.kind(),
+                ErrorKind::MissingRequiredArgument
+                    | ErrorKind::DisplayHelp
+                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            );
+            (shown.is_whole || !names_only)
+                .then(|| format!("{}: {}: {error}", shown.document, shown.words.join(" ")))
+        };
+        let wrong: Vec<_> = shown.iter().filter_map(wrong).collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
     #[test]

@@ -162,3 +162,23 @@ fn founded_text(founded: &daemon::Founded, output: Output) -> String {
 fn print(text: &str) -> anyhow::Result<()> {
     std::io::stdout().lock().write_all(text.as_bytes()).context("cannot write to standard output")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_that_a_document_shows_is_one() {
+        let shown = npanel_documents::commands("npanel-controller");
+        assert!(shown.len() > 3, "{shown:?}");
+        for mut shown in shown {
+            // Documents give it in the environment.
+            if shown.words.get(1).is_some_and(|word| word == "join") {
+                shown.words.extend(["--token", "t"].map(str::to_owned));
+            }
+            if let Err(error) = Arguments::try_parse_from(&shown.words) {
+                panic!("{}: {:?}: {error}", shown.document, shown.words);
+            }
+        }
+    }
+}

@@ -168,3 +168,23 @@ fn stop_signal() -> anyhow::Result<CancellationToken> {
     });
     Ok(stop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_that_a_document_shows_is_one() {
+        let shown = npanel_documents::commands("npanel-node");
+        assert!(shown.len() > 3, "{shown:?}");
+        for mut shown in shown {
+            // Documents give it in the environment.
+            if shown.words.get(1).is_some_and(|word| word == "enroll") {
+                shown.words.extend(["--token", "t"].map(str::to_owned));
+            }
+            if let Err(error) = Cli::try_parse_from(&shown.words) {
+                panic!("{}: {:?}: {error}", shown.document, shown.words);
+            }
+        }
+    }
+}
