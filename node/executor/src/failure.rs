@@ -74,6 +74,7 @@ fn of_service(error: &ServiceError) -> (&'static str, bool) {
         ServiceError::NoUser(_) => ("BaseMissing", true),
         ServiceError::UnknownPhp { .. } => ("PhpVersionMissing", false),
         ServiceError::NoRandomness | ServiceError::Certificate(_) => ("CertificateFailed", true),
+        ServiceError::Full { .. } => ("DiskFull", true),
         ServiceError::Database(_) | ServiceError::Password(_) => ("DatabaseFailed", true),
         ServiceError::ZoneDatabase(_) | ServiceError::DnsUnreachable(_) => ("DnsUnreachable", true),
         ServiceError::DnsRefused { status: 400..500, .. } => ("CheckRefused", true),

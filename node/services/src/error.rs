@@ -59,6 +59,14 @@ pub enum ServiceError {
     /// MariaDB refused or cannot be reached. Its text is not repeated where a statement holds a secret.
     #[error("mariadb: {0}")]
     Database(#[from] sqlx::Error),
+    /// There is no room for what a service would have to write.
+    #[error("{service}: less than a megabyte is free at {at}")]
+    Full {
+        /// The service.
+        service: &'static str,
+        /// Where it keeps its data.
+        at: &'static str,
+    },
     /// A statement with a secret in it failed.
     #[error("mariadb: cannot set a user's password ({0})")]
     Password(String),

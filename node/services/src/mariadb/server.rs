@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use npanel_host::{OsProfile, Stages};
-use npanel_model::{DatabaseName, DatabaseUserName, MysqlPasswordHash};
+use npanel_host::{OsProfile, Space, Stages, space};
+use npanel_model::{DatabaseName, DatabaseUserName, Megabytes, MysqlPasswordHash};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Row,
     mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions},
@@ -23,6 +23,7 @@ const NO_SUCH_GRANT: u16 = 1141;
 #[derive(Debug, Clone)]
 pub struct Mariadb {
     pool: MySqlPool,
+    data: &'static str,
 }
 
 impl Mariadb {
@@ -39,7 +40,7 @@ impl Mariadb {
             .acquire_timeout(CONNECT)
             .idle_timeout(Duration::from_secs(300))
             .connect_lazy_with(options);
-        Self { pool }
+        Self { pool, data: os.mariadb_data }
     }
 
     pub(super) fn pool(&self) -> &MySqlPool {
@@ -59,6 +60,7 @@ impl Mariadb {
         if self.has_database(name).await? {
             return Ok(false);
         }
+        self.require_room()?;
         stages.enter("commit");
         let create = format!(
             "CREATE DATABASE IF NOT EXISTS {} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci",
@@ -105,6 +107,7 @@ impl Mariadb {
         if found.as_ref().is_some_and(good) && self.is_locked(name).await? == locked {
             return Ok(false);
         }
+        self.require_room()?;
         stages.enter("commit");
         if !found.as_ref().is_some_and(|shown| shown.password) {
             self.set_password(name, hash).await?;
@@ -143,6 +146,18 @@ impl Mariadb {
         let there = self.show_grants(name).await?.is_some();
         self.execute(format!("DROP USER IF EXISTS {}", sql::account(name.as_str()))).await?;
         Ok(there)
+    }
+
+    /// On a full disk a statement does not fail: it waits for somebody to make room, and whoever needs the same table
+    /// waits for it. So what would write is not begun.
+    fn require_room(&self) -> Result<(), ServiceError> {
+        match space(self.data) {
+            Ok(Space { free: Megabytes(0), .. }) => {
+                Err(ServiceError::Full { service: "mariadb", at: self.data })
+            }
+            // What cannot be asked is for the server to find out.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     async fn set_password(

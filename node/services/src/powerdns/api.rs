@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     API_PORT, base,
-    question::is_answered,
+    question::{is_answered, is_refused},
     spec::ZoneSpec,
     zone::{self, Rrset, ShownZone},
 };
@@ -53,6 +53,12 @@ impl PowerDns {
         stages.enter("commit");
         let changed = match found {
             None => self.create(&spec.name, wanted).await.map(|()| true),
+            // It was interrupted when it made the zone: it has it, and would not know so for another five minutes.
+            Some(_) if is_refused(&spec.name).await => {
+                let gone = self.call(Method::DELETE, &path(&spec.name)).await?.send().await?;
+                accepted(gone).await?;
+                self.create(&spec.name, wanted).await.map(|()| true)
+            }
             Some(found) => self.change(&spec.name, &zone::changes(&found.rrsets, &wanted)).await,
         }?;
         stages.enter("verify");

@@ -12,6 +12,8 @@ use crate::ServiceError;
 
 const ANSWERED: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
+/// The code of a server that has no such zone.
+const REFUSED: u8 = 5;
 /// SOA, in the Internet class.
 const SOA: [u8; 4] = [0, 6, 0, 1];
 
@@ -36,14 +38,26 @@ pub(super) async fn is_answered(zone: &Fqdn) -> Result<(), ServiceError> {
     }
 }
 
+/// Whether the server says that the zone is none of its own.
+pub(super) async fn is_refused(zone: &Fqdn) -> bool {
+    let asked = timeout_at(Instant::now() + ANSWERED, asked(zone)).await;
+    matches!(asked, Ok(Ok((_, answer))) if answer.get(3).is_some_and(|code| code & 0x0f == REFUSED))
+}
+
 async fn ask(zone: &Fqdn) -> io::Result<Result<(), String>> {
+    let (question, answer) = asked(zone).await?;
+    Ok(judge(&question, &answer))
+}
+
+/// A question and the answer to it.
+async fn asked(zone: &Fqdn) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     socket.connect((Ipv4Addr::LOCALHOST, 53)).await?;
     let question = question(zone);
     socket.send(&question).await?;
     let mut answer = [0; 1232];
     let length = socket.recv(&mut answer).await?;
-    Ok(judge(&question, &answer[..length]))
+    Ok((question, answer[..length].to_vec()))
 }
 
 /// A query of one question. The socket is connected and fresh, so its id need not be random.

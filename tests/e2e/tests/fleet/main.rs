@@ -75,6 +75,14 @@ scenarios! {
         a_base_that_is_refused_is_told_and_the_last_good_one_goes_on,
         a_node_whose_ledger_has_no_room_says_so_and_goes_on_when_it_has,
         a_node_that_was_cut_off_during_many_changes_catches_up;
+    full_disk:
+        a_site_on_a_full_disk_of_homes_says_so_and_is_made_when_there_is_room,
+        a_database_on_a_full_disk_says_so_and_is_made_when_there_is_room;
+    zones: a_zone_that_the_name_server_refuses_holds_up_no_other;
+    kills: daemons_that_are_killed_at_any_point_leave_everything_as_it_was_asked_for;
+    too_much:
+        a_body_of_ten_megabytes_is_refused_and_not_kept,
+        a_page_of_a_million_is_refused_by_every_list;
     leader:
         no_acknowledged_account_is_lost_or_doubled_when_the_leader_is_killed,
         nodes_do_not_notice_that_the_leader_dies;
