@@ -13,6 +13,7 @@ use tokio::{sync::watch, task::JoinSet};
 use tonic::transport::Channel;
 
 use crate::{
+    clock::Clock,
     config::{self, Dial, Prepare, Purpose},
     leadership::{self, Leadership},
     log::Log,
@@ -67,6 +68,8 @@ pub struct ClusterStatus {
     pub applied_index: u64,
     /// The members.
     pub peers: Vec<Peer>,
+    /// By how many seconds this controller's clock is ahead of the others' (behind, if negative), if it matters.
+    pub clock_seconds_ahead: i64,
 }
 
 struct Inner {
@@ -76,6 +79,7 @@ struct Inner {
     leadership: watch::Receiver<Leadership>,
     dial: Arc<dyn Dial>,
     prepare: Arc<dyn Prepare>,
+    clock: Arc<Clock>,
     /// Held by the leader from its word that others can do without a controller until that is removed.
     removing: tokio::sync::Mutex<()>,
     /// Ends with the last handle.
@@ -121,6 +125,8 @@ impl Cluster {
         let (sender, leadership) = watch::channel(Leadership::Follower { leader: None });
         tasks.spawn(leadership::publish(raft.clone(), sender));
         tasks.spawn(membership::run(raft.clone(), store.reader().clone(), leadership.clone()));
+        let clock = Arc::new(Clock::new(raft.clone(), Arc::clone(&dial), Arc::clone(&prepare)));
+        tasks.spawn(Arc::clone(&clock).keep_comparing());
         let applied = applied_index(&store, &mut tasks);
         Ok(Self {
             inner: Arc::new(Inner {
@@ -130,6 +136,7 @@ impl Cluster {
                 leadership,
                 dial,
                 prepare,
+                clock,
                 removing: tokio::sync::Mutex::new(()),
                 _tasks: tasks,
             }),
@@ -196,6 +203,7 @@ impl Cluster {
             last_log_index: now.last_log_index.unwrap_or(0),
             applied_index: *self.inner.applied.borrow(),
             peers: now.membership_config.nodes().map(peer).collect(),
+            clock_seconds_ahead: self.inner.clock.seconds_ahead(),
         }
     }
 
@@ -215,6 +223,10 @@ impl Cluster {
         let mut metrics = self.inner.raft.metrics();
         metrics.wait_for(covered).await.map_err(|error| failed(&error))?;
         trigger.purge_log(applied).await.map_err(|error| failed(&error))
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.inner.clock
     }
 
     pub(crate) fn removing(&self) -> &tokio::sync::Mutex<()> {

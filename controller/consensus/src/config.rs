@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin};
 
-use npanel_model::ControllerId;
+use npanel_model::{ControllerId, Timestamp};
 use npanel_proto::{
     command::{Envelope, Refused},
     controller::{Answer, NodeAnswer, Question},
@@ -35,6 +35,11 @@ pub trait Prepare: Send + Sync + 'static {
         purpose: Purpose,
         state: &'a Reader,
     ) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>>;
+
+    /// What this machine's clock says.
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
 
     /// Asks the nodes concerned what these objects would change there: one answer per object, in order. Runs on the
     /// leader only. Unless it is known how, nobody is asked.

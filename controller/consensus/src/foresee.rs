@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use npanel_model::{ControllerId, Timestamp};
+use npanel_model::ControllerId;
 use npanel_proto::{
     command::{Envelope, Refused},
     controller::{
@@ -60,7 +60,7 @@ impl Cluster {
         if let Err(by_leader) = self.require_quorum_after(&envelope).await {
             return Some(refused(by_leader));
         }
-        envelope.time_millis = Timestamp::now().as_millis();
+        envelope.time_millis = self.clock().stamp().await.as_millis();
         envelope.feature_level = npanel_state::FEATURE_LEVEL;
         // Whether it was asked before is no matter: what would it come to now?
         envelope.idempotency_key.clear();

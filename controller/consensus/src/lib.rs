@@ -5,6 +5,8 @@
 //! [`Leadership`]; and, on the leader, one that brings the membership up to the state: enrolled controllers in, removed
 //! ones out, one at a time.
 //!
+//! One more task compares this controller's clock with the others' ([`clock`]).
+//!
 //! The consensus library does not show outside this crate, so that it can be replaced.
 
 #![expect(
@@ -12,6 +14,7 @@
     reason = "the consensus library's error types are what its traits ask for"
 )]
 
+mod clock;
 mod cluster;
 mod config;
 mod encoding;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use npanel_model::{ControllerId, RequestId, Timestamp};
+use npanel_model::{ControllerId, RequestId};
 use npanel_proto::{
     command::{Envelope, Outcome, Refused, envelope::Command, outcome, principal},
     controller::{Answer, ProposeRequest, Question, ReadIndexRequest},
@@ -150,7 +150,7 @@ impl Cluster {
 
     /// One try, and whether the command could be prepared.
     async fn prepare_and_write(&self, envelope: &mut Envelope) -> (Try, bool) {
-        envelope.time_millis = Timestamp::now().as_millis();
+        envelope.time_millis = self.clock().stamp().await.as_millis();
         envelope.feature_level = npanel_state::FEATURE_LEVEL;
         // A command that cannot be prepared is proposed all the same: it may have been carried out before, and
         // is then answered again; or the rules refuse it for what is wrong with it.

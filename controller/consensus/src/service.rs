@@ -6,8 +6,8 @@ use std::sync::Arc;
 use npanel_model::ControllerId;
 use npanel_pki::Identity;
 use npanel_proto::controller::{
-    Answer, ForeseeRequest, ForeseeResponse, JoinRequest, JoinResponse, ProposeRequest, ProposeResponse,
-    Question, RaftMessage, ReadIndexRequest, ReadIndexResponse,
+    Answer, ClockRequest, ClockResponse, ForeseeRequest, ForeseeResponse, JoinRequest, JoinResponse,
+    ProposeRequest, ProposeResponse, Question, RaftMessage, ReadIndexRequest, ReadIndexResponse,
     controller_server::{Controller, ControllerServer},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -107,6 +107,11 @@ impl Controller for ControllerService {
             Some(index) => Ok(Response::new(ReadIndexResponse { index })),
             None => Err(Status::new(NOT_LEADER, "this controller does not lead")),
         }
+    }
+
+    async fn clock(&self, request: Request<ClockRequest>) -> Result<Response<ClockResponse>, Status> {
+        caller(&request)?;
+        Ok(Response::new(ClockResponse { time_millis: self.cluster.clock().own().as_millis() }))
     }
 
     async fn ask(&self, request: Request<Question>) -> Result<Response<Answer>, Status> {

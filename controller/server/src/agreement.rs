@@ -89,6 +89,8 @@ pub struct AgreementStatus {
     pub voters: Vec<ControllerId>,
     /// The controllers that only receive.
     pub learners: Vec<ControllerId>,
+    /// By how many seconds this controller's clock is ahead of the others' (behind, if negative); 0 if they agree.
+    pub clock_seconds_ahead: i64,
     /// On the leader: the last entry that each controller is known to have.
     pub replicated: BTreeMap<ControllerId, u64>,
 }

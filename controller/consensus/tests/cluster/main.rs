@@ -1,6 +1,7 @@
 //! Members that talk over pipes in one process; their files are real.
 
 mod agreement;
+mod clock;
 mod members;
 mod removal;
 mod replacement;

@@ -7,14 +7,14 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
 
 use hyper_util::rt::TokioIo;
 use npanel_consensus::{Cluster, ControllerService, Dial, JoinKeys, Leadership, Prepare, Purpose};
-use npanel_model::{ApiKeyId, ControllerId, RequestId, TenantId};
+use npanel_model::{ApiKeyId, ControllerId, RequestId, TenantId, Timestamp};
 use npanel_pki::Identity;
 use npanel_proto::command::{
     Certificate, CreateApiKey, CreateCluster, CreateTenant, CreateToken, EnrolController, Envelope, Outcome,
@@ -39,7 +39,11 @@ impl JoinKeys for NoKeys {
 }
 
 /// A preparation that can be made to find nothing.
-struct Preparing(Arc<AtomicBool>);
+struct Preparing {
+    refuses: Arc<AtomicBool>,
+    /// How far the member's clock is ahead, in milliseconds.
+    ahead: Arc<AtomicI64>,
+}
 
 impl Prepare for Preparing {
     fn prepare<'a>(
@@ -50,8 +54,12 @@ impl Prepare for Preparing {
     ) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>> {
         let refused =
             Refused { code: "no_node".into(), message: "nothing is connected".into(), field: String::new() };
-        let answer = if self.0.load(Ordering::Relaxed) { Err(refused) } else { Ok(()) };
+        let answer = if self.refuses.load(Ordering::Relaxed) { Err(refused) } else { Ok(()) };
         Box::pin(std::future::ready(answer))
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(Timestamp::now().as_millis() + self.ahead.load(Ordering::Relaxed))
     }
 }
 
@@ -78,6 +86,8 @@ impl Dial for Pipes {
 /// A running controller.
 pub(crate) struct Member {
     pub(crate) cluster: Cluster,
+    /// How far its clock is ahead, in milliseconds.
+    pub(crate) ahead: Arc<AtomicI64>,
     server: JoinHandle<()>,
 }
 
@@ -122,7 +132,9 @@ impl Members {
     pub(crate) async fn run(&mut self, id: u64) {
         let dial = Arc::new(Pipes { doors: Arc::clone(&self.doors) });
         let path = self.path(id);
-        let prepare = Arc::new(Preparing(Arc::clone(&self.refuse_preparation)));
+        let ahead = Arc::default();
+        let refuses = Arc::clone(&self.refuse_preparation);
+        let prepare = Arc::new(Preparing { refuses, ahead: Arc::clone(&ahead) });
         let cluster = Cluster::start(ControllerId(id), &path, dial, prepare).await.expect("it starts");
         let (door, visitors) = mpsc::unbounded_channel::<DuplexStream>();
         let incoming = tokio_stream::StreamExt::map(
@@ -142,7 +154,7 @@ impl Members {
             drop(served);
         });
         self.doors.lock().expect("no panic").insert(id, door);
-        self.running.insert(id, Member { cluster, server });
+        self.running.insert(id, Member { cluster, server, ahead });
     }
 
     /// Takes a controller away without a word.
@@ -190,7 +202,7 @@ impl Members {
             role: "controller".into(),
             secret_hash: HASH.to_vec(),
             uses: 1,
-            expires_millis: npanel_model::Timestamp::now().as_millis() + 600_000,
+            expires_millis: Timestamp::now().as_millis() + 600_000,
             pool: "default".into(),
             ..CreateToken::default()
         });

@@ -69,6 +69,7 @@ impl Agreement for Member {
             term: now.term,
             applied_index: now.applied_index,
             last_log_index: Some(now.last_log_index),
+            clock_seconds_ahead: now.clock_seconds_ahead,
             voters: ids(true),
             learners: ids(false),
             replicated: now.peers.iter().filter_map(|peer| Some((peer.id, peer.matched_index?))).collect(),

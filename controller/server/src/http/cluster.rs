@@ -95,6 +95,7 @@ async fn read(app: &App) -> Result<ClusterStatus, Failure> {
         authorities.iter().find(|authority| authority.issuing).map(|authority| authority.not_after);
     status.warnings = warnings(&status, ca_expires, app.authorities.lifetimes(), Timestamp::now());
     status.warnings.extend(app.reader().revoked_nodes().await?.iter().map(of_revoked_node));
+    status.warnings.extend(of_clock(agreement.clock_seconds_ahead));
     let (parts, zones) = app.reader().count_unplaced().await?;
     if parts + zones > 0 {
         status.warnings.push(format!(
@@ -151,6 +152,18 @@ fn warnings(
     warnings
 }
 
+/// Of the controller that answers: each compares its own.
+fn of_clock(seconds_ahead: i64) -> Option<String> {
+    let (seconds, word) = match seconds_ahead {
+        0 => return None,
+        ahead @ 1.. => (ahead, "ahead of"),
+        behind => (-behind, "behind"),
+    };
+    Some(format!(
+        "the clock of the controller that answers is {seconds} s {word} the others'; theirs counts, set this one"
+    ))
+}
+
 fn of_revoked_node(node: &npanel_state::Node) -> String {
     let (name, load) = (&node.name, node.load);
     format!(
@@ -184,5 +197,85 @@ fn role(id: ControllerId, agreement: &AgreementStatus) -> ControllerRole {
         ControllerRole::Learner
     } else {
         ControllerRole::Enrolled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn before(now: Timestamp, by: Duration) -> Timestamp {
+        Timestamp::from_millis(now.as_millis() - i64::try_from(by.as_millis()).expect("a short time"))
+    }
+
+    /// A healthy cluster whose certificates are quite new.
+    fn status(now: Timestamp) -> ClusterStatus {
+        let lifetimes = Lifetimes::default();
+        let controller = json!({"id": 1, "name": "c1", "fleet_address": "192.0.2.1:8444", "role": "leader",
+            "reachable": true, "certificate_expires_at": now.plus(lifetimes.controller)});
+        let status = json!({"cluster_id": "x", "controller_id": 1, "leader_id": 1, "term": 1, "applied_index": 9,
+            "last_log_index": 9, "node_certificates_expire_at": now.plus(lifetimes.node), "ca_trusted": 1,
+            "placement_strategy": "spread", "operation_retention_seconds": 1, "revision": 1,
+            "controllers": [controller]});
+        serde_json::from_value(status).expect("a status")
+    }
+
+    fn told(change: impl FnOnce(&mut ClusterStatus), ca_life: Duration) -> Vec<String> {
+        let now = Timestamp::now();
+        let mut status = status(now);
+        change(&mut status);
+        warnings(&status, Some(now.plus(ca_life)), Lifetimes::default(), now)
+    }
+
+    #[test]
+    fn a_healthy_cluster_warns_of_nothing() {
+        assert_eq!(told(|_| {}, 9 * 365 * DAY), [""; 0]);
+    }
+
+    #[test]
+    fn each_thing_that_an_operator_should_see_is_said_by_itself() {
+        let now = Timestamp::now();
+        let lifetimes = Lifetimes::default();
+        let long = 9 * 365 * DAY;
+        let one = |warnings: Vec<String>, expected: &str| {
+            assert!(warnings.len() == 1 && warnings[0].contains(expected), "{expected}: {warnings:?}");
+        };
+        one(told(|status| status.leader_id = None, long), "no leader is known");
+        one(told(|status| status.controllers[0].reachable = Some(false), long), "c1 cannot be reached");
+        let late = now.plus(lifetimes.controller / 5);
+        one(
+            told(|status| status.controllers[0].certificate_expires_at = Some(late), long),
+            "of controller c1 ends at",
+        );
+        let late = now.plus(lifetimes.node / 5);
+        one(
+            told(|status| status.node_certificates_expire_at = Some(late), long),
+            "a node's certificate ends at",
+        );
+        let over = before(now, DAY);
+        one(
+            told(|status| status.node_certificates_expire_at = Some(over), long),
+            "a node's certificate ends at",
+        );
+        one(told(|status| status.ca_trusted = 2, long), "the old one is still trusted");
+        one(told(|_| {}, 300 * DAY), "rotate it: npanel ca rotate");
+    }
+
+    #[test]
+    fn a_certificate_that_is_only_due_is_none_to_worry_about() {
+        let now = Timestamp::now();
+        let due = now.plus(Lifetimes::default().node / 3);
+        assert_eq!(told(|status| status.node_certificates_expire_at = Some(due), 9 * 365 * DAY), [""; 0]);
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_said_with_its_direction() {
+        assert_eq!(of_clock(0), None);
+        assert!(of_clock(90).is_some_and(|text| text.contains("90 s ahead of")));
+        assert!(of_clock(-90).is_some_and(|text| text.contains("90 s behind")));
     }
 }
