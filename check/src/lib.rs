@@ -14,5 +14,5 @@ pub use clock::clock;
 pub use files::{directory, disk, program, secret_file, unit};
 pub use identity::certificate;
 pub use kernel::kernel;
-pub use network::{port, resolves};
+pub use network::{distinct, port, resolves};
 pub use report::{Finding, Report, Verdict};

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
     time::Duration,
 };
 
@@ -35,6 +35,26 @@ pub fn port(report: &mut Report, about: &str, address: SocketAddr, telemetry: So
             report.add(about, Verdict::Error, format!("{address} cannot be listened on: {error}"), advice);
         }
     }
+}
+
+/// That no two of the program's own listeners are one: each by itself could be free.
+pub fn distinct(report: &mut Report, listeners: &[(&str, SocketAddr)]) {
+    for (at, (about, address)) in listeners.iter().enumerate() {
+        for (other, taken) in listeners[..at].iter().filter(|(_, taken)| collide(*taken, *address)) {
+            let found = format!("{address} and the {other} {taken} are the same");
+            report.add(*about, Verdict::Error, found, "choose another port for one of them");
+        }
+    }
+}
+
+/// Whether two listeners want the same port of the same address. The wildcard is every address, and that of IPv6 is
+/// every address of IPv4 too (unless a program says otherwise, and ours do not).
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let (one_ip, other_ip) = (one.ip().to_canonical(), other.ip().to_canonical());
+    let covers = |wide: IpAddr, ip: IpAddr| wide.is_unspecified() && (wide.is_ipv6() || ip.is_ipv4());
+    one.port() != 0
+        && one.port() == other.port()
+        && (one_ip == other_ip || covers(one_ip, other_ip) || covers(other_ip, one_ip))
 }
 
 /// Whether something like our daemon answers there.
@@ -92,6 +112,35 @@ mod tests {
         assert_eq!(verdict(address, telemetry), Verdict::Ok);
         drop(held);
         assert_eq!(verdict(address, nobody), Verdict::Ok);
+    }
+
+    #[test]
+    fn two_listeners_on_one_port_are_told() {
+        let collide = |one: &str, other: &str| {
+            let listeners = [one, other].map(|text| text.parse::<SocketAddr>().expect("an address"));
+            let mut report = Report::default();
+            distinct(&mut report, &[("API port", listeners[0]), ("fleet port", listeners[1])]);
+            report.worst() == Verdict::Error
+        };
+        for (one, other) in [
+            ("192.0.2.1:8443", "192.0.2.1:8443"),
+            ("0.0.0.0:8443", "192.0.2.1:8443"),
+            ("192.0.2.1:8443", "0.0.0.0:8443"),
+            ("[::]:8443", "0.0.0.0:8443"),
+            ("[::]:8443", "127.0.0.1:8443"),
+            ("[::]:8443", "[2001:db8::1]:8443"),
+            ("[::ffff:192.0.2.1]:8443", "192.0.2.1:8443"),
+        ] {
+            assert!(collide(one, other) && collide(other, one), "{one} {other}");
+        }
+        for (one, other) in [
+            ("192.0.2.1:8443", "192.0.2.1:8444"),
+            ("192.0.2.1:8443", "192.0.2.2:8443"),
+            ("0.0.0.0:8443", "[2001:db8::1]:8443"),
+            ("127.0.0.1:0", "127.0.0.1:0"),
+        ] {
+            assert!(!collide(one, other) && !collide(other, one), "{one} {other}");
+        }
     }
 
     #[tokio::test]

@@ -168,25 +168,67 @@ pub(crate) struct StandingArguments {
     /// Only those on this node (name or id).
     #[arg(long)]
     node: Option<String>,
+    #[command(flatten)]
+    age: AgeArguments,
+}
+
+/// A filter of a list, as the API calls it.
+pub(crate) type Filter = (&'static str, Option<String>);
+
+/// Which of a list, by how old they are.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct AgeArguments {
     /// Only those made within this time, such as 2h or 7d.
     #[arg(long, value_parser = duration, value_name = "TIME")]
     newer_than: Option<Duration>,
 }
 
-impl StandingArguments {
-    pub(crate) async fn filters(
-        self,
-        session: &Session,
-    ) -> Result<Vec<(&'static str, Option<String>)>, Failure> {
-        let node = match &self.node {
-            Some(node) => Some(resolve::node(&session.client, node).await?.to_string()),
-            None => None,
-        };
+impl AgeArguments {
+    pub(crate) fn filter(self) -> Filter {
         let since = self.newer_than.map(|age| {
             let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
             Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(millis)).to_string()
         });
-        Ok(vec![("status", self.status), ("node_id", node), ("created_since", since)])
+        ("created_since", since)
+    }
+}
+
+/// Which of a list of what accounts have.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OwnedArguments {
+    /// Only those of this account (user name or id).
+    #[arg(long)]
+    account: Option<String>,
+    /// Only those of this tenant itself (name or id).
+    #[arg(long)]
+    tenant: Option<String>,
+    #[command(flatten)]
+    standing: StandingArguments,
+}
+
+impl OwnedArguments {
+    pub(crate) async fn filters(self, session: &Session) -> Result<Vec<Filter>, Failure> {
+        let account = match &self.account {
+            Some(account) => Some(resolve::account(&session.client, account).await?.to_string()),
+            None => None,
+        };
+        let tenant = match &self.tenant {
+            Some(tenant) => Some(resolve::tenant(&session.client, tenant).await?.to_string()),
+            None => None,
+        };
+        let mut filters = self.standing.filters(session).await?;
+        filters.extend([("account_id", account), ("tenant_id", tenant)]);
+        Ok(filters)
+    }
+}
+
+impl StandingArguments {
+    pub(crate) async fn filters(self, session: &Session) -> Result<Vec<Filter>, Failure> {
+        let node = match &self.node {
+            Some(node) => Some(resolve::node(&session.client, node).await?.to_string()),
+            None => None,
+        };
+        Ok(vec![("status", self.status), ("node_id", node), self.age.filter()])
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use npanel_model::NodeId;
 use npanel_sdk_types::{
-    Condition, ConditionStatus, Convergence, PartPlacement, PlacementReport, Status, Verdict,
+    Condition, ConditionStatus, Convergence, NodeVerdict, OtherNodes, PlacementReport, Status, Verdict,
 };
 use serde::Serialize;
 
@@ -24,18 +24,26 @@ pub(crate) fn print(
 
 /// Every node's verdict, part by part.
 pub(crate) fn of_placement(report: &PlacementReport) -> Vec<String> {
-    report.parts.iter().flat_map(part).collect()
+    let parts = report
+        .parts
+        .iter()
+        .flat_map(|part| choice(part.part.as_str(), part.chosen.as_slice(), &part.nodes, &part.others));
+    let zone = report.zone.iter().flat_map(|zone| choice("zone", &zone.chosen, &zone.nodes, &zone.others));
+    parts.chain(zone).collect()
 }
 
-fn part(part: &PartPlacement) -> Vec<String> {
-    let named = part.nodes.iter().find(|node| Some(node.node_id) == part.chosen);
-    let mut lines = match (named, part.chosen) {
-        (Some(chosen), _) => vec![format!("{}: {}", part.part, chosen.name)],
-        // Names of nodes, and what was decided about them, are for the platform.
-        (None, Some(chosen)) => vec![format!("{}: {chosen}", part.part)],
-        (None, None) => vec![format!("{}: no node can take it", part.part)],
+fn choice(what: &str, chosen: &[NodeId], nodes: &[NodeVerdict], others: &[OtherNodes]) -> Vec<String> {
+    // Names of nodes, and what was decided about them, are for the platform.
+    let name = |id: &NodeId| match nodes.iter().find(|node| node.node_id == *id) {
+        Some(node) => node.name.to_string(),
+        None => id.to_string(),
     };
-    lines.extend(part.nodes.iter().map(|node| {
+    let names: Vec<String> = chosen.iter().map(name).collect();
+    let mut lines = match names.as_slice() {
+        [] => vec![format!("{what}: no node can take it")],
+        names => vec![format!("{what}: {}", names.join(", "))],
+    };
+    lines.extend(nodes.iter().map(|node| {
         let word = match node.verdict {
             Verdict::Chosen => "chosen",
             Verdict::Fits => "fits",
@@ -43,7 +51,7 @@ fn part(part: &PartPlacement) -> Vec<String> {
         };
         format!("  {word:<8} {:<16} {}", node.name.as_str(), node.reason)
     }));
-    lines.extend(part.others.iter().map(|others| format!("  and {} more: {}", others.nodes, others.reason)));
+    lines.extend(others.iter().map(|others| format!("  and {} more: {}", others.nodes, others.reason)));
     lines
 }
 

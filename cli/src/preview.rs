@@ -1,8 +1,8 @@
 //! What a dry run shows.
 
-use npanel_sdk_types::{ChangePreview, NodeAnswer, ObjectChange, ObjectChangeKind, Verdict};
+use npanel_sdk_types::{ChangePreview, NodeAnswer, ObjectChange, ObjectChangeKind};
 
-use crate::{arguments::Format, failure::Failure, output};
+use crate::{arguments::Format, explanation, failure::Failure, output};
 
 pub(crate) fn print(format: Format, preview: &ChangePreview) -> Result<(), Failure> {
     match format {
@@ -13,16 +13,8 @@ pub(crate) fn print(format: Format, preview: &ChangePreview) -> Result<(), Failu
 
 fn lines(preview: &ChangePreview) -> Vec<String> {
     let mut lines = vec!["Nothing was changed. This would be:".to_owned()];
-    for part in preview.placement.iter().flat_map(|placement| &placement.parts) {
-        lines.push(format!("{} part:", part.part));
-        if let (Some(chosen), []) = (part.chosen, &part.nodes[..]) {
-            lines.push(format!("  * {chosen}"));
-        }
-        for node in &part.nodes {
-            let mark = if node.verdict == Verdict::Chosen { "*" } else { " " };
-            lines.push(format!("  {mark} {}: {}", node.name, node.reason));
-        }
-    }
+    let said = |line: String| format!("  {line}");
+    lines.extend(preview.placement.iter().flat_map(explanation::of_placement).map(said));
     lines.extend(preview.objects.iter().flat_map(of_object));
     if preview.objects.is_empty() {
         lines.push("No node has anything to do.".to_owned());

@@ -1,7 +1,7 @@
 //! `npanel account`.
 
 use clap::{Args, Subcommand};
-use npanel_model::{AccountId, DocumentRoot, EmailAddress, Fqdn, PhpVersion, Username};
+use npanel_model::{DocumentRoot, EmailAddress, Fqdn, PhpVersion, Username};
 use npanel_sdk_types::{Account, CreateAccount, UpdateAccount};
 
 use crate::{
@@ -110,14 +110,6 @@ pub(crate) struct Create {
     placement: placement::WishArguments,
     #[command(flatten)]
     wait: WaitArguments,
-}
-
-/// The id of the account named, if one is.
-pub(crate) async fn optional(session: &Session, text: Option<&str>) -> Result<Option<AccountId>, Failure> {
-    match text {
-        Some(text) => resolve::account(&session.client, text).await.map(Some),
-        None => Ok(None),
-    }
 }
 
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use npanel_model::{ActionPattern, Label, Timestamp};
 use npanel_sdk_types::{ApiKey, CreateApiKey, UpdateApiKey};
 
 use crate::{
-    arguments::{ChangeArguments, duration},
+    arguments::{AgeArguments, ChangeArguments, duration},
     command::tenant,
     failure::Failure,
     resolve,
@@ -36,6 +36,8 @@ pub(crate) enum Command {
         /// Only those of this tenant (name or id).
         #[arg(long)]
         tenant: Option<String>,
+        #[command(flatten)]
+        age: AgeArguments,
     },
     /// Show an API key (never its secret).
     Get {
@@ -74,9 +76,9 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let expires_at = expires_in.map(|left| Timestamp::now().plus(left));
             session.create::<ApiKey>(&CreateApiKey { tenant_id, name, actions, expires_at }).await
         }
-        Command::List { tenant } => {
+        Command::List { tenant, age } => {
             let tenant = tenant::optional(session, tenant.as_deref()).await?;
-            session.list::<ApiKey>([("tenant_id", tenant.map(|id| id.to_string()))]).await
+            session.list::<ApiKey>([("tenant_id", tenant.map(|id| id.to_string())), age.filter()]).await
         }
         Command::Get { key } => session.get::<ApiKey>(resolve::api_key(&session.client, &key).await?).await,
         Command::Update { key, name, expires_in, never_expires, change } => {

@@ -5,7 +5,12 @@ use std::{io::Read, path::PathBuf};
 use clap::Subcommand;
 use npanel_sdk_types::{CronJob, CronTable, SetCronJobs};
 
-use crate::{arguments::ChangeArguments, failure::Failure, resolve, session::Session};
+use crate::{
+    arguments::{ChangeArguments, OwnedArguments},
+    failure::Failure,
+    resolve,
+    session::Session,
+};
 
 #[derive(Debug, Subcommand)]
 #[expect(clippy::enum_variant_names, reason = "commands are called as their actions are")]
@@ -27,7 +32,7 @@ pub(crate) enum Command {
         account: String,
     },
     /// List the accounts that have scheduled jobs.
-    ListJobs,
+    ListJobs(OwnedArguments),
 }
 
 /// The largest file that is read: 100 jobs of the greatest length.
@@ -44,7 +49,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
         Command::GetJobs { account } => {
             session.get::<CronTable>(resolve::account(&session.client, &account).await?).await
         }
-        Command::ListJobs => session.list::<CronTable>([]).await,
+        Command::ListJobs(owned) => session.list::<CronTable>(owned.filters(session).await?).await,
     }
 }
 

@@ -9,8 +9,7 @@ use npanel_sdk_types::{
 };
 
 use crate::{
-    arguments::{ChangeArguments, WaitArguments},
-    command::account,
+    arguments::{ChangeArguments, OwnedArguments, WaitArguments},
     failure::Failure,
     resolve,
     session::Session,
@@ -30,11 +29,7 @@ pub(crate) enum Command {
         wait: WaitArguments,
     },
     /// List databases.
-    List {
-        /// Only those of this account (user name or id).
-        #[arg(long)]
-        account: Option<String>,
-    },
+    List(OwnedArguments),
     /// Show a database.
     Get {
         /// Its full name or id.
@@ -50,11 +45,7 @@ pub(crate) enum Command {
     /// Create a database user.
     CreateUser(CreateUser),
     /// List database users.
-    ListUsers {
-        /// Only those of this account (user name or id).
-        #[arg(long)]
-        account: Option<String>,
-    },
+    ListUsers(OwnedArguments),
     /// Show a database user.
     GetUser {
         /// Its full name or id.
@@ -120,10 +111,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let account_id = resolve::account(client, &account).await?;
             session.create_converging::<Database>(&CreateDatabase { account_id, name }, wait).await
         }
-        Command::List { account } => {
-            let account = account::optional(session, account.as_deref()).await?;
-            session.list::<Database>([("account_id", account.map(|id| id.to_string()))]).await
-        }
+        Command::List(owned) => session.list::<Database>(owned.filters(session).await?).await,
         Command::Get { database } => {
             session.get::<Database>(resolve::database(client, &database).await?).await
         }
@@ -131,10 +119,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             session.delete::<Database>(resolve::database(client, &database).await?, change).await
         }
         Command::CreateUser(create) => create_user(create, session).await,
-        Command::ListUsers { account } => {
-            let account = account::optional(session, account.as_deref()).await?;
-            session.list::<DatabaseUser>([("account_id", account.map(|id| id.to_string()))]).await
-        }
+        Command::ListUsers(owned) => session.list::<DatabaseUser>(owned.filters(session).await?).await,
         Command::GetUser { user } => {
             session.get::<DatabaseUser>(resolve::database_user(client, &user).await?).await
         }

@@ -6,8 +6,7 @@ use npanel_model::{Fqdn, RecordName, RecordType, Ttl};
 use npanel_sdk_types::{CreateRecordSet, CreateZone, UpdateRecordSet, Zone};
 
 use crate::{
-    arguments::{ChangeArguments, WaitArguments},
-    command::account,
+    arguments::{ChangeArguments, OwnedArguments, WaitArguments},
     failure::Failure,
     output, resolve,
     session::Session,
@@ -27,11 +26,7 @@ pub(crate) enum Command {
         wait: WaitArguments,
     },
     /// List zones.
-    ListZones {
-        /// Only those of this account (user name or id).
-        #[arg(long)]
-        account: Option<String>,
-    },
+    ListZones(OwnedArguments),
     /// Show a zone.
     GetZone {
         /// Its name or id.
@@ -51,6 +46,12 @@ pub(crate) enum Command {
         /// The zone (name or id).
         #[arg(long)]
         zone: String,
+        /// Only those with this name within the zone, such as www or @.
+        #[arg(long)]
+        name: Option<String>,
+        /// Only those of this type, such as MX.
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: Option<RecordType>,
     },
     /// Show a record set.
     GetRecord(Record),
@@ -121,18 +122,17 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let account_id = resolve::account(client, &account).await?;
             session.create_converging::<Zone>(&CreateZone { account_id, name }, wait).await
         }
-        Command::ListZones { account } => {
-            let account = account::optional(session, account.as_deref()).await?;
-            session.list::<Zone>([("account_id", account.map(|id| id.to_string()))]).await
-        }
+        Command::ListZones(owned) => session.list::<Zone>(owned.filters(session).await?).await,
         Command::GetZone { zone } => session.get::<Zone>(resolve::zone(client, &zone).await?).await,
         Command::DeleteZone { zone, change } => {
             session.delete::<Zone>(resolve::zone(client, &zone).await?, change).await
         }
         Command::AddRecord(add) => add_record(add, session).await,
-        Command::ListRecords { zone } => {
+        Command::ListRecords { zone, name, kind } => {
             let zone = resolve::zone(client, &zone).await?;
-            output::list(session.format, &client.record_sets(zone, &[]).await?)
+            let filters = [name.map(|name| ("name", name)), kind.map(|kind| ("type", kind.to_string()))];
+            let filters: Vec<_> = filters.into_iter().flatten().collect();
+            output::list(session.format, &client.record_sets(zone, &filters).await?)
         }
         Command::GetRecord(record) => {
             let (zone, id) = found(&record, session).await?;

@@ -5,8 +5,7 @@ use npanel_model::{DocumentRoot, Fqdn};
 use npanel_sdk_types::{CreateDomain, Domain, UpdateDomain};
 
 use crate::{
-    arguments::{ChangeArguments, StandingArguments, WaitArguments},
-    command::account,
+    arguments::{ChangeArguments, OwnedArguments, WaitArguments},
     failure::Failure,
     resolve,
     session::Session,
@@ -33,14 +32,11 @@ pub(crate) enum Command {
     },
     /// List domains.
     List {
-        /// Only those of this account (user name or id).
-        #[arg(long)]
-        account: Option<String>,
         /// Only those that are suspended (true), or are not (false).
         #[arg(long)]
         suspended: Option<bool>,
         #[command(flatten)]
-        standing: StandingArguments,
+        owned: OwnedArguments,
     },
     /// Show a domain.
     Get {
@@ -90,10 +86,8 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let domain = CreateDomain { account_id, name, document_root, create_zone: !no_zone };
             session.create_converging::<Domain>(&domain, wait).await
         }
-        Command::List { account, suspended, standing } => {
-            let account = account::optional(session, account.as_deref()).await?;
-            let mut filters = standing.filters(session).await?;
-            filters.push(("account_id", account.map(|id| id.to_string())));
+        Command::List { suspended, owned } => {
+            let mut filters = owned.filters(session).await?;
             filters.push(("suspended", suspended.map(|is| is.to_string())));
             session.list::<Domain>(filters).await
         }

@@ -1,11 +1,11 @@
 //! `npanel node`.
 
 use clap::{Args, Subcommand};
-use npanel_model::{AvailabilityZone, Limit, NodeLabel, Overcommit, PoolName};
+use npanel_model::{AvailabilityZone, Limit, NodeLabel, NodeRole, Overcommit, PoolName};
 use npanel_sdk_types::{Node, RevokeNode, UpdateNode};
 
 use crate::{
-    arguments::{ChangeArguments, limit},
+    arguments::{AgeArguments, ChangeArguments, Filter, limit},
     failure::Failure,
     health, resolve,
     session::Session,
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List nodes.
-    List,
+    List(Box<ListArguments>),
     /// Show a node.
     Get {
         /// Its name or id.
@@ -120,9 +120,48 @@ impl Update {
     }
 }
 
+/// Which nodes.
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// Only those of this pool.
+    #[arg(long)]
+    pool: Option<PoolName>,
+    /// Only those with this role: web, database or dns.
+    #[arg(long)]
+    role: Option<NodeRole>,
+    /// Only those with this label, KEY=VALUE.
+    #[arg(long, value_name = "KEY=VALUE")]
+    label: Option<NodeLabel>,
+    /// Only those that are there.
+    #[arg(long)]
+    availability_zone: Option<AvailabilityZone>,
+    /// Only those that may get something new (true), or are cordoned (false).
+    #[arg(long)]
+    schedulable: Option<bool>,
+    /// Only those that are trusted no longer (true), or are (false).
+    #[arg(long)]
+    revoked: Option<bool>,
+    #[command(flatten)]
+    age: AgeArguments,
+}
+
+impl ListArguments {
+    fn filters(self) -> [Filter; 7] {
+        [
+            ("pool", self.pool.map(String::from)),
+            ("role", self.role.map(|role| role.to_string())),
+            ("label", self.label.map(String::from)),
+            ("availability_zone", self.availability_zone.map(String::from)),
+            ("schedulable", self.schedulable.map(|is| is.to_string())),
+            ("revoked", self.revoked.map(|is| is.to_string())),
+            self.age.filter(),
+        ]
+    }
+}
+
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
-        Command::List => session.list::<Node>([]).await,
+        Command::List(which) => session.list::<Node>(which.filters()).await,
         Command::Get { node } => session.get::<Node>(resolve::node(&session.client, &node).await?).await,
         Command::Status { node } => {
             let id = resolve::node(&session.client, &node).await?;

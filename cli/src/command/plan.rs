@@ -5,7 +5,7 @@ use npanel_model::{AntiAffinity, Limit, Megabytes, NodeLabel, PhpVersion, PlanNa
 use npanel_sdk_types::{ChangePlanPlacement, CreatePlan, Plan, PlanPlacement, UpdatePlan};
 
 use crate::{
-    arguments::{ChangeArguments, limit},
+    arguments::{AgeArguments, ChangeArguments, limit},
     command::tenant,
     failure::Failure,
     resolve,
@@ -45,6 +45,8 @@ pub(crate) enum Command {
         /// Only those of this tenant (name or id).
         #[arg(long)]
         tenant: Option<String>,
+        #[command(flatten)]
+        age: AgeArguments,
     },
     /// Show a plan.
     Get {
@@ -172,9 +174,9 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             };
             session.create::<Plan>(&plan).await
         }
-        Command::List { tenant } => {
+        Command::List { tenant, age } => {
             let tenant = tenant::optional(session, tenant.as_deref()).await?;
-            session.list::<Plan>([("tenant_id", tenant.map(|id| id.to_string()))]).await
+            session.list::<Plan>([("tenant_id", tenant.map(|id| id.to_string())), age.filter()]).await
         }
         Command::Get { plan } => session.get::<Plan>(resolve::plan(&session.client, &plan).await?).await,
         Command::Update { plan, name, disk_mb, domains, databases, php, memory_mb, placement, change } => {

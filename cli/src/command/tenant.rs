@@ -5,7 +5,7 @@ use npanel_model::{Limit, TenantName};
 use npanel_sdk_types::{CreateTenant, Tenant, UpdateTenant};
 
 use crate::{
-    arguments::{ChangeArguments, limit},
+    arguments::{AgeArguments, ChangeArguments, limit},
     failure::Failure,
     resolve,
     session::Session,
@@ -33,6 +33,8 @@ pub(crate) enum Command {
         /// Only those directly beneath this one (name or id).
         #[arg(long)]
         parent: Option<String>,
+        #[command(flatten)]
+        age: AgeArguments,
     },
     /// Show a tenant.
     Get {
@@ -82,9 +84,9 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let account_limit = Limit::from(account_limit);
             session.create::<Tenant>(&CreateTenant { parent_id, name, account_limit, may_oversell }).await
         }
-        Command::List { parent } => {
+        Command::List { parent, age } => {
             let parent = optional(session, parent.as_deref()).await?;
-            session.list::<Tenant>([("parent_id", parent.map(|id| id.to_string()))]).await
+            session.list::<Tenant>([("parent_id", parent.map(|id| id.to_string())), age.filter()]).await
         }
         Command::Get { tenant } => {
             session.get::<Tenant>(resolve::tenant(&session.client, &tenant).await?).await

@@ -7,7 +7,7 @@ use npanel_model::{EnrolRole, Network, NodeName, PoolName, TokenId};
 use npanel_sdk_types::{CreateToken, Token};
 
 use crate::{
-    arguments::{ChangeArguments, duration},
+    arguments::{AgeArguments, ChangeArguments, duration},
     failure::Failure,
     session::Session,
 };
@@ -36,7 +36,22 @@ pub(crate) enum Command {
         networks: Vec<Network>,
     },
     /// List bootstrap tokens.
-    List,
+    List {
+        /// Only those for this role: node or controller.
+        #[arg(long)]
+        role: Option<EnrolRole>,
+        /// Only those for nodes of this pool.
+        #[arg(long)]
+        pool: Option<PoolName>,
+        /// Only those bound to this name.
+        #[arg(long)]
+        name: Option<NodeName>,
+        /// Only those with uses left (true), or with none (false).
+        #[arg(long)]
+        unused: Option<bool>,
+        #[command(flatten)]
+        age: AgeArguments,
+    },
     /// Show a bootstrap token (never its secret).
     Get {
         /// Its id.
@@ -59,7 +74,16 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let body = CreateToken { role, uses, ttl_seconds, pool, name, networks };
             session.create::<Token>(&body).await
         }
-        Command::List => session.list::<Token>([]).await,
+        Command::List { role, pool, name, unused, age } => {
+            let filters = [
+                ("role", role.map(|role| role.to_string())),
+                ("pool", pool.map(String::from)),
+                ("name", name.map(String::from)),
+                ("unused", unused.map(|is| is.to_string())),
+                age.filter(),
+            ];
+            session.list::<Token>(filters).await
+        }
         Command::Get { token } => session.get::<Token>(token).await,
         Command::Delete { token, change } => session.delete::<Token>(token, change).await,
     }

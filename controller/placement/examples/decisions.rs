@@ -106,7 +106,7 @@ fn rate(fleet: &mut Fleet, request: &Request, kept: bool) -> f64 {
         let decision = fleet.place(request);
         if kept {
             let report = PartReport::kept(Part::Web, fleet, request, &decision);
-            assert!(!report.nodes.is_empty());
+            assert!(!report.verdicts.nodes.is_empty());
         }
         let node = decision.node().expect("a node that fits");
         let promise = Promise { node, role: NodeRole::Web, amounts: request.amounts };

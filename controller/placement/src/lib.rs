@@ -21,7 +21,7 @@ pub use decide::Decision;
 pub use fleet::{Carries, Fleet, Heard, NodeView, Promise};
 pub use judge::{Judged, Verdict, words};
 pub use reason::{Filter, Reason};
-pub use report::{NodeReport, OthersReport, PartReport, Report};
+pub use report::{NodeReport, OthersReport, PartReport, Report, Verdicts, ZoneReport};
 pub use request::{Apart, Request, Runtime, Wish};
 pub use score::Score;
 

@@ -249,8 +249,10 @@ fn the_nodes_of_a_zone_stand_apart_where_they_can() {
 #[test]
 fn the_report_is_json_for_the_api() {
     let fleet = fleet(&[node(1, 0, 100), node(2, 1, 100)]);
-    let report =
-        Report { parts: vec![PartReport::kept(Part::Web, &fleet, &web(10), &fleet.place(&web(10)))] };
+    let report = Report {
+        parts: vec![PartReport::kept(Part::Web, &fleet, &web(10), &fleet.place(&web(10)))],
+        zone: None,
+    };
     let json = serde_json::to_value(&report).expect("JSON");
     assert_eq!(
         json,
@@ -273,15 +275,15 @@ fn what_is_kept_of_a_large_fleet_is_short_and_counts_every_node() {
     }
     let fleet = fleet(&nodes);
     let report = PartReport::kept(Part::Web, &fleet, &web(10), &fleet.place(&web(10)));
-    assert_eq!(report.nodes.len(), 10);
-    assert_eq!(report.nodes[0].verdict, "chosen");
-    let others: Vec<_> = report.others.iter().map(|others| (others.reason, others.nodes)).collect();
+    assert_eq!(report.verdicts.nodes.len(), 10);
+    assert_eq!(report.verdicts.nodes[0].verdict, "chosen");
+    let others: Vec<_> = report.verdicts.others.iter().map(|others| (others.reason, others.nodes)).collect();
     assert_eq!(others, [("not_the_best", 50), ("cordoned", 40)]);
-    let json = serde_json::to_value(Report { parts: vec![report] }).expect("JSON");
+    let json = serde_json::to_value(Report { parts: vec![report], zone: None }).expect("JSON");
     let read: npanel_sdk_types::PlacementReport = serde_json::from_value(json).expect("the wire type");
     assert_eq!(read.parts[0].others.len(), 2);
     let whole = PartReport::whole(Part::Web, &fleet, &web(10), &fleet.place(&web(10)));
-    assert_eq!(whole.nodes.len(), 100);
+    assert_eq!(whole.verdicts.nodes.len(), 100);
 }
 
 prop_compose! {

@@ -1,6 +1,6 @@
 //! What a node says of itself, against what is known of it.
 
-use npanel_model::NodeId;
+use npanel_model::{Megabytes, NodeId};
 use npanel_proto::{
     command::{MissingCapability, UpdateNodeFacts},
     node::{self, HelloResponse},
@@ -25,8 +25,8 @@ pub(crate) fn update(id: NodeId, known: &Node, hello: &HelloResponse) -> Option<
         version: hello.version.clone(),
         availability_zone: facts.availability_zone.clone(),
         labels: texts(&facts.labels),
-        disk_mb: facts.capacity.map_or(known.limits.disk.0, |capacity| capacity.disk_total_mb),
-        memory_mb: facts.capacity.map_or(known.limits.memory.0, |capacity| capacity.memory_total_mb),
+        disk_mb: told(facts.capacity.map(|capacity| capacity.disk_total_mb), known.limits.disk),
+        memory_mb: told(facts.capacity.map(|capacity| capacity.memory_total_mb), known.limits.memory),
         missing: facts.missing.iter().map(missing).collect(),
     };
     let shown = |values: Vec<String>| texts(&values);
@@ -46,6 +46,17 @@ pub(crate) fn update(id: NodeId, known: &Node, hello: &HelloResponse) -> Option<
     (said != have).then_some(said)
 }
 
+fn told(size: Option<u64>, known: Megabytes) -> u64 {
+    size.filter(|size| *size > 0).unwrap_or(known.0)
+}
+
+/// Whether a node is larger or smaller than it was, by one part in a hundred at least: the size of some file systems
+/// wavers with what is on them. A size of 0 was not told.
+pub(crate) fn is_another_size(was: node::Capacity, is: node::Capacity) -> bool {
+    let differs = |was: u64, is: u64| is > 0 && was.abs_diff(is) > was / 100;
+    differs(was.disk_total_mb, is.disk_total_mb) || differs(was.memory_total_mb, is.memory_total_mb)
+}
+
 fn missing(wire: &node::MissingCapability) -> MissingCapability {
     command_missing(&wire.role, &wire.reason)
 }
@@ -57,7 +68,7 @@ fn command_missing(role: &str, reason: &str) -> MissingCapability {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use npanel_model::{Amounts, Limit, Megabytes, NodeLimits, NodeRole, Overcommit, Timestamp};
+    use npanel_model::{Amounts, Limit, NodeLimits, NodeRole, Overcommit, Timestamp};
     use npanel_proto::node::Facts;
     use npanel_state::NodeLoad;
 
@@ -125,5 +136,25 @@ mod tests {
         let mut hello = said();
         hello.facts.as_mut().expect("facts").address = "10.0.0.2".into();
         assert_eq!(update(known.id, &known, &hello).expect("an update").address, "10.0.0.2");
+    }
+
+    #[test]
+    fn a_size_that_wavers_is_the_same() {
+        let size = |disk_total_mb, memory_total_mb| node::Capacity {
+            disk_total_mb,
+            memory_total_mb,
+            ..node::Capacity::default()
+        };
+        let was = size(1000, 1000);
+        for (is, differs) in [
+            (size(1000, 1000), false),
+            (size(1010, 990), false),
+            (size(1011, 1000), true),
+            (size(1000, 2000), true),
+            (size(0, 0), false),
+        ] {
+            assert_eq!(is_another_size(was, is), differs, "{is:?}");
+        }
+        assert!(is_another_size(size(0, 0), size(1, 0)));
     }
 }

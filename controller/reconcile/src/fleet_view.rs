@@ -88,6 +88,25 @@ impl FleetView {
 
     /// Looks at the fleet as it is now, with what nodes have said by now.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Fleet) -> T) -> T {
+        look(&self.newest().fleet)
+    }
+
+    /// Looks at the fleet and at what is given but not settled, and counts what was chosen as given, by the id of its
+    /// assignment, before anybody else looks.
+    pub(crate) fn choose<T>(
+        &self,
+        assignment: &[u8],
+        choose: impl FnOnce(&Fleet, &HashMap<Vec<u8>, Given>) -> (T, Option<Given>),
+    ) -> T {
+        let mut kept = self.newest();
+        let (chosen, given) = choose(&kept.fleet, &kept.given);
+        if let Some(given) = given {
+            kept.give(assignment, given);
+        }
+        chosen
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Kept> {
         let mut kept = self.kept();
         let news = self.liveness.news();
         if news.is_reset {
@@ -97,15 +116,12 @@ impl FleetView {
             kept.fleet.hear(node, heard);
         }
         kept.forget_stale();
-        look(&kept.fleet)
+        kept
     }
 
     /// Counts something as given until it is settled by the id of its assignment.
     pub(crate) fn give(&self, assignment: &[u8], given: Given) {
-        let mut kept = self.kept();
-        kept.fleet.promise(&given.promise);
-        kept.given.insert(assignment.to_vec(), given);
-        kept.since.push_back((Instant::now(), assignment.to_vec()));
+        self.kept().give(assignment, given);
     }
 
     pub(crate) fn settle<'a>(&self, assignments: impl Iterator<Item = &'a [u8]>) {
@@ -127,11 +143,19 @@ impl FleetView {
         self.settled.subscribe()
     }
 
-    /// On which nodes accounts of the tenant are about to be.
-    pub(crate) fn given_to(&self, tenant: TenantId) -> Vec<(NodeId, u64)> {
-        let kept = self.kept();
-        let of_tenant = kept.given.values().filter(|given| given.tenant == Some(tenant));
-        of_tenant.map(|given| (given.promise.node, given.promise.amounts.accounts)).collect()
+    /// Where a tenant's accounts are, without the account that has been given `own` so far.
+    pub(crate) async fn others(
+        &self,
+        tenant: TenantId,
+        own: &[Vec<u8>],
+        state: &Reader,
+    ) -> Result<Others, QueryError> {
+        let mut others = Others { tenant, own: own.to_vec(), seen: Vec::new(), on: Vec::new() };
+        // First what is given: what is settled while the state is asked is counted twice rather than not at all.
+        let (seen, on) = others.of(&self.kept().given).into_iter().unzip();
+        (others.seen, others.on) = (seen, on);
+        others.on.extend(state.tenant_on_nodes(tenant).await?);
+        Ok(others)
     }
 
     /// Every change is whole before anything can panic.
@@ -140,7 +164,36 @@ impl FleetView {
     }
 }
 
+/// Where a tenant's other accounts were when the state was asked.
+pub(crate) struct Others {
+    tenant: TenantId,
+    own: Vec<Vec<u8>>,
+    seen: Vec<Vec<u8>>,
+    on: Vec<(NodeId, u64)>,
+}
+
+impl Others {
+    /// Where they are at this moment: with what was given since.
+    pub(crate) fn now(&self, given: &HashMap<Vec<u8>, Given>) -> Vec<(NodeId, u64)> {
+        let since = self.of(given).into_iter().filter(|(id, _)| !self.seen.contains(id));
+        self.on.iter().copied().chain(since.map(|(_, on)| on)).collect()
+    }
+
+    fn of(&self, given: &HashMap<Vec<u8>, Given>) -> Vec<(Vec<u8>, (NodeId, u64))> {
+        let is_theirs =
+            |id: &Vec<u8>, given: &Given| given.tenant == Some(self.tenant) && !self.own.contains(id);
+        let theirs = given.iter().filter(|(id, given)| is_theirs(id, given));
+        theirs.map(|(id, given)| (id.clone(), (given.promise.node, given.promise.amounts.accounts))).collect()
+    }
+}
+
 impl Kept {
+    fn give(&mut self, assignment: &[u8], given: Given) {
+        self.fleet.promise(&given.promise);
+        self.given.insert(assignment.to_vec(), given);
+        self.since.push_back((Instant::now(), assignment.to_vec()));
+    }
+
     fn settle(&mut self, assignment: &[u8]) {
         if let Some(given) = self.given.remove(assignment) {
             self.fleet.settle(&given.promise);

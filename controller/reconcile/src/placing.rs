@@ -9,7 +9,8 @@ use npanel_model::{
 };
 use npanel_pki::ClusterKey;
 use npanel_placement::{
-    Apart, Decision, Filter, Fleet, PartReport, Promise, Report, Request, Runtime, Wish, ZONE_NODES, words,
+    Apart, Decision, Filter, PartReport, Promise, Report, Request, Runtime, Wish, ZONE_NODES, ZoneReport,
+    words,
 };
 use npanel_proto::{
     command::{
@@ -19,7 +20,10 @@ use npanel_proto::{
     controller::{Answer, NodeAnswer, Question},
 };
 use npanel_state::{ForeseenObject, Plan, QueryError, Reader, RefusalCode};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     answering,
@@ -89,10 +93,10 @@ impl Prepare for Placing {
             let placed = match &mut envelope.command {
                 Some(Command::CreateAccount(account)) => self.account(account, purpose, state).await,
                 Some(Command::CreateDomain(domain)) => match &mut domain.zone {
-                    Some(zone) => self.zone(zone, purpose, state).await,
+                    Some(zone) => self.zone(zone, purpose, state).await.map(drop),
                     None => Ok(()),
                 },
-                Some(Command::CreateZone(zone)) => self.zone(zone, purpose, state).await,
+                Some(Command::CreateZone(zone)) => self.zone(zone, purpose, state).await.map(drop),
                 Some(Command::PlaceAccount(account)) => self.account_anew(account, purpose, state).await,
                 Some(Command::PlaceZone(zone)) => self.zone_anew(zone, purpose, state).await,
                 _ => Ok(()),
@@ -144,16 +148,15 @@ fn assignments_of(zone: Option<&CreateZone>) -> &[ZoneAssignment] {
 
 /// What an account is placed by: all that the state says of it.
 pub(crate) struct Terms {
+    tenant: TenantId,
     pub(crate) plan: Plan,
     strategy: Strategy,
     overselling: Overselling,
-    apart: Apart,
     wish: Wish,
 }
 
 /// A part's place, and what led to it.
 struct PartPlaced {
-    part: Part,
     request: Request,
     decision: Decision,
     report: PartReport,
@@ -184,28 +187,28 @@ impl Placing {
         else {
             return Ok(());
         };
-        let (assignments, report) = self.parts(Part::ALL, (&terms, tenant), None, purpose, state).await?;
+        let (assignments, mut report) = self.parts(Part::ALL, &terms, None, purpose, state).await?;
         account.assignments = assignments;
-        account.placement_report = report;
-        match account.domain.as_mut().and_then(|domain| domain.zone.as_mut()) {
-            Some(zone) => self.zone(zone, purpose, state).await,
-            None => Ok(()),
+        if let Some(zone) = account.domain.as_mut().and_then(|domain| domain.zone.as_mut()) {
+            report.zone = Some(self.zone(zone, purpose, state).await?);
         }
+        account.placement_report = json(&report);
+        Ok(())
     }
 
-    /// A node for each of the parts, near another part if there is one already; and the report, as JSON.
+    /// A node for each of the parts, near another part if there is one already; and the report.
     pub(crate) async fn parts(
         &self,
         parts: &[Part],
-        (terms, tenant): (&Terms, Option<TenantId>),
+        terms: &Terms,
         mut near: Option<NodeId>,
         purpose: Purpose,
         state: &Reader,
-    ) -> Result<(Vec<Assignment>, String), Stop> {
+    ) -> Result<(Vec<Assignment>, Report), Stop> {
         let mut report = Report::default();
         let mut assignments = Vec::with_capacity(parts.len());
         for part in parts {
-            let placed = self.part(*part, terms, near, state).await?;
+            let placed = self.part(*part, terms, near, &mut assignments, purpose, state).await?;
             report.parts.push(placed.report);
             let Some(node) = placed.decision.node() else {
                 let words = self.fleet.look(|fleet| words(&fleet.judge(&placed.request, &placed.decision)));
@@ -215,18 +218,8 @@ impl Placing {
                 )));
             };
             near = near.or(Some(node));
-            let assignment = AssignmentId::generate().to_bytes();
-            let is_together = placed.request.near == Some(node);
-            let amounts = if is_together { Amounts::default() } else { placed.request.amounts };
-            let promise = Promise { node, role: placed.part.role(), amounts };
-            self.give(&assignment, Given { promise, tenant }, purpose);
-            assignments.push(Assignment {
-                assignment_id: assignment,
-                part: part.to_string(),
-                node_id: node.to_bytes(),
-            });
         }
-        Ok((assignments, serde_json::to_string(&report).expect("a report is valid JSON")))
+        Ok((assignments, report))
     }
 
     /// What is only asked for is not counted: it would send others elsewhere.
@@ -252,9 +245,11 @@ impl Placing {
         let mut web = None;
         for part in Part::ALL {
             self.fleet.refresh(state).await?;
-            let request = self.request(*part, &terms, web);
-            let whole = |fleet: &Fleet| PartReport::whole(*part, fleet, &request, &fleet.place(&request));
-            let placed = self.fleet.look(whole);
+            let others = self.fleet.others(tenant, &[], state).await?;
+            let placed = self.fleet.choose(&[], |fleet, given| {
+                let request = self.request(*part, &terms, web, others.now(given));
+                (PartReport::whole(*part, fleet, &request, &fleet.place(&request)), None)
+            });
             web = web.or(placed.chosen);
             report.parts.push(placed);
         }
@@ -274,36 +269,63 @@ impl Placing {
         // Whoever may see it: whether the account may have it is for the rules to say.
         let Some(plan) = state.plan(cluster.root_tenant_id, id).await? else { return Ok(None) };
         let Some(tenant) = tenant else { return Ok(None) };
-        let mut tenant_on = state.tenant_on_nodes(tenant).await?;
-        tenant_on.extend(self.fleet.given_to(tenant));
         Ok(Some(Terms {
+            tenant,
             strategy: plan.placement.strategy.unwrap_or(cluster.placement_strategy),
             overselling: state.overselling(tenant).await?,
-            apart: Apart { anti_affinity: plan.placement.anti_affinity, tenant_on },
             wish: wished(&plan, wish),
             plan,
         }))
     }
 
+    /// Chooses a part's node, and counts the part as given to it in the same moment: whoever chooses next sees it. Adds
+    /// the assignment to those that the account has been given so far.
     async fn part(
         &self,
         part: Part,
         terms: &Terms,
         web: Option<NodeId>,
+        assignments: &mut Vec<Assignment>,
+        purpose: Purpose,
         state: &Reader,
     ) -> Result<PartPlaced, Stop> {
-        let decide = || {
-            let request = self.request(part, terms, web);
-            self.fleet.look(|fleet| {
+        let mut patience = self.patience();
+        let own: Vec<Vec<u8>> = assignments.iter().map(|own| own.assignment_id.clone()).collect();
+        loop {
+            patience.listen();
+            self.fleet.refresh(state).await?;
+            let others = self.fleet.others(terms.tenant, &own, state).await?;
+            let id = AssignmentId::generate().to_bytes();
+            let placed = self.fleet.choose(&id, |fleet, given| {
+                let request = self.request(part, terms, web, others.now(given));
                 let decision = fleet.place(&request);
                 let report = PartReport::kept(part, fleet, &request, &decision);
-                PartPlaced { part, request: request.clone(), decision, report }
-            })
-        };
-        Ok(self.decide(state, decide, |placed| (&placed.decision, 1)).await?)
+                let given = decision.node().filter(|_| purpose == Purpose::Propose).map(|node| {
+                    let is_together = request.near == Some(node);
+                    let amounts = if is_together { Amounts::default() } else { request.amounts };
+                    let promise = Promise { node, role: part.role(), amounts };
+                    Given { promise, tenant: Some(terms.tenant) }
+                });
+                (PartPlaced { request, decision, report }, given)
+            });
+            if let Some(node) = placed.decision.node() {
+                let (assignment_id, node_id) = (id, node.to_bytes());
+                assignments.push(Assignment { assignment_id, part: part.to_string(), node_id });
+                return Ok(placed);
+            }
+            if !self.may_yet_fit(&placed.decision) || !patience.goes_on().await {
+                return Ok(placed);
+            }
+        }
     }
 
-    fn request(&self, part: Part, terms: &Terms, web: Option<NodeId>) -> Request {
+    fn request(
+        &self,
+        part: Part,
+        terms: &Terms,
+        web: Option<NodeId>,
+        tenant_on: Vec<(NodeId, u64)>,
+    ) -> Request {
         let plan = &terms.plan;
         let mut wish = terms.wish.clone();
         // A node that is named carries the web part; the rest goes there too if it can.
@@ -322,7 +344,7 @@ impl Placing {
                 Overselling::Allowed => plan.disk.min(LEAST_FREE),
             },
             near: web,
-            apart: terms.apart.clone(),
+            apart: Apart { anti_affinity: plan.placement.anti_affinity, tenant_on },
             wish,
             ..self.bare(part.role(), terms.strategy)
         }
@@ -333,9 +355,15 @@ impl Placing {
         Request::new(role, strategy, Timestamp::from_millis(Timestamp::now().as_millis() - silence))
     }
 
-    async fn zone(&self, zone: &mut CreateZone, purpose: Purpose, state: &Reader) -> Result<(), Stop> {
-        zone.assignments = self.name_servers(purpose, state).await?;
-        Ok(())
+    async fn zone(
+        &self,
+        zone: &mut CreateZone,
+        purpose: Purpose,
+        state: &Reader,
+    ) -> Result<ZoneReport, Stop> {
+        let (assignments, report) = self.name_servers(purpose, state).await?;
+        zone.assignments = assignments;
+        Ok(report)
     }
 
     /// Nodes that can answer for a zone.
@@ -343,13 +371,22 @@ impl Placing {
         &self,
         purpose: Purpose,
         state: &Reader,
-    ) -> Result<Vec<ZoneAssignment>, Stop> {
-        let decide = || {
+    ) -> Result<(Vec<ZoneAssignment>, ZoneReport), Stop> {
+        let mut patience = self.patience();
+        let (request, decision, report) = loop {
+            patience.listen();
+            self.fleet.refresh(state).await?;
             let request = self.bare(NodeRole::Dns, Strategy::Spread);
-            let decision = self.fleet.look(|fleet| fleet.place_zone(&request));
-            (decision, request)
+            let (decision, report) = self.fleet.look(|fleet| {
+                let decision = fleet.place_zone(&request);
+                let report = ZoneReport::kept(fleet, &request, &decision);
+                (decision, report)
+            });
+            let is_content = decision.chosen.len() >= ZONE_NODES || !self.may_yet_fit(&decision);
+            if is_content || !patience.goes_on().await {
+                break (request, decision, report);
+            }
         };
-        let (decision, request) = self.decide(state, decide, |(decision, _)| (decision, ZONE_NODES)).await?;
         if decision.node().is_none() {
             let words = self.fleet.look(|fleet| words(&fleet.judge(&request, &decision)));
             return Err(no_node(format!("no node can answer for the zone: {}", shortened(words))));
@@ -360,35 +397,14 @@ impl Placing {
             self.give(&id, Given { promise, tenant: None }, purpose);
             ZoneAssignment { assignment_id: id, node_id: node.to_bytes() }
         };
-        Ok(decision.nodes().map(assignment).collect())
+        Ok((decision.nodes().map(assignment).collect(), report))
     }
 
-    /// Chooses until as many nodes are chosen as are wanted, or nobody is left to wait for; anew whenever something
-    /// is heard of a node or something that was given is settled. After a while, takes what there is.
-    async fn decide<P>(
-        &self,
-        state: &Reader,
-        choose: impl Fn() -> P,
-        decision: impl Fn(&P) -> (&Decision, usize),
-    ) -> Result<P, QueryError> {
-        let deadline = Instant::now() + PATIENCE;
-        let (mut heard, mut settled) = (self.liveness.changes(), self.fleet.settlements());
-        loop {
-            heard.mark_unchanged();
-            settled.mark_unchanged();
-            self.fleet.refresh(state).await?;
-            let decided = choose();
-            let (made, wanted) = decision(&decided);
-            let is_content = made.chosen.len() >= wanted || !self.may_yet_fit(made);
-            let change = async {
-                tokio::select! {
-                    changed = heard.changed() => changed,
-                    changed = settled.changed() => changed,
-                }
-            };
-            if is_content || !matches!(timeout_at(deadline, change).await, Ok(Ok(()))) {
-                return Ok(decided);
-            }
+    fn patience(&self) -> Patience {
+        Patience {
+            deadline: Instant::now() + PATIENCE,
+            heard: self.liveness.changes(),
+            settled: self.fleet.settlements(),
         }
     }
 
@@ -401,6 +417,38 @@ impl Placing {
             || (decision.chosen.is_empty()
                 && full.iter().any(|filter| decision.refused_by(*filter) > 0)
                 && self.fleet.is_giving())
+    }
+}
+
+/// A report as commands have it.
+pub(crate) fn json(report: &Report) -> String {
+    serde_json::to_string(report).expect("a report is valid JSON")
+}
+
+/// How long it is chosen anew: whenever something is heard of a node or something that was given is settled, and not for
+/// ever; then what there is is taken.
+struct Patience {
+    deadline: Instant,
+    heard: watch::Receiver<()>,
+    settled: watch::Receiver<()>,
+}
+
+impl Patience {
+    /// To be called before a look at the fleet: what moves from then on is a reason to look again.
+    fn listen(&mut self) {
+        self.heard.mark_unchanged();
+        self.settled.mark_unchanged();
+    }
+
+    /// Returns when there is a reason to look again, or with `false` when the time is over.
+    async fn goes_on(&mut self) -> bool {
+        let change = async {
+            tokio::select! {
+                changed = self.heard.changed() => changed,
+                changed = self.settled.changed() => changed,
+            }
+        };
+        matches!(timeout_at(self.deadline, change).await, Ok(Ok(())))
     }
 }
 

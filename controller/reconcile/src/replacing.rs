@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{
-    placing::{Placing, Stop},
+    placing::{self, Placing, Stop},
     recorder::own_envelope,
 };
 
@@ -42,8 +42,8 @@ impl Placing {
             return Ok(());
         };
         terms.plan.php_version = account.php_version;
-        let placed = self.parts(&account.parts, (&terms, tenant), account.near, purpose, state).await?;
-        (body.assignments, body.placement_report) = placed;
+        let (assignments, report) = self.parts(&account.parts, &terms, account.near, purpose, state).await?;
+        (body.assignments, body.placement_report) = (assignments, placing::json(&report));
         Ok(())
     }
 
@@ -53,7 +53,7 @@ impl Placing {
         purpose: Purpose,
         state: &Reader,
     ) -> Result<(), Stop> {
-        body.assignments = self.name_servers(purpose, state).await?;
+        body.assignments = self.name_servers(purpose, state).await?.0;
         Ok(())
     }
 }

@@ -13,12 +13,12 @@ use npanel_proto::{
     NODE_PROTOCOLS,
     command::{NodeEvent, Observation, envelope::Command, outcome::Outcome},
     node::{
-        ApplyRequest, ApplyResult, EventsRequest, Fence, HeartbeatRequest, HelloRequest, HelloResponse,
-        InventoryRequest, ObjectIntent, ObjectReport, WatchRequest, apply_result::Verdict,
+        ApplyRequest, ApplyResult, Capacity, EventsRequest, Fence, HeartbeatRequest, HelloRequest,
+        HelloResponse, InventoryRequest, ObjectIntent, ObjectReport, WatchRequest, apply_result::Verdict,
         node_client::NodeClient, object_report::State,
     },
 };
-use npanel_state::QueryError;
+use npanel_state::{Node, QueryError};
 use prost::Message;
 use tokio::{
     sync::{Notify, mpsc, watch},
@@ -129,6 +129,7 @@ impl Session {
             explained: Mutex::new(None),
             events,
             conditions: Mutex::new(conditions),
+            said: Mutex::new(hello),
         };
         tokio::try_join!(dealing.push(), dealing.listen(), dealing.hear()).map(|(never, _, _)| never)
     }
@@ -154,7 +155,11 @@ impl Session {
         if let Some(facts) = &hello.facts {
             self.liveness.heard(self.node, facts.capacity.map(Into::into), Vec::new());
         }
-        let Some(update) = facts::update(self.node, &known, hello) else { return Ok(()) };
+        self.write_facts(&known, hello).await
+    }
+
+    async fn write_facts(&self, known: &Node, hello: &HelloResponse) -> Result<(), SessionError> {
+        let Some(update) = facts::update(self.node, known, hello) else { return Ok(()) };
         tracing::info!(node = %known.name, roles = ?update.roles, version = update.version, "the node has news of itself");
         let command = own_envelope(self.cluster.id(), Command::UpdateNodeFacts(update));
         if let Some(Outcome::Refused(refused)) = self.cluster.propose(command).await?.outcome {
@@ -174,6 +179,8 @@ struct Dealing<'a> {
     events: Known,
     /// What the state knows to be wrong with the node.
     conditions: Mutex<Vec<NodeCondition>>,
+    /// What the node said of itself, its size as it last said it.
+    said: Mutex<HelloResponse>,
 }
 
 impl Dealing<'_> {
@@ -212,6 +219,7 @@ impl Dealing<'_> {
         let answer = self.client.clone().heartbeat(request).await.map_err(failed("Heartbeat"))?.into_inner();
         let capacity = answer.capacity.map(Into::into);
         self.session.liveness.heard(self.session.node, capacity, answer.failed_services);
+        self.note_size(answer.capacity).await?;
         self.note_conditions(happened::conditions(&answer.conditions)).await?;
         let ours = self.view().digest();
         if answer.ledger_digest == ours || self.is_explained(ours, &answer.ledger_digest) {
@@ -224,6 +232,22 @@ impl Dealing<'_> {
                 Some((self.view().digest(), answer.ledger_digest));
         }
         Ok(())
+    }
+
+    /// Writes down that the node has grown or shrunk since it connected.
+    async fn note_size(&self, now: Option<Capacity>) -> Result<(), SessionError> {
+        let Some(now) = now else { return Ok(()) };
+        let hello = {
+            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(facts) = &mut said.facts else { return Ok(()) };
+            if !facts::is_another_size(facts.capacity.unwrap_or_default(), now) {
+                return Ok(());
+            }
+            facts.capacity = Some(now);
+            said.clone()
+        };
+        let known = self.session.cluster.state().node(self.session.node).await?;
+        self.session.write_facts(&known.ok_or(SessionError::Deleted)?, &hello).await
     }
 
     /// Writes down what has begun or ceased to be wrong with the node.

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use npanel_check::{Report, Verdict, certificate, clock, directory, disk, port, resolves, secret_file};
+use npanel_check::{
+    Report, Verdict, certificate, clock, directory, disk, distinct, port, resolves, secret_file,
+};
 use npanel_pki::IdentityFiles;
 
 use crate::config::Config;
@@ -34,11 +36,12 @@ async fn machine(report: &mut Report, config: &Config) {
     disk(report, "disk", &root);
     identity(report, &root);
     let telemetry = config.telemetry_listen;
-    for (about, address) in
-        [("API port", config.api_listen), ("fleet port", config.fleet_listen), ("telemetry port", telemetry)]
-    {
+    let listeners =
+        [("API port", config.api_listen), ("fleet port", config.fleet_listen), ("telemetry port", telemetry)];
+    for (about, address) in listeners {
         port(report, about, address, telemetry);
     }
+    distinct(report, &listeners);
     resolves(report, "fleet address", &config.fleet_advertise).await;
 }
 

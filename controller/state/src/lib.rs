@@ -29,11 +29,11 @@ pub use open::StoreError;
 pub use query::{
     Account, AccountFilter, ApiKey, ApiKeyFilter, Assignment, Authority, Cluster, Condition, Controller,
     Convergence, Converging, CronTable, Database, DatabaseUser, Domain, Event, EventDifference, EventFilter,
-    EventPage, FollowedNode, Grant, IntentSource, KnownIdentity, Login, Node, NodeLoad, ObjectStatus,
-    Observed, Operation, OperationFilter, OperationTarget, OwnedFilter, Page, Plan, PlanFilter,
+    EventPage, FollowedNode, Grant, IntentSource, KnownIdentity, Login, Node, NodeFilter, NodeLoad,
+    ObjectStatus, Observed, Operation, OperationFilter, OperationTarget, OwnedFilter, Page, Plan, PlanFilter,
     PlanPlacement, QueryError, Reader, RecordSet, RecordSetFilter, Revocation, Suspension, TargetProgress,
-    Tenant, TenantFilter, Token, UnmetTerm, UnplacedAccount, Unsettled, UnsettledObject, WantedObject, Zone,
-    ZoneRecordSet,
+    Tenant, TenantFilter, Token, TokenFilter, UnmetTerm, UnplacedAccount, Unsettled, UnsettledObject,
+    WantedObject, Zone, ZoneRecordSet,
 };
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};

@@ -50,7 +50,7 @@ pub use operation::{Operation, OperationStatus, Progress};
 pub use page::Page;
 pub use placement::{
     ChangePlanPlacement, NodeVerdict, OtherNodes, PartPlacement, PlacementReport, PlacementWish,
-    PlanPlacement, UnmetTerm, Verdict,
+    PlanPlacement, UnmetTerm, Verdict, ZonePlacement,
 };
 pub use plan::{CreatePlan, Plan, UpdatePlan};
 pub use preview::{

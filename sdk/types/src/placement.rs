@@ -100,6 +100,23 @@ fn preferred() -> AntiAffinity {
 pub struct PlacementReport {
     /// One choice per part.
     pub parts: Vec<PartPlacement>,
+    /// The choice for the first domain's zone, if one was made with the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<ZonePlacement>,
+}
+
+/// The choice for a zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ZonePlacement {
+    /// The nodes chosen.
+    #[schema(value_type = Vec<String>)]
+    pub chosen: Vec<NodeId>,
+    /// The nodes' verdicts, best first: every node's in a small fleet, the best ones' in a large one. For
+    /// the platform only.
+    pub nodes: Vec<NodeVerdict>,
+    /// How many nodes are not listed, by what they have in common.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherNodes>,
 }
 
 /// The choice for one part.

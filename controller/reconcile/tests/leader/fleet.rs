@@ -72,7 +72,7 @@ pub(crate) struct Fleet {
     /// Accounts whose nodes are chosen are proposed while it is open.
     pub(crate) gate: watch::Sender<bool>,
     cluster: Cluster,
-    plan: PlanId,
+    pub(crate) plan: PlanId,
     _tasks: JoinSet<()>,
     _directory: TempDir,
 }

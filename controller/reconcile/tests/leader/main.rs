@@ -3,7 +3,7 @@
 mod fleet;
 mod played_node;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use fleet::Fleet;
 use npanel_consensus::{Prepare, Purpose};
@@ -11,8 +11,8 @@ use npanel_model::{AccountId, DatabaseUserId};
 use npanel_pki::Field;
 use npanel_proto::{
     command::{
-        AccountSlots, CreateDatabaseUser, DeleteAccount, DeleteNode, Envelope, RevokeNode, UpdateNode,
-        envelope::Command, outcome::Outcome,
+        AccountSlots, CreateDatabaseUser, DeleteAccount, DeleteNode, Envelope, PlanPlacementChange,
+        RevokeNode, UpdateNode, UpdatePlan, envelope::Command, outcome::Outcome,
     },
     node::{ObjectKind, ObjectRef, object_intent::Intent},
 };
@@ -194,6 +194,48 @@ async fn a_burst_is_spread() {
     let webs: Vec<u64> = nodes.iter().map(|node| node.load.web).collect();
     assert_eq!(webs.iter().sum::<u64>(), 10);
     assert!(webs.iter().all(|web| *web >= 3), "{webs:?}");
+}
+
+#[tokio::test]
+async fn a_node_that_grows_is_as_large_with_its_next_heartbeat() {
+    let fleet = Fleet::new().await;
+    let node = PlayedNode::new(&["web", "database", "dns"]);
+    let id = fleet.enrol("n1").await;
+    let _connection = fleet.connect(id, &node).await;
+    let disk = async || fleet.state().node(id).await.expect("a query").expect("a node").limits.disk.0;
+    fleet.until("its first size is known", async || disk().await == 90_000).await;
+    node.grow(120_000);
+    fleet.until("its new size is known", async || disk().await == 120_000).await;
+}
+
+#[tokio::test]
+async fn two_placements_at_once_see_each_other_and_keep_apart() {
+    let fleet = Fleet::new().await;
+    let mut connections = Vec::new();
+    for name in ["n1", "n2", "n3"] {
+        let node = PlayedNode::new(&["web", "database", "dns"]);
+        connections.push(fleet.connect(fleet.enrol(name).await, &node).await);
+    }
+    let apart = PlanPlacementChange { anti_affinity: Some("required".into()), ..Default::default() };
+    let change = UpdatePlan { plan_id: fleet.plan.to_bytes(), placement: Some(apart), ..Default::default() };
+    fleet.accept(Command::UpdatePlan(change)).await;
+    let place = async |number: u8| {
+        let name = format!("alice{number}");
+        let command = fleet.account_command(AccountId::generate(), &name, &format!("{name}.example"));
+        let mut envelope = Envelope { command: Some(command), ..Envelope::default() };
+        fleet.placing.prepare(&mut envelope, Purpose::Propose, fleet.state()).await.expect("a place");
+        let Some(Command::CreateAccount(account)) = envelope.command else { panic!("another command") };
+        assert!(
+            account.placement_report.contains("\"zone\":{\"chosen\":[\""),
+            "{}",
+            account.placement_report
+        );
+        account.assignments.into_iter().map(|assignment| assignment.node_id).collect::<Vec<_>>()
+    };
+    let placed = futures::future::join_all((0..3).map(place)).await;
+    let webs: BTreeSet<_> = placed.iter().map(|nodes| nodes[0].clone()).collect();
+    assert_eq!(webs.len(), 3, "each has a node of its own");
+    assert!(placed.iter().all(|nodes| nodes[0] == nodes[1]), "an account is not apart from itself");
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ struct Ledger {
     refused: BTreeSet<i32>,
     tombstones: usize,
     requests: usize,
+    grown_mb: u64,
     heartbeats: usize,
     inventories: usize,
     fence: Option<Fence>,
@@ -104,6 +105,11 @@ impl PlayedNode {
 
     pub(crate) fn requests(&self) -> usize {
         self.ledger().requests
+    }
+
+    /// Gives it a disk of another size.
+    pub(crate) fn grow(&self, disk_total_mb: u64) {
+        self.ledger().grown_mb = disk_total_mb - 90_000;
     }
 
     pub(crate) fn heartbeats(&self) -> usize {
@@ -223,7 +229,11 @@ impl Node for PlayedNode {
         ledger.heartbeats += 1;
         Ok(Response::new(HeartbeatResponse {
             ledger_digest: ledger_digest(&entries(&ledger)).to_vec(),
-            capacity: Some(Capacity { disk_total_mb: 90_000, disk_free_mb: 50_000, ..Capacity::default() }),
+            capacity: Some(Capacity {
+                disk_total_mb: 90_000 + ledger.grown_mb,
+                disk_free_mb: 50_000,
+                ..Capacity::default()
+            }),
             failed_services: Vec::new(),
             objects: ledger.objects.len() as u64,
             conditions: Vec::new(),

@@ -6,7 +6,10 @@ use axum::{
     response::Response,
 };
 use http::request::Parts;
-use npanel_model::{Megabytes, NodeConditionKind, NodeId, OperationId, Timestamp};
+use npanel_model::{
+    AvailabilityZone, Megabytes, NodeConditionKind, NodeId, NodeLabel, NodeRole, OperationId, PoolName,
+    Timestamp,
+};
 use npanel_proto::{
     command::{self, AccountSlots, NodeLabels, envelope::Command},
     controller::{Answer, Question, answer, question},
@@ -15,7 +18,7 @@ use npanel_sdk_types::{
     ConditionStatus, MissingCapability, Node, NodeCapacity, NodeCondition, NodeHealth, NodeLimits, NodeLoad,
     NodeReserved, NodeRevocation, NodeStatus, Operation, Page, RevokeNode, UnsettledObject, UpdateNode,
 };
-use npanel_state::Revocation;
+use npanel_state::{NodeFilter, Revocation};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -42,6 +45,25 @@ list_query! {
     NodesQuery {
         /// Only with this name.
         name: String,
+        /// Only of this pool.
+        #[param(value_type = Option<String>)]
+        pool: PoolName,
+        /// Only with this role.
+        #[param(value_type = Option<String>, example = "web")]
+        role: NodeRole,
+        /// Only with this label, by an operator's word or its own.
+        #[param(value_type = Option<String>, example = "disk=nvme")]
+        label: NodeLabel,
+        /// Only where this is, by an operator's word or its own.
+        #[param(value_type = Option<String>, example = "eu-west-1a")]
+        availability_zone: AvailabilityZone,
+        /// Only what may get something new, or only what is cordoned.
+        schedulable: bool,
+        /// Only what is trusted no longer, or only what is.
+        revoked: bool,
+        /// Only what was enrolled then or later.
+        #[param(value_type = Option<String>, format = DateTime)]
+        created_since: Timestamp,
     }
 }
 
@@ -143,7 +165,17 @@ async fn list(
     State(app): State<App>,
     List { query, paging }: List<NodesQuery>,
 ) -> Result<Json<Page<Node>>, Failure> {
-    let rows = app.reader().nodes(query.name, &paging.rows(&app).await).await?;
+    let filter = NodeFilter {
+        name: query.name,
+        pool: query.pool,
+        role: query.role,
+        label: query.label,
+        availability_zone: query.availability_zone,
+        schedulable: query.schedulable,
+        revoked: query.revoked,
+        created_since: query.created_since,
+    };
+    let rows = app.reader().nodes(filter, &paging.rows(&app).await).await?;
     let mut conditions = app.reader().node_conditions(None).await?;
     let show = |row: npanel_state::Node| {
         let conditions = conditions.remove(&row.id).unwrap_or_default();

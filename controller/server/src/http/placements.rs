@@ -119,6 +119,10 @@ pub(super) fn visible(caller: &Caller, mut report: PlacementReport) -> Placement
             part.nodes.clear();
             part.others.clear();
         }
+        if let Some(zone) = &mut report.zone {
+            zone.nodes.clear();
+            zone.others.clear();
+        }
     }
     report
 }

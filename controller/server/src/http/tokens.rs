@@ -7,10 +7,11 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use npanel_model::{Timestamp, TokenId};
+use npanel_model::{EnrolRole, NodeName, PoolName, Timestamp, TokenId};
 use npanel_pki::BootstrapToken;
 use npanel_proto::command::{self, envelope::Command};
 use npanel_sdk_types::{CreateToken, Page, Token};
+use npanel_state::TokenFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -35,7 +36,22 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which bootstrap tokens.
-    TokensQuery {}
+    TokensQuery {
+        /// Only for this role.
+        #[param(value_type = Option<String>, example = "node")]
+        role: EnrolRole,
+        /// Only for nodes of this pool.
+        #[param(value_type = Option<String>)]
+        pool: PoolName,
+        /// Only those bound to this name.
+        #[param(value_type = Option<String>)]
+        name: NodeName,
+        /// Only those with uses left, or only those with none.
+        unused: bool,
+        /// Only what was made then or later.
+        #[param(value_type = Option<String>, format = DateTime)]
+        created_since: Timestamp,
+    }
 }
 
 fn shown(row: npanel_state::Token) -> Token {
@@ -99,9 +115,11 @@ async fn create(
     params(TokensQuery), responses((status = 200, description = "Some of them", body = Page<Token>)))]
 async fn list(
     State(app): State<App>,
-    List { paging, .. }: List<TokensQuery>,
+    List { query, paging }: List<TokensQuery>,
 ) -> Result<Json<Page<Token>>, Failure> {
-    let rows = app.reader().tokens(&paging.rows(&app).await).await?;
+    let TokensQuery { role, pool, name, unused, created_since, .. } = query;
+    let filter = TokenFilter { role, pool, name, unused, created_since };
+    let rows = app.reader().tokens(filter, &paging.rows(&app).await).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

@@ -1,9 +1,10 @@
 //! Lists: filters, and the cursors that lead through them.
 
+use axum::body::Body;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Fleet, id};
+use crate::support::{Fleet, JSON, id};
 
 fn ids(page: &Value) -> Vec<String> {
     let items = page["items"].as_array().expect("items");
@@ -73,7 +74,7 @@ async fn a_list_is_filtered_by_how_its_items_stand() {
     assert_eq!(list("operations?finished=true&action=account.create").await.len(), 2);
     fleet.get("/v1/accounts?status=sleeping", &of.key).await.problem(422, "invalid_query");
     let request = Fleet::request(Method::GET, "/v1/plans?limit=1000000", &of.key);
-    let answer = fleet.send(request.body(axum::body::Body::empty()).expect("a request")).await;
+    let answer = fleet.send(request.body(Body::empty()).expect("a request")).await;
     assert_eq!(answer.problem(422, "invalid_query").as_deref(), Some("limit"));
 }
 
@@ -102,4 +103,76 @@ async fn an_operation_shows_how_far_it_is_and_keeps_that_when_it_is_done() {
         let newest = if condition["object_kind"] == "zone" { 2 } else { 1 };
         assert_eq!(condition["observed_generation"], newest);
     }
+}
+
+#[tokio::test]
+async fn nodes_and_tokens_are_filtered_by_what_they_are_for() {
+    let fleet = Fleet::new().await;
+    let node = format!("/v1/nodes/{}", fleet.node);
+    let said =
+        json!({"pool": "ssd", "labels": ["disk=nvme"], "availability_zone": "eu-1a", "schedulable": false});
+    let request = Fleet::request(Method::PATCH, &node, &fleet.admin).header("content-type", JSON);
+    fleet.send(request.body(Body::from(said.to_string())).expect("a request")).await.expect(200);
+    let token = json!({"role": "node", "uses": 1, "ttl_seconds": 900, "pool": "ssd", "name": "n7"});
+    fleet.post("/v1/tokens", &fleet.admin, &token).await.expect(201);
+    let found = async |path: String| ids(&fleet.get(&path, &fleet.admin).await.expect(200)).len();
+    for filter in [
+        "pool=ssd",
+        "role=web",
+        "label=disk%3Dnvme",
+        "availability_zone=eu-1a",
+        "schedulable=false",
+        "revoked=false",
+        "created_since=2020-01-01T00:00:00Z",
+        "pool=ssd&role=dns&schedulable=false",
+    ] {
+        assert_eq!(found(format!("/v1/nodes?{filter}")).await, 1, "{filter}");
+    }
+    for filter in [
+        "pool=default",
+        "label=disk%3Dhdd",
+        "availability_zone=eu-1b",
+        "schedulable=true",
+        "revoked=true",
+        "created_since=2100-01-01T00:00:00Z",
+    ] {
+        assert_eq!(found(format!("/v1/nodes?{filter}")).await, 0, "{filter}");
+    }
+    for (filter, count) in [
+        ("role=node&pool=ssd", 1),
+        ("role=controller", 0),
+        ("name=n7", 1),
+        ("unused=false", 1),
+        ("unused=true", 1),
+    ] {
+        assert_eq!(found(format!("/v1/tokens?{filter}")).await, count, "{filter}");
+    }
+    for path in ["/v1/nodes?role=cook", "/v1/nodes?label=x", "/v1/tokens?role=cook", "/v1/nodes?colour=red"] {
+        fleet.get(path, &fleet.admin).await.problem(422, "invalid_query");
+    }
+}
+
+/// Every list, from the published document.
+#[tokio::test]
+async fn no_list_gives_a_page_of_a_million() {
+    let fleet = Fleet::new().await;
+    let of = fleet.reseller("acme").await;
+    id(&fleet.account(&of, "alice", Some("example.com")).await);
+    let zone = ids(&fleet.get("/v1/zones", &of.key).await.expect(200))[0].clone();
+    let document: Value = serde_json::from_str(&npanel_server::openapi::document()).expect("JSON");
+    let mut lists = 0;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        let parameters = item["get"]["parameters"].as_array().cloned().unwrap_or_default();
+        if !parameters.iter().any(|parameter| parameter["name"] == "limit") {
+            continue;
+        }
+        lists += 1;
+        let path = path.replace("{zone_id}", &zone).replace("{id}", &zone);
+        for limit in ["1000000", "201", "0", "-1", "4294967296", "1e3", ""] {
+            let answer = fleet.get(&format!("{path}?limit={limit}"), &fleet.admin).await;
+            assert_eq!(answer.problem(422, "invalid_query").as_deref(), Some("limit"), "{path} {limit}");
+        }
+        fleet.get(&format!("{path}?limit=200"), &fleet.admin).await.expect(200);
+    }
+    assert!(lists >= 13, "{lists}");
 }

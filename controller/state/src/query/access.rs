@@ -77,6 +77,21 @@ pub struct Token {
     pub revision: Revision,
 }
 
+/// Filters of bootstrap tokens.
+#[derive(Debug, Clone, Default)]
+pub struct TokenFilter {
+    /// Only for this role.
+    pub role: Option<EnrolRole>,
+    /// Only for nodes of this pool.
+    pub pool: Option<PoolName>,
+    /// Only those bound to this name.
+    pub name: Option<NodeName>,
+    /// Only those with uses left, or only those with none.
+    pub unused: Option<bool>,
+    /// Only what was made then or later.
+    pub created_since: Option<Timestamp>,
+}
+
 const API_KEYS: &str = "SELECT * FROM api_keys";
 const TOKENS: &str =
     "SELECT id, role, uses_allowed, uses_left, pool, nullif(name, '') AS name, networks, expires_millis, created_millis,
@@ -174,7 +189,14 @@ impl Reader {
     ///
     /// # Errors
     /// If the state cannot be queried.
-    pub async fn tokens(&self, page: &Page) -> Result<Vec<Token>, QueryError> {
-        self.list(TOKENS, Scope::Platform, Vec::new(), page).await
+    pub async fn tokens(&self, filter: TokenFilter, page: &Page) -> Result<Vec<Token>, QueryError> {
+        let wheres = vec![
+            Where::text("role", filter.role.map(|role| role.as_str().to_owned())),
+            Where::text("pool", filter.pool.map(String::from)),
+            Where::text("name", filter.name.map(String::from)),
+            Where::Holds("uses_left > 0", filter.unused),
+            Where::Since(filter.created_since),
+        ];
+        self.list(TOKENS, Scope::Platform, wheres, page).await
     }
 }

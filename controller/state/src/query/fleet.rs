@@ -121,6 +121,27 @@ pub struct NodeLoad {
     pub zones: u64,
 }
 
+/// Filters of nodes.
+#[derive(Debug, Clone, Default)]
+pub struct NodeFilter {
+    /// Only with this name.
+    pub name: Option<String>,
+    /// Only of this pool.
+    pub pool: Option<PoolName>,
+    /// Only with this role.
+    pub role: Option<NodeRole>,
+    /// Only with this label, whoever says so.
+    pub label: Option<NodeLabel>,
+    /// Only where this is, whoever says so.
+    pub availability_zone: Option<AvailabilityZone>,
+    /// Only what may get something new, or only what may not.
+    pub schedulable: Option<bool>,
+    /// Only what is trusted no longer, or only what is.
+    pub revoked: Option<bool>,
+    /// Only what was enrolled then or later.
+    pub created_since: Option<Timestamp>,
+}
+
 /// A node that placement follows: as it is now, or gone.
 #[derive(Debug, Clone)]
 pub struct FollowedNode {
@@ -368,8 +389,19 @@ impl Reader {
     ///
     /// # Errors
     /// If the state cannot be queried.
-    pub async fn nodes(&self, name: Option<String>, page: &Page) -> Result<Vec<Node>, QueryError> {
-        self.list(NODES, Scope::Platform, vec![Where::text("name", name)], page).await
+    pub async fn nodes(&self, filter: NodeFilter, page: &Page) -> Result<Vec<Node>, QueryError> {
+        let zone = "CASE availability_zone WHEN '' THEN own_availability_zone ELSE availability_zone END";
+        let wheres = vec![
+            Where::text("name", filter.name),
+            Where::text("pool", filter.pool.map(String::from)),
+            Where::Holding("roles", filter.role.map(|role| role.as_str().to_owned())),
+            Where::Holding("all_labels", filter.label.map(String::from)),
+            Where::text(zone, filter.availability_zone.map(String::from)),
+            Where::Holds("schedulable = 1", filter.schedulable),
+            Where::Holds("revoked_millis IS NOT NULL", filter.revoked),
+            Where::Since(filter.created_since),
+        ];
+        self.list(NODES, Scope::Platform, wheres, page).await
     }
 
     /// The nodes that are trusted no longer.
@@ -398,7 +430,7 @@ impl Reader {
     /// # Errors
     /// If the state cannot be queried.
     pub async fn all_nodes(&self) -> Result<Vec<Node>, QueryError> {
-        self.nodes(None, &Page { after: None, limit: u32::MAX }).await
+        self.nodes(NodeFilter::default(), &Page { after: None, limit: u32::MAX }).await
     }
 
     /// The nodes of which something changed after a log index, oldest change first: for placement, which follows.

@@ -65,6 +65,8 @@ impl OwnedFilter {
 pub(super) enum Where {
     Bytes(&'static str, Option<Vec<u8>>),
     Text(&'static str, Option<String>),
+    /// Within a JSON array of texts.
+    Holding(&'static str, Option<String>),
     /// Made then or later.
     Since(Option<Timestamp>),
     /// Held by a node.
@@ -159,6 +161,10 @@ fn push_where(query: &mut QueryBuilder<Sqlite>, condition: Where) {
         Where::Text(column, Some(value)) => {
             query.push(format!(" AND {column} = ")).push_bind(value);
         }
+        Where::Holding(column, Some(value)) => {
+            query.push(format!(" AND EXISTS (SELECT 1 FROM json_each({column}) WHERE value = "));
+            query.push_bind(value).push(")");
+        }
         Where::Since(Some(time)) => {
             query.push(" AND created_millis >= ").push_bind(time.as_millis());
         }
@@ -176,6 +182,7 @@ fn push_where(query: &mut QueryBuilder<Sqlite>, condition: Where) {
         }
         Where::Bytes(_, None)
         | Where::Text(_, None)
+        | Where::Holding(_, None)
         | Where::Since(None)
         | Where::OnNode(_, None)
         | Where::Status(_, None)

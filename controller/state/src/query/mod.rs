@@ -30,7 +30,7 @@ use crate::Applied;
 
 use crate::points::Points;
 
-pub use access::{ApiKey, ApiKeyFilter, Login, Token};
+pub use access::{ApiKey, ApiKeyFilter, Login, Token, TokenFilter};
 pub use account::{Account, AccountFilter, Assignment, UnmetTerm};
 pub use convergence::{Condition, Convergence, ObjectStatus};
 pub use cron::CronTable;
@@ -38,7 +38,9 @@ pub use database::{Database, DatabaseUser, Grant};
 pub use dns::{RecordSet, RecordSetFilter, Zone};
 pub use domain::Domain;
 pub use event::{Event, EventDifference, EventFilter, EventPage};
-pub use fleet::{Cluster, Controller, FollowedNode, Node, NodeLoad, Revocation, Unsettled, UnsettledObject};
+pub use fleet::{
+    Cluster, Controller, FollowedNode, Node, NodeFilter, NodeLoad, Revocation, Unsettled, UnsettledObject,
+};
 pub use identity::{Authority, KnownIdentity};
 pub use intent::{IntentSource, Observed, WantedObject, ZoneRecordSet};
 pub use list::{Converging, OwnedFilter, Page};

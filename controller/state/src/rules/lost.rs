@@ -116,6 +116,12 @@ pub(super) fn place_account(ctx: &Context<'_>, body: &PlaceAccount) -> Rule<Effe
         &body.account_id,
         &body.placement_report,
     )?;
+    if !body.placement_report.is_empty() {
+        ctx.run(
+            "UPDATE placement_reports SET report = ?2 WHERE account_id = ?1",
+            (&body.account_id, &body.placement_report),
+        )?;
+    }
     let overselling = capacity::overselling(ctx, owner.tenant)?;
     let promised = plan::load(ctx, owner.plan, "/plan_id")?.promised(overselling);
     if body.assignments.is_empty() {
