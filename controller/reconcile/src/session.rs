@@ -247,7 +247,9 @@ impl Dealing<'_> {
             said.clone()
         };
         let known = self.session.cluster.state().node(self.session.node).await?;
-        self.session.write_facts(&known.ok_or(SessionError::Deleted)?, &hello).await
+        let known = known.ok_or(SessionError::Deleted)?;
+        // Seldom: it shall not make every session's future larger.
+        Box::pin(self.session.write_facts(&known, &hello)).await
     }
 
     /// Writes down what has begun or ceased to be wrong with the node.
