@@ -30,6 +30,7 @@ struct State {
     failing: HashMap<String, Failure>,
     slow: HashSet<String>,
     drifted: Vec<Target>,
+    damaged: HashMap<String, Target>,
     differed: Vec<Difference>,
     executor: Option<Uuid>,
     running: usize,
@@ -55,6 +56,15 @@ fn text(operation: &Operation) -> String {
         Operation::EnsureZone { zone } => format!("zone {}", zone.name),
         Operation::RemoveZone { name } => format!("remove zone {name}"),
         other => other.name().to_owned(),
+    }
+}
+
+fn difference() -> Difference {
+    Difference {
+        what: What::Resource("a thing".into()),
+        change: Change::Replace,
+        expected: "one".into(),
+        found: "another".into(),
     }
 }
 
@@ -101,15 +111,20 @@ impl Fake {
 
     /// The next sweep finds this, and the operation that follows says how it differed.
     pub(crate) fn drift(&self, target: Target) {
-        let differed = Difference {
-            what: What::Resource("a thing".into()),
-            change: Change::Replace,
-            expected: "one".into(),
-            found: "another".into(),
-        };
+        let differed = difference();
         let mut state = self.state();
         state.drifted.push(target);
         state.differed.push(differed);
+    }
+
+    /// What this operation made is damaged until it is carried out again. Answers whether it was not already.
+    pub(crate) fn damage(&self, operation: &str, target: Target) -> bool {
+        self.state().damaged.insert(operation.into(), target).is_none()
+    }
+
+    /// The operations whose work is damaged.
+    pub(crate) fn damaged(&self) -> Vec<String> {
+        self.state().damaged.keys().cloned().collect()
     }
 
     /// It begins again, and remembers nothing.
@@ -120,7 +135,8 @@ impl Fake {
     fn sweep(&self) -> Done {
         let mut state = self.state();
         let executor = *state.executor.get_or_insert_with(Uuid::now_v7);
-        let drifted = std::mem::take(&mut state.drifted);
+        let mut drifted = std::mem::take(&mut state.drifted);
+        drifted.extend(state.damaged.values().cloned());
         let output = Output::Sweep(Sweep { executor, drifted });
         Done { changed: false, stages: vec![], differed: vec![], output }
     }
@@ -136,7 +152,10 @@ impl Executor for Fake {
             return Ok(self.sweep());
         }
         let text = text(&request.operation);
-        let differed = std::mem::take(&mut self.state().differed);
+        let mut differed = std::mem::take(&mut self.state().differed);
+        if self.state().damaged.remove(&text).is_some() {
+            differed.push(difference());
+        }
         let (wait, answer) = {
             let mut state = self.state();
             state.calls.push(Call { id: request.id, text: text.clone(), begun: Instant::now() });

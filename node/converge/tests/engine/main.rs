@@ -1,5 +1,6 @@
 //! The engine with a stand-in for the executor, in paused time: nothing here waits for real.
 
+mod damage;
 mod deletion;
 mod drift;
 mod fake;

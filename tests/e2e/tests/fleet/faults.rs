@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use npanel_client::Wait;
 use npanel_e2e::{Site, World};
 use npanel_fleet::until;
-use npanel_model::NodeConditionKind;
-use npanel_sdk_types::{Account, CreateAccount, CreateDomain, Domain, Node, NodeCondition, Status};
+use npanel_model::{DatabaseUserId, Megabytes, NodeConditionKind, NodeId, PhpVersion, Secret};
+use npanel_sdk_types::{
+    Account, CreateAccount, CreateDomain, CronJob, DatabaseUser, Domain, Node, NodeCondition, PlacementWish,
+    SetCronJobs, SetPassword, Status, Suspend, UpdateAccount,
+};
 use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -175,43 +178,129 @@ fn add_domain(world: &World, site: &Site, name: &str) -> Result<Domain> {
     Ok(world.block_on(world.client.create::<Domain>(&body, Wait::No))?.object)
 }
 
-pub(crate) fn a_node_that_was_cut_off_during_many_changes_catches_up(world: &World) -> Result<()> {
-    let mut sites = Vec::new();
-    for number in 0..12 {
-        sites.push(world.host(&format!("cutoff{number}"), &format!("cutoff{number}.example"))?);
-    }
-    let node = sites[0].node.clone();
-    let (there, _): (Vec<Site>, Vec<Site>) = sites.into_iter().partition(|site| site.node == node);
-    ensure!(there.len() >= 2, "all accounts are on the other node");
-    world.fleet.cut(&node)?;
-    let (gone, stay) = there.split_at(there.len() / 2);
-    for site in gone {
+/// An account of its own for each kind of change.
+const CUT: [&str; 8] = ["gone1", "gone2", "resting", "revived", "newer", "keys", "wider", "planned"];
+
+fn host_on(world: &World, username: &str, node: NodeId) -> Result<Site> {
+    let (tenant_id, plan_id) = world.platform()?;
+    let domain = format!("{username}.example");
+    let body = CreateAccount {
+        tenant_id,
+        plan_id,
+        username: username.parse()?,
+        contact: None,
+        domain: Some(domain.parse()?),
+        document_root: None,
+        create_zone: true,
+        placement: Some(PlacementWish { node_id: Some(node), ..PlacementWish::default() }),
+    };
+    let account = world.create::<Account>(&body)?;
+    world.site(account, &domain)
+}
+
+/// A second PHP on the node, which is the first one under another name, and the fleet knows of it.
+fn add_php(world: &World, node: &str) -> Result<()> {
+    shell(world, node, "cp /usr/sbin/php-fpm8.2 /usr/sbin/php-fpm8.4 && systemctl restart npanel-node")?;
+    let version: PhpVersion = "8.4".parse()?;
+    until(&format!("{node} to say that it has PHP {version}"), LIMIT, || {
+        let found = world.block_on(world.client.list::<Node>(&[("name", node.to_owned())]))?.items;
+        Ok(found.iter().any(|node| node.php_versions.contains(&version)).then_some(()))
+    })
+}
+
+fn use_php(world: &World, site: &Site, version: Option<&str>, wait: Wait) -> Result<()> {
+    let version = version.map(str::parse).transpose()?;
+    let change = UpdateAccount { php_version: Some(version), ..UpdateAccount::default() };
+    world.block_on(world.client.update::<Account>(site.account.id, &change, wait))?;
+    Ok(())
+}
+
+/// What an hour of changes comes to, one after another: of each object only the last one counts.
+fn change_much(world: &World, sites: &[Site], user: DatabaseUserId) -> Result<(String, Vec<Domain>)> {
+    let [gone1, gone2, resting, revived, newer, keys, wider, planned] = sites else { bail!("not the accounts") };
+    let why = Suspend { reason: "unpaid".to_owned() };
+    for site in [gone1, gone2] {
         world.block_on(world.client.delete::<Account>(site.account.id, Wait::No))?;
     }
+    world.block_on(world.client.suspend::<Account>(resting.account.id, &why, Wait::No))?;
+    world.block_on(world.client.unsuspend::<Account>(revived.account.id, Wait::No))?;
+    for version in [Some("8.4"), None, Some("8.4")] {
+        use_php(world, newer, version, Wait::No)?;
+    }
+    let mut password = String::new();
+    for number in 0..3 {
+        password = format!("changed-while-cut-off-{number}");
+        let body = SetPassword { password: Some(Secret::new(password.clone())) };
+        world.block_on(world.client.set_database_password(user, &body, Wait::No))?;
+    }
+    let job = CronJob { schedule: "7 3 * * *".parse()?, command: "true".parse()? };
+    let jobs = SetCronJobs { jobs: vec![job] };
+    world.block_on(world.client.set_cron_jobs(keys.account.id, &jobs, Wait::No))?;
+    let larger = world.sized_plan(planned.account.tenant_id, "cut-off-larger", Megabytes(2048))?;
+    let change = UpdateAccount { plan_id: Some(larger), ..UpdateAccount::default() };
+    world.block_on(world.client.update::<Account>(planned.account.id, &change, Wait::No))?;
     let mut added = Vec::new();
-    for site in stay {
-        for number in 0..5 {
-            added.push((site, add_domain(world, site, &format!("sub{number}.{}", site.domain))?));
-        }
+    for number in 0..5 {
+        added.push(add_domain(world, wider, &format!("sub{number}.{}", wider.domain))?);
     }
     // What was made meanwhile goes again before the node hears of it.
-    let (_, forgotten) = added.pop().context("nothing was added")?;
+    let forgotten = added.pop().context("nothing was added")?;
     world.block_on(world.client.delete::<Domain>(forgotten.id, Wait::No))?;
-    ensure!(world.fetch(&stay[0], "/").is_err(), "it was not cut off");
+    Ok((password, added))
+}
+
+pub(crate) fn a_node_that_was_cut_off_during_many_changes_catches_up(world: &World) -> Result<()> {
+    let node = "n1";
+    let found = world.block_on(world.client.list::<Node>(&[("name", node.to_owned())]))?.items;
+    let id = found.first().context("no such node")?.id;
+    add_php(world, node)?;
+    let sites: Vec<Site> = CUT.iter().map(|name| host_on(world, name, id)).collect::<Result<_>>()?;
+    let [gone1, gone2, resting, revived, newer, keys, ..] = &sites[..] else { bail!("not the accounts") };
+    let database = world.database(keys, "shop")?;
+    let users = world.block_on(world.client.list_all::<DatabaseUser>(&[("name", database.user.clone())]))?;
+    let user = users.first().context("no database user")?.id;
+    let why = Suspend { reason: "unpaid".to_owned() };
+    let converged = Wait::Converged(World::PATIENCE);
+    world.block_on(world.client.suspend::<Account>(revived.account.id, &why, converged))?;
+    world.fleet.cut(node)?;
+    let (password, added) = change_much(world, &sites, user)?;
+    ensure!(world.fetch(&sites[6], "/").is_err(), "it was not cut off");
     world.fleet.heal()?;
-    for (site, domain) in &added {
+
+    for domain in &added {
         until(&format!("{} to be served", domain.name), RETRIED, || {
             let found = world.block_on(world.client.get::<Domain>(domain.id))?;
             Ok((found.convergence.status == Status::Ready).then_some(()))
         })?;
-        let page = world.fetch_from(site.address, domain.name.as_str(), "/")?;
+        let page = world.fetch_from(sites[6].address, domain.name.as_str(), "/")?;
         ensure!(page.status == 200, "{} answers {}", domain.name, page.status);
     }
-    for site in gone {
-        let served = format!("test ! -e /srv/npanel/sites/{}", site.domain);
-        until(&format!("{} to be served no longer", site.domain), RETRIED, || {
-            Ok(world.fleet.exec_any(&node, ["/bin/sh", "-c", &served])?.status.success().then_some(()))
+    for site in &sites[2..] {
+        until_ready(world, &site.account, RETRIED)?;
+    }
+    let unit = format!("npanel-cron-{}-*.timer", keys.uid());
+    let (gone, other) = (&gone1.domain, &gone2.domain);
+    let login = format!("mariadb -u{} -p{password} -e 'SELECT 1' {}", database.user, database.name);
+    let old = format!("! mariadb -u{} -p{} -e 'SELECT 1' {}", database.user, database.password, database.name);
+    for wanted in [
+        format!("test ! -e /srv/npanel/sites/{gone} && test ! -e /srv/npanel/sites/{other}"),
+        "! id gone1 && ! id gone2".to_owned(),
+        format!("test ! -e /srv/npanel/sites/sub4.{}", sites[6].domain),
+        format!("test $(readlink /srv/npanel/php/{}/php-fpm) = /usr/sbin/php-fpm8.4", newer.uid()),
+        login,
+        old,
+        format!("test $(systemctl list-units --no-legend --state=active '{unit}' | wc -l) = 1"),
+    ] {
+        until(&wanted, RETRIED, || {
+            let line = format!("({wanted}) > /dev/null 2>&1");
+            Ok(world.fleet.exec_any(node, ["/bin/sh", "-c", &line])?.status.success().then_some(()))
         })?;
     }
-    until_well(world, &node)
+    for (site, status) in [(resting, 503), (revived, 200), (newer, 200), (keys, 200)] {
+        let page = world.fetch(site, "/")?;
+        ensure!(page.status == status, "{} answers {} and not {status}", site.domain, page.status);
+    }
+    use_php(world, newer, None, converged)?;
+    shell(world, node, "rm /usr/sbin/php-fpm8.4 && systemctl restart npanel-node")?;
+    until_well(world, node)
 }
