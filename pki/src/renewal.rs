@@ -25,6 +25,9 @@ pub enum Due {
     TooLong,
     /// Another authority issues now.
     OtherAuthority,
+    /// Controllers end every connection that is opened with it, though it should be good: its authority may have been
+    /// retired while the machine was away.
+    TurnedAway,
 }
 
 impl Due {
@@ -36,6 +39,7 @@ impl Due {
             Self::NotYetValid => "it is not valid yet by this machine's clock",
             Self::TooLong => "it lives longer than is set",
             Self::OtherAuthority => "another authority issues now",
+            Self::TurnedAway => "controllers turn it away",
         }
     }
 }

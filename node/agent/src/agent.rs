@@ -79,6 +79,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
     let executor = Client::new(&config.executor_socket);
     let vitals = Vitals::new(executor.clone(), &config.roles);
     let (renewed, renewals) = watch::channel(0);
+    let (turning_away, turned_away) = watch::channel(0);
     let issuing = watch::Sender::<Vec<u8>>::default();
     let released = release::released(&config.data_directory);
     let (engine, handle) = Engine::new(
@@ -111,6 +112,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
             service: service.clone(),
             metrics: Arc::clone(&metrics),
             renewals: renewals.clone(),
+            turned_away: turning_away.clone(),
         };
         parts.spawn(dialler.run(stop.clone()));
     }
@@ -119,6 +121,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
         name: config.name.clone(),
         identity: identity.clone(),
         issuing: issuing.subscribe(),
+        turned_away,
         renewed,
     };
     parts.spawn(renewer.run(stop.clone()));

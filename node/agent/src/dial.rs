@@ -39,6 +39,10 @@ const GREETING: usize = 24;
 /// A connection that lasted this long was a good one.
 const LASTED: Duration = Duration::from_secs(10);
 
+/// After so many connections in a row that did not last, the controller is taken to turn the node away: in TLS 1.3 a client
+/// learns only after the handshake that its certificate is refused.
+const TURNED_AWAY: u32 = 3;
+
 /// Calls at once on one connection.
 const CALLS: u32 = 128;
 
@@ -108,6 +112,8 @@ pub struct Dialler {
     pub metrics: Arc<Metrics>,
     /// Moves when the certificate is renewed: the connection is then made anew before the old one is given up.
     pub renewals: watch::Receiver<u64>,
+    /// Moves when the controller ends connections as soon as they are there, again and again.
+    pub turned_away: watch::Sender<u64>,
 }
 
 impl Dialler {
@@ -116,6 +122,7 @@ impl Dialler {
         let mut retry = Retry::new(format!("{} {}", self.name, self.endpoint));
         self.metrics.connection(&self.endpoint, false);
         let mut told = false;
+        let mut ended_at_once = 0_u32;
         let mut renewals = self.renewals.clone();
         while !stop.is_cancelled() {
             // Before the identity is read: a renewal from here on makes the connection an old one.
@@ -129,6 +136,12 @@ impl Dialler {
                     told = false;
                     if self.hold(stream, peer, &mut renewals, &stop).await >= LASTED {
                         retry.succeeded();
+                        ended_at_once = 0;
+                    } else {
+                        ended_at_once += 1;
+                    }
+                    if ended_at_once >= TURNED_AWAY {
+                        self.turned_away.send_modify(|times| *times += 1);
                     }
                 }
                 Err(error) => {

@@ -35,6 +35,10 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// Before a controller is asked again that refused, or whose certificate was due at once: its clock and ours differ.
 const PAUSE: Duration = Duration::from_secs(60);
 
+/// Before a certificate is renewed once more because it is turned away: whoever is refused for another reason, such as a
+/// revocation, is not to come again and again.
+const AFTER_TURNED_AWAY: Duration = Duration::from_secs(300);
+
 /// After a rotation of the authority, nodes come within this part of a certificate's life.
 const SPREAD: u32 = 48;
 
@@ -81,6 +85,8 @@ pub(crate) struct Renewer {
     pub(crate) identity: IdentityFiles,
     /// The fingerprint of the authority that issues now, as the leader says; empty if it has not.
     pub(crate) issuing: watch::Receiver<Vec<u8>>,
+    /// Moves when a controller turns the node away.
+    pub(crate) turned_away: watch::Receiver<u64>,
     /// Moves with each new certificate.
     pub(crate) renewed: watch::Sender<u64>,
 }
@@ -93,13 +99,23 @@ impl Renewer {
         let mut retry = Retry::new(format!("{} renewal", self.name));
         let mut not_before = Instant::now();
         let mut rotation = None;
+        let (mut turned_away, mut turned_away_before) = (self.turned_away.clone(), Instant::now());
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = stop.cancelled() => return,
             }
             let Some(now) = self.load().await else { continue };
-            let Some(due) = self.due(&now, &mut rotation) else { continue };
+            let mut due = self.due(&now, &mut rotation);
+            if due.is_none()
+                && Instant::now() >= turned_away_before
+                && turned_away.has_changed().unwrap_or(false)
+            {
+                turned_away.mark_unchanged();
+                turned_away_before = Instant::now() + AFTER_TURNED_AWAY;
+                due = Some(Due::TurnedAway);
+            }
+            let Some(due) = due else { continue };
             if Instant::now() < not_before {
                 continue;
             }

@@ -216,3 +216,21 @@ async fn a_node_renews_when_the_leader_says_that_another_authority_issues() {
     let half_its_life = shown.not_before.plus(lifetime::BACKDATE).plus(Duration::from_secs(24));
     assert!(Timestamp::now() < half_its_life, "it was due anyway");
 }
+
+#[tokio::test]
+async fn a_node_that_is_turned_away_again_and_again_renews_though_nothing_is_due() {
+    let authority = Arc::new(authority());
+    let mut controller = Controller::of(Arc::clone(&authority)).await;
+    let _daemon = daemon(&authority, Timestamp::now(), controller.address).await;
+    let mut times = 0;
+    let shown = loop {
+        match controller.next().await {
+            // As when the handshake is refused: the connection ends at once.
+            Heard::Node(_, client) => drop(client),
+            Heard::Renewal(shown) => break shown,
+        }
+        times += 1;
+    };
+    assert!(times >= 3, "after {times} connections already");
+    assert_eq!(shown.due(Timestamp::now()), None, "it was due anyway");
+}
