@@ -1,22 +1,48 @@
-//! Many accounts on the nodes.
+//! Many accounts on one node.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use npanel_client::Wait;
+use npanel_e2e::World;
 use npanel_fleet::until;
-use npanel_sdk_types::{Account, Node, NodeHealth};
+use npanel_sdk_types::{Account, Node, NodeHealth, UpdateNode};
 
 use crate::{Bench, serving::account};
 
-/// So many are asked for at once: the nodes are kept busy, and no request waits long.
+/// So many are asked for at once: the node is kept busy, and no request waits long.
 const AT_ONCE: usize = 16;
+/// The node that gets them.
+pub(crate) const NODE: &str = "n1";
 
-/// Makes accounts until there are as many as are wanted, and waits until every one is served.
-pub(crate) fn fill(bench: &Bench) -> Result<()> {
+/// Makes accounts on one node until it has been given as many as are wanted, waits until every one is served, and leaves
+/// the other nodes cordoned.
+pub(crate) fn fill(bench: &mut Bench, wanted: usize) -> Result<()> {
+    cordon_others(&bench.world, true)?;
+    if bench.filled < wanted {
+        let begun = Instant::now();
+        make(bench, wanted, begun)?;
+        served(&bench.world, wanted)?;
+        bench.filled = wanted;
+        println!("  {wanted} accounts are served by {NODE} after {:.0} s", begun.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
+/// Whether any but the one node gets anything new.
+pub(crate) fn cordon_others(world: &World, cordoned: bool) -> Result<()> {
+    for node in world.block_on(world.client.list_all::<Node>(&[]))? {
+        if node.name.as_str() != NODE {
+            let change = UpdateNode { schedulable: Some(!cordoned), ..UpdateNode::default() };
+            world.block_on(world.client.update::<Node>(node.id, &change, Wait::No))?;
+        }
+    }
+    Ok(())
+}
+
+fn make(bench: &Bench, wanted: usize, begun: Instant) -> Result<()> {
     let world = &bench.world;
-    let begun = Instant::now();
-    let numbers: Vec<usize> = (0..bench.accounts).collect();
+    let numbers: Vec<usize> = (bench.filled..wanted).collect();
     for (done, batch) in numbers.chunks(AT_ONCE).enumerate() {
         let bodies = batch
             .iter()
@@ -38,17 +64,15 @@ pub(crate) fn fill(bench: &Bench) -> Result<()> {
             );
         }
     }
-    let limit = std::time::Duration::from_secs(60 + bench.accounts as u64 / 4);
-    until("every account to be served", limit, || {
-        let nodes = world.block_on(world.client.list_all::<Node>(&[]))?;
-        let mut open = 0;
-        for node in nodes {
-            let NodeHealth { pending, failed, .. } = world.block_on(world.client.node_status(node.id))?;
-            ensure!(failed == 0, "{failed} objects failed on {}", node.name);
-            open += pending;
-        }
-        Ok((open == 0).then_some(()))
-    })?;
-    println!("  {} accounts are served after {:.0} s", bench.accounts, begun.elapsed().as_secs_f64());
     Ok(())
+}
+
+fn served(world: &World, wanted: usize) -> Result<()> {
+    let nodes = world.block_on(world.client.list_all::<Node>(&[]))?;
+    let node = nodes.into_iter().find(|node| node.name.as_str() == NODE).context("no such node")?;
+    until("every account to be served", Duration::from_secs(60 + wanted as u64 / 4), || {
+        let NodeHealth { pending, failed, .. } = world.block_on(world.client.node_status(node.id))?;
+        ensure!(failed == 0, "{failed} objects failed on {NODE}");
+        Ok((pending == 0).then_some(()))
+    })
 }

@@ -2,7 +2,7 @@
 //! nodes, each figure beside its gate (which fails the run) and its target (which is printed).
 //!
 //! `npanel-bench [--accounts N] [STAGE…]`; the stages are `serving`, `burst`, `leader`, `memory` (these four if none is
-//! named) and `loaded`, which first fills the nodes with N accounts (2,000 if not said) and takes a while.
+//! named) and `loaded`, which first fills a node with N accounts (2,000 if not said) and takes a while.
 
 mod burst;
 mod judge;
@@ -33,8 +33,10 @@ const USUAL: usize = 4;
 /// The fleet and what was measured on it.
 pub(crate) struct Bench {
     pub(crate) world: World,
-    /// How many accounts `loaded` wants on the nodes.
+    /// How many accounts `loaded` wants on a node.
     pub(crate) accounts: usize,
+    /// How many it has been given to have many.
+    pub(crate) filled: usize,
     /// The median on the idle fleet, once measured.
     pub(crate) idle: Option<Duration>,
     measures: Vec<Measure>,
@@ -52,7 +54,7 @@ fn main() -> Result<()> {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let (stages, accounts) = asked(std::env::args().skip(1))?;
     let world = World::boot("bench")?;
-    let mut bench = Bench { world, accounts, idle: None, measures: Vec::new() };
+    let mut bench = Bench { world, accounts, filled: 0, idle: None, measures: Vec::new() };
     for (name, stage) in stages {
         println!("\n== {name}");
         stage(&mut bench).with_context(|| format!("the stage {name}"))?;

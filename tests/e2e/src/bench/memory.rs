@@ -5,10 +5,12 @@ use std::{fs, time::Duration};
 use anyhow::{Context, Result, ensure};
 use npanel_fleet::Kind;
 
-use crate::{Bench, judge::Measure};
+use crate::{Bench, judge::Measure, load};
 
 /// Long enough that heartbeats and timers weigh what they weigh.
 const IDLE: Duration = Duration::from_secs(30);
+/// So many accounts one of the nodes has.
+const ACCOUNTS: usize = 500;
 /// Kernel clock ticks in a second (`getconf CLK_TCK`, 100 on every Linux that runs this).
 const TICKS: f64 = 100.0;
 /// Each daemon, as its process is named (the kernel keeps 15 letters), and the resident memory it aims at, in MiB. A node's daemon is two processes,
@@ -18,6 +20,8 @@ const DAEMONS: [(Kind, &str, f64); 2] =
 const CPU_TARGET_PERCENT: f64 = 1.0;
 
 pub(crate) fn run(bench: &mut Bench) -> Result<()> {
+    load::fill(bench, ACCOUNTS)?;
+    load::cordon_others(&bench.world, false)?;
     let mut found = Vec::new();
     for (kind, program, target) in DAEMONS {
         for member in bench.world.fleet.of_kind(kind) {

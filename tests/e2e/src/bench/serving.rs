@@ -12,7 +12,7 @@ use npanel_e2e::World;
 use npanel_model::{NodeId, Part};
 use npanel_sdk_types::{Account, Condition, CreateAccount, Domain, Node, Operation, Zone};
 
-use crate::{Bench, judge::Measure};
+use crate::{Bench, judge::Measure, load};
 
 const ACCOUNTS: usize = 20;
 /// The first accounts start what a node has never needed before; they are not counted.
@@ -41,10 +41,11 @@ pub(crate) fn loaded(bench: &mut Bench) -> Result<()> {
     if bench.idle.is_none() {
         idle(bench)?;
     }
-    crate::load::fill(bench)?;
-    let rows = measure(bench, "loaded")?;
     let many = bench.accounts;
-    rows.print(&format!("The same with {many} accounts on the nodes"));
+    load::fill(bench, many)?;
+    let rows = measure(bench, "loaded")?;
+    load::cordon_others(&bench.world, false)?;
+    rows.print(&format!("The same with {many} accounts on the node"));
     let (without, with) = (bench.idle.context("nothing to compare with")?, rows.serving()?);
     bench.judge(Measure::time("create to serving, with many accounts", with, TARGET));
     let share = with.as_secs_f64() / without.as_secs_f64() * 100.0;
