@@ -15,6 +15,7 @@ use tonic::transport::Channel;
 use crate::{
     clock::Clock,
     config::{self, Dial, Prepare, Purpose},
+    election::{self, Hearing},
     leadership::{self, Leadership},
     log::Log,
     machine::Machine,
@@ -74,6 +75,7 @@ pub struct ClusterStatus {
 
 struct Inner {
     raft: Raft,
+    hearing: Arc<Hearing>,
     store: Store,
     applied: watch::Receiver<u64>,
     leadership: watch::Receiver<Leadership>,
@@ -114,14 +116,15 @@ impl Cluster {
         let log = Log::open(&directory.join("raft-log.db"))
             .map_err(|error| ClusterError::Log(error.to_string()))?;
         let machine = Machine::open(store.clone(), &directory.join("snapshots"))?;
-        let config =
-            config::raft(id).validate().map_err(|error| ClusterError::Consensus(error.to_string()))?;
-        let network = Network { dial: Arc::clone(&dial) };
+        let config = config::raft().validate().map_err(|error| ClusterError::Consensus(error.to_string()))?;
+        let hearing = Hearing::new();
+        let network = Network { dial: Arc::clone(&dial), hearing: Arc::clone(&hearing) };
         let raft = Raft::new(id.0, Arc::new(config), network, log, machine)
             .await
             .map_err(|error| ClusterError::Consensus(error.to_string()))?;
 
         let mut tasks = JoinSet::new();
+        tasks.spawn(election::run(raft.clone(), Arc::clone(&hearing)));
         let (sender, leadership) = watch::channel(Leadership::Follower { leader: None });
         tasks.spawn(leadership::publish(raft.clone(), sender));
         tasks.spawn(membership::run(raft.clone(), store.reader().clone(), leadership.clone()));
@@ -131,6 +134,7 @@ impl Cluster {
         Ok(Self {
             inner: Arc::new(Inner {
                 raft,
+                hearing,
                 store,
                 applied,
                 leadership,
@@ -235,6 +239,10 @@ impl Cluster {
 
     pub(crate) fn raft(&self) -> &Raft {
         &self.inner.raft
+    }
+
+    pub(crate) fn hearing(&self) -> &Hearing {
+        &self.inner.hearing
     }
 
     pub(crate) fn channel(&self, controller: ControllerId, address: &str) -> Channel {

@@ -1,6 +1,6 @@
 //! What a cluster member is given from outside.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use npanel_model::{ControllerId, Timestamp};
 use npanel_proto::{
@@ -8,6 +8,8 @@ use npanel_proto::{
     controller::{Answer, NodeAnswer, Question},
 };
 use npanel_state::{ForeseenObject, Reader};
+
+use crate::election::LEASE;
 
 /// How to reach another controller's gRPC services.
 pub trait Dial: Send + Sync + 'static {
@@ -74,26 +76,19 @@ impl Prepare for Unprepared {
     }
 }
 
-/// How often a leader says that it is there; also the grain of every timer of the library.
-const HEARTBEAT_MILLIS: u64 = 200;
+/// How often a leader says that it is there.
+pub(crate) const HEARTBEAT: Duration = Duration::from_millis(200);
 
-/// The library draws an election timeout once, when it starts, and measures it in heartbeats: two controllers
-/// that draw alike split every vote for ever. So each has a slot of its own, further from the next than the
-/// grain. An election begins after a lease and a timeout, each of this length: 1.4 s of silence in the first
-/// slot, 0.4 s more in each further one. With three controllers a dead leader is replaced within 2.2 s, and a
-/// pause of a busy two-core machine is not an election.
-const FIRST_SLOT_MILLIS: u64 = 700;
-const SLOT_MILLIS: u64 = 200;
-/// In how many slots controllers stand for election, by their ids: five controllers and two that are being replaced.
-pub const ELECTION_SLOTS: u64 = 7;
-
-pub(crate) fn raft(id: ControllerId) -> openraft::Config {
-    let election = FIRST_SLOT_MILLIS + SLOT_MILLIS * (id.0.saturating_sub(1) % ELECTION_SLOTS);
+pub(crate) fn raft() -> openraft::Config {
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).expect("less than a second");
+    let lease = milliseconds(LEASE);
     openraft::Config {
         cluster_name: "npanel".to_owned(),
-        heartbeat_interval: HEARTBEAT_MILLIS,
-        election_timeout_min: election,
-        election_timeout_max: election + 1,
+        heartbeat_interval: milliseconds(HEARTBEAT),
+        // The library's lease is its longest timeout; who stands when is decided in `election`.
+        election_timeout_min: lease - 1,
+        election_timeout_max: lease,
+        enable_elect: false,
         install_snapshot_timeout: 10_000,
         max_payload_entries: 256,
         snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(10_000),

@@ -17,6 +17,7 @@
 mod clock;
 mod cluster;
 mod config;
+mod election;
 mod encoding;
 mod foresee;
 mod leadership;
@@ -30,7 +31,7 @@ mod service;
 mod types;
 
 pub use cluster::{Cluster, ClusterError, ClusterStatus, Peer};
-pub use config::{Dial, ELECTION_SLOTS, Prepare, Purpose, Unprepared};
+pub use config::{Dial, Prepare, Purpose, Unprepared};
 pub use foresee::told;
 pub use leadership::Leadership;
 pub use propose::{ProposeError, ReadError};

@@ -18,6 +18,7 @@ use tonic::{Code, Request, Status, transport::Channel};
 
 use crate::{
     config::Dial,
+    election::Hearing,
     encoding::{from_bytes, to_bytes},
     types::Types,
 };
@@ -29,12 +30,14 @@ pub(crate) const LARGEST_MESSAGE: usize = 64 * 1024 * 1024;
 /// Makes a connection for each peer.
 pub(crate) struct Network {
     pub(crate) dial: Arc<dyn Dial>,
+    pub(crate) hearing: Arc<Hearing>,
 }
 
 /// The connection to one peer.
 pub(crate) struct Connection {
     target: u64,
     client: ControllerClient<Channel>,
+    hearing: Arc<Hearing>,
 }
 
 pub(crate) fn client(channel: Channel) -> ControllerClient<Channel> {
@@ -47,7 +50,8 @@ impl RaftNetworkFactory<Types> for Network {
     type Network = Connection;
 
     async fn new_client(&mut self, target: u64, node: &BasicNode) -> Connection {
-        Connection { target, client: client(self.dial.channel(ControllerId(target), &node.addr)) }
+        let client = client(self.dial.channel(ControllerId(target), &node.addr));
+        Connection { target, client, hearing: Arc::clone(&self.hearing) }
     }
 }
 
@@ -112,6 +116,10 @@ impl RaftNetwork<Types> for Connection {
         option: RPCOption,
     ) -> Result<VoteResponse<u64>, RPCError<u64, BasicNode, RaftError<u64>>> {
         let answer = self.client.vote(Self::request(&rpc, &option)).await;
-        self.answer(answer)
+        let answer: VoteResponse<u64> = self.answer(answer)?;
+        if !answer.vote_granted && answer.last_log_id > rpc.last_log_id {
+            self.hearing.refused_as_behind();
+        }
+        Ok(answer)
     }
 }

@@ -10,6 +10,7 @@ use npanel_proto::controller::{
     ProposeRequest, ProposeResponse, Question, RaftMessage, ReadIndexRequest, ReadIndexResponse,
     controller_server::{Controller, ControllerServer},
 };
+use openraft::raft::AppendEntriesResponse;
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::{Request, Response, Status};
 
@@ -61,17 +62,29 @@ fn encode(answer: &impl Serialize) -> Result<Response<RaftMessage>, Status> {
 impl Controller for ControllerService {
     async fn append_entries(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
         let message = decode(request)?;
-        encode(&self.cluster.raft().append_entries(message).await)
+        let answer = self.cluster.raft().append_entries(message).await;
+        if !matches!(answer, Ok(AppendEntriesResponse::HigherVote(_)) | Err(_)) {
+            self.cluster.hearing().heard();
+        }
+        encode(&answer)
     }
 
     async fn vote(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
         let message = decode(request)?;
-        encode(&self.cluster.raft().vote(message).await)
+        let answer = self.cluster.raft().vote(message).await;
+        if answer.as_ref().is_ok_and(|answer| answer.vote_granted) {
+            self.cluster.hearing().heard();
+        }
+        encode(&answer)
     }
 
     async fn install_snapshot(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
         let message = decode(request)?;
-        encode(&self.cluster.raft().install_snapshot(message).await)
+        let answer = self.cluster.raft().install_snapshot(message).await;
+        if answer.is_ok() {
+            self.cluster.hearing().heard();
+        }
+        encode(&answer)
     }
 
     async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeResponse>, Status> {

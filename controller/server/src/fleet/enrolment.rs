@@ -71,8 +71,8 @@ impl Enrolling {
         let mut tries = 0;
         loop {
             tries += 1;
-            let free = self.shared.cluster.state().free_controller_id(npanel_consensus::ELECTION_SLOTS).await;
-            let id = free.map_err(|error| unreadable(&error))?;
+            let next = self.shared.cluster.state().next_controller_id().await;
+            let id = next.map_err(|error| unreadable(&error))?;
             let issued = self.issue(asked, Identity::Controller(id))?;
             let command = Command::EnrolController(enrol_controller(asked, id, &issued));
             match self.propose(asked, command).await? {

@@ -349,18 +349,6 @@ impl Reader {
         Ok(ControllerId(row::number(&row, "next")?))
     }
 
-    /// An id that no controller ever had, for a new one. Controllers stand for election in `slots` slots by their ids
-    /// (see `npanel-consensus`): it has one of its own, if there is one.
-    ///
-    /// # Errors
-    /// If the state cannot be queried.
-    pub async fn free_controller_id(&self, slots: u64) -> Result<ControllerId, QueryError> {
-        let next = self.next_controller_id().await?.0;
-        let taken: Vec<u64> = self.controllers().await?.iter().map(|one| one.id.0 % slots).collect();
-        let free = (next..next + slots).find(|id| !taken.contains(&(id % slots)));
-        Ok(ControllerId(free.unwrap_or(next)))
-    }
-
     /// When the first of the nodes' newest certificates expires.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use npanel_sdk_types::{CreatePlan, Plan};
 
 use crate::{Bench, judge::Measure};
 
-const RUNS: usize = 5;
+const RUNS: usize = 10;
 const CALLERS: usize = 4;
 const TARGET: Duration = Duration::from_secs(3);
 /// A caller that asked the dead leader tries the next; one that hears nothing gives up after this.
