@@ -1,8 +1,10 @@
 //! Waiting for the fleet.
 
+use axum::body::Body;
+use http::Method;
 use serde_json::json;
 
-use crate::support::{Fleet, id};
+use crate::support::{Fleet, JSON, id};
 
 #[tokio::test]
 async fn a_write_that_waits_answers_when_the_fleet_is_done() {
@@ -68,4 +70,26 @@ async fn without_a_leader_reads_go_on_and_writes_are_to_be_repeated() {
     let answer = fleet.post("/v1/tenants", &fleet.admin, &json!({"name": "acme"})).await;
     answer.problem(503, "no_leader");
     assert_eq!(answer.header("retry-after"), "1");
+}
+
+#[tokio::test]
+async fn a_nodes_status_names_the_account_whose_jobs_it_could_not_set() {
+    let fleet = Fleet::new().await;
+    let of = fleet.reseller("acme").await;
+    let account = id(&fleet.account(&of, "alice", None).await);
+    fleet.agreement.report("converged", "removed").await;
+    let path = format!("/v1/cron-tables/{account}");
+    let body = json!({"jobs": [{"schedule": "@daily", "command": "true"}]}).to_string();
+    let put = Fleet::request(Method::PUT, &path, &of.key).header("content-type", JSON);
+    fleet.send(put.body(Body::from(body)).expect("a request")).await.expect(200);
+    fleet.agreement.report("failed", "removed").await;
+    let status = fleet.get(&format!("/v1/nodes/{}/status", fleet.node), &fleet.admin).await.expect(200);
+    let unsettled: Vec<_> = status["unsettled"].as_array().expect("a list").iter().collect();
+    let jobs = unsettled.iter().find(|one| one["object_kind"] == "cron_table").expect("the jobs");
+    assert_eq!((&jobs["name"], &jobs["state"]), (&json!("alice"), &json!("failed")));
+    let read = fleet.get(&path, &of.key).await.expect(200);
+    assert_eq!(
+        (&read["status"], &read["conditions"][0]["reason"]),
+        (&json!("failed"), &json!("CheckerRefused"))
+    );
 }

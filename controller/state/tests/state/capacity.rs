@@ -396,7 +396,7 @@ async fn take(
             world.lose(nodes[*at]).await;
             nodes[*at] = NodeId::generate();
             world.enrol_node(&format!("n{number}-new"), nodes[*at]).await;
-            world.size(nodes[*at], 3500, 0).await;
+            world.size(nodes[*at], 3500, 3000).await;
         }
         Step::Replace(at) => world.replace_all(nodes[*at]).await,
         Step::Cordon { node, schedulable } => {
