@@ -298,3 +298,21 @@ pub struct Node {
     #[schema(value_type = u64)]
     pub revision: Revision,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn null_is_refused_where_it_means_nothing() {
+        for field in ["pool", "labels", "disk_overcommit_percent", "memory_overcommit_percent", "schedulable"]
+        {
+            let change = json!({ (field): null });
+            assert!(serde_json::from_value::<UpdateNode>(change).is_err(), "{field}");
+        }
+        let cleared = serde_json::from_value::<UpdateNode>(json!({"availability_zone": null}));
+        assert_eq!(cleared.expect("it says it itself").availability_zone, Some(None));
+    }
+}

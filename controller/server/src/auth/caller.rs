@@ -25,6 +25,11 @@ impl Caller {
         Self { key_id, tenant_id, is_platform, mac: hmac::Key::new(hmac::HMAC_SHA256, key_text.as_bytes()) }
     }
 
+    #[cfg(test)]
+    pub(crate) fn for_tests(is_platform: bool) -> Self {
+        Self::new(ApiKeyId::generate(), TenantId::generate(), is_platform, "k")
+    }
+
     /// The keyed digest of a request, by which a repetition is told from another request.
     pub(crate) fn digest(&self, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
         let mut context = hmac::Context::with_key(&self.mac);

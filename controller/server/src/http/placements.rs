@@ -149,3 +149,29 @@ pub(super) fn refusal(caller: &Caller, mut refused: Refused) -> Refused {
     }
     refused
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a caller reads of a refusal that names a node and what is on it.
+    fn read(code: RefusalCode, field: &str, is_platform: bool) -> String {
+        let caller = Caller::for_tests(is_platform);
+        let message = "the node n7 has 3 of 4 MB promised".to_owned();
+        let refused = Refused { code: code.as_str().to_owned(), message, field: field.to_owned() };
+        refusal(&caller, refused).message
+    }
+
+    #[test]
+    fn a_tenant_reads_nothing_of_a_node_that_is_full() {
+        for (code, field) in [
+            (RefusalCode::NodeFull, ""),
+            (RefusalCode::NoNode, ""),
+            (RefusalCode::NoNode, "/php_version"),
+            (RefusalCode::PlacementUnmet, ""),
+        ] {
+            assert!(!read(code, field, false).contains("n7"), "{code:?} {field}");
+            assert!(read(code, field, true).contains("n7"), "{code:?} {field}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 mod capacity;
 mod changes;
 mod convergence;
+mod cron;
 mod enrolment;
 mod events;
 mod identity;
