@@ -19,7 +19,8 @@ use npanel_services::{
     Difference, ServiceError, cron, journal,
     mariadb::Mariadb,
     nginx::{self, SiteSpec},
-    packet_filter, php,
+    packet_filter,
+    php::{self, WarmUps},
     powerdns::{PowerDns, ZonePrints},
     walls,
 };
@@ -50,6 +51,7 @@ pub(crate) struct Machine {
     pub(crate) zones: ZonePrints,
     pub(crate) control_ports: BTreeSet<u16>,
     pub(crate) made: Arc<Made>,
+    warm_ups: Arc<WarmUps>,
     ledger: Option<PathBuf>,
     /// Of this run.
     pub(crate) incarnation: Uuid,
@@ -78,6 +80,7 @@ impl Machine {
             ledger,
             made: Arc::default(),
             incarnation: Uuid::now_v7(),
+            warm_ups: Arc::default(),
             sweeps: Arc::default(),
             loaded_rules: Arc::default(),
             os,
@@ -131,7 +134,7 @@ impl Machine {
                 let user = AccountUser { uid, username };
                 let (accounts, web_gid) = accounts()?;
                 let site = SiteSpec { user, domain, document_root, suspended };
-                nginx::ensure_site(&accounts, web_gid, &site, stages).await?
+                nginx::ensure_site(&accounts, web_gid, &site, &self.warm_ups, stages).await?
             }
             Operation::RemoveSite { domain } => nginx::remove_site(&domain, stages).await?,
             Operation::EnsureCronTable { uid, username, jobs } => {

@@ -1,6 +1,6 @@
 //! A site: a directory of a certificate and two links. Nothing else is touched, and nothing reloaded.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use npanel_host::{
     AccountUser, Accounts, Attributes, Directory, FileError, Kind, Layout, Managed, Owner, ShouldBe, Stages,
@@ -10,7 +10,7 @@ use npanel_model::{DocumentRoot, Fqdn};
 use rustls_pki_types::CertificateDer;
 
 use super::{certificate::Certificate, probe};
-use crate::{ServiceError, php};
+use crate::{ServiceError, php::WarmUps};
 
 const CERTIFICATE: &str = "tls.pem";
 /// In a site's directory: nginx answers with the suspension page.
@@ -41,6 +41,7 @@ pub async fn ensure_site(
     accounts: &Accounts,
     web_gid: u32,
     site: &SiteSpec,
+    warm_ups: &Arc<WarmUps>,
     stages: &mut Stages,
 ) -> Result<bool, ServiceError> {
     stages.enter("commit");
@@ -54,11 +55,11 @@ pub async fn ensure_site(
         root_accounts.ensure_document_root(&root_site.user, &root_site.document_root, first_page)
     });
     let domain = site.domain.clone();
-    let uid = site.user.uid;
+    let (uid, warm_ups) = (site.user.uid, Arc::clone(warm_ups));
     let served = blocking(move || {
         let sites = Directory::open(Layout::SITES)?;
         if sites.kind(site.domain.as_str())?.is_none() && !site.suspended {
-            php::warm_up(uid);
+            warm_ups.warm_up(uid);
         }
         commit(&accounts, web_gid, &site)
     });

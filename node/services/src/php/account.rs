@@ -11,7 +11,6 @@ use npanel_host::{
     Systemd, blocking,
 };
 use npanel_model::{PhpVersion, Uid};
-use tokio::net::UnixStream;
 
 use super::units::{TARGET, Units};
 use crate::{
@@ -213,17 +212,6 @@ async fn verify_stopped(systemd: &Systemd, units: &Units) -> Result<(), ServiceE
         }
     }
     Ok(())
-}
-
-/// Starts the account's process manager, if it is not running, without waiting for it: the first request of a
-/// new site then finds it.
-pub fn warm_up(uid: Uid) {
-    tokio::spawn(async move {
-        // The connection alone starts it. Whether it works is seen by whoever asks next.
-        if let Err(error) = UnixStream::connect(Layout::php_socket(uid)).await {
-            tracing::warn!(%uid, %error, "cannot connect to an account's PHP");
-        }
-    });
 }
 
 /// Ends everything that the account runs and removes its socket and PHP configuration. Answers whether

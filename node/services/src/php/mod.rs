@@ -7,12 +7,14 @@
 mod account;
 mod base;
 mod units;
+mod warm;
 mod watch;
 
 pub use account::{
     Prepared, commit_account, foresee_account, managed_account, prepare_account, removed_with_account,
-    retire_account, running, warm_up,
+    retire_account, running,
 };
 pub use base::{ensure_base, foresee_base, managed_base};
 pub(crate) use units::slice;
+pub use warm::WarmUps;
 pub use watch::{Idle, revive_failed, stopped};

@@ -23,6 +23,7 @@ pub(crate) fn fill(bench: &mut Bench, wanted: usize) -> Result<()> {
         let begun = Instant::now();
         make(bench, wanted, begun)?;
         served(&bench.world, wanted)?;
+        quiet()?;
         bench.filled = wanted;
         println!("  {wanted} accounts are served by {NODE} after {:.0} s", begun.elapsed().as_secs_f64());
     }
@@ -75,4 +76,31 @@ fn served(world: &World, wanted: usize) -> Result<()> {
         ensure!(failed == 0, "{failed} objects failed on {NODE}");
         Ok((pending == 0).then_some(()))
     })
+}
+
+/// Waits until the machine has done what the accounts' visitors and services still have to do: what is measured then is a
+/// node that has many accounts, not one that is getting them.
+fn quiet() -> Result<()> {
+    let mut before = processor_time()?;
+    until("the machine to be quiet", Duration::from_secs(600), || {
+        std::thread::sleep(Duration::from_secs(2));
+        let now = processor_time()?;
+        let (idle, all) = (now.0 - before.0, now.1 - before.1);
+        before = now;
+        Ok((idle * 10 > all * 8).then_some(()))
+    })
+}
+
+/// Clock ticks of all processors since boot: idle, and altogether (proc(5), `stat`).
+fn processor_time() -> Result<(u64, u64)> {
+    let text = std::fs::read_to_string("/proc/stat").context("/proc/stat")?;
+    let ticks: Vec<u64> = text
+        .lines()
+        .next()
+        .context("no processors")?
+        .split_whitespace()
+        .skip(1)
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
+    Ok((ticks.get(3..5).context("no idle time")?.iter().sum(), ticks.iter().sum()))
 }

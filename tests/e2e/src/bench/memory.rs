@@ -1,6 +1,11 @@
 //! What the programs take of a machine when nothing is asked of them.
 
-use std::{fs, time::Duration};
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    os::unix::fs::FileExt,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use npanel_fleet::Kind;
@@ -13,6 +18,12 @@ const IDLE: Duration = Duration::from_secs(30);
 const ACCOUNTS: usize = 500;
 /// Kernel clock ticks in a second (`getconf CLK_TCK`, 100 on every Linux that runs this).
 const TICKS: f64 = 100.0;
+/// The size of a page on x86-64, and of a page's entry in `pagemap`, in bytes.
+const PAGE: u64 = 4096;
+const ENTRY: u64 = 8;
+/// In an entry: the page is in memory, and its frame's number.
+const PRESENT: u64 = 1 << 63;
+const FRAME: u64 = (1 << 55) - 1;
 /// Each daemon, as its process is named (the kernel keeps 15 letters), and the resident memory it aims at, in MiB. A node's daemon is two processes,
 /// judged together.
 const DAEMONS: [(Kind, &str, f64); 2] =
@@ -46,15 +57,27 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// The resident memory of the processes together (proc(5), VmRSS).
+/// The resident memory of the processes together, in MiB: a page that several of them share, such as the program's own
+/// text, is one page. (proc(5): `maps` and `pagemap`, whose entries hold the frame's number to root.)
 fn resident_mebibytes(ids: &[i32]) -> Result<f64> {
-    let mut kilobytes = 0.0;
+    let mut frames = HashSet::new();
     for id in ids {
-        let text = fs::read_to_string(format!("/proc/{id}/status")).context("a process has ended")?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        kilobytes += line.trim().trim_end_matches(" kB").parse::<f64>()?;
+        let maps = fs::read_to_string(format!("/proc/{id}/maps")).context("a process has ended")?;
+        let pagemap = File::open(format!("/proc/{id}/pagemap")).context("a process has ended")?;
+        for line in maps.lines().filter(|line| !line.ends_with("[vsyscall]")) {
+            let (start, end) =
+                line.split_once(' ').and_then(|(range, _)| range.split_once('-')).context("no range")?;
+            let (start, end) = (u64::from_str_radix(start, 16)? / PAGE, u64::from_str_radix(end, 16)? / PAGE);
+            let mut entries = vec![0; usize::try_from((end - start) * ENTRY)?];
+            pagemap.read_exact_at(&mut entries, start * ENTRY).context("pagemap")?;
+            let entries = entries
+                .chunks_exact(8)
+                .map(|bytes| u64::from_ne_bytes(bytes.try_into().expect("eight bytes")));
+            frames.extend(entries.filter(|entry| entry & PRESENT != 0).map(|entry| entry & FRAME));
+        }
     }
-    Ok(kilobytes / 1024.0)
+    ensure!(frames.len() > 1, "the kernel shows no frames: this needs root");
+    Ok((frames.len() as u64 * PAGE) as f64 / 1_048_576.0)
 }
 
 fn cpu_seconds(ids: &[i32]) -> Result<f64> {
