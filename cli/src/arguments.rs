@@ -5,6 +5,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use npanel_client::{Terms, Wait};
 use npanel_model::{Limit, Revision, Timestamp};
+use serde::{
+    Deserialize,
+    de::{IntoDeserializer, value::StrDeserializer},
+};
 
 use crate::command::{
     account, api_key, ca, cluster, controller, cron, database, dns, domain, event, explain, node, operation,
@@ -56,7 +60,7 @@ pub(crate) struct Connection {
 pub(crate) enum Format {
     /// For people.
     Table,
-    /// For programs: the API's own JSON.
+    /// For programs: the API's objects as JSON, of a list all pages in one array.
     Json,
 }
 
@@ -185,11 +189,7 @@ pub(crate) struct AgeArguments {
 
 impl AgeArguments {
     pub(crate) fn filter(self) -> Filter {
-        let since = self.newer_than.map(|age| {
-            let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-            Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(millis)).to_string()
-        });
-        ("created_since", since)
+        ("created_since", self.newer_than.map(|age| ago(age).to_string()))
     }
 }
 
@@ -255,12 +255,37 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(refused)
 }
 
+fn ago(age: Duration) -> Timestamp {
+    let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(millis))
+}
+
+/// A time: how long ago, or by the calendar.
+pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(age) = duration(text) {
+        return Ok(ago(age));
+    }
+    let written: StrDeserializer<'_, serde::de::value::Error> = text.into_deserializer();
+    Timestamp::deserialize(written).map_err(|_| {
+        format!("a time is an age such as 2h or 7d, or such as 2026-11-23T12:00:00Z (got {text:?})")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, error::ErrorKind};
     use npanel_model::Action;
 
     use super::*;
+
+    #[test]
+    fn a_time_is_an_age_or_of_the_calendar() {
+        let asked = Timestamp::now();
+        let hour_ago = time("1h").expect("an age");
+        assert!(asked.since(hour_ago) <= Duration::from_secs(3_600), "{hour_ago}");
+        assert_eq!(time("2026-11-23T12:00:00Z").expect("a time").to_string(), "2026-11-23T12:00:00Z");
+        assert!(time("yesterday").expect_err("no time").contains("\"yesterday\""));
+    }
 
     #[test]
     fn the_commands_are_well_formed() {

@@ -17,7 +17,7 @@ fn lines(preview: &ChangePreview) -> Vec<String> {
     lines.extend(preview.placement.iter().flat_map(explanation::of_placement).map(said));
     lines.extend(preview.objects.iter().flat_map(of_object));
     if preview.objects.is_empty() {
-        lines.push("No node has anything to do.".to_owned());
+        lines.push("It would be accepted; no node has anything to do for it.".to_owned());
     }
     lines.extend(preview.warnings.iter().map(|warning| format!("Warning: {warning}")));
     lines

@@ -3,10 +3,10 @@
 use std::{collections::HashSet, time::Duration};
 
 use clap::Subcommand;
-use npanel_model::EventId;
+use npanel_model::{EventId, Timestamp};
 use npanel_sdk_types::Event;
 
-use crate::{failure::Failure, output, resolve, session::Session};
+use crate::{arguments::time, failure::Failure, output, resolve, session::Session};
 
 /// Between two looks for what is new.
 const LOOK: Duration = Duration::from_secs(2);
@@ -30,9 +30,9 @@ pub(crate) enum Command {
         /// Only with this reason, such as DriftRepaired.
         #[arg(long)]
         reason: Option<String>,
-        /// Only of this time or later, such as 2026-11-23T12:00:00Z.
-        #[arg(long)]
-        since: Option<String>,
+        /// Only of this time or later: 2h or 7d ago, or such as 2026-11-23T12:00:00Z.
+        #[arg(long, value_parser = time)]
+        since: Option<Timestamp>,
         /// How many at most: 1 to 200.
         #[arg(long, default_value_t = 50)]
         limit: u32,
@@ -54,7 +54,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
     query.extend(object.map(|object| ("object_id", object)));
     query.extend(kind.map(|kind| ("object_kind", kind)));
     query.extend(reason.map(|reason| ("reason", reason)));
-    query.extend(since.map(|since| ("since", since)));
+    query.extend(since.map(|since| ("since", since.to_string())));
     if follow {
         return self::follow(session, &query).await;
     }

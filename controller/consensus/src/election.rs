@@ -107,7 +107,8 @@ pub(crate) async fn run(raft: Raft, hearing: Arc<Hearing>) {
 }
 
 fn may_stand(now: &Metrics) -> bool {
-    now.state != ServerState::Leader && now.membership_config.membership().voter_ids().any(|id| id == now.id)
+    matches!(now.state, ServerState::Follower | ServerState::Candidate)
+        && now.membership_config.membership().voter_ids().any(|id| id == now.id)
 }
 
 fn is_only_voter(now: &Metrics) -> bool {

@@ -136,7 +136,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             runtime()?.block_on(async { Ok(executor::run(&config, stop_signal()?).await?) })
         }
         Command::ReleaseDeletions { place } => {
-            Ok(release::release_deletions(&place.read()?, Timestamp::now())?)
+            release::release_deletions(&place.read()?, Timestamp::now())?;
+            println!(
+                "Released: the daemon carries out within seconds the deletions that it has held until now, if any."
+            );
+            Ok(())
         }
     }?;
     Ok(ExitCode::SUCCESS)

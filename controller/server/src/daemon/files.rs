@@ -116,3 +116,16 @@ impl Drop for Staged {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_starts_once_there_is_the_identity_that_init_and_join_make() {
+        let unit = include_str!("../../../../packaging/systemd/npanel-controller.service");
+        let identity = Files::of(Path::new("/var/lib/npanel")).identity().identity_path();
+        let condition = format!("\nConditionPathExists={}\n", identity.display());
+        assert!(unit.contains(&condition), "{condition} is not in {unit}");
+    }
+}
