@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use npanel_model::ControllerId;
+use npanel_model::{ControllerId, Timestamp};
 use npanel_proto::{
     command::{Envelope, Refused},
     controller::{Answer, NodeAnswer, Question},
@@ -227,6 +227,12 @@ impl Cluster {
         let mut metrics = self.inner.raft.metrics();
         metrics.wait_for(covered).await.map_err(|error| failed(&error))?;
         trigger.purge_log(applied).await.map_err(|error| failed(&error))
+    }
+
+    /// The time that a command would be given now if this controller led: not its own clock's if that is far from the
+    /// others'.
+    pub async fn time(&self) -> Timestamp {
+        self.clock().stamp().await
     }
 
     pub(crate) fn clock(&self) -> &Clock {

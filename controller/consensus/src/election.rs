@@ -75,7 +75,13 @@ pub(crate) async fn run(raft: Raft, hearing: Arc<Hearing>) {
     // The term of the candidacy under way.
     let mut candidacy = None;
     loop {
+        let could_stand = may_stand(&metrics.borrow());
         let Ok(now) = metrics.wait_for(may_stand).await.map(|now| now.clone()) else { return };
+        if !could_stand {
+            // It led, or had no vote: its patience begins now.
+            hearing.heard();
+            candidacy = None;
+        }
         let patience = if is_only_voter(&now) { Duration::ZERO } else { draw(candidacy) };
         tokio::select! {
             () = hearing.silent_for(patience) => {}

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use npanel_consensus::{Cluster, ProposeError};
-use npanel_model::Timestamp;
 use npanel_proto::command::{FollowPlan, PurgeOperations, envelope::Command, outcome::Outcome};
 use npanel_state::QueryError;
 
@@ -55,7 +54,8 @@ async fn once(cluster: &Cluster) -> Result<bool, ChoreError> {
         let command = FollowPlan { plan_id: plan.to_bytes(), most: FOLLOWERS };
         propose(cluster, Command::FollowPlan(command)).await?;
     }
-    let is_old = cluster.state().has_operations_to_purge(Timestamp::now()).await?;
+    // By the time that the rule will judge by: by another, what is old here would be none there, again and again.
+    let is_old = cluster.state().has_operations_to_purge(cluster.time().await).await?;
     if is_old {
         propose(cluster, Command::PurgeOperations(PurgeOperations { most: PURGED })).await?;
     }
