@@ -1,12 +1,15 @@
 //! An account with a domain, as its owner and its visitors see it.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use npanel_fleet::Kind;
-use npanel_model::{Part, Privileges};
+use npanel_client::Wait;
+use npanel_fleet::{Kind, until};
+use npanel_model::{NodeId, Part, Privileges};
 use npanel_sdk_types::{
-    Account, CreateAccount, CreateDatabase, CreateDatabaseUser, Database, DatabaseUser, Grant, Node,
+    Account, CreateAccount, CreateDatabase, CreateDatabaseUser, CreateDomain, Database, DatabaseUser, Domain,
+    Grant, Node, PlacementWish, Status,
 };
 
 use crate::World;
@@ -47,8 +50,26 @@ pub struct Page {
 impl World {
     /// Makes an account with a domain on the usual plan and waits until it has converged.
     pub fn host(&self, username: &str, domain: &str) -> Result<Site> {
+        let account = self.create::<Account>(&self.account_with(username, domain, None)?)?;
+        self.site(account, domain)
+    }
+
+    /// The same on one node, with a domain of the account's name.
+    pub fn host_on(&self, username: &str, node: NodeId) -> Result<Site> {
+        let domain = format!("{username}.example");
+        let account = self.create::<Account>(&self.account_with(username, &domain, Some(node))?)?;
+        self.site(account, &domain)
+    }
+
+    /// Asks for an account with a domain of its name, on one node if one is named, and waits for nothing.
+    pub fn post_account(&self, username: &str, node: Option<NodeId>) -> Result<Account> {
+        let body = self.account_with(username, &format!("{username}.example"), node)?;
+        Ok(self.block_on(self.client.create::<Account>(&body, Wait::No))?.object)
+    }
+
+    fn account_with(&self, username: &str, domain: &str, node: Option<NodeId>) -> Result<CreateAccount> {
         let (tenant_id, plan_id) = self.platform()?;
-        let account = self.create::<Account>(&CreateAccount {
+        Ok(CreateAccount {
             tenant_id,
             plan_id,
             username: username.parse()?,
@@ -56,9 +77,35 @@ impl World {
             domain: Some(domain.parse()?),
             document_root: None,
             create_zone: true,
-            placement: None,
-        })?;
-        self.site(account, domain)
+            placement: node.map(|node| PlacementWish { node_id: Some(node), ..PlacementWish::default() }),
+        })
+    }
+
+    /// Asks for one more domain of an account, without a zone, and waits for nothing.
+    pub fn post_domain(&self, account: &Account, name: &str) -> Result<Domain> {
+        let body = CreateDomain {
+            account_id: account.id,
+            name: name.parse()?,
+            document_root: None,
+            create_zone: false,
+        };
+        Ok(self.block_on(self.client.create::<Domain>(&body, Wait::No))?.object)
+    }
+
+    /// Waits until all of an account has converged.
+    pub fn until_ready(&self, account: &Account, limit: Duration) -> Result<()> {
+        until(&format!("{} to be ready", account.username), limit, || {
+            let found = self.block_on(self.client.get::<Account>(account.id))?;
+            Ok((found.convergence.status == Status::Ready).then_some(()))
+        })
+    }
+
+    /// Waits until a domain has converged.
+    pub fn until_served(&self, domain: &Domain, limit: Duration) -> Result<()> {
+        until(&format!("{} to be served", domain.name), limit, || {
+            let found = self.block_on(self.client.get::<Domain>(domain.id))?;
+            Ok((found.convergence.status == Status::Ready).then_some(()))
+        })
     }
 
     /// Where an account's sites are.

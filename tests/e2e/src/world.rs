@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use npanel_client::{Client, Config, Creatable, Wait};
 use npanel_fleet::{Fleet, FleetName, FleetSpec, Guard, Kind, cache_directory, until};
 use npanel_model::{Limit, Megabytes, PlanId, Secret, TenantId};
-use npanel_sdk_types::{CreatePlan, CreateTenant, Plan, Tenant};
+use npanel_sdk_types::{CreatePlan, CreateTenant, Node, Plan, Tenant};
 use tokio::runtime::Runtime;
 
 /// How long a healthy fleet may need for anything.
@@ -134,6 +134,17 @@ impl World {
             let leads = |controller: &&npanel_sdk_types::Controller| Some(controller.id) == status.leader_id;
             Ok(status.controllers.iter().find(leads).map(|leader| leader.name.clone()))
         })
+    }
+
+    /// A node as the API shows it.
+    pub fn node(&self, name: &str) -> Result<Node> {
+        let found = self.block_on(self.client.list_all::<Node>(&[("name", name.to_owned())]))?;
+        found.into_iter().next().with_context(|| format!("there is no node {name}"))
+    }
+
+    /// Runs a line of shell on a member as root; what it prints.
+    pub fn shell(&self, member: &str, line: &str) -> Result<String> {
+        self.fleet.exec(member, ["/bin/sh", "-c", line])
     }
 
     /// Undoes what a scenario may have left: every member is up, awake and connected again.

@@ -6,9 +6,9 @@ use anyhow::{Context, Result, bail, ensure};
 use npanel_client::Wait;
 use npanel_e2e::{Site, World};
 use npanel_fleet::until;
-use npanel_model::{DatabaseUserId, Megabytes, NodeConditionKind, NodeId, PhpVersion, Secret};
+use npanel_model::{DatabaseUserId, Megabytes, NodeConditionKind, PhpVersion, Secret};
 use npanel_sdk_types::{
-    Account, CreateAccount, CreateDomain, CronJob, DatabaseUser, Domain, Node, NodeCondition, PlacementWish,
+    Account, CronJob, DatabaseUser, Domain, NodeCondition,
     SetCronJobs, SetPassword, Status, Suspend, UpdateAccount,
 };
 use serde_json::json;
@@ -17,38 +17,12 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Of a retry: its longest wait is a minute.
 const RETRIED: Duration = Duration::from_secs(120);
 
-fn shell(world: &World, node: &str, line: &str) -> Result<String> {
-    world.fleet.exec(node, ["/bin/sh", "-c", line])
-}
-
-fn post(world: &World, username: &str) -> Result<Account> {
-    let (tenant_id, plan_id) = world.platform()?;
-    let body = CreateAccount {
-        tenant_id,
-        plan_id,
-        username: username.parse()?,
-        contact: None,
-        domain: Some(format!("{username}.example").parse()?),
-        document_root: None,
-        create_zone: true,
-        placement: None,
-    };
-    Ok(world.block_on(world.client.create::<Account>(&body, Wait::No))?.object)
-}
-
 fn account(world: &World, account: &Account) -> Result<Account> {
     Ok(world.block_on(world.client.get::<Account>(account.id))?)
 }
 
-fn until_ready(world: &World, what: &Account, limit: Duration) -> Result<()> {
-    until(&format!("{} to be ready", what.username), limit, || {
-        Ok((account(world, what)?.convergence.status == Status::Ready).then_some(()))
-    })
-}
-
 fn conditions(world: &World, name: &str) -> Result<Vec<NodeCondition>> {
-    let found = world.block_on(world.client.list::<Node>(&[("name", name.to_owned())]))?.items;
-    Ok(found.into_iter().next().context("no such node")?.conditions)
+    Ok(world.node(name)?.conditions)
 }
 
 fn until_condition(world: &World, node: &str, kind: NodeConditionKind, words: &str) -> Result<()> {
@@ -88,19 +62,19 @@ fn foreseen(world: &World, username: &str) -> Result<String> {
 
 pub(crate) fn the_account_that_a_checker_refuses_is_singled_out(world: &World) -> Result<()> {
     for node in ["n1", "n2"] {
-        shell(world, node, CHOOSY)?;
+        world.shell(node, CHOOSY)?;
     }
     until("a dry run to tell what the checker says", LIMIT, || {
         let told = foreseen(world, "refused")?.contains("not to my taste");
         Ok((told && foreseen(world, "taste1")?.is_empty()).then_some(()))
     })?;
-    let refused = post(world, "refused")?;
+    let refused = world.post_account("refused", None)?;
     let others: Vec<Account> = ["taste1", "taste2", "taste3", "taste4"]
         .iter()
-        .map(|name| post(world, name))
+        .map(|name| world.post_account(name, None))
         .collect::<Result<_>>()?;
     for other in &others {
-        until_ready(world, other, LIMIT)?;
+        world.until_ready(other, LIMIT)?;
     }
     until("the refused one to say why", LIMIT, || {
         let found = account(world, &refused)?.convergence;
@@ -110,17 +84,17 @@ pub(crate) fn the_account_that_a_checker_refuses_is_singled_out(world: &World) -
         Ok((found.status == Status::Failed && found.conditions.iter().any(says)).then_some(()))
     })?;
     for node in ["n1", "n2"] {
-        shell(world, node, PLAIN)?;
+        world.shell(node, PLAIN)?;
     }
-    until_ready(world, &refused, RETRIED)
+    world.until_ready(&refused, RETRIED)
 }
 
 pub(crate) fn a_base_that_is_refused_is_told_and_the_last_good_one_goes_on(world: &World) -> Result<()> {
     let site = world.host("basis", "basis.example")?;
     let node = site.node.clone();
-    shell(world, &node, "mv /etc/nginx/mime.types /etc/nginx/mime.types.away")?;
+    world.shell(&node, "mv /etc/nginx/mime.types /etc/nginx/mime.types.away")?;
     // What is running is good; the file is to be put right, and the checker refuses the right one too.
-    shell(world, &node, "echo '# by hand' >> /etc/nginx/npanel.conf")?;
+    world.shell(&node, "echo '# by hand' >> /etc/nginx/npanel.conf")?;
     until_condition(world, &node, NodeConditionKind::ConfigurationFailed, "mime.types")?;
     ensure!(world.fetch(&site, "/")?.status == 200, "the site went down with a refused configuration");
     // A dry run says so too, of the node that it concerns.
@@ -128,9 +102,9 @@ pub(crate) fn a_base_that_is_refused_is_told_and_the_last_good_one_goes_on(world
     let path = format!("/v1/accounts/{}/suspend?dry_run=true", site.account.id);
     let ahead = world.raw("c1", "POST", &path, Some(&key), Some("{}"))?.body["warnings"].to_string();
     ensure!(ahead.contains(&node) && ahead.contains("mime.types"), "{ahead}");
-    let other = post(world, "basis2")?;
-    until_ready(world, &other, LIMIT)?;
-    shell(world, &node, "mv /etc/nginx/mime.types.away /etc/nginx/mime.types")?;
+    let other = world.post_account("basis2", None)?;
+    world.until_ready(&other, LIMIT)?;
+    world.shell(&node, "mv /etc/nginx/mime.types.away /etc/nginx/mime.types")?;
     until_well(world, &node)
 }
 
@@ -140,26 +114,22 @@ pub(crate) fn a_node_whose_ledger_has_no_room_says_so_and_goes_on_when_it_has(wo
     let small = "systemctl stop npanel-node && cp -a /var/lib/npanel /var/lib/npanel.saved \
         && mount -t tmpfs -o size=4m,mode=0700 tmpfs /var/lib/npanel \
         && cp -a /var/lib/npanel.saved/. /var/lib/npanel/ && systemctl start npanel-node";
-    shell(world, &node, small)?;
+    world.shell(&node, small)?;
     until("the fleet to be whole", LIMIT, || Ok(world.fleet.is_ready()?.then_some(())))?;
-    shell(world, &node, "dd if=/dev/zero of=/var/lib/npanel/filler bs=4k 2>/dev/null; true")?;
-    let before = shell(world, &node, "systemctl show -P MainPID npanel-node")?;
-    let added = add_domain(world, &site, "more.filler.example")?;
+    world.shell(&node, "dd if=/dev/zero of=/var/lib/npanel/filler bs=4k 2>/dev/null; true")?;
+    let before = world.shell(&node, "systemctl show -P MainPID npanel-node")?;
+    let added = world.post_domain(&site.account, "more.filler.example")?;
     until_condition(world, &node, NodeConditionKind::LedgerUnwritable, "ledger")?;
     until_condition(world, &node, NodeConditionKind::DiskPressure, "ledger")?;
     ensure!(world.fetch(&site, "/")?.status == 200, "the site went down with the ledger's disk");
-    let half = shell(world, &node, "find /var/lib/npanel/ledger -name '.new-*'")?;
+    let half = world.shell(&node, "find /var/lib/npanel/ledger -name '.new-*'")?;
     ensure!(half.is_empty(), "half files: {half}");
-    shell(world, &node, "rm /var/lib/npanel/filler")?;
-    until("what was asked meanwhile to be done", RETRIED, || {
-        let found = world.block_on(world.client.get::<Domain>(added.id))?;
-        Ok((found.convergence.status == Status::Ready).then_some(()))
-    })?;
-    let after = shell(world, &node, "systemctl show -P MainPID npanel-node")?;
+    world.shell(&node, "rm /var/lib/npanel/filler")?;
+    world.until_served(&added, RETRIED)?;
+    let after = world.shell(&node, "systemctl show -P MainPID npanel-node")?;
     ensure!(before == after, "the daemon has crashed");
     until_well(world, &node)?;
-    shell(
-        world,
+    world.shell(
         &node,
         "systemctl stop npanel-node && rm -rf /var/lib/npanel.saved && cp -a /var/lib/npanel /var/lib/npanel.saved \
          && umount /var/lib/npanel && cp -a /var/lib/npanel.saved/. /var/lib/npanel/ \
@@ -168,43 +138,15 @@ pub(crate) fn a_node_whose_ledger_has_no_room_says_so_and_goes_on_when_it_has(wo
     Ok(())
 }
 
-fn add_domain(world: &World, site: &Site, name: &str) -> Result<Domain> {
-    let body = CreateDomain {
-        account_id: site.account.id,
-        name: name.parse()?,
-        document_root: None,
-        create_zone: false,
-    };
-    Ok(world.block_on(world.client.create::<Domain>(&body, Wait::No))?.object)
-}
-
 /// An account of its own for each kind of change.
 const CUT: [&str; 8] = ["gone1", "gone2", "resting", "revived", "newer", "keys", "wider", "planned"];
 
-fn host_on(world: &World, username: &str, node: NodeId) -> Result<Site> {
-    let (tenant_id, plan_id) = world.platform()?;
-    let domain = format!("{username}.example");
-    let body = CreateAccount {
-        tenant_id,
-        plan_id,
-        username: username.parse()?,
-        contact: None,
-        domain: Some(domain.parse()?),
-        document_root: None,
-        create_zone: true,
-        placement: Some(PlacementWish { node_id: Some(node), ..PlacementWish::default() }),
-    };
-    let account = world.create::<Account>(&body)?;
-    world.site(account, &domain)
-}
-
 /// A second PHP on the node, which is the first one under another name, and the fleet knows of it.
 fn add_php(world: &World, node: &str) -> Result<()> {
-    shell(world, node, "cp /usr/sbin/php-fpm8.2 /usr/sbin/php-fpm8.4 && systemctl restart npanel-node")?;
+    world.shell(node, "cp /usr/sbin/php-fpm8.2 /usr/sbin/php-fpm8.4 && systemctl restart npanel-node")?;
     let version: PhpVersion = "8.4".parse()?;
     until(&format!("{node} to say that it has PHP {version}"), LIMIT, || {
-        let found = world.block_on(world.client.list::<Node>(&[("name", node.to_owned())]))?.items;
-        Ok(found.iter().any(|node| node.php_versions.contains(&version)).then_some(()))
+        Ok(world.node(node)?.php_versions.contains(&version).then_some(()))
     })
 }
 
@@ -241,7 +183,7 @@ fn change_much(world: &World, sites: &[Site], user: DatabaseUserId) -> Result<(S
     world.block_on(world.client.update::<Account>(planned.account.id, &change, Wait::No))?;
     let mut added = Vec::new();
     for number in 0..5 {
-        added.push(add_domain(world, wider, &format!("sub{number}.{}", wider.domain))?);
+        added.push(world.post_domain(&wider.account, &format!("sub{number}.{}", wider.domain))?);
     }
     // What was made meanwhile goes again before the node hears of it.
     let forgotten = added.pop().context("nothing was added")?;
@@ -251,10 +193,9 @@ fn change_much(world: &World, sites: &[Site], user: DatabaseUserId) -> Result<(S
 
 pub(crate) fn a_node_that_was_cut_off_during_many_changes_catches_up(world: &World) -> Result<()> {
     let node = "n1";
-    let found = world.block_on(world.client.list::<Node>(&[("name", node.to_owned())]))?.items;
-    let id = found.first().context("no such node")?.id;
+    let id = world.node(node)?.id;
     add_php(world, node)?;
-    let sites: Vec<Site> = CUT.iter().map(|name| host_on(world, name, id)).collect::<Result<_>>()?;
+    let sites: Vec<Site> = CUT.iter().map(|name| world.host_on(name, id)).collect::<Result<_>>()?;
     let [gone1, gone2, resting, revived, newer, keys, ..] = &sites[..] else { bail!("not the accounts") };
     let database = world.database(keys, "shop")?;
     let users = world.block_on(world.client.list_all::<DatabaseUser>(&[("name", database.user.clone())]))?;
@@ -268,15 +209,12 @@ pub(crate) fn a_node_that_was_cut_off_during_many_changes_catches_up(world: &Wor
     world.fleet.heal()?;
 
     for domain in &added {
-        until(&format!("{} to be served", domain.name), RETRIED, || {
-            let found = world.block_on(world.client.get::<Domain>(domain.id))?;
-            Ok((found.convergence.status == Status::Ready).then_some(()))
-        })?;
+        world.until_served(domain, RETRIED)?;
         let page = world.fetch_from(sites[6].address, domain.name.as_str(), "/")?;
         ensure!(page.status == 200, "{} answers {}", domain.name, page.status);
     }
     for site in &sites[2..] {
-        until_ready(world, &site.account, RETRIED)?;
+        world.until_ready(&site.account, RETRIED)?;
     }
     let unit = format!("npanel-cron-{}-*.timer", keys.uid());
     let (gone, other) = (&gone1.domain, &gone2.domain);
@@ -301,6 +239,6 @@ pub(crate) fn a_node_that_was_cut_off_during_many_changes_catches_up(world: &Wor
         ensure!(page.status == status, "{} answers {} and not {status}", site.domain, page.status);
     }
     use_php(world, newer, None, converged)?;
-    shell(world, node, "rm /usr/sbin/php-fpm8.4 && systemctl restart npanel-node")?;
+    world.shell(node, "rm /usr/sbin/php-fpm8.4 && systemctl restart npanel-node")?;
     until_well(world, node)
 }

@@ -7,49 +7,20 @@ use anyhow::{Result, ensure};
 use npanel_client::Wait;
 use npanel_e2e::World;
 use npanel_fleet::until;
-use npanel_model::NodeId;
 use npanel_sdk_types::{
-    Account, CreateAccount, CreateDatabase, CreateDomain, Database, Domain, Node, PlacementWish, Status, Suspend,
+    Account, CreateDatabase, Database, Domain, Status, Suspend,
 };
 
 /// Each interrupts what was begun, and is waited for by a retry.
 const KILLS: u64 = 14;
 const LIMIT: Duration = Duration::from_secs(180);
 
-fn post(world: &World, username: &str, node: NodeId) -> Result<Account> {
-    let (tenant_id, plan_id) = world.platform()?;
-    let body = CreateAccount {
-        tenant_id,
-        plan_id,
-        username: username.parse()?,
-        contact: None,
-        domain: Some(format!("{username}.example").parse()?),
-        document_root: None,
-        create_zone: true,
-        placement: Some(PlacementWish { node_id: Some(node), ..PlacementWish::default() }),
-    };
-    Ok(world.block_on(world.client.create::<Account>(&body, Wait::No))?.object)
-}
-
-fn add_domain(world: &World, account: &Account, name: &str) -> Result<()> {
-    let body = CreateDomain { account_id: account.id, name: name.parse()?, document_root: None, create_zone: false };
-    world.block_on(world.client.create::<Domain>(&body, Wait::No))?;
-    Ok(())
-}
-
-fn until_ready(world: &World, account: &Account) -> Result<()> {
-    until(&format!("{} to be ready", account.username), LIMIT, || {
-        let found = world.block_on(world.client.get::<Account>(account.id))?;
-        Ok((found.convergence.status == Status::Ready).then_some(()))
-    })
-}
-
 /// Kills one of the daemons after a time that is another one each time, so that each stage of the work is met.
 fn kill(world: &World, node: &str, number: u64) -> Result<()> {
     let unit = if number.is_multiple_of(2) { "npanel-executor" } else { "npanel-node" };
     let wait = (number * 137 + 40) % 900;
     let line = format!("sleep {}.{:03}; systemctl kill --kill-whom=all -s KILL {unit}; true", wait / 1000, wait % 1000);
-    world.fleet.exec(node, ["/bin/sh", "-c", &line])?;
+    world.shell(node, &line)?;
     let up = ["/bin/sh", "-c", "systemctl is-active npanel-executor npanel-node"];
     until("both daemons to be up again", LIMIT, || Ok(world.fleet.exec_any(node, up)?.status.success().then_some(())))
 }
@@ -57,23 +28,22 @@ fn kill(world: &World, node: &str, number: u64) -> Result<()> {
 pub(crate) fn daemons_that_are_killed_at_any_point_leave_everything_as_it_was_asked_for(world: &World) -> Result<()> {
     let first = world.host("struck0", "struck0.example")?;
     let node = first.node.clone();
-    let found = world.block_on(world.client.list::<Node>(&[("name", node.clone())]))?.items;
-    let id = found[0].id;
-    let (suspended, deleted) = (post(world, "struck1", id)?, post(world, "struck2", id)?);
+    let id = world.node(&node)?.id;
+    let (suspended, deleted) = (world.post_account("struck1", Some(id))?, world.post_account("struck2", Some(id))?);
     for account in [&suspended, &deleted] {
-        until_ready(world, account)?;
+        world.until_ready(account, LIMIT)?;
     }
     // systemd stops starting what dies too often; here that is on purpose.
     let limits = "for u in npanel-node npanel-executor; do mkdir -p /run/systemd/system/$u.service.d; \
                   printf '[Unit]\\nStartLimitIntervalSec=0\\n[Service]\\nRestartSec=100ms\\n' \
                   > /run/systemd/system/$u.service.d/kills.conf; done; systemctl daemon-reload";
-    world.fleet.exec(&node, ["/bin/sh", "-c", limits])?;
+    world.shell(&node, limits)?;
     let mut made: Vec<Account> =
-        (0..KILLS).map(|number| post(world, &format!("blow{number}"), id)).collect::<Result<_>>()?;
+        (0..KILLS).map(|number| world.post_account(&format!("blow{number}"), Some(id))).collect::<Result<_>>()?;
     for number in 0..KILLS {
         // More to do each time.
         let account = &made[usize::try_from(number)?];
-        add_domain(world, account, &format!("more.{}.example", account.username))?;
+        world.post_domain(account, &format!("more.{}.example", account.username))?;
         if number == 3 {
             let body = CreateDatabase { account_id: made[0].id, name: "shop".to_owned() };
             world.block_on(world.client.create::<Database>(&body, Wait::No))?;
@@ -107,9 +77,9 @@ pub(crate) fn daemons_that_are_killed_at_any_point_leave_everything_as_it_was_as
     let page = world.fetch(&world.site(suspended, "struck1.example")?, "/")?;
     ensure!(page.status == 503, "the suspended account is served: {page:?}");
     let half = "find /srv/npanel /home /etc/userdb -xdev -name '.new-*'";
-    let half = world.fleet.exec(&node, ["/bin/sh", "-c", half])?;
+    let half = world.shell(&node, half)?;
     ensure!(half.is_empty(), "half files: {half}");
     let undo = "rm /run/systemd/system/npanel-*.service.d/kills.conf; systemctl daemon-reload";
-    world.fleet.exec(&node, ["/bin/sh", "-c", undo])?;
+    world.shell(&node, undo)?;
     Ok(())
 }

@@ -7,11 +7,6 @@ use npanel_model::{ActionPattern, NodeId, Part};
 use npanel_sdk_types::{Account, ApiKey, CreateApiKey, Node, PlacementWish, UpdateNode};
 use serde_json::json;
 
-fn node(world: &World, name: &str) -> Result<Node> {
-    let filter = [("name", name.to_owned())];
-    world.block_on(world.client.list_all::<Node>(&filter))?.pop().with_context(|| format!("no node {name}"))
-}
-
 fn schedulable(world: &World, id: NodeId, schedulable: bool) -> Result<()> {
     let change = UpdateNode { schedulable: Some(schedulable), ..UpdateNode::default() };
     world.block_on(world.client.update::<Node>(id, &change, Wait::No))?;
@@ -23,7 +18,7 @@ fn web_node(account: &Account) -> Option<NodeId> {
 }
 
 pub(crate) fn a_cordoned_node_gets_nothing_new_and_says_so(world: &World) -> Result<()> {
-    let (first, second) = (node(world, "n1")?, node(world, "n2")?);
+    let (first, second) = (world.node("n1")?, world.node("n2")?);
     schedulable(world, first.id, false)?;
     for number in 0..3 {
         let site = world.host(&format!("cordon{number}"), &format!("cordon{number}.example"))?;

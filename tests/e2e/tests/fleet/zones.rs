@@ -3,29 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use npanel_client::Wait;
 use npanel_e2e::World;
 use npanel_fleet::until;
-use npanel_sdk_types::{Account, CreateAccount, Status, Zone};
+use npanel_sdk_types::{Status, Zone};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const RETRIED: Duration = Duration::from_secs(150);
 const DATABASE: &str = "/var/lib/powerdns/npanel.sqlite3";
-
-fn post(world: &World, username: &str) -> Result<Account> {
-    let (tenant_id, plan_id) = world.platform()?;
-    let body = CreateAccount {
-        tenant_id,
-        plan_id,
-        username: username.parse()?,
-        contact: None,
-        domain: Some(format!("{username}.example").parse()?),
-        document_root: None,
-        create_zone: true,
-        placement: None,
-    };
-    Ok(world.block_on(world.client.create::<Account>(&body, Wait::No))?.object)
-}
 
 fn zone(world: &World, name: &str) -> Result<Option<Zone>> {
     let found = world.block_on(world.client.list_all::<Zone>(&[("name", name.to_owned())]))?;
@@ -49,7 +33,7 @@ pub(crate) fn a_zone_that_the_name_server_refuses_holds_up_no_other(world: &Worl
     )?;
     let names = ["straight1", "crooked", "straight2", "straight3", "straight4"];
     for name in names {
-        post(world, name)?;
+        world.post_account(name, None)?;
     }
     for name in names.iter().filter(|name| **name != "crooked") {
         until(&format!("the zone of {name} to be ready"), LIMIT, || {
