@@ -96,7 +96,8 @@ struct Condition {
 }
 
 impl Condition {
-    /// Our entity tags are strong and hold a number, so anything else is nothing that this API gave out.
+    /// Our entity tags are strong and hold a number as this API writes it, so anything else is nothing that it gave
+    /// out. A weak one (`W/"57"`) equals none in the strong comparison that `If-Match` asks for (RFC 9110, 13.1.1).
     fn of(headers: &HeaderMap) -> Result<Self, Failure> {
         let mut condition = Self::default();
         for value in headers.get_all(IF_MATCH) {
@@ -106,9 +107,7 @@ impl Condition {
                 continue;
             }
             for tag in text.split(',') {
-                let number =
-                    tag.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')?.parse().ok());
-                condition.revisions.push(number.ok_or_else(|| {
+                condition.revisions.push(revision(tag.trim()).ok_or_else(|| {
                     let detail =
                         format!("If-Match is * or entity tags of this API, such as \"57\" (got {tag})");
                     Failure::new(Kind::InvalidHeader, detail).at("If-Match")
@@ -125,6 +124,12 @@ impl Condition {
         }
         Ok(condition)
     }
+}
+
+/// The revision that an entity tag of ours holds. "+57" and "057" are numbers, too, and not our tags.
+fn revision(tag: &str) -> Option<u64> {
+    let text = tag.strip_prefix('"')?.strip_suffix('"')?;
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
 }
 
 impl Asked {
@@ -170,7 +175,9 @@ mod tests {
         assert_eq!(expected(&["*"]), Ok(Condition { must_exist: true, ..Condition::default() }));
         assert_eq!(expected(&["\"57\""]), Ok(at(&[57])));
         assert_eq!(expected(&["\"57\", \"58\"", "\"60\""]), Ok(at(&[57, 58, 60])));
-        for value in ["57", "W/\"57\"", "\"x\"", "\"57", "", "\"\"", "\"-1\""] {
+        for value in
+            ["57", "W/\"57\"", "\"x\"", "\"57", "", "\"\"", "\"-1\"", "\"057\"", "\"+57\"", "\" 57\""]
+        {
             assert!(expected(&[value]).is_err(), "{value}");
         }
     }
