@@ -188,7 +188,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
                 databases,
                 php_version: php,
                 memory_mb: memory_mb.map(Megabytes),
-                placement: placement.into_wire(),
+                placement: placement.into_wire().map(Some),
             };
             session.update::<Plan>(id, &body, change).await
         }

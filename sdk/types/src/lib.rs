@@ -107,6 +107,8 @@ mod tests {
         let change: UpdatePlan = serde_json::from_str(r#"{"domains":null,"databases":3}"#).expect("a change");
         assert_eq!(change.domains, Some(npanel_model::Limit::Unlimited));
         assert_eq!(change.databases, Some(npanel_model::Limit::AtMost(3)));
+        let change: UpdatePlan = serde_json::from_str(r#"{"placement":null}"#).expect("a change");
+        assert_eq!(change.placement, Some(None));
         for body in [r#"{"name":null}"#, r#"{"disk_mb":null}"#, r#"{"php_version":null}"#, r#"{"id":"x"}"#] {
             assert!(serde_json::from_str::<UpdatePlan>(body).is_err(), "{body}");
         }

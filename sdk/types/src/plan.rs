@@ -74,10 +74,10 @@ pub struct UpdatePlan {
     #[schema(value_type = Option<u64>)]
     pub memory_mb: Option<Megabytes>,
     /// How its accounts are placed. New ones go by it; those that are there stay where they are, and show where that is
-    /// not what the plan asks for. Only the platform says so.
+    /// not what the plan asks for. `null`: anywhere, as the cluster says. Only the platform says so.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<ChangePlanPlacement>)]
-    pub placement: Option<ChangePlanPlacement>,
+    pub placement: Option<Option<ChangePlanPlacement>>,
 }
 
 /// What an account gets.

@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use npanel_model::{Megabytes, NodeLabel, OperationId, PlanId};
+use npanel_model::{AntiAffinity, Megabytes, NodeLabel, OperationId, PlanId};
 use npanel_proto::command::{self, envelope::Command};
 use npanel_sdk_types::{ChangePlanPlacement, CreatePlan, Page, Plan, PlanPlacement, UpdatePlan};
 use npanel_state::PlanFilter;
@@ -151,7 +151,14 @@ async fn update(
     Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)
 }
 
-fn placement_change(change: ChangePlanPlacement) -> command::PlanPlacementChange {
+/// Without a placement, a plan's accounts are placed as if none had ever been said.
+fn placement_change(change: Option<ChangePlanPlacement>) -> command::PlanPlacementChange {
+    let change = change.unwrap_or_else(|| ChangePlanPlacement {
+        strategy: Some(None),
+        anti_affinity: Some(AntiAffinity::Preferred),
+        pool: Some(None),
+        labels: Some(Vec::new()),
+    });
     let texts = |labels: Vec<NodeLabel>| labels.into_iter().map(String::from).collect();
     command::PlanPlacementChange {
         strategy: change.strategy.map(|to| to.map(|strategy| strategy.to_string()).unwrap_or_default()),

@@ -78,6 +78,20 @@ async fn the_clusters_settings_have_a_revision() {
 }
 
 #[tokio::test]
+async fn a_plans_placement_is_taken_back_by_null() {
+    let fleet = Fleet::new().await;
+    let of = fleet.reseller("acme").await;
+    let path = format!("/v1/plans/{}", of.plan);
+    let before = fleet.get(&path, &fleet.admin).await.expect(200)["placement"].clone();
+    let said = json!({"strategy": "bin_pack", "anti_affinity": "required", "pool": "ssd", "labels": ["a=b"]});
+    let patch = async |body: Value| send(&fleet, Method::PATCH, &path, None, &body, &fleet.admin).await;
+    assert_eq!(patch(json!({ "placement": said })).await.expect(200)["placement"], said);
+    assert_eq!(patch(json!({"placement": null})).await.expect(200)["placement"], before);
+    let both = patch(json!({"placement": {"labels": ["a=b", "a=c"]}})).await;
+    assert_eq!(both.problem(422, "invalid").as_deref(), Some("placement.labels"));
+}
+
+#[tokio::test]
 async fn what_changes_nothing_leaves_the_revision() {
     let fleet = Fleet::new().await;
     let of = fleet.reseller("acme").await;
