@@ -47,7 +47,9 @@ pub use names::{AvailabilityZone, Label, LabelError, NodeName, PlanName, PoolNam
 pub use network::{Network, NetworkError};
 pub use path::{DocumentRoot, DocumentRootError};
 pub use php::{PhpVersion, PhpVersionError};
-pub use placing::{AntiAffinity, NodeLabel, NodeLabelError, Strategy, all_labels};
+pub use placing::{
+    AccountWish, AntiAffinity, NodeLabel, NodeLabelError, Strategy, all_labels, contradiction,
+};
 pub use quantity::{Generation, Limit, Megabytes, QuantityError, Revision};
 pub use role::{EnrolRole, NodeRole, Part, UnknownName};
 pub use secret::Secret;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{role::named_enum, text::text_type};
+use crate::{AvailabilityZone, PoolName, role::named_enum, text::text_type};
 
 named_enum! {
     /// Which of the nodes that fit is best.
@@ -66,6 +66,38 @@ pub fn all_labels(said: &[NodeLabel], own: &[NodeLabel]) -> Vec<NodeLabel> {
     said.iter().chain(own.iter().filter(|own| !is_said(own))).cloned().collect()
 }
 
+/// Two of the labels that no node can have both: one key, two values.
+pub fn contradiction(labels: &[NodeLabel]) -> Option<(&NodeLabel, &NodeLabel)> {
+    labels.iter().enumerate().find_map(|(at, label)| {
+        let other = labels[..at].iter().find(|other| other.key() == label.key() && *other != label)?;
+        Some((other, label))
+    })
+}
+
+/// Where whoever made an account wanted it, within what its plan says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountWish {
+    /// Only nodes of this pool.
+    pub pool: Option<PoolName>,
+    /// Only nodes with all of these labels.
+    pub labels: Vec<NodeLabel>,
+    /// Only nodes of this availability zone.
+    pub availability_zone: Option<AvailabilityZone>,
+}
+
+impl AccountWish {
+    /// What is wanted of a node in the end: what the plan says by now, and of the wish what the plan says nothing else
+    /// about. An account whose plan went to other nodes can follow it there.
+    #[must_use]
+    pub fn under(self, plan_pool: Option<&PoolName>, plan_labels: &[NodeLabel]) -> Self {
+        Self {
+            pool: plan_pool.cloned().or(self.pool),
+            labels: all_labels(plan_labels, &self.labels),
+            availability_zone: self.availability_zone,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +109,31 @@ mod tests {
         for text in ["", "disk", "=x", "disk=", "Disk=x", "a=b=c", "a=b c", "1a=b", "a=<b>", "a,b=c"] {
             assert!(text.parse::<NodeLabel>().is_err(), "{text:?}");
         }
+    }
+
+    fn labels(texts: &[&str]) -> Vec<NodeLabel> {
+        texts.iter().map(|text| text.parse().expect("a label")).collect()
+    }
+
+    #[test]
+    fn labels_that_no_node_can_have_together_are_found() {
+        assert_eq!(contradiction(&labels(&["a=b", "c=b", "a=b"])), None);
+        let both = labels(&["a=b", "c=d", "a=c"]);
+        assert_eq!(contradiction(&both), Some((&both[0], &both[2])));
+    }
+
+    #[test]
+    fn a_wish_gives_way_to_what_the_plan_says_by_now() {
+        let pool = |name: &str| -> PoolName { name.parse().expect("a pool") };
+        let wish = AccountWish {
+            pool: Some(pool("old")),
+            labels: labels(&["disk=hdd", "gpu=yes"]),
+            availability_zone: Some("eu-1a".parse().expect("a zone")),
+        };
+        assert_eq!(wish.clone().under(None, &[]), wish);
+        let within = wish.clone().under(Some(&pool("new")), &labels(&["disk=nvme"]));
+        assert_eq!(within.pool, Some(pool("new")));
+        assert_eq!(within.labels, labels(&["disk=nvme", "gpu=yes"]));
+        assert_eq!(within.availability_zone, wish.availability_zone);
     }
 }

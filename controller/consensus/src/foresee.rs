@@ -52,13 +52,34 @@ impl Cluster {
         remote.foresee(request).await.ok().map(tonic::Response::into_inner)
     }
 
+    /// Whether a command of the leader's own would be refused now, and why: it is prepared and tried as it would be
+    /// when it is proposed, by the same code, and nothing of it is in the log. `None`: it would not, or this is not the
+    /// leader, or nobody can say; then to propose it shows.
+    pub async fn foresee_refusal(&self, envelope: Envelope) -> Option<Refused> {
+        match self.try_out(envelope).await? {
+            Foresight::Refused(refused) => Some(refused),
+            Foresight::Accepted(_) => None,
+        }
+    }
+
     /// Here, or not at all.
-    pub(crate) async fn foresee_as_leader(&self, mut envelope: Envelope) -> Option<ForeseeResponse> {
+    pub(crate) async fn foresee_as_leader(&self, envelope: Envelope) -> Option<ForeseeResponse> {
+        match self.try_out(envelope).await? {
+            Foresight::Refused(why) => Some(refused(why)),
+            Foresight::Accepted(foreseen) => {
+                let answers = self.consult(&foreseen.objects).await;
+                Some(told(*foreseen, answers))
+            }
+        }
+    }
+
+    /// What the rules make of it, if this is the leader.
+    async fn try_out(&self, mut envelope: Envelope) -> Option<Foresight> {
         if self.leader()?.0 != self.id() {
             return None;
         }
         if let Err(by_leader) = self.require_quorum_after(&envelope).await {
-            return Some(refused(by_leader));
+            return Some(Foresight::Refused(by_leader));
         }
         envelope.time_millis = self.clock().stamp().await.as_millis();
         envelope.feature_level = npanel_state::FEATURE_LEVEL;
@@ -66,14 +87,11 @@ impl Cluster {
         envelope.idempotency_key.clear();
         let unprepared = self.prepare(&mut envelope, Purpose::Foresee).await.err();
         match self.store().foresee(envelope).await {
-            Ok(Foresight::Refused(by_rules)) => Some(refused(match unprepared {
+            Ok(Foresight::Refused(by_rules)) => Some(Foresight::Refused(match unprepared {
                 Some(reasons) if is_for_want_of_a_node(&by_rules) => reasons,
                 _ => by_rules,
             })),
-            Ok(Foresight::Accepted(foreseen)) => {
-                let answers = self.consult(&foreseen.objects).await;
-                Some(told(*foreseen, answers))
-            }
+            Ok(accepted) => Some(accepted),
             Err(error) => {
                 tracing::error!(error = %error, "a command could not be foreseen");
                 None

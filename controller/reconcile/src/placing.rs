@@ -19,7 +19,7 @@ use npanel_proto::{
     },
     controller::{Answer, NodeAnswer, Question},
 };
-use npanel_state::{ForeseenObject, Plan, QueryError, Reader, RefusalCode};
+use npanel_state::{ForeseenObject, Plan, QueryError, Reader, RefusalCode, UnplacedAccount};
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
@@ -35,7 +35,7 @@ use crate::{
 
 /// A new leader hears of every connected node within a heartbeat or two. For so long, a node it has not heard of
 /// may still turn up.
-const SETTLING: Duration = Duration::from_secs(6);
+pub(crate) const SETTLING: Duration = Duration::from_secs(6);
 
 /// How long a command waits at most for a node to turn up. Within the time that a write is tried.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -149,10 +149,28 @@ fn assignments_of(zone: Option<&CreateZone>) -> &[ZoneAssignment] {
 /// What an account is placed by: all that the state says of it.
 pub(crate) struct Terms {
     tenant: TenantId,
-    pub(crate) plan: Plan,
+    plan: Plan,
     strategy: Strategy,
     overselling: Overselling,
     wish: Wish,
+    patience: Duration,
+}
+
+impl Terms {
+    /// The same for an account that is there: it has a PHP version of its own, and was wished somewhere when it was
+    /// made. It is looked at again and again, so nothing is waited for.
+    pub(crate) fn anew(mut self, account: &UnplacedAccount) -> Self {
+        let placement = &self.plan.placement;
+        let wish = account.wish.clone().under(placement.pool.as_ref(), &placement.labels);
+        self.wish = Wish {
+            node: None,
+            pool: wish.pool,
+            availability_zone: wish.availability_zone,
+            labels: wish.labels,
+        };
+        self.plan.php_version = account.php_version.clone();
+        Self { patience: Duration::ZERO, ..self }
+    }
 }
 
 /// A part's place, and what led to it.
@@ -274,6 +292,7 @@ impl Placing {
             strategy: plan.placement.strategy.unwrap_or(cluster.placement_strategy),
             overselling: state.overselling(tenant).await?,
             wish: wished(&plan, wish),
+            patience: PATIENCE,
             plan,
         }))
     }
@@ -289,7 +308,7 @@ impl Placing {
         purpose: Purpose,
         state: &Reader,
     ) -> Result<PartPlaced, Stop> {
-        let mut patience = self.patience();
+        let mut patience = self.patience(terms.patience);
         let own: Vec<Vec<u8>> = assignments.iter().map(|own| own.assignment_id.clone()).collect();
         loop {
             patience.listen();
@@ -372,7 +391,7 @@ impl Placing {
         purpose: Purpose,
         state: &Reader,
     ) -> Result<(Vec<ZoneAssignment>, ZoneReport), Stop> {
-        let mut patience = self.patience();
+        let mut patience = self.patience(PATIENCE);
         let (request, decision, report) = loop {
             patience.listen();
             self.fleet.refresh(state).await?;
@@ -400,9 +419,9 @@ impl Placing {
         Ok((decision.nodes().map(assignment).collect(), report))
     }
 
-    fn patience(&self) -> Patience {
+    fn patience(&self, of: Duration) -> Patience {
         Patience {
-            deadline: Instant::now() + PATIENCE,
+            deadline: Instant::now() + of,
             heard: self.liveness.changes(),
             settled: self.fleet.settlements(),
         }

@@ -1,19 +1,15 @@
 //! What nodes carried that are gone for good is placed anew: the leader looks for it, and proposes to itself.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use npanel_consensus::{Cluster, ProposeError, Purpose};
-use npanel_model::{AccountId, OperationId, Part};
-use npanel_proto::{
-    command::{PlaceAccount, PlaceZone, Refused, envelope::Command, outcome::Outcome},
-    controller::{Answer, Question, WouldPlace, answer, question},
-};
+use npanel_model::{AccountId, OperationId};
+use npanel_proto::command::{PlaceAccount, PlaceZone, Refused, envelope::Command, outcome::Outcome};
 use npanel_state::{QueryError, Reader, UnplacedAccount};
-use serde_json::Value;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::{
-    placing::{self, Placing, Stop},
+    placing::{self, Placing, SETTLING, Stop},
     recorder::own_envelope,
 };
 
@@ -38,10 +34,10 @@ impl Placing {
         // Nothing to do any more, or no plan: the rules will say so.
         let Some(account) = state.unplaced_account(id).await? else { return Ok(()) };
         let tenant = Some(account.tenant_id);
-        let Some(mut terms) = self.terms(tenant, &account.plan_id.to_bytes(), None, state).await? else {
+        let Some(terms) = self.terms(tenant, &account.plan_id.to_bytes(), None, state).await? else {
             return Ok(());
         };
-        terms.plan.php_version = account.php_version;
+        let terms = terms.anew(&account);
         let (assignments, report) = self.parts(&account.parts, &terms, account.near, purpose, state).await?;
         (body.assignments, body.placement_report) = (assignments, placing::json(&report));
         Ok(())
@@ -68,9 +64,10 @@ enum Stumbled {
 
 /// Looks again and again, as long as this controller leads.
 pub(crate) async fn run(cluster: Cluster) {
-    let mut ticks = interval(EVERY);
+    // What a new leader has not heard of yet may be the best place.
+    let mut ticks = interval_at(Instant::now() + SETTLING, EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut rounds = Rounds { cluster, after: None, no_zones_before: None, no_accounts_before: None };
+    let mut rounds = Rounds { cluster, after: None, no_zones_before: None, refused: HashMap::new() };
     loop {
         ticks.tick().await;
         if let Err(error) = rounds.round().await {
@@ -84,22 +81,16 @@ struct Rounds {
     /// Where the last round ended.
     after: Option<AccountId>,
     no_zones_before: Option<Instant>,
-    no_accounts_before: Option<Instant>,
-}
-
-fn is_time(not_before: Option<Instant>) -> bool {
-    not_before.is_none_or(|at| Instant::now() >= at)
+    /// When an account that was refused has its turn again.
+    refused: HashMap<AccountId, Instant>,
 }
 
 impl Rounds {
     async fn round(&mut self) -> Result<(), Stumbled> {
-        if is_time(self.no_zones_before) {
+        if self.no_zones_before.is_none_or(|at| Instant::now() >= at) {
             self.zones().await?;
         }
-        if is_time(self.no_accounts_before) {
-            self.accounts().await?;
-        }
-        Ok(())
+        self.accounts().await
     }
 
     /// Any DNS node will do for any zone: after one refusal there is no use in trying the others.
@@ -110,37 +101,11 @@ impl Rounds {
                 operation_id: OperationId::generate().to_bytes(),
                 ..PlaceZone::default()
             };
-            if let Some(refused) = self.propose(Command::PlaceZone(command)).await? {
-                tracing::warn!(%zone, reason = refused.message, "no node answers for a zone, and none can");
-                self.no_zones_before = Some(Instant::now() + AFTER_REFUSAL);
-                return Ok(());
-            }
-            tracing::info!(%zone, "a zone has name servers again");
-        }
-        Ok(())
-    }
-
-    async fn accounts(&mut self) -> Result<(), Stumbled> {
-        let found = self.cluster.state().unplaced_accounts(self.after, AT_ONCE).await?;
-        if found.is_empty() {
-            self.after = None;
-        }
-        for account in found {
-            self.after = Some(account.id);
-            if !self.would_fit(&account).await {
-                tracing::warn!(account = %account.id, "an account is unplaced, and no node can take it");
-                continue;
-            }
-            let command = PlaceAccount {
-                account_id: account.id.to_bytes(),
-                operation_id: OperationId::generate().to_bytes(),
-                ..PlaceAccount::default()
-            };
-            match self.propose(Command::PlaceAccount(command)).await? {
-                None => tracing::info!(account = %account.id, "an account is placed anew"),
-                Some(refused) => {
-                    tracing::warn!(account = %account.id, reason = refused.message, "an account cannot be placed anew");
-                    self.no_accounts_before = Some(Instant::now() + AFTER_REFUSAL);
+            match self.place(Command::PlaceZone(command)).await? {
+                Placed::Yes => tracing::info!(%zone, "a zone has name servers again"),
+                Placed::Foreseen(refused) | Placed::Refused(refused) => {
+                    tracing::warn!(%zone, reason = refused.message, "no node answers for a zone, and none can");
+                    self.no_zones_before = Some(Instant::now() + AFTER_REFUSAL);
                     return Ok(());
                 }
             }
@@ -148,34 +113,56 @@ impl Rounds {
         Ok(())
     }
 
-    /// Whether there is a node for each part of such an account. Costs nothing in the log.
-    async fn would_fit(&self, account: &UnplacedAccount) -> bool {
-        let place = WouldPlace {
-            tenant_id: account.tenant_id.to_bytes(),
-            plan_id: account.plan_id.to_bytes(),
-            placement: None,
-        };
-        let question = Question { question: Some(question::Question::WouldPlace(place)) };
-        let Ok(Answer { answer: Some(answer::Answer::PlacementReport(json)) }) =
-            self.cluster.ask(question).await
-        else {
-            return false;
-        };
-        let report: Value = serde_json::from_str(&json).unwrap_or_default();
-        let has_node = |part: &Part| {
-            let of_part = |verdict: &&Value| verdict["part"] == part.as_str();
-            let verdict = report["parts"].as_array().into_iter().flatten().find(of_part);
-            verdict.is_some_and(|verdict| verdict["chosen"].is_string())
-        };
-        account.parts.iter().all(has_node)
+    /// One account's refusal is no other's: another may be smaller, or wished somewhere else.
+    async fn accounts(&mut self) -> Result<(), Stumbled> {
+        let now = Instant::now();
+        self.refused.retain(|_, again| *again > now);
+        let found = self.cluster.state().unplaced_accounts(self.after, AT_ONCE).await?;
+        if found.is_empty() {
+            self.after = None;
+        }
+        for UnplacedAccount { id: account, .. } in found {
+            self.after = Some(account);
+            if self.refused.contains_key(&account) {
+                continue;
+            }
+            let command = PlaceAccount {
+                account_id: account.to_bytes(),
+                operation_id: OperationId::generate().to_bytes(),
+                ..PlaceAccount::default()
+            };
+            match self.place(Command::PlaceAccount(command)).await? {
+                Placed::Yes => tracing::info!(%account, "an account is placed anew"),
+                Placed::Foreseen(refused) => {
+                    tracing::warn!(%account, reason = refused.message, "an account is unplaced, and no node can take it");
+                }
+                Placed::Refused(refused) => {
+                    tracing::warn!(%account, reason = refused.message, "an account cannot be placed anew");
+                    self.refused.insert(account, Instant::now() + AFTER_REFUSAL);
+                }
+            }
+        }
+        Ok(())
     }
 
-    /// The refusal, if it is refused.
-    async fn propose(&self, command: Command) -> Result<Option<Refused>, ProposeError> {
+    /// Tries the command first: a refusal that is foreseen costs nothing in the log.
+    async fn place(&self, command: Command) -> Result<Placed, ProposeError> {
         let envelope = own_envelope(self.cluster.id(), command);
-        match self.cluster.propose(envelope).await?.outcome {
-            Some(Outcome::Refused(refused)) => Ok(Some(refused)),
-            Some(Outcome::Accepted(_)) | None => Ok(None),
+        if let Some(refused) = self.cluster.foresee_refusal(envelope.clone()).await {
+            return Ok(Placed::Foreseen(refused));
         }
+        Ok(match self.cluster.propose(envelope).await?.outcome {
+            Some(Outcome::Refused(refused)) => Placed::Refused(refused),
+            Some(Outcome::Accepted(_)) | None => Placed::Yes,
+        })
     }
+}
+
+/// What came of a proposal.
+enum Placed {
+    Yes,
+    /// It was not made.
+    Foreseen(Refused),
+    /// It is in the log.
+    Refused(Refused),
 }

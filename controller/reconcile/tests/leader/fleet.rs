@@ -194,6 +194,16 @@ impl Fleet {
         registration
     }
 
+    /// Connects a node that the leader knows, and waits until it knows the roles that it has now.
+    pub(crate) async fn connect_again(&self, id: NodeId, node: &PlayedNode) -> Registration {
+        let registration = self.connections.register(id, node.serve().await);
+        self.until("the node's roles are known", async || {
+            self.state().node(id).await.expect("a query").expect("a node").roles.len() == node.roles()
+        })
+        .await;
+        registration
+    }
+
     pub(crate) fn account_command(&self, id: AccountId, username: &str, domain: &str) -> Command {
         let operation_id = OperationId::generate().to_bytes();
         let zone = CreateZone {

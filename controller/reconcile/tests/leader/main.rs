@@ -2,6 +2,7 @@
 
 mod fleet;
 mod played_node;
+mod replacing;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,8 +12,8 @@ use npanel_model::{AccountId, DatabaseUserId};
 use npanel_pki::Field;
 use npanel_proto::{
     command::{
-        AccountSlots, CreateDatabaseUser, DeleteAccount, DeleteNode, Envelope, PlanPlacementChange,
-        RevokeNode, UpdateNode, UpdatePlan, envelope::Command, outcome::Outcome,
+        AccountSlots, CreateDatabaseUser, DeleteAccount, Envelope, PlanPlacementChange, UpdateNode,
+        UpdatePlan, envelope::Command, outcome::Outcome,
     },
     node::{ObjectKind, ObjectRef, object_intent::Intent},
 };
@@ -309,35 +310,4 @@ async fn when_no_node_fits_every_reason_is_given() {
     assert!(refused.message.contains("n2 does not have the role web (has none)"), "{}", refused.message);
     assert!(started.elapsed() < Duration::from_secs(10));
     assert!(fleet.state().account(fleet.root, account).await.expect("a query").is_none());
-}
-
-#[tokio::test]
-async fn what_a_lost_node_carried_is_placed_anew_as_soon_as_a_node_can_take_it() {
-    let fleet = Fleet::new().await;
-    let first = PlayedNode::new(&["web", "database", "dns"]);
-    let lost = fleet.enrol("n1").await;
-    let connection = fleet.connect(lost, &first).await;
-    let account = fleet.create_account("alice", "alice.example").await;
-    fleet.until("the operation is finished", async || fleet.is_finished(account.operation).await).await;
-    drop(connection);
-    let node_id = lost.to_bytes();
-    fleet.accept(Command::RevokeNode(RevokeNode { node_id: node_id.clone(), reason: String::new() })).await;
-    let operation_id = npanel_model::OperationId::generate().to_bytes();
-    let deletion = DeleteNode { node_id, force: true, accept_data_loss: true, operation_id };
-    fleet.accept(Command::DeleteNode(deletion)).await;
-    assert_eq!(fleet.state().count_unplaced().await.expect("a count"), (2, 1));
-
-    let second = PlayedNode::new(&["web", "database", "dns"]);
-    let other = fleet.enrol("n2").await;
-    let _connection = fleet.connect(other, &second).await;
-    fleet
-        .until("nothing is unplaced", async || {
-            fleet.state().count_unplaced().await.expect("a count") == (0, 0)
-                && fleet.state().unsettled_on(other).await.expect("a count").pending == 0
-        })
-        .await;
-    let mut kinds: Vec<ObjectKind> = second.pushed().iter().map(|object| object.0).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    assert_eq!(kinds, [ObjectKind::Account, ObjectKind::Site, ObjectKind::Zone]);
 }

@@ -46,6 +46,8 @@ struct Ledger {
 #[derive(Clone)]
 pub(crate) struct PlayedNode {
     roles: Vec<String>,
+    php_versions: Vec<String>,
+    labels: Vec<String>,
     ledger: Arc<Mutex<Ledger>>,
     reports: broadcast::Sender<ObjectReport>,
 }
@@ -73,9 +75,24 @@ impl PlayedNode {
     pub(crate) fn new(roles: &[&str]) -> Self {
         Self {
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            php_versions: vec!["8.2".into()],
+            labels: Vec::new(),
             ledger: Arc::default(),
             reports: broadcast::Sender::new(1024),
         }
+    }
+
+    /// How many roles it has.
+    pub(crate) fn roles(&self) -> usize {
+        self.roles.len()
+    }
+
+    pub(crate) fn with_php(self, versions: &[&str]) -> Self {
+        Self { php_versions: versions.iter().map(|version| (*version).to_owned()).collect(), ..self }
+    }
+
+    pub(crate) fn with_label(self, label: &str) -> Self {
+        Self { labels: vec![label.to_owned()], ..self }
     }
 
     /// Serves one connection; returns the other end of it.
@@ -191,7 +208,8 @@ impl Node for PlayedNode {
             roles: self.roles.clone(),
             address: "10.0.0.9".into(),
             os_profile: "debian-12".into(),
-            php_versions: vec!["8.2".into()],
+            php_versions: self.php_versions.clone(),
+            labels: self.labels.clone(),
             capacity: Some(Capacity { disk_total_mb: 90_000, disk_free_mb: 50_000, ..Capacity::default() }),
             ..Facts::default()
         };

@@ -1,6 +1,6 @@
 //! What no node carries, for the leader that places it anew.
 
-use npanel_model::{AccountId, NodeId, Part, PhpVersion, PlanId, TenantId, ZoneId};
+use npanel_model::{AccountId, AccountWish, NodeId, Part, PhpVersion, PlanId, TenantId, ZoneId};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{QueryError, Reader, row};
@@ -20,12 +20,15 @@ pub struct UnplacedAccount {
     pub parts: Vec<Part>,
     /// A node that carries another part of it.
     pub near: Option<NodeId>,
+    /// Where it was wished when it was made.
+    pub wish: AccountWish,
 }
 
 macro_rules! accounts {
     ($of:literal) => {
         concat!(
-            "SELECT a.id, a.tenant_id, a.plan_id, a.php_version, group_concat(u.part) AS parts,
+            "SELECT a.id, a.tenant_id, a.plan_id, a.php_version, a.wished_pool, a.wished_labels,
+                 a.wished_availability_zone, group_concat(u.part) AS parts,
                  (SELECT x.node_id FROM assignments x WHERE x.account_id = a.id ORDER BY x.part LIMIT 1) AS near
              FROM unplaced u JOIN accounts a ON a.id = u.owner_id WHERE u.part != 'dns' AND ",
             $of
@@ -107,5 +110,10 @@ fn account(row: &SqliteRow) -> Result<UnplacedAccount, QueryError> {
             .try_get::<Option<&[u8]>, _>("near")?
             .map(|id| NodeId::from_bytes(id).map_err(|error| row::corrupt("near", error)))
             .transpose()?,
+        wish: AccountWish {
+            pool: row::optional_text(row, "wished_pool")?,
+            labels: row::list(row, "wished_labels")?,
+            availability_zone: row::optional_text(row, "wished_availability_zone")?,
+        },
     })
 }

@@ -1,20 +1,18 @@
 //! Hosting accounts: a user, a uid for ever, and the nodes that carry their parts.
 
 use npanel_model::{
-    AccountId, Action, AssignmentId, EmailAddress, Generation, Limit, NodeId, Part, PhpVersion, PlanId,
-    TenantId, Uid, Username,
+    AccountId, AccountWish, Action, AssignmentId, AvailabilityZone, EmailAddress, Generation, Limit, NodeId,
+    Part, PhpVersion, PlanId, PoolName, TenantId, Uid, Username,
 };
 use npanel_proto::command::{Assignment, CreateAccount, DeleteAccount, PlacementWish, UpdateAccount};
 
 use super::{
     capacity::{self, PlacedPart, Promised},
-    domain,
-    fitness::{self, Allowed},
-    lost, node, plan, removal, require_new, tenant,
+    domain, fitness, lost, node, plan, removal, require_new, tenant,
 };
 use crate::{
     ObjectKind, Refusal, RefusalCode,
-    context::{Context, Effect, Rule, tenant_id, typed, wire_id, wire_text},
+    context::{Context, Effect, Rule, json, tenant_id, texts, typed, wire_id, wire_text},
     wanted::{Subject, close_if_done, open_operation, touch, want},
 };
 
@@ -45,9 +43,9 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
     tenant::require_room_for_account(ctx, tenant_of)?;
 
     let mut promised = plan.promised(capacity::overselling(ctx, tenant_of)?);
-    promised.allowed.pools.extend(wish.pools);
-    promised.allowed.labels.extend(wish.labels);
-    promised.allowed.availability_zone = wish.availability_zone;
+    promised.allowed.pools.extend(wish.pool.clone());
+    promised.allowed.labels.extend(wish.labels.iter().cloned());
+    promised.allowed.availability_zone.clone_from(&wish.availability_zone);
     let account = AccountRow {
         id,
         tenant: tenant_of,
@@ -67,8 +65,8 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
     let uid = next_uid(ctx)?;
     ctx.run(
         "INSERT INTO accounts (id, tenant_id, plan_id, username, name_held, uid, contact, php_version, generation,
-             operation_id, created_millis)
-         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10)",
+             operation_id, created_millis, wished_pool, wished_labels, wished_availability_zone)
+         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         rusqlite::params![
             id.to_bytes(),
             tenant_of.to_bytes(),
@@ -80,6 +78,9 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
             account.generation.0,
             body.operation_id,
             ctx.now.as_millis(),
+            wish.pool.as_ref().map(PoolName::as_str),
+            json(&wish.labels),
+            wish.availability_zone.as_ref().map(AvailabilityZone::as_str),
         ],
     )?;
     let php: PhpVersion = wire_text(&plan.php_version, "/php_version")?;
@@ -104,8 +105,8 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
 
 /// Where the caller wants the account. Nodes, pools and labels are the platform's to name; where in the world its
 /// accounts are is for everyone to say.
-fn wish(ctx: &Context<'_>, wish: Option<&PlacementWish>) -> Rule<Allowed> {
-    let Some(wish) = wish else { return Ok(Allowed::default()) };
+fn wish(ctx: &Context<'_>, wish: Option<&PlacementWish>) -> Rule<AccountWish> {
+    let Some(wish) = wish else { return Ok(AccountWish::default()) };
     let named = [
         ("/placement/node_id", !wish.node_id.is_empty()),
         ("/placement/pool", !wish.pool.is_empty()),
@@ -118,9 +119,25 @@ fn wish(ctx: &Context<'_>, wish: Option<&PlacementWish>) -> Rule<Allowed> {
     let zone = (!wish.availability_zone.is_empty())
         .then(|| wire_text(&wish.availability_zone, "/placement/availability_zone"))
         .transpose()?;
-    let labels =
-        wish.labels.iter().map(|label| wire_text(label, "/placement/labels")).collect::<Rule<_>>()?;
-    Ok(Allowed { pools: pool.into_iter().collect(), labels, availability_zone: zone })
+    let labels = fitness::labels(&wish.labels, "/placement/labels")?;
+    Ok(AccountWish { pool, labels, availability_zone: zone })
+}
+
+/// What was wished for the account when it was made.
+pub(super) fn kept_wish(ctx: &Context<'_>, id: AccountId) -> Rule<AccountWish> {
+    let kept = ctx.find(
+        "SELECT wished_pool, wished_labels, wished_availability_zone FROM accounts WHERE id = ?1",
+        [id.to_bytes()],
+        |row| {
+            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<String>>(2)?))
+        },
+    )?;
+    let (pool, labels, zone) = kept.ok_or_else(|| Refusal::not_found("account", "/id"))?;
+    Ok(AccountWish {
+        pool: pool.map(|text| wire_text(&text, "")).transpose()?,
+        labels: fitness::labels(&texts(&labels), "")?,
+        availability_zone: zone.map(|text| wire_text(&text, "")).transpose()?,
+    })
 }
 
 fn require_free_name(ctx: &Context<'_>, username: &Username) -> Rule<()> {

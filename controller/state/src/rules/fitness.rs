@@ -2,12 +2,12 @@
 
 use npanel_model::{
     AccountId, Amounts, AvailabilityZone, Limit, Megabytes, NodeId, NodeLabel, NodeLimits, NodeRole,
-    Overcommit, PlanId, PoolName, TenantId,
+    Overcommit, PlanId, PoolName, TenantId, contradiction,
 };
 
 use crate::{
     Refusal, RefusalCode,
-    context::{Context, Rule, texts},
+    context::{Context, Rule, texts, wire_text},
 };
 
 /// Which nodes an account may be on.
@@ -17,6 +17,18 @@ pub(super) struct Allowed {
     pub(super) pools: Vec<PoolName>,
     pub(super) labels: Vec<NodeLabel>,
     pub(super) availability_zone: Option<AvailabilityZone>,
+}
+
+/// Labels that a node can have all at once.
+pub(super) fn labels(texts: &[String], field: &'static str) -> Rule<Vec<NodeLabel>> {
+    let labels: Vec<NodeLabel> = texts.iter().map(|label| wire_text(label, field)).collect::<Rule<_>>()?;
+    match contradiction(&labels) {
+        None => Ok(labels),
+        Some((one, other)) => {
+            let message = format!("no node can have both labels: {one} and {other}");
+            Err(Refusal::new(RefusalCode::Invalid, field, message).into())
+        }
+    }
 }
 
 /// A node, as far as it matters to what is put there.

@@ -123,7 +123,8 @@ pub(super) fn place_account(ctx: &Context<'_>, body: &PlaceAccount) -> Rule<Effe
         )?;
     }
     let overselling = capacity::overselling(ctx, owner.tenant)?;
-    let promised = plan::load(ctx, owner.plan, "/plan_id")?.promised(overselling);
+    let wish = account::kept_wish(ctx, id)?;
+    let promised = plan::load(ctx, owner.plan, "/plan_id")?.promised_anew(wish, overselling);
     if body.assignments.is_empty() {
         return Err(Refusal::new(RefusalCode::NoNode, "", "no node was found for the account's parts").into());
     }

@@ -1,8 +1,8 @@
 //! Plans: what an account may have.
 
 use npanel_model::{
-    Action, Amounts, AntiAffinity, Megabytes, NodeLabel, Overselling, PhpVersion, PlanId, PlanName, PoolName,
-    Strategy, TenantId,
+    AccountWish, Action, Amounts, AntiAffinity, Megabytes, NodeLabel, Overselling, PhpVersion, PlanId,
+    PlanName, PoolName, Strategy, TenantId,
 };
 use npanel_proto::command::{
     CreatePlan, DeletePlan, NodeLabels, PlanPlacement, PlanPlacementChange, UpdatePlan,
@@ -38,6 +38,17 @@ impl PlanLimits {
         };
         Promised { share: self.share, overselling, anti_affinity: self.placed.anti_affinity, allowed }
     }
+
+    /// The same for an account that is placed anew, and was wished somewhere when it was made.
+    pub(super) fn promised_anew(&self, wish: AccountWish, overselling: Overselling) -> Promised {
+        let wish = wish.under(self.placed.pool.as_ref(), &self.placed.labels);
+        let allowed = Allowed {
+            pools: wish.pool.into_iter().collect(),
+            labels: wish.labels,
+            availability_zone: wish.availability_zone,
+        };
+        Promised { allowed, ..self.promised(overselling) }
+    }
 }
 
 /// How a plan's accounts are placed, as the database holds it.
@@ -70,11 +81,7 @@ impl Placed {
             },
             labels: match &change.labels {
                 None => self.labels,
-                Some(all) => all
-                    .labels
-                    .iter()
-                    .map(|label| wire_text(label, "/placement/labels"))
-                    .collect::<Rule<_>>()?,
+                Some(all) => fitness::labels(&all.labels, "/placement/labels")?,
             },
         })
     }

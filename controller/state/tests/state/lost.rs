@@ -2,8 +2,9 @@
 
 use npanel_model::{AccountId, AssignmentId, NodeId, OperationId, TenantId};
 use npanel_proto::command::{
-    Assignment, DeleteAccount, DeleteNode, PlaceAccount, PlaceZone, RevokeNode, UpdatePlan, ZoneAssignment,
-    envelope::Command, principal::Who,
+    Assignment, DeleteAccount, DeleteNode, NodeLabels, PlaceAccount, PlaceZone, PlacementWish,
+    PlanPlacementChange, RevokeNode, UpdateNode, UpdatePlan, ZoneAssignment, envelope::Command,
+    principal::Who,
 };
 use npanel_state::{AccountFilter, IntentSource, ObjectKind, ObjectStatus, OwnedFilter, Page, RefusalCode};
 
@@ -292,4 +293,38 @@ async fn a_zone_with_another_name_server_goes_on_with_that() {
     let zone = wanted.iter().find(|object| object.kind == ObjectKind::Zone).expect("the zone");
     assert_eq!(zone.generation.0, 3, "it is told that the other is none of its name servers");
     assert_eq!(world.store.reader().count_unplaced().await.expect("a count"), (2, 1), "alice's alone");
+}
+
+#[tokio::test]
+async fn an_account_is_placed_anew_where_it_was_wished_unless_its_plan_says_otherwise_by_now() {
+    let mut world = World::new().await;
+    let acme = world.reseller("acme", None).await;
+    let labelled = |label: &str| UpdateNode {
+        labels: Some(NodeLabels { labels: vec![label.into()] }),
+        ..UpdateNode::default()
+    };
+    let lost = world.node;
+    world.change(lost, labelled("disk=hdd")).await;
+    let (id, mut command) = world.account(&acme, "alice", None);
+    command.placement = Some(PlacementWish { labels: vec!["disk=hdd".into()], ..PlacementWish::default() });
+    world.accept(world.by_admin(), Command::CreateAccount(command)).await;
+    let other = NodeId::generate();
+    world.enrol_node("n2", other).await;
+    world.change(other, labelled("disk=nvme")).await;
+    world.lose(lost).await;
+    let place = world.placed_on(id, &["web", "database"], other);
+    assert_eq!(world.refuse(Who::ControllerId(1), place.clone()).await, RefusalCode::NoNode);
+    let nvme = PlanPlacementChange {
+        labels: Some(NodeLabels { labels: vec!["disk=nvme".into()] }),
+        ..PlanPlacementChange::default()
+    };
+    let change = UpdatePlan {
+        plan_id: acme.plan.to_bytes(),
+        placement: Some(nvme),
+        operation_id: OperationId::generate().to_bytes(),
+        ..UpdatePlan::default()
+    };
+    world.accept(world.by_admin(), Command::UpdatePlan(change)).await;
+    world.accept(Who::ControllerId(1), place).await;
+    world.require_whole().await;
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use npanel_model::{AccountId, NodeId, OperationId, PlanId};
 use npanel_proto::command::{
-    CreateAccount, CreatePlan, FollowPlan, NodeLabels, PlanPlacement, PlanPlacementChange, UpdateAccount,
-    UpdateNode, UpdateNodeFacts, UpdatePlan, envelope::Command, outcome::Outcome, principal::Who,
+    CreateAccount, CreatePlan, FollowPlan, NodeLabels, PlacementWish, PlanPlacement, PlanPlacementChange,
+    UpdateAccount, UpdateNode, UpdateNodeFacts, UpdatePlan, envelope::Command, outcome::Outcome,
+    principal::Who,
 };
 use npanel_state::{AccountFilter, Page, RefusalCode};
 
@@ -128,6 +129,30 @@ async fn only_the_platform_changes_where_a_plans_accounts_are() {
     assert_eq!(world.refuse(by(acme.key), Command::CreateAccount(create)).await, RefusalCode::NoNode);
     let wrong = PlanPlacementChange { strategy: Some("best".into()), ..PlanPlacementChange::default() };
     assert_eq!(world.refuse(world.by_admin(), placed(acme.plan, wrong)).await, RefusalCode::Invalid);
+}
+
+#[tokio::test]
+async fn labels_that_no_node_can_have_together_are_refused() {
+    let mut world = World::new().await;
+    let acme = world.reseller("acme", None).await;
+    let labels: Vec<String> = vec!["disk=nvme".into(), "disk=hdd".into()];
+    let change =
+        PlanPlacementChange { labels: Some(NodeLabels { labels: labels.clone() }), ..Default::default() };
+    assert_eq!(world.refuse(world.by_admin(), placed(acme.plan, change)).await, RefusalCode::Invalid);
+    let create = CreatePlan {
+        plan_id: PlanId::generate().to_bytes(),
+        tenant_id: acme.tenant.to_bytes(),
+        name: "fast".into(),
+        disk_mb: 1,
+        php_version: "8.2".into(),
+        placement: Some(PlanPlacement { labels: labels.clone(), ..PlanPlacement::default() }),
+        ..CreatePlan::default()
+    };
+    assert_eq!(world.refuse(world.by_admin(), Command::CreatePlan(create)).await, RefusalCode::Invalid);
+    let node = world.node;
+    let wish = PlacementWish { labels, ..PlacementWish::default() };
+    let create = CreateAccount { placement: Some(wish), ..world.on(&acme, "alice", node, node) };
+    assert_eq!(world.refuse(world.by_admin(), Command::CreateAccount(create)).await, RefusalCode::Invalid);
 }
 
 #[tokio::test]
