@@ -7,4 +7,4 @@ mod markdown;
 mod words;
 
 pub use command::{Shown, commands};
-pub use configuration::configuration;
+pub use configuration::accepts_configuration;

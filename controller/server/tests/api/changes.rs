@@ -30,12 +30,8 @@ async fn a_stale_entity_tag_is_refused_and_nothing_changed() {
     let fleet = Fleet::new().await;
     let of = fleet.reseller("acme").await;
     let account = id(&fleet.account(&of, "alice", Some("example.com")).await);
-    let make = async |path: &str, body: Value| id(&fleet.post(path, &of.key, &body).await);
-    let database = make("/v1/databases", json!({"account_id": account, "name": "shop"})).await;
-    let user = make("/v1/database-users", json!({"account_id": account, "name": "shop"})).await;
-    let first = async |path: &str| {
-        fleet.get(path, &of.key).await.expect(200)["items"][0]["id"].as_str().expect("an id").to_owned()
-    };
+    let (database, user) = fleet.shop(&account, &of.key).await;
+    let first = async |path: &str| fleet.first(path, &of.key).await;
     let (domain, zone, key) =
         (first("/v1/domains").await, first("/v1/zones").await, first("/v1/api-keys").await);
     let set = first(&format!("/v1/zones/{zone}/record-sets")).await;

@@ -22,17 +22,14 @@ impl Filled {
         let fleet = Fleet::new().await;
         let of = fleet.reseller("acme").await;
         let account = id(&fleet.account(&of, "alice", Some("example.com")).await);
+        let (database, user) = fleet.shop(&account, &fleet.admin).await;
         let make = async |path: &str, body: Value| id(&fleet.post(path, &fleet.admin, &body).await);
-        let database = make("/v1/databases", json!({"account_id": account, "name": "shop"})).await;
-        let user = make("/v1/database-users", json!({"account_id": account, "name": "shop"})).await;
         let token = make("/v1/tokens", json!({"role": "node", "uses": 1, "ttl_seconds": 900})).await;
         let key = make("/v1/api-keys", json!({"name": "other", "actions": ["plan.get"]})).await;
         let empty = make("/v1/tenants", json!({"name": "empty"})).await;
         let unused = json!({"name": "unused", "disk_mb": 1, "php_version": "8.2"});
         let unused = make("/v1/plans", unused).await;
-        let first = async |path: &str| {
-            fleet.get(path, &of.key).await.expect(200)["items"][0]["id"].as_str().expect("an id").to_owned()
-        };
+        let first = async |path: &str| fleet.first(path, &of.key).await;
         let (domain, zone) = (first("/v1/domains").await, first("/v1/zones").await);
         let set = first(&format!("/v1/zones/{zone}/record-sets")).await;
         let ids = BTreeMap::from([

@@ -99,12 +99,8 @@ async fn anothers_objects_do_not_exist() {
     let fleet = Fleet::new().await;
     let (one, other) = (fleet.reseller("one").await, fleet.reseller("other").await);
     let account = id(&fleet.account(&one, "alice", Some("example.com")).await);
-    let make = async |path: &str, body: Value| id(&fleet.post(path, &one.key, &body).await);
-    let database = make("/v1/databases", json!({"account_id": account, "name": "shop"})).await;
-    let user = make("/v1/database-users", json!({"account_id": account, "name": "shop"})).await;
-    let first = async |path: &str| {
-        fleet.get(path, &one.key).await.expect(200)["items"][0]["id"].as_str().expect("an id").to_owned()
-    };
+    let (database, user) = fleet.shop(&account, &one.key).await;
+    let first = async |path: &str| fleet.first(path, &one.key).await;
     let (domain, zone, operation) =
         (first("/v1/domains").await, first("/v1/zones").await, first("/v1/operations").await);
     let set = first(&format!("/v1/zones/{zone}/record-sets")).await;

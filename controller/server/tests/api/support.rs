@@ -179,6 +179,18 @@ impl Fleet {
             json!({"tenant_id": of.tenant, "plan_id": of.plan, "username": username, "domain": domain});
         self.post("/v1/accounts", &of.key, &body).await
     }
+
+    /// Makes a database of an account, and a user of its name; their ids.
+    pub(crate) async fn shop(&self, account: &str, key: &str) -> (String, String) {
+        let body = json!({"account_id": account, "name": "shop"});
+        let database = id(&self.post("/v1/databases", key, &body).await);
+        (database, id(&self.post("/v1/database-users", key, &body).await))
+    }
+
+    /// The id of the first one of a list.
+    pub(crate) async fn first(&self, path: &str, key: &str) -> String {
+        self.get(path, key).await.expect(200)["items"][0]["id"].as_str().expect("an id").to_owned()
+    }
 }
 
 /// The id of what was made.
