@@ -14,6 +14,7 @@ use npanel_proto::controller::ClockRequest;
 use tokio::time::timeout;
 
 use crate::{
+    belonging::Belonging,
     config::{Dial, Prepare},
     network::client,
     types::Raft,
@@ -34,6 +35,7 @@ pub(crate) struct Clock {
     raft: Raft,
     dial: Arc<dyn Dial>,
     prepare: Arc<dyn Prepare>,
+    belonging: Arc<Belonging>,
     known: Mutex<Option<Compared>>,
 }
 
@@ -73,8 +75,13 @@ fn ahead_of_majority(of_others: impl IntoIterator<Item = i64>) -> i64 {
 }
 
 impl Clock {
-    pub(crate) fn new(raft: Raft, dial: Arc<dyn Dial>, prepare: Arc<dyn Prepare>) -> Self {
-        Self { raft, dial, prepare, known: Mutex::default() }
+    pub(crate) fn new(
+        raft: Raft,
+        dial: Arc<dyn Dial>,
+        prepare: Arc<dyn Prepare>,
+        belonging: Arc<Belonging>,
+    ) -> Self {
+        Self { raft, dial, prepare, belonging, known: Mutex::default() }
     }
 
     /// What this controller's clock says.
@@ -139,7 +146,8 @@ impl Clock {
 
     async fn ahead_of(&self, controller: ControllerId, address: &str) -> Option<i64> {
         let mut remote = client(self.dial.channel(controller, address));
-        let answer = timeout(PATIENCE, remote.clock(ClockRequest {})).await.ok()?.ok()?.into_inner();
+        let answer = timeout(PATIENCE, remote.clock(ClockRequest {})).await.ok()?;
+        let answer = answer.inspect_err(|status| self.belonging.note(status)).ok()?.into_inner();
         Some(self.own().as_millis() - answer.time_millis)
     }
 

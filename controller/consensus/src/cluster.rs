@@ -13,6 +13,8 @@ use tokio::{sync::watch, task::JoinSet};
 use tonic::transport::Channel;
 
 use crate::{
+    belonging::Belonging,
+    canvass::Canvass,
     clock::Clock,
     config::{self, Dial, Prepare, Purpose},
     election::{self, Hearing},
@@ -82,6 +84,7 @@ struct Inner {
     dial: Arc<dyn Dial>,
     prepare: Arc<dyn Prepare>,
     clock: Arc<Clock>,
+    belonging: Arc<Belonging>,
     /// Held by the leader from its word that others can do without a controller until that is removed.
     removing: tokio::sync::Mutex<()>,
     /// Ends with the last handle.
@@ -117,20 +120,28 @@ impl Cluster {
             .map_err(|error| ClusterError::Log(error.to_string()))?;
         let machine = Machine::open(store.clone(), &directory.join("snapshots"))?;
         let config = config::raft().validate().map_err(|error| ClusterError::Consensus(error.to_string()))?;
-        let hearing = Hearing::new();
-        let network = Network { dial: Arc::clone(&dial), hearing: Arc::clone(&hearing) };
+        let (hearing, belonging) = (Hearing::new(), Belonging::new());
+        let network = Network {
+            dial: Arc::clone(&dial),
+            hearing: Arc::clone(&hearing),
+            belonging: Arc::clone(&belonging),
+        };
         let raft = Raft::new(id.0, Arc::new(config), network, log, machine)
             .await
             .map_err(|error| ClusterError::Consensus(error.to_string()))?;
 
         let mut tasks = JoinSet::new();
-        tasks.spawn(election::run(raft.clone(), Arc::clone(&hearing)));
+        let canvass =
+            Canvass { raft: raft.clone(), dial: Arc::clone(&dial), belonging: Arc::clone(&belonging) };
+        tasks.spawn(election::run(canvass, Arc::clone(&hearing)));
         let (sender, leadership) = watch::channel(Leadership::Follower { leader: None });
         tasks.spawn(leadership::publish(raft.clone(), sender));
         tasks.spawn(membership::run(raft.clone(), store.reader().clone(), leadership.clone()));
-        let clock = Arc::new(Clock::new(raft.clone(), Arc::clone(&dial), Arc::clone(&prepare)));
+        let clock = Clock::new(raft.clone(), Arc::clone(&dial), Arc::clone(&prepare), Arc::clone(&belonging));
+        let clock = Arc::new(clock);
         tasks.spawn(Arc::clone(&clock).keep_comparing());
         let applied = applied_index(&store, &mut tasks);
+        tasks.spawn(Arc::clone(&belonging).follow(raft.clone(), store.reader().clone(), applied.clone()));
         Ok(Self {
             inner: Arc::new(Inner {
                 raft,
@@ -141,6 +152,7 @@ impl Cluster {
                 dial,
                 prepare,
                 clock,
+                belonging,
                 removing: tokio::sync::Mutex::new(()),
                 _tasks: tasks,
             }),
@@ -183,6 +195,12 @@ impl Cluster {
     /// Who leads, followed as it changes.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.inner.leadership.clone()
+    }
+
+    /// Becomes `true` when this controller learns that it was removed from the cluster: what it has is old from then on,
+    /// and stays so.
+    pub fn removed(&self) -> watch::Receiver<bool> {
+        self.inner.belonging.removed()
     }
 
     /// The replication as this controller sees it.

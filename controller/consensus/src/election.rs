@@ -2,7 +2,8 @@
 //!
 //! Not left to the consensus library (its `enable_elect` is off), which draws one timeout when it starts, so that two
 //! controllers that drew alike split every vote, and which makes a controller that was once refused for a shorter log
-//! wait three times as long in every later election until it has led itself.
+//! wait three times as long in every later election until it has led itself. And before a controller stands, it asks the
+//! others whether they would vote for it ([`crate::canvass`]), so that one that was cut off ends no leader's term.
 
 use std::{
     ops::Range,
@@ -16,13 +17,16 @@ use std::{
 use openraft::{BasicNode, RaftMetrics, ServerState};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::{config::HEARTBEAT, types::Raft};
+use crate::{
+    canvass::{Canvass, Canvassed},
+    config::HEARTBEAT,
+};
 
 /// How long a leader says nothing before somebody stands, in milliseconds: longer than a pause of a busy two-core
 /// machine, and longer than [`LEASE`]. Drawn anew each time, so that a split vote is not repeated.
 const SILENCE: Range<u64> = 1_200..1_800;
-/// How long a candidate waits for votes before it stands again, in milliseconds. More than a heartbeat: a leader that
-/// was elected meanwhile has been heard by then.
+/// How long a candidate waits for votes before it stands again, and one that too few would vote for before it asks again,
+/// in milliseconds. More than a heartbeat: a leader that was elected meanwhile has been heard by then.
 const RETRY: Range<u64> = 250..600;
 /// How long after a leader's word a controller votes for nobody else.
 pub(crate) const LEASE: Duration = Duration::from_millis(800);
@@ -35,17 +39,39 @@ type Metrics = RaftMetrics<u64, BasicNode>;
 #[derive(Debug)]
 pub(crate) struct Hearing {
     last: Mutex<Instant>,
+    /// When a leader was last followed.
+    leader: Mutex<Option<Instant>>,
     is_behind: AtomicBool,
 }
 
 impl Hearing {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { last: Mutex::new(Instant::now()), is_behind: AtomicBool::new(false) })
+        Arc::new(Self {
+            last: Mutex::new(Instant::now()),
+            leader: Mutex::default(),
+            is_behind: AtomicBool::new(false),
+        })
     }
 
-    /// A leader was followed, or a candidate voted for.
+    /// A candidate was voted for, or there is another reason to begin to wait.
     pub(crate) fn heard(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// A leader was followed.
+    pub(crate) fn followed(&self) {
+        *self.leader.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.heard();
+    }
+
+    /// Whether a leader was followed so lately that nobody else is voted for.
+    pub(crate) fn follows(&self) -> bool {
+        let leader = *self.leader.lock().unwrap_or_else(PoisonError::into_inner);
+        leader.is_some_and(|leader| leader.elapsed() <= LEASE)
+    }
+
+    fn last(&self) -> Instant {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A vote was refused because the voter's log holds more: whoever has as much should stand.
@@ -57,7 +83,7 @@ impl Hearing {
     /// first.
     async fn silent_for(&self, patience: Duration) {
         loop {
-            let due = *self.last.lock().unwrap_or_else(PoisonError::into_inner) + patience;
+            let due = self.last() + patience;
             if Instant::now() >= due {
                 return;
             }
@@ -69,45 +95,91 @@ impl Hearing {
     }
 }
 
+/// What this controller does about there being no leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing yet: it waits for one to be heard.
+    Patient,
+    /// It has asked, and too few would vote for it.
+    Unwanted,
+    /// It stands in this term.
+    Standing(u64),
+}
+
 /// Stands for election whenever there is nobody to follow, until the consensus library stops.
-pub(crate) async fn run(raft: Raft, hearing: Arc<Hearing>) {
-    let mut metrics = raft.metrics();
-    // The term of the candidacy under way.
-    let mut candidacy = None;
+pub(crate) async fn run(canvass: Canvass, hearing: Arc<Hearing>) {
+    let mut metrics = canvass.raft.metrics();
+    let mut stage = Stage::Patient;
     loop {
         let could_stand = may_stand(&metrics.borrow());
         let Ok(now) = metrics.wait_for(may_stand).await.map(|now| now.clone()) else { return };
         if !could_stand {
             // It led, or had no vote: its patience begins now.
             hearing.heard();
-            candidacy = None;
+            stage = Stage::Patient;
         }
-        let patience = if is_only_voter(&now) { Duration::ZERO } else { draw(candidacy) };
+        let since = hearing.last();
+        let patience = if is_only_voter(&now) { Duration::ZERO } else { stage.draw() };
         tokio::select! {
             () = hearing.silent_for(patience) => {}
-            found = metrics.wait_for(|now| is_decided(now, candidacy)), if candidacy.is_some() => {
+            found = metrics.wait_for(|now| stage.is_over(now)), if stage != Stage::Patient => {
                 if found.is_err() {
                     return;
                 }
-                candidacy = None;
+                stage = Stage::Patient;
                 continue;
             }
         }
-        if candidacy.is_some() && hearing.is_behind.swap(false, Ordering::Relaxed) {
-            candidacy = None;
+        if matches!(stage, Stage::Standing(_)) && hearing.is_behind.swap(false, Ordering::Relaxed) {
+            stage = Stage::Patient;
             continue;
         }
-        let term = metrics.borrow().current_term;
-        if !may_stand(&metrics.borrow()) {
-            candidacy = None;
+        let before = hearing.last();
+        if stage == Stage::Unwanted && before != since {
+            // A leader was heard, and is waited for as ever when it falls silent.
+            stage = Stage::Patient;
             continue;
         }
-        hearing.is_behind.store(false, Ordering::Relaxed);
+        let canvassed = canvass.ask().await;
+        if !may_stand(&metrics.borrow()) || hearing.last() != before {
+            stage = Stage::Patient;
+            continue;
+        }
         hearing.heard();
-        candidacy = Some(term + 1);
-        tracing::info!(term = term + 1, "no leader is heard; standing for election");
-        if raft.trigger().elect().await.is_err() {
-            return;
+        stage = match canvassed {
+            Canvassed::Enough => {
+                hearing.is_behind.store(false, Ordering::Relaxed);
+                let term = metrics.borrow().current_term + 1;
+                tracing::info!(term, "no leader is heard; standing for election");
+                if canvass.raft.trigger().elect().await.is_err() {
+                    return;
+                }
+                Stage::Standing(term)
+            }
+            Canvassed::TooFew => {
+                if stage != Stage::Unwanted {
+                    tracing::info!(
+                        "no leader is heard, and too few controllers would vote for this one; asking on"
+                    );
+                }
+                Stage::Unwanted
+            }
+            Canvassed::Behind => Stage::Patient,
+        };
+    }
+}
+
+impl Stage {
+    fn draw(self) -> Duration {
+        Duration::from_millis(fastrand::u64(if self == Self::Patient { SILENCE } else { RETRY }))
+    }
+
+    /// Whether somebody leads meanwhile.
+    fn is_over(self, now: &Metrics) -> bool {
+        match self {
+            Self::Standing(term) => now.current_leader.is_some() && now.current_term >= term,
+            // The leader that is not heard any more is still the last one known.
+            Self::Patient | Self::Unwanted => false,
         }
     }
 }
@@ -119,15 +191,6 @@ fn may_stand(now: &Metrics) -> bool {
 
 fn is_only_voter(now: &Metrics) -> bool {
     now.membership_config.membership().voter_ids().all(|id| id == now.id)
-}
-
-/// Whether somebody leads in the term of the candidacy or a later one.
-fn is_decided(now: &Metrics, candidacy: Option<u64>) -> bool {
-    now.current_leader.is_some() && candidacy.is_some_and(|term| now.current_term >= term)
-}
-
-fn draw(candidacy: Option<u64>) -> Duration {
-    Duration::from_millis(fastrand::u64(if candidacy.is_some() { RETRY } else { SILENCE }))
 }
 
 #[cfg(test)]

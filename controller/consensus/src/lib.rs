@@ -5,7 +5,8 @@
 //! [`Leadership`]; and, on the leader, one that brings the membership up to the state: enrolled controllers in, removed
 //! ones out, one at a time.
 //!
-//! One more task compares this controller's clock with the others' ([`clock`]).
+//! One more task compares this controller's clock with the others' ([`clock`]), one says when to stand for election
+//! ([`election`]), and one sees whether this controller was removed ([`belonging`]).
 //!
 //! The consensus library does not show outside this crate, so that it can be replaced.
 
@@ -14,6 +15,8 @@
     reason = "the consensus library's error types are what its traits ask for"
 )]
 
+mod belonging;
+mod canvass;
 mod clock;
 mod cluster;
 mod config;
@@ -30,6 +33,7 @@ mod quorum;
 mod service;
 mod types;
 
+pub use belonging::refused_as_removed;
 pub use cluster::{Cluster, ClusterError, ClusterStatus, Peer};
 pub use config::{Dial, Prepare, Purpose, Unprepared};
 pub use foresee::told;

@@ -17,6 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tonic::{Code, Request, Status, transport::Channel};
 
 use crate::{
+    belonging::Belonging,
     config::Dial,
     election::Hearing,
     encoding::{from_bytes, to_bytes},
@@ -31,6 +32,7 @@ pub(crate) const LARGEST_MESSAGE: usize = 64 * 1024 * 1024;
 pub(crate) struct Network {
     pub(crate) dial: Arc<dyn Dial>,
     pub(crate) hearing: Arc<Hearing>,
+    pub(crate) belonging: Arc<Belonging>,
 }
 
 /// The connection to one peer.
@@ -38,6 +40,7 @@ pub(crate) struct Connection {
     target: u64,
     client: ControllerClient<Channel>,
     hearing: Arc<Hearing>,
+    belonging: Arc<Belonging>,
 }
 
 pub(crate) fn client(channel: Channel) -> ControllerClient<Channel> {
@@ -51,7 +54,8 @@ impl RaftNetworkFactory<Types> for Network {
 
     async fn new_client(&mut self, target: u64, node: &BasicNode) -> Connection {
         let client = client(self.dial.channel(ControllerId(target), &node.addr));
-        Connection { target, client, hearing: Arc::clone(&self.hearing) }
+        let (hearing, belonging) = (Arc::clone(&self.hearing), Arc::clone(&self.belonging));
+        Connection { target, client, hearing, belonging }
     }
 }
 
@@ -59,14 +63,8 @@ type Failure<E> = RPCError<u64, BasicNode, RaftError<u64, E>>;
 
 fn not_sent<E: std::error::Error>(status: &Status) -> Failure<E> {
     match status.code() {
-        Code::Unavailable => RPCError::Unreachable(Unreachable::new(status)),
         // As after a pause: one that was removed need not ask again and again.
-        Code::PermissionDenied => {
-            tracing::error!(
-                "another controller refuses this one: it was removed from the cluster (npanel cluster status)"
-            );
-            RPCError::Unreachable(Unreachable::new(status))
-        }
+        Code::Unavailable | Code::PermissionDenied => RPCError::Unreachable(Unreachable::new(status)),
         _ => RPCError::Network(NetworkError::new(status)),
     }
 }
@@ -83,7 +81,11 @@ impl Connection {
         T: DeserializeOwned,
         E: std::error::Error + DeserializeOwned,
     {
-        let message = answer.map_err(|status| not_sent(&status))?.into_inner();
+        let refused = |status: Status| {
+            self.belonging.note(&status);
+            not_sent(&status)
+        };
+        let message = answer.map_err(refused)?.into_inner();
         let decoded: Result<T, RaftError<u64, E>> =
             from_bytes(&message.payload).map_err(|error| RPCError::Network(NetworkError::new(&error)))?;
         decoded.map_err(|error| RPCError::RemoteError(RemoteError::new(self.target, error)))

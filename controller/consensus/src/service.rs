@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tonic::{Request, Response, Status};
 
 use crate::{
-    Cluster,
+    Cluster, canvass,
     encoding::{from_bytes, to_bytes},
     network::LARGEST_MESSAGE,
     propose::NOT_LEADER,
@@ -64,7 +64,7 @@ impl Controller for ControllerService {
         let message = decode(request)?;
         let answer = self.cluster.raft().append_entries(message).await;
         if !matches!(answer, Ok(AppendEntriesResponse::HigherVote(_)) | Err(_)) {
-            self.cluster.hearing().heard();
+            self.cluster.hearing().followed();
         }
         encode(&answer)
     }
@@ -78,11 +78,16 @@ impl Controller for ControllerService {
         encode(&answer)
     }
 
+    async fn would_vote(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
+        let asked = decode(request)?;
+        encode(&canvass::verdict(self.cluster.raft(), self.cluster.hearing(), &asked))
+    }
+
     async fn install_snapshot(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
         let message = decode(request)?;
         let answer = self.cluster.raft().install_snapshot(message).await;
         if answer.is_ok() {
-            self.cluster.hearing().heard();
+            self.cluster.hearing().followed();
         }
         encode(&answer)
     }

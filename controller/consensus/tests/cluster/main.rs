@@ -3,5 +3,6 @@
 mod agreement;
 mod clock;
 mod members;
+mod partition;
 mod removal;
 mod replacement;

@@ -1,19 +1,21 @@
 //! Controllers in one process, each with its own files, joined by pipes that can be cut.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     io,
     path::PathBuf,
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use hyper_util::rt::TokioIo;
-use npanel_consensus::{Cluster, ControllerService, Dial, JoinKeys, Leadership, Prepare, Purpose};
+use npanel_consensus::{
+    Cluster, ControllerService, Dial, JoinKeys, Leadership, Prepare, Purpose, refused_as_removed,
+};
 use npanel_model::{ApiKeyId, ControllerId, RequestId, TenantId, Timestamp};
 use npanel_pki::Identity;
 use npanel_proto::command::{
@@ -64,7 +66,36 @@ impl Prepare for Preparing {
 }
 
 struct Pipes {
+    own: u64,
     doors: Doors,
+}
+
+/// What becomes of calls between members.
+#[derive(Default)]
+pub(crate) struct Traffic {
+    /// Those who neither reach others nor are reached.
+    pub(crate) cut_off: Mutex<BTreeSet<u64>>,
+    /// Calls of theirs that came to nothing.
+    pub(crate) lost: AtomicUsize,
+    /// Those whom the others refuse as removed.
+    pub(crate) refused: Mutex<BTreeSet<u64>>,
+}
+
+impl Traffic {
+    fn admit(&self, at: u64, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
+        let agent = request.metadata().get("user-agent").and_then(|agent| agent.to_str().ok());
+        let caller = agent.and_then(|agent| agent.split(' ').next()?.parse().ok()).expect("a member calls");
+        let is_in = |set: &Mutex<BTreeSet<u64>>, id| set.lock().expect("no panic").contains(&id);
+        if is_in(&self.cut_off, caller) || is_in(&self.cut_off, at) {
+            self.lost.fetch_add(usize::from(is_in(&self.cut_off, caller)), Ordering::Relaxed);
+            return Err(tonic::Status::unavailable("cut off"));
+        }
+        if is_in(&self.refused, caller) {
+            return Err(refused_as_removed());
+        }
+        request.extensions_mut().insert(Identity::Controller(ControllerId(caller)));
+        Ok(request)
+    }
 }
 
 impl Dial for Pipes {
@@ -79,7 +110,10 @@ impl Dial for Pipes {
                 Ok::<_, io::Error>(TokioIo::new(ours))
             }
         });
-        Endpoint::from_static("http://controller.invalid").connect_with_connector_lazy(connector)
+        Endpoint::from_static("http://controller.invalid")
+            .user_agent(self.own.to_string())
+            .expect("a number is a header's value")
+            .connect_with_connector_lazy(connector)
     }
 }
 
@@ -95,6 +129,7 @@ pub(crate) struct Member {
 pub(crate) struct Members {
     directory: tempfile::TempDir,
     doors: Doors,
+    pub(crate) traffic: Arc<Traffic>,
     pub(crate) running: HashMap<u64, Member>,
     pub(crate) root: TenantId,
     pub(crate) admin: ApiKeyId,
@@ -107,6 +142,7 @@ impl Members {
         let mut members = Self {
             directory: tempfile::tempdir().expect("a directory"),
             doors: Doors::default(),
+            traffic: Arc::default(),
             running: HashMap::new(),
             root: TenantId::generate(),
             admin: ApiKeyId::generate(),
@@ -130,7 +166,7 @@ impl Members {
 
     /// Starts (again) a controller on its files.
     pub(crate) async fn run(&mut self, id: u64) {
-        let dial = Arc::new(Pipes { doors: Arc::clone(&self.doors) });
+        let dial = Arc::new(Pipes { own: id, doors: Arc::clone(&self.doors) });
         let path = self.path(id);
         let ahead = Arc::default();
         let refuses = Arc::clone(&self.refuse_preparation);
@@ -142,13 +178,10 @@ impl Members {
             Ok::<_, io::Error>,
         );
         let service = ControllerService::server(cluster.clone(), Arc::new(NoKeys));
-        let checked = tonic::service::interceptor::InterceptedService::new(
-            service,
-            |mut request: tonic::Request<()>| {
-                request.extensions_mut().insert(Identity::Controller(ControllerId(1)));
-                Ok(request)
-            },
-        );
+        let traffic = Arc::clone(&self.traffic);
+        let checked = tonic::service::interceptor::InterceptedService::new(service, move |request| {
+            traffic.admit(id, request)
+        });
         let server = tokio::spawn(async move {
             let served = Server::builder().add_service(checked).serve_with_incoming(incoming).await;
             drop(served);
@@ -163,6 +196,21 @@ impl Members {
         let member = self.running.remove(&id).expect("it runs");
         member.server.abort();
         member.cluster.shutdown().await.expect("its tasks end");
+    }
+
+    /// Cuts a member off from the others, on the connections that are there, too.
+    pub(crate) fn cut_off(&self, id: u64) {
+        self.traffic.cut_off.lock().expect("no panic").insert(id);
+    }
+
+    pub(crate) fn join_again(&self, id: u64) {
+        self.traffic.cut_off.lock().expect("no panic").remove(&id);
+    }
+
+    /// Waits until this one knows that it was removed.
+    pub(crate) async fn wait_for_farewell(&self, id: u64) {
+        let mut removed = self.member(id).removed();
+        timeout(PATIENCE, removed.wait_for(|removed| *removed)).await.expect("in time").expect("it runs");
     }
 
     pub(crate) fn member(&self, id: u64) -> &Cluster {

@@ -43,6 +43,36 @@ async fn the_leader_is_removed_and_another_leads() {
     assert!(known.iter().all(|controller| controller.id.0 != leader));
     let revoked = members.member(others[0]).state().revoked_controllers().await.expect("a list");
     assert_eq!(revoked, [leader.to_be_bytes().to_vec()]);
+    members.wait_for_farewell(leader).await;
+    for id in others {
+        assert!(!*members.member(id).removed().borrow(), "{id} stays");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_learns_from_its_state_that_it_was_removed() {
+    let members = Members::start(3).await;
+    let leader = members.leader_among(&[1, 2, 3]).await;
+    let removed = [1, 2, 3].into_iter().find(|id| *id != leader).expect("a follower");
+    members.remove(leader, removed).await.expect("the others answer");
+    members.wait_for_farewell(removed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_was_away_learns_from_the_others_that_it_was_removed() {
+    let mut members = Members::start(3).await;
+    let leader = members.leader_among(&[1, 2, 3]).await;
+    let away = [1, 2, 3].into_iter().find(|id| *id != leader).expect("a follower");
+    members.kill(away).await;
+    members.remove(leader, away).await.expect("the others answer");
+    let staying: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != away).collect();
+    members.wait_for_members(&staying).await;
+    let term = members.member(leader).status().term;
+    // As the fleet's port does, by the state.
+    members.traffic.refused.lock().expect("no panic").insert(away);
+    members.run(away).await;
+    members.wait_for_farewell(away).await;
+    assert_eq!(members.member(leader).status().term, term);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

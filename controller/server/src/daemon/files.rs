@@ -82,6 +82,22 @@ impl Files {
         secrets.save(&self.secrets_path(), &self.machine_key()?).context("cannot save the cluster's secrets")
     }
 
+    fn removed_path(&self) -> PathBuf {
+        self.root.join("removed")
+    }
+
+    /// Remembers for ever that this controller was removed from the cluster.
+    pub(super) fn mark_removed(&self) -> anyhow::Result<()> {
+        let written = fs::File::create(self.removed_path()).and_then(|file| file.sync_all());
+        written
+            .and_then(|()| fs::File::open(&self.root)?.sync_all())
+            .context("the removal cannot be remembered")
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.removed_path().exists()
+    }
+
     pub(super) fn load(&self) -> anyhow::Result<(Credentials, ClusterSecrets)> {
         let missing = "this machine is not a controller yet: run `npanel-controller init` or `join` first";
         let credentials = self.identity().load().context("cannot load the identity")?.context(missing)?;

@@ -7,6 +7,7 @@ mod found;
 mod join;
 mod keeper;
 mod presence;
+mod removed;
 mod run;
 
 pub use found::{Founded, found};

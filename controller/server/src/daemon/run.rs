@@ -2,7 +2,7 @@
 //!
 //! What runs inside: the member of the cluster, the fleet's port, the leader's loops (idle unless this
 //! controller leads), the keeper of its certificates, the API and telemetry. The first that ends takes the process with it; the service manager
-//! starts it again.
+//! starts it again. So it is when the cluster has removed this controller: what is started then is [`removed`].
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{agreement::Member, dial::FleetDial, files::Files, keeper::Keeper, presence::Connected};
+use super::{agreement::Member, dial::FleetDial, files::Files, keeper::Keeper, presence::Connected, removed};
 use crate::{
     authorities::Authorities,
     config::Config,
@@ -45,6 +45,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         credentials,
         config.api_names.clone(),
     )?;
+    if files.is_removed() {
+        return removed::run(&config, id, &keeper.api).await;
+    }
     let api_tls = tls::api_server(&keeper.api)?;
     let connections = NodeConnections::default();
     let liveness = Liveness::default();
@@ -111,7 +114,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let listener = listen(config.telemetry_listen).await?;
     parts.spawn({
         let stop = until_stopped();
-        async move { Ok(telemetry::serve(telemetry, listener, stop).await?) }
+        async move { Ok(telemetry::serve(telemetry::router(telemetry), listener, stop).await?) }
     });
 
     let services = Services { agreement, presence, cluster_key: key, authorities, metrics };
@@ -119,6 +122,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     parts.spawn({
         let stop = until_stopped();
         async move { Ok(http::serve(http::router(services), listener, api_tls, stop).await?) }
+    });
+
+    parts.spawn({
+        let cluster = cluster.clone();
+        async move { removed::leave(&cluster, &files).await }
     });
 
     tracing::info!(controller = %id, name = %config.name, "running");
@@ -139,18 +147,18 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     result
 }
 
-async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+pub(super) async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
 /// Tells the service manager, if there is one.
-fn notify_ready() {
+pub(super) fn notify_ready() {
     if let Err(error) = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]) {
         tracing::warn!(%error, "the service manager could not be told that the controller is ready");
     }
 }
 
-fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
+pub(super) fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use npanel_consensus::Cluster;
+use npanel_consensus::{Cluster, refused_as_removed};
 use npanel_model::ControllerId;
 use npanel_pki::Identity;
 use npanel_state::QueryError;
@@ -66,7 +66,8 @@ impl KnownControllers {
     pub(super) fn admit(&self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let peer = request.extensions().get::<Caller>().and_then(|caller| caller.peer.as_ref());
         match peer.map(|peer| (peer.id.identity, &peer.serial)) {
-            Some((identity @ Identity::Controller(id), serial)) if !self.is_gone(id, serial) => {
+            Some((Identity::Controller(id), serial)) if self.is_gone(id, serial) => Err(refused_as_removed()),
+            Some((identity @ Identity::Controller(_), _)) => {
                 request.extensions_mut().insert(identity);
                 Ok(request)
             }
@@ -124,6 +125,12 @@ mod tests {
         assert_eq!(code(controller(1)), None);
         assert_eq!(code(controller(4)), None, "too new for this replica to know");
         assert_eq!(code(controller(2)), Some(Code::PermissionDenied));
+        let is_told = |identity| {
+            let refusal = known().admit(request(identity)).expect_err("refused");
+            refusal.metadata().contains_key("npanel-removed")
+        };
+        assert!(is_told(controller(2)), "it has to learn that it was removed");
+        assert!(!is_told(Some(Identity::Node(NodeId::generate()))));
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     MethodNotAllowed,
     /// There is no leader at the moment.
     NoLeader,
+    /// This controller was removed from the cluster.
+    Removed,
     /// The request took too long.
     TimedOut,
     /// The request was not read as HTTP says.
@@ -56,6 +58,7 @@ impl Kind {
             Self::NoRoute,
             Self::MethodNotAllowed,
             Self::NoLeader,
+            Self::Removed,
             Self::TimedOut,
             Self::BadRequest,
             Self::Internal,
@@ -74,7 +77,7 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::NoRoute => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Kind::NoLeader | Kind::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::NoLeader | Kind::Removed | Kind::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let (code, title) = match kind {
@@ -88,6 +91,7 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::NoRoute => ("no_route", "There is no such route"),
         Kind::MethodNotAllowed => ("method_not_allowed", "The route does not take this method"),
         Kind::NoLeader => ("no_leader", "The controllers have no leader"),
+        Kind::Removed => ("controller_removed", "This controller was removed from the cluster"),
         Kind::TimedOut => ("timed_out", "The request took too long"),
         Kind::BadRequest => ("bad_request", "The request is not readable"),
         Kind::Internal => ("internal", "The controller is at fault"),
@@ -203,7 +207,7 @@ impl Failure {
         let mut response = (status, axum::Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if status == StatusCode::SERVICE_UNAVAILABLE && self.kind != Kind::Removed {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if status == StatusCode::UNAUTHORIZED {

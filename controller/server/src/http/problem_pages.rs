@@ -46,6 +46,9 @@ fn advice(kind: Kind) -> &'static str {
         Kind::NoLeader => {
             "The controllers have no majority, or are choosing a leader: that takes about two seconds. Repeat the request, a write with the same Idempotency-Key. If it lasts, see `npanel cluster status` and the controllers' logs. Sites are served meanwhile."
         }
+        Kind::Removed => {
+            "This machine is no controller of the cluster any more and knows nothing new. Ask another controller, and take this one's address out of --api-url, of profiles and of whatever balances between controllers. `npanel cluster status` lists those that there are."
+        }
         Kind::TimedOut => "Repeat the request, a write with the same Idempotency-Key: it may have happened.",
         Kind::BadRequest => "The request is not HTTP as this API reads it.",
         Kind::Internal => {

@@ -53,16 +53,25 @@ pub fn router(telemetry: Telemetry) -> Router {
         .with_state(telemetry)
 }
 
+/// The telemetry routes of a controller that was removed from the cluster: it runs, and is never ready.
+pub fn removed_router(metrics: Metrics) -> Router {
+    let ready = || async { (StatusCode::SERVICE_UNAVAILABLE, "removed from the cluster\n") };
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(|| async move { exposed(&metrics) }))
+}
+
 /// Serves telemetry until `stop` ends.
 ///
 /// # Errors
 /// If the listener is broken.
 pub async fn serve(
-    telemetry: Telemetry,
+    router: Router,
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router(telemetry)).with_graceful_shutdown(stop).await
+    axum::serve(listener, router).with_graceful_shutdown(stop).await
 }
 
 /// Ready: there is a leader, and the cluster's state is here.
@@ -90,7 +99,11 @@ async fn metrics(State(telemetry): State<Telemetry>) -> Response {
     let expiry =
         [("fleet", &own.fleet), ("api", &own.api)].map(|(of, shown)| (of, shown.current().not_after()));
     telemetry.metrics.certificates(expiry);
-    match telemetry.metrics.text() {
+    exposed(&telemetry.metrics)
+}
+
+fn exposed(metrics: &Metrics) -> Response {
+    match metrics.text() {
         Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

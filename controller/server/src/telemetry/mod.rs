@@ -4,5 +4,5 @@
 mod listener;
 mod metrics;
 
-pub use listener::{OwnCertificates, Telemetry, router, serve};
+pub use listener::{OwnCertificates, Telemetry, removed_router, router, serve};
 pub use metrics::Metrics;

@@ -1,0 +1,70 @@
+//! Controllers that are cut off, and come back.
+
+use std::sync::atomic::Ordering;
+
+use npanel_model::TenantId;
+use tokio::time::{sleep, timeout};
+
+use crate::members::{Members, PATIENCE};
+
+/// So often somebody who stands without asking would have begun several terms.
+const CALLS: usize = 12;
+
+impl Members {
+    fn term(&self, id: u64) -> u64 {
+        self.member(id).status().term
+    }
+
+    async fn write_at(&self, at: u64, name: &str) -> u64 {
+        self.accept(at, self.by_admin(), self.tenant(TenantId::generate(), name)).await.index
+    }
+
+    async fn wait_for_entry(&self, at: u64, index: u64) {
+        let mut applied = self.member(at).applied();
+        timeout(PATIENCE, applied.wait_for(|now| *now >= index)).await.expect("in time").expect("it runs");
+    }
+
+    /// Waits until those who are cut off have called others in vain, again and again.
+    async fn wait_for_calls_in_vain(&self) {
+        let before = self.traffic.lost.load(Ordering::Relaxed);
+        let all = async {
+            while self.traffic.lost.load(Ordering::Relaxed) < before + CALLS {
+                sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, all).await.expect("it calls in time");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_was_cut_off_ends_nobodys_term() {
+    let members = Members::start(3).await;
+    let leader = members.leader_among(&[1, 2, 3]).await;
+    let alone = [1, 2, 3].into_iter().find(|id| *id != leader).expect("a follower");
+    members.write_at(alone, "before").await;
+    let term = members.term(leader);
+    members.cut_off(alone);
+    members.wait_for_calls_in_vain().await;
+    assert_eq!(members.term(alone), term, "it began terms of its own");
+    members.write_at(leader, "meanwhile").await;
+
+    members.join_again(alone);
+    let index = members.write_at(leader, "together").await;
+    members.wait_for_entry(alone, index).await;
+    assert!(members.member(leader).leadership().borrow().is_leader(), "it was deposed");
+    assert_eq!([members.term(leader), members.term(alone)], [term, term]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_was_cut_off_follows_the_next() {
+    let members = Members::start(3).await;
+    let old = members.leader_among(&[1, 2, 3]).await;
+    let others: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != old).collect();
+    members.cut_off(old);
+    let next = members.leader_among(&others).await;
+    let index = members.write_at(next, "by-the-next").await;
+    members.join_again(old);
+    members.wait_for_entry(old, index).await;
+    assert_eq!(members.term(old), members.term(next));
+    assert!(members.member(next).leadership().borrow().is_leader());
+}
