@@ -54,7 +54,7 @@ fn as_said(row: npanel_state::Condition) -> Condition {
         "converged" => (ConditionStatus::True, "Converged"),
         "retained" => (ConditionStatus::True, "Retained"),
         "removed" => (ConditionStatus::True, "Removed"),
-        "failed" | "unplaced" => (ConditionStatus::False, "Failed"),
+        "failed" | "unplaced" | "behind" => (ConditionStatus::False, "Failed"),
         _ => (ConditionStatus::Unknown, "Pending"),
     };
     Condition {

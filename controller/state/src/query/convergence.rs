@@ -26,7 +26,8 @@ pub enum ObjectStatus {
 pub struct Condition {
     /// The node.
     pub node_id: NodeId,
-    /// "pending", "converged", "failed", "retained" or "removed"; "unplaced": the node is gone for good.
+    /// "pending", "converged", "failed", "retained" or "removed"; "unplaced": the node is gone for good; "behind": the
+    /// node has not what the account's plan wants by now.
     pub state: String,
     /// A stable word in CamelCase; may be empty.
     pub reason: String,
@@ -96,10 +97,13 @@ impl Intent {
 /// The state of what no node carries: the one that did is gone for good.
 const UNPLACED: &str = "unplaced";
 
+/// The state of an account whose node has not the PHP that its plan wants.
+const BEHIND: &str = "behind";
+
 /// A failure of what was asked before is none of what is asked now.
 fn status(deleting: bool, newest: Generation, conditions: &[Condition]) -> ObjectStatus {
     let failed = |condition: &Condition| {
-        condition.state == UNPLACED
+        [UNPLACED, BEHIND].contains(&condition.state.as_str())
             || (condition.state == "failed" && condition.observed_generation >= newest)
     };
     if deleting {
@@ -136,7 +140,34 @@ impl Reader {
         for row in self.unplaced_of(kind, &objects).await? {
             found.entry(row.try_get("id")?).or_default().push(unplaced(&row)?);
         }
+        if kind == ObjectKind::Account {
+            for row in self.left_behind(" AND l.account_id IN (", &objects).await? {
+                found.entry(row.try_get("id")?).or_default().push(behind(&row)?);
+            }
+        }
         Ok(found)
+    }
+
+    /// The accounts that an operation left behind, and why.
+    pub(super) async fn behind_of(
+        &self,
+        operation: OperationId,
+    ) -> Result<Vec<(Vec<u8>, Condition)>, QueryError> {
+        let rows = self.left_behind(" AND l.operation_id IN (", &[operation.to_bytes()]).await?;
+        rows.iter().map(|row| Ok((row.try_get("id")?, behind(row)?))).collect()
+    }
+
+    async fn left_behind(&self, which: &'static str, ids: &[Vec<u8>]) -> Result<Vec<SqliteRow>, QueryError> {
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT a.id, a.generation, a.php_version AS has, l.php_version AS wanted, l.since_millis, s.node_id
+             FROM left_behind l JOIN accounts a ON a.id = l.account_id
+                 JOIN assignments s ON s.account_id = a.id AND s.part = 'web' AND s.state = 'active'
+             WHERE a.deleted_millis IS NULL",
+        );
+        query.push(which);
+        push_ids(&mut query, ids);
+        query.push(" ORDER BY a.id");
+        Ok(query.build().fetch_all(&self.pool()).await?)
     }
 
     async fn unplaced_of(&self, kind: ObjectKind, objects: &[Vec<u8>]) -> Result<Vec<SqliteRow>, QueryError> {
@@ -193,6 +224,23 @@ fn unplaced(row: &SqliteRow) -> Result<Condition, QueryError> {
         stages: String::new(),
         is_of_revoked_node: false,
         settled: false,
+    })
+}
+
+fn behind(row: &SqliteRow) -> Result<Condition, QueryError> {
+    let (has, wanted): (&str, &str) = (row.try_get("has")?, row.try_get("wanted")?);
+    Ok(Condition {
+        node_id: row::id(row, "node_id", NodeId::from_bytes)?,
+        state: BEHIND.to_owned(),
+        reason: "PhpUnavailable".to_owned(),
+        message: format!(
+            "the account's plan wants PHP {wanted}, which its node has not; it keeps PHP {has} until the node has it"
+        ),
+        observed_generation: row::generation(row, "generation")?,
+        since: row::time(row, "since_millis")?,
+        stages: String::new(),
+        is_of_revoked_node: false,
+        settled: true,
     })
 }
 

@@ -208,9 +208,13 @@ pub(super) fn parts_shown(kind: ObjectKind) -> String {
 fn standing(kind: ObjectKind, status: ObjectStatus) -> String {
     let (table, on_nodes) = (kind.table(), on_nodes(kind));
     let (owner, parts) = (kind.placed_by(), parts_shown(kind));
+    let behind = match kind {
+        ObjectKind::Account => " OR EXISTS (SELECT 1 FROM left_behind l WHERE l.account_id = accounts.id)",
+        _ => "",
+    };
     let failed = format!(
         "({on_nodes} AND o.observed_state = 'failed' AND o.observed_generation >= {table}.generation)
-          OR EXISTS (SELECT 1 FROM unplaced u WHERE u.owner_id = {table}.{owner} AND u.part IN ({parts})))"
+          OR EXISTS (SELECT 1 FROM unplaced u WHERE u.owner_id = {table}.{owner} AND u.part IN ({parts})){behind})"
     );
     let open = format!("{on_nodes} AND o.settled = 0)");
     let lives = format!("{table}.deleted_millis IS NULL");

@@ -36,7 +36,7 @@ pub struct Operation {
     pub total: u64,
     /// How many of them are done.
     pub done: u64,
-    /// Whether a node has tried one of the others and failed.
+    /// Whether a node has tried one of the others and failed, or has not what it needs for it.
     pub is_failing: bool,
     /// Each of them. Empty in lists.
     pub targets: Vec<OperationTarget>,
@@ -87,12 +87,14 @@ pub struct OperationFilter {
 }
 
 const OPERATIONS: &str = "SELECT *,
-    (SELECT count(*) FROM operation_targets t WHERE t.operation_id = operations.id) AS total,
+    (SELECT count(*) FROM operation_targets t WHERE t.operation_id = operations.id)
+        + (SELECT count(*) FROM left_behind l WHERE l.operation_id = operations.id) AS total,
     (SELECT count(*) FROM operation_targets t WHERE t.operation_id = operations.id AND t.done_millis IS NOT NULL) AS done,
     EXISTS (SELECT 1 FROM operation_targets t JOIN node_objects o
         ON o.node_id = t.node_id AND o.kind = t.kind AND o.object_id = t.object_id
         WHERE t.operation_id = operations.id AND t.done_millis IS NULL
-            AND o.observed_state = 'failed' AND o.observed_generation >= t.generation) AS is_failing
+            AND o.observed_state = 'failed' AND o.observed_generation >= t.generation)
+        OR EXISTS (SELECT 1 FROM left_behind l WHERE l.operation_id = operations.id) AS is_failing
     FROM operations";
 
 impl FromRow for Operation {
@@ -150,6 +152,14 @@ impl Reader {
             let generation = row::generation(row, "generation")?;
             targets.push(OperationTarget { kind, object_id, node_id, generation, progress });
         }
+        let behind = self.behind_of(id).await?.into_iter();
+        targets.extend(behind.map(|(object_id, condition)| OperationTarget {
+            kind: ObjectKind::Account,
+            object_id,
+            node_id: condition.node_id,
+            generation: condition.observed_generation,
+            progress: TargetProgress::Open(Some(condition)),
+        }));
         Ok(targets)
     }
 

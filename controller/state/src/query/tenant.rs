@@ -219,14 +219,18 @@ impl Reader {
         self.one(PLANS, Scope::Line(scope), id.to_bytes()).await
     }
 
-    /// The plans that accounts follow to another PHP version at the moment.
+    /// The plans that accounts follow to another PHP version at the moment, or could by now after having been left
+    /// behind.
     ///
     /// # Errors
     /// If the state cannot be queried.
     pub async fn followed_plans(&self) -> Result<Vec<PlanId>, QueryError> {
-        let rows = sqlx::query("SELECT id FROM plans WHERE following_operation_id IS NOT NULL ORDER BY id")
-            .fetch_all(&self.pool())
-            .await?;
+        let rows = sqlx::query(
+            "SELECT id FROM plans WHERE following_operation_id IS NOT NULL UNION SELECT plan_id FROM catching_up
+             ORDER BY 1",
+        )
+        .fetch_all(&self.pool())
+        .await?;
         rows.iter().map(|row| row::id(row, "id", PlanId::from_bytes)).collect()
     }
 

@@ -8,7 +8,7 @@ use npanel_proto::command::{Assignment, CreateAccount, DeleteAccount, PlacementW
 
 use super::{
     capacity::{self, PlacedPart, Promised},
-    domain, fitness, lost, node, plan, removal, require_new, tenant,
+    domain, fitness, following, lost, node, plan, removal, require_new, tenant,
 };
 use crate::{
     ObjectKind, Refusal, RefusalCode,
@@ -239,6 +239,9 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateAccount) -> Rule<Effect> {
         "UPDATE accounts SET contact = ?2, plan_id = ?3, php_chosen = ?4 WHERE id = ?1",
         (id.to_bytes(), &new.contact, new.plan.to_bytes(), new.php_chosen),
     )?;
+    if (new.plan, new.php_chosen) != (old.plan, old.php_chosen) {
+        following::is_not_behind(ctx, id)?;
+    }
     if new.plan != old.plan {
         fitness::require_met(ctx, id, &unmet)?;
         let promised =
@@ -293,7 +296,8 @@ fn changed_fields(
         require_fits(ctx, account.id, &plan)?;
     }
     let (php_version, php_chosen) = match body.php_version.as_deref() {
-        None if old.php_chosen => (old.php_version.clone(), true),
+        // Whoever follows the plan does so in its turn, or is left behind; another change is not in its way.
+        None if old.php_chosen || plan_id == old.plan => (old.php_version.clone(), old.php_chosen),
         None | Some("") => (plan.php_version, false),
         Some(text) => (wire_text::<PhpVersion>(text, "/php_version")?.into(), true),
     };
@@ -324,7 +328,7 @@ fn set_php(ctx: &Context<'_>, account: &AccountRow, version: &PhpVersion, operat
     run_php(ctx, account, version, operation)
 }
 
-/// The same, whether its node has that or will say that it has not.
+/// The same, where its node has that or there is none to ask.
 pub(super) fn run_php(
     ctx: &Context<'_>,
     account: &AccountRow,
@@ -333,7 +337,8 @@ pub(super) fn run_php(
 ) -> Rule<()> {
     let id = account.id.to_bytes();
     ctx.run("UPDATE accounts SET php_version = ?2 WHERE id = ?1", (&id, version.as_str()))?;
-    touch(ctx, ObjectKind::Account, &id, account.tenant, operation)
+    touch(ctx, ObjectKind::Account, &id, account.tenant, operation)?;
+    following::is_not_behind(ctx, account.id)
 }
 
 pub(super) fn delete(ctx: &Context<'_>, body: &DeleteAccount) -> Rule<Effect> {

@@ -1,13 +1,20 @@
 //! Accounts that follow their plan to another PHP version: the first at once, the others a batch at a time, so that no
 //! plan is so large that a change of it holds up everybody's writes. A plan that is being followed says by which
-//! operation, and which account was the last; the leader asks for one batch after the other until none is left.
+//! operation, and which account was the last; the leader asks for one batch after the other until none is left. Nodes may
+//! have lost the version by the time that an account's turn has come: such an account is left behind, which is seen at it
+//! and at the operation, and follows when its node has the version.
+
+use std::collections::BTreeSet;
 
 use npanel_model::{AccountId, Action, NodeId, PhpVersion, PlanId};
 use npanel_proto::command::FollowPlan;
 
-use super::{account, node};
+use super::{
+    account::{self, AccountRow},
+    node,
+};
 use crate::{
-    Refusal,
+    ObjectKind, Refusal,
     context::{Context, Rule, tenant_id, typed, wire_id, wire_text},
     wanted::{close_if_done, open_operation},
 };
@@ -19,6 +26,7 @@ const AT_ONCE: u32 = 250;
 pub(super) fn begin(ctx: &Context<'_>, plan: PlanId, php: &PhpVersion, operation: &[u8]) -> Rule<()> {
     require_everywhere(ctx, plan, php)?;
     end(ctx, plan)?;
+    forget_behind(ctx, plan)?;
     let tenant = ctx
         .find("SELECT tenant_id FROM plans WHERE id = ?1", [plan.to_bytes()], |row| tenant_id(row, 0))?
         .ok_or_else(|| Refusal::not_found("plan", "/id"))?;
@@ -33,7 +41,9 @@ pub(super) fn begin(ctx: &Context<'_>, plan: PlanId, php: &PhpVersion, operation
 /// One batch more. The leader's doing: no record in the audit.
 pub(super) fn go_on(ctx: &Context<'_>, body: &FollowPlan) -> Rule<()> {
     ctx.require_controller()?;
-    follow(ctx, wire_id(&body.plan_id, "/id", PlanId::from_bytes)?, body.most)
+    let plan = wire_id(&body.plan_id, "/id", PlanId::from_bytes)?;
+    follow(ctx, plan, body.most)?;
+    catch_up(ctx, plan, body.most)
 }
 
 /// Nobody follows the plan any more; what was begun is finished by itself.
@@ -66,21 +76,88 @@ fn follow(ctx: &Context<'_>, plan: PlanId, most: u32) -> Rule<()> {
     let Some(begun) = following(ctx, plan)? else { return Ok(()) };
     let php: PhpVersion = wire_text(&begun.php_version, "/php_version")?;
     let next = ctx.all(
-        "SELECT id FROM accounts WHERE plan_id = ?1 AND id > ?2 AND php_chosen = 0 AND php_version != ?3
-             AND deleted_millis IS NULL ORDER BY id LIMIT ?4",
+        "SELECT a.id, NOT EXISTS (
+             SELECT 1 FROM assignments s JOIN nodes n ON n.id = s.node_id
+             WHERE s.account_id = a.id AND s.part = 'web' AND s.state = 'active'
+                 AND NOT EXISTS (SELECT 1 FROM json_each(n.php_versions) has WHERE has.value = ?3))
+         FROM accounts a
+         WHERE a.plan_id = ?1 AND a.id > ?2 AND a.php_chosen = 0 AND a.php_version != ?3
+             AND a.deleted_millis IS NULL ORDER BY a.id LIMIT ?4",
         (plan.to_bytes(), &begun.after, php.as_str(), most),
-        |row| typed(row, 0, AccountId::from_bytes),
+        |row| Ok((typed(row, 0, AccountId::from_bytes)?, row.get::<_, bool>(1)?)),
     )?;
-    for account in &next {
-        account::run_php(ctx, &account::load(ctx, *account)?, &php, &begun.operation)?;
+    for (account, can_follow) in &next {
+        let account = account::load(ctx, *account)?;
+        if *can_follow {
+            account::run_php(ctx, &account, &php, &begun.operation)?;
+        } else {
+            leave_behind(ctx, &account, &php, &begun.operation)?;
+        }
     }
     match next.last().filter(|_| next.len() == most as usize) {
         None => end(ctx, plan),
-        Some(last) => {
+        Some((last, _)) => {
             ctx.run("UPDATE plans SET followed_by = ?2 WHERE id = ?1", (plan.to_bytes(), last.to_bytes()))?;
             Ok(())
         }
     }
+}
+
+fn leave_behind(ctx: &Context<'_>, account: &AccountRow, php: &PhpVersion, operation: &[u8]) -> Rule<()> {
+    let id = account.id.to_bytes();
+    ctx.run(
+        "INSERT INTO left_behind (account_id, tenant_id, plan_id, php_version, operation_id, since_millis)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        (
+            &id,
+            account.tenant.to_bytes(),
+            account.plan.to_bytes(),
+            php.as_str(),
+            operation,
+            ctx.now.as_millis(),
+        ),
+    )?;
+    ctx.note_object(account.tenant, ObjectKind::Account, &id, "observed");
+    Ok(())
+}
+
+/// Those that were left behind and whose nodes have the version by now.
+fn catch_up(ctx: &Context<'_>, plan: PlanId, most: u32) -> Rule<()> {
+    let able = ctx.all(
+        "SELECT account_id, php_version, operation_id FROM catching_up WHERE plan_id = ?1
+         ORDER BY account_id LIMIT ?2",
+        (plan.to_bytes(), most),
+        |row| {
+            Ok((typed(row, 0, AccountId::from_bytes)?, row.get::<_, String>(1)?, row.get::<_, Vec<u8>>(2)?))
+        },
+    )?;
+    for (account, php, operation) in able {
+        let php: PhpVersion = wire_text(&php, "/php_version")?;
+        account::run_php(ctx, &account::load(ctx, account)?, &php, &operation)?;
+    }
+    Ok(())
+}
+
+/// The account is not left behind (any more): to be called by whoever gives it another PHP version or another plan, or
+/// removes it.
+pub(super) fn is_not_behind(ctx: &Context<'_>, account: AccountId) -> Rule<()> {
+    let waiting = ctx.all(
+        "DELETE FROM left_behind WHERE account_id = ?1 RETURNING operation_id",
+        [account.to_bytes()],
+        |row| row.get::<_, Vec<u8>>(0),
+    )?;
+    waiting.iter().try_for_each(|operation| close_if_done(ctx, operation))
+}
+
+/// Nobody waits for the plan's earlier version any more.
+fn forget_behind(ctx: &Context<'_>, plan: PlanId) -> Rule<()> {
+    let waiting: BTreeSet<Vec<u8>> = ctx
+        .all("DELETE FROM left_behind WHERE plan_id = ?1 RETURNING operation_id", [plan.to_bytes()], |row| {
+            row.get(0)
+        })?
+        .into_iter()
+        .collect();
+    waiting.iter().try_for_each(|operation| close_if_done(ctx, operation))
 }
 
 /// Refuses a version that a node of one of the following accounts does not have.

@@ -9,7 +9,7 @@ use super::{
     database::DatabaseRow,
     database_user::UserRow,
     domain::DomainRow,
-    lost, names, record_set, tenant,
+    following, lost, names, record_set, tenant,
     zone::{self, ZoneRow},
 };
 use crate::{
@@ -81,6 +81,7 @@ pub(super) fn remove_account(
         let row = DatabaseRow { id, tenant: database.tenant, generation: database.generation };
         remove_database(ctx, &row, retention, operation)?;
     }
+    following::is_not_behind(ctx, account.id)?;
     tenant::count_account(ctx, account.tenant, -1)?;
     retire(ctx, ObjectKind::Account, &of, account.tenant, account.generation, retention, operation)
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use npanel_model::{AccountId, NodeId, OperationId, PlanId};
 use npanel_proto::command::{
-    CreateAccount, CreatePlan, FollowPlan, NodeLabels, PlacementWish, PlanPlacement, PlanPlacementChange,
-    UpdateAccount, UpdateNode, UpdateNodeFacts, UpdatePlan, envelope::Command, outcome::Outcome,
-    principal::Who,
+    CreateAccount, CreatePlan, DeleteAccount, FollowPlan, NodeLabels, PlacementWish, PlanPlacement,
+    PlanPlacementChange, UpdateAccount, UpdateNode, UpdateNodeFacts, UpdatePlan, envelope::Command,
+    outcome::Outcome, principal::Who,
 };
-use npanel_state::{AccountFilter, Page, RefusalCode};
+use npanel_state::{AccountFilter, ObjectStatus, Page, RefusalCode};
 
 use crate::support::{Reseller, World, by};
 
@@ -360,4 +360,87 @@ async fn only_the_leader_asks_for_the_next_batch() {
     let acme = world.reseller("acme", None).await;
     let next = || Command::FollowPlan(FollowPlan { plan_id: acme.plan.to_bytes(), most: 1 });
     assert_eq!(world.refuse(by(acme.key), next()).await, RefusalCode::Forbidden);
+}
+
+/// A plan that is followed by all but two, whose node has the version no more.
+async fn two_left_behind(world: &mut World) -> (Reseller, Vec<AccountId>, Vec<u8>) {
+    let acme = many(world).await;
+    let operation = world.accept(by(acme.key), with_php(acme.plan, "8.3")).await.operation_id;
+    world.php(&["8.2"]).await;
+    world.follow(acme.plan, 100).await;
+    world.observe_all("converged").await;
+    let page = Page { after: None, limit: 1000 };
+    let mut failed = AccountFilter::default();
+    failed.converging.status = Some(ObjectStatus::Failed);
+    let rows = world.store.reader().accounts(world.root, failed, &page).await.expect("a list");
+    (acme, rows.into_iter().map(|row| row.id).collect(), operation)
+}
+
+#[tokio::test]
+async fn accounts_whose_node_lost_the_version_meanwhile_are_left_behind_and_seen_and_follow_later() {
+    let mut world = World::new().await;
+    let (acme, behind, operation) = two_left_behind(&mut world).await;
+    assert_eq!(world.php_of_all(&["8.2", "8.3"]).await, [2, 250], "nothing is told what it cannot do");
+    assert_eq!(behind.len(), 2);
+    assert_eq!(world.store.reader().followed_plans().await.expect("a query"), [], "nothing can be done now");
+    let account = world.store.reader().account(world.root, behind[0]).await.expect("a query").expect("one");
+    assert_eq!(account.convergence.status, ObjectStatus::Failed);
+    let said = account.convergence.conditions.iter().find(|condition| condition.reason == "PhpUnavailable");
+    assert!(said.expect("a condition").message.contains("wants PHP 8.3"), "{said:?}");
+    assert!(!world.is_finished(&operation).await);
+    let id = OperationId::from_bytes(&operation).expect("an id");
+    let shown = world.store.reader().operation(world.root, id).await.expect("a query").expect("an operation");
+    assert_eq!((shown.total, shown.done, shown.is_failing, shown.targets.len()), (252, 250, true, 252));
+
+    world.php(&["8.2", "8.3"]).await;
+    assert_eq!(world.store.reader().followed_plans().await.expect("a query"), [acme.plan]);
+    world.follow(acme.plan, 1).await;
+    assert_eq!(world.php_of_all(&["8.2", "8.3"]).await, [1, 251]);
+    world.follow(acme.plan, 100).await;
+    assert_eq!(world.store.reader().followed_plans().await.expect("a query"), []);
+    assert!(!world.is_finished(&operation).await, "they have not done it yet");
+    world.observe_all("converged").await;
+    assert!(world.is_finished(&operation).await);
+}
+
+#[tokio::test]
+async fn who_is_left_behind_can_be_changed_and_is_waited_for_no_more_once_it_goes_its_own_way() {
+    let mut world = World::new().await;
+    let (acme, behind, operation) = two_left_behind(&mut world).await;
+    let update = |id: AccountId, change: UpdateAccount| {
+        Command::UpdateAccount(UpdateAccount {
+            account_id: id.to_bytes(),
+            operation_id: self::operation(),
+            ..change
+        })
+    };
+    let contact = UpdateAccount { contact: Some("a@example.com".into()), ..UpdateAccount::default() };
+    world.accept(by(acme.key), update(behind[0], contact)).await;
+    assert_eq!(world.php_of_all(&["8.2", "8.3"]).await, [2, 250], "that is none of it");
+    let own = UpdateAccount { php_version: Some("8.2".into()), ..UpdateAccount::default() };
+    world.accept(by(acme.key), update(behind[0], own)).await;
+    assert!(!world.is_finished(&operation).await, "one is left");
+    let delete = DeleteAccount {
+        account_id: behind[1].to_bytes(),
+        operation_id: self::operation(),
+        retention_seconds: None,
+    };
+    world.accept(by(acme.key), Command::DeleteAccount(delete)).await;
+    assert!(world.is_finished(&operation).await);
+}
+
+#[tokio::test]
+async fn a_plan_that_goes_back_leaves_nobody_behind() {
+    let mut world = World::new().await;
+    let (acme, _, operation) = two_left_behind(&mut world).await;
+    world.accept(by(acme.key), with_php(acme.plan, "8.2")).await;
+    assert!(world.is_finished(&operation).await);
+    world.follow(acme.plan, 1000).await;
+    assert_eq!(world.php_of_all(&["8.2", "8.3"]).await, [252, 0]);
+    world.observe_all("converged").await;
+    let page = Page { after: None, limit: 10 };
+    let mut failed = AccountFilter::default();
+    failed.converging.status = Some(ObjectStatus::Failed);
+    let failed = world.store.reader().accounts(world.root, failed, &page).await.expect("a list");
+    assert!(failed.is_empty());
 }
