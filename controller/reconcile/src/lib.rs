@@ -29,6 +29,7 @@ mod liveness;
 mod placing;
 mod recorder;
 mod replacing;
+mod roster;
 mod session;
 mod supervisor;
 mod view;

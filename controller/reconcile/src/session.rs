@@ -13,9 +13,9 @@ use npanel_proto::{
     NODE_PROTOCOLS,
     command::{NodeEvent, Observation, envelope::Command, outcome::Outcome},
     node::{
-        ApplyRequest, ApplyResult, Capacity, EventsRequest, Fence, HeartbeatRequest, HelloRequest,
-        HelloResponse, InventoryRequest, ObjectIntent, ObjectReport, WatchRequest, apply_result::Verdict,
-        node_client::NodeClient, object_report::State,
+        ApplyRequest, ApplyResult, Capacity, Controllers, EventsRequest, Fence, HeartbeatRequest,
+        HelloRequest, HelloResponse, InventoryRequest, ObjectIntent, ObjectReport, WatchRequest,
+        apply_result::Verdict, node_client::NodeClient, object_report::State,
     },
 };
 use npanel_state::{Node, QueryError};
@@ -99,6 +99,8 @@ pub(crate) struct Session {
     pub(crate) changed: Arc<Notify>,
     /// The authority that issues now.
     pub(crate) issuing: watch::Receiver<Vec<u8>>,
+    /// The controllers that there are.
+    pub(crate) controllers: watch::Receiver<Controllers>,
 }
 
 impl Session {
@@ -214,6 +216,7 @@ impl Dealing<'_> {
             fence: Some(self.session.fence),
             time_millis: Timestamp::now().as_millis(),
             issuing_authority: self.session.issuing.borrow().clone(),
+            controllers: Some(self.session.controllers.borrow().clone()),
         };
         let request = timed(request, SMALL_CALL);
         let answer = self.client.clone().heartbeat(request).await.map_err(failed("Heartbeat"))?.into_inner();

@@ -7,7 +7,7 @@ use npanel_model::NodeId;
 use npanel_pki::ClusterKey;
 use npanel_proto::{
     command::{NodeEvent, Observation},
-    node::Fence,
+    node::{Controllers, Fence},
 };
 use npanel_state::QueryError;
 use tokio::{
@@ -21,7 +21,7 @@ use crate::{
     connections::{Connection, NodeConnections},
     intent::Intents,
     liveness::Liveness,
-    recorder, replacing,
+    recorder, replacing, roster,
     session::{Session, SessionError},
 };
 
@@ -97,14 +97,18 @@ impl Reconciler {
         let epoch = self.cluster.state().cluster().await?.map_or(0, |cluster| cluster.epoch);
         let (observations, recorded) = mpsc::channel(recorder::QUEUE);
         let (events, happened) = mpsc::channel(recorder::QUEUE);
+        let (listing, controllers) = watch::channel(roster::read(self.cluster.state()).await?);
         let mut sessions = Sessions {
             reconciler: self,
             fence: Fence { epoch, term },
             observations,
             events,
+            controllers,
             running: HashMap::new(),
             tasks: JoinSet::new(),
         };
+        let mut following = JoinSet::new();
+        following.spawn(roster::follow(self.cluster.clone(), listing));
         let mut recording = JoinSet::new();
         recording.spawn(recorder::run(self.cluster.clone(), recorded));
         recording.spawn(recorder::run(self.cluster.clone(), happened));
@@ -144,6 +148,7 @@ struct Sessions<'a> {
     fence: Fence,
     observations: mpsc::Sender<Observation>,
     events: mpsc::Sender<NodeEvent>,
+    controllers: watch::Receiver<Controllers>,
     running: HashMap<NodeId, Running>,
     tasks: JoinSet<SessionError>,
 }
@@ -182,6 +187,7 @@ impl Sessions<'_> {
             events: self.events.clone(),
             changed: Arc::clone(&changed),
             issuing: reconciler.issuing.clone(),
+            controllers: self.controllers.clone(),
         };
         let number = connection.number;
         let task = self.tasks.spawn(async move {

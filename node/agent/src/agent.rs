@@ -20,6 +20,7 @@ use crate::{
     dial::Dialler,
     owner, release,
     renew::Renewer,
+    roster::Roster,
     service::NodeService,
     telemetry::{self, Health, Metrics},
     vitals::Vitals,
@@ -81,6 +82,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
     let (renewed, renewals) = watch::channel(0);
     let (turning_away, turned_away) = watch::channel(0);
     let issuing = watch::Sender::<Vec<u8>>::default();
+    let roster = Arc::new(Roster::open(&config.data_directory, identity.clone()));
     let released = release::released(&config.data_directory);
     let (engine, handle) = Engine::new(
         Arc::clone(&ledger),
@@ -98,6 +100,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
         roles: config.roles.clone().into(),
         address: config.address,
         issuing: issuing.clone(),
+        roster: Arc::clone(&roster),
         place: config.place.clone(),
     };
     tracing::info!(objects = ledger.len(), fence = %ledger.fence(), "the ledger is loaded");
@@ -110,6 +113,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
             name: config.name.clone(),
             identity: identity.clone(),
             service: service.clone(),
+            roster: Arc::clone(&roster),
             metrics: Arc::clone(&metrics),
             renewals: renewals.clone(),
             turned_away: turning_away.clone(),
@@ -121,6 +125,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
         name: config.name.clone(),
         identity: identity.clone(),
         issuing: issuing.subscribe(),
+        roster,
         turned_away,
         renewed,
     };

@@ -24,7 +24,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::Endpoint, retry::Retry, service::NodeService, telemetry::Metrics};
+use crate::{config::Endpoint, retry::Retry, roster::Roster, service::NodeService, telemetry::Metrics};
 
 /// For each of connecting and shaking hands.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -79,6 +79,9 @@ pub enum DialError {
     /// The peer does not speak the protocol.
     #[error("the controller does not speak npanel-node/1")]
     Protocol,
+    /// It may not be served any more.
+    #[error("{0} was removed from the cluster; take its address out of the configuration")]
+    Removed(SpiffeId),
     /// It took too long.
     #[error("no answer within {DEADLINE:?}")]
     Timeout,
@@ -108,6 +111,8 @@ pub struct Dialler {
     pub identity: IdentityFiles,
     /// What is served.
     pub service: NodeService,
+    /// Who may be.
+    pub roster: Arc<Roster>,
     /// Where connections are counted.
     pub metrics: Arc<Metrics>,
     /// Moves when the certificate is renewed: the connection is then made anew before the old one is given up.
@@ -179,15 +184,20 @@ impl Dialler {
         tracing::info!(controller, %peer, "connected");
         self.metrics.connection(&self.endpoint, true);
         let mut serving = JoinSet::new();
-        let mut newest = stop.child_token();
+        let all = stop.child_token();
+        let mut newest = all.child_token();
         serving.spawn(serve(self.service.clone(), stream, newest.clone()));
         let ended = loop {
             tokio::select! {
                 Some(ended) = serving.join_next() => if serving.is_empty() { break ended },
+                () = self.roster.until_gone(peer), if !all.is_cancelled() => {
+                    tracing::warn!(controller, %peer, "the controller was removed from the cluster; it is left");
+                    all.cancel();
+                }
                 Ok(()) = renewals.changed() => match self.connect().await {
                     Ok((stream, _)) => {
                         tracing::debug!(controller, "connected with the new certificate");
-                        let replaced = std::mem::replace(&mut newest, stop.child_token());
+                        let replaced = std::mem::replace(&mut newest, all.child_token());
                         serving.spawn(serve(self.service.clone(), stream, newest.clone()));
                         tokio::spawn(async move {
                             sleep(HANDOVER).await;
@@ -224,6 +234,9 @@ impl Dialler {
             return Err(DialError::Protocol);
         }
         let peer = tls::peer(connection).ok().flatten().ok_or(DialError::NoPeer)?;
+        if self.roster.is_gone(peer.id) {
+            return Err(DialError::Removed(peer.id));
+        }
         Ok((stream, peer.id))
     }
 }

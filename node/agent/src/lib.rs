@@ -10,7 +10,7 @@
 //!
 //! Inside the agent: one task per controller (dials it, serves the `Node` service on that connection, dials
 //! again); one that renews the certificate; the convergence engine; one that reads the machine's vitals through the executor; one for the
-//! telemetry's HTTP; one for the ledger's upkeep. They share the ledger, the reports and the vitals, and all end
+//! telemetry's HTTP; one for the ledger's upkeep. They share the ledger, the list of controllers, the reports and the vitals, and all end
 //! with one cancellation.
 
 pub mod agent;
@@ -25,6 +25,7 @@ mod owner;
 pub mod release;
 mod renew;
 mod retry;
+mod roster;
 pub mod service;
 pub mod telemetry;
 mod user;

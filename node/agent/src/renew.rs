@@ -4,7 +4,7 @@
 //! than a certificate's life: the one that has expired is shown, with proof of its key, on a connection that needs
 //! no certificate.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use hyper_util::rt::TokioIo;
 use npanel_model::{NodeName, Timestamp};
@@ -24,7 +24,7 @@ use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, transport};
 
-use crate::{config::Endpoint, dial, retry::Retry};
+use crate::{config::Endpoint, dial, retry::Retry, roster::Roster};
 
 /// How often it is compared whether the certificate is due. Short against the shortest life of one.
 const EVERY: Duration = Duration::from_secs(1);
@@ -49,6 +49,8 @@ enum RenewError {
     Connect(#[source] io::Error),
     #[error("the controller was refused: {0}")]
     Peer(tls::Refusal),
+    #[error("the controller was removed from the cluster")]
+    Removed,
     #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
     #[error("TLS cannot be set up")]
@@ -85,6 +87,8 @@ pub(crate) struct Renewer {
     pub(crate) identity: IdentityFiles,
     /// The fingerprint of the authority that issues now, as the leader says; empty if it has not.
     pub(crate) issuing: watch::Receiver<Vec<u8>>,
+    /// Whom it is not asked of.
+    pub(crate) roster: Arc<Roster>,
     /// Moves when a controller turns the node away.
     pub(crate) turned_away: watch::Receiver<u64>,
     /// Moves with each new certificate.
@@ -196,7 +200,7 @@ impl Renewer {
 
     async fn renew(&self, controller: &Endpoint, now: &Credentials) -> Result<Credentials, RenewError> {
         let key = PrivateKey::generate()?;
-        let answer = ask(controller, now, key.certificate_request()?).await?;
+        let answer = ask(controller, &self.roster, now, key.certificate_request()?).await?;
         let certificates =
             |list: Vec<Vec<u8>>| list.into_iter().map(CertificateDer::from).collect::<Vec<_>>();
         let (chain, authorities) = (certificates(answer.certificate_chain), certificates(answer.trusted_cas));
@@ -228,6 +232,7 @@ fn digest(text: &str) -> [u8; 32] {
 
 async fn ask(
     controller: &Endpoint,
+    roster: &Roster,
     now: &Credentials,
     certificate_request: Vec<u8>,
 ) -> Result<RenewResponse, RenewError> {
@@ -237,6 +242,10 @@ async fn ask(
         .connect(tls::fleet_server_name(), stream)
         .await
         .map_err(|error| tls::refusal(&error).map_or(RenewError::Handshake(error), RenewError::Peer))?;
+    let peer = tls::peer(stream.get_ref().1).ok().flatten();
+    if peer.is_some_and(|peer| roster.is_gone(peer.id)) {
+        return Err(RenewError::Removed);
+    }
     let binding = ChannelBinding::of(stream.get_ref().1)?;
     let certificate = &now.chain()[0];
     let proof = binding.prove(now.key(), certificate, &certificate_request)?;

@@ -21,7 +21,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::{conditions, config::Place, vitals::Vitals};
+use crate::{conditions, config::Place, roster::Roster, vitals::Vitals};
 
 /// How many reports may wait for a slow watcher before its task waits.
 const AHEAD: usize = 64;
@@ -43,6 +43,8 @@ pub struct NodeService {
     pub address: IpAddr,
     /// Told which authority issues certificates now, as leaders say.
     pub issuing: watch::Sender<Vec<u8>>,
+    /// Told which controllers there are, as leaders say.
+    pub roster: Arc<Roster>,
     /// Where it stands.
     pub place: Place,
 }
@@ -112,6 +114,7 @@ impl Node for NodeService {
         let request = request.into_inner();
         let fence = fence(request.fence)?;
         let (ledger, troubles) = (Arc::clone(&self.ledger), Arc::clone(&self.bulletin.troubles));
+        let roster = Arc::clone(&self.roster);
         let seen = spawn_blocking(move || {
             // A leader may go on without its fence being written down: it is checked all the same, and a node
             // that cannot write has to say so.
@@ -122,11 +125,14 @@ impl Node for NodeService {
                 }
                 observed => observed?,
             }
+            // Only now: the fence has told a leader of today from one that was deposed.
+            if let Some(controllers) = &request.controllers {
+                roster.take(controllers);
+            }
             Ok((ledger.digest().to_vec(), ledger.len()))
         });
         let (ledger_digest, objects) =
             seen.await.map_err(|_| Status::internal("the daemon has a fault"))?.map_err(refusal)?;
-        // Only now: the fence has told a leader of today from one that was deposed.
         let issuing = request.issuing_authority;
         self.issuing.send_if_modified(|known| std::mem::replace(known, issuing.clone()) != issuing);
         let now = Timestamp::now();

@@ -8,8 +8,9 @@ use npanel_model::{
 };
 use npanel_pki::{ClusterKey, DataKey, TokenSecret};
 use npanel_proto::command::{
-    Certificate, CreateAccount, CreateCluster, CreateDomain, CreatePlan, CreateToken, CreateZone, EnrolNode,
-    Envelope, Principal, Refused, envelope::Command, outcome::Outcome, principal::Who,
+    Certificate, CreateAccount, CreateCluster, CreateDomain, CreatePlan, CreateToken, CreateZone,
+    EnrolController, EnrolNode, Envelope, Principal, Refused, envelope::Command, outcome::Outcome,
+    principal::Who,
 };
 use npanel_proto::controller::{Answer, Question};
 use npanel_reconcile::{Liveness, NodeConnections, Placing, Reconciler, Registration};
@@ -120,6 +121,7 @@ impl Fleet {
                 wrapped_data_key: key.wrap(root, &fleet.data_key).expect("wrapped"),
                 name_server_domain: "nodes.example".into(),
                 retention_seconds: 60,
+                first_controller: Some(controller(1)),
                 ..CreateCluster::default()
             }))
             .await;
@@ -156,11 +158,21 @@ impl Fleet {
         assert!(matches!(outcome, Some(Outcome::Accepted(_))), "{outcome:?}");
     }
 
-    pub(crate) async fn enrol(&self, name: &str) -> NodeId {
-        let (node, token, secret) = (NodeId::generate(), TokenId::generate(), TokenSecret::generate());
+    pub(crate) async fn enrol_controller(&self, id: u64) {
+        let (token, secret) = self.token("controller").await;
+        let enrol = EnrolController {
+            token_id: token.to_bytes(),
+            token_secret_hash: secret.hash().to_bytes(),
+            ..controller(id)
+        };
+        self.accept(Command::EnrolController(enrol)).await;
+    }
+
+    async fn token(&self, role: &str) -> (TokenId, TokenSecret) {
+        let (token, secret) = (TokenId::generate(), TokenSecret::generate());
         self.accept(Command::CreateToken(CreateToken {
             token_id: token.to_bytes(),
-            role: "node".into(),
+            role: role.into(),
             secret_hash: secret.hash().to_bytes(),
             uses: 1,
             expires_millis: Timestamp::now().plus(Duration::from_secs(60)).as_millis(),
@@ -168,6 +180,12 @@ impl Fleet {
             ..CreateToken::default()
         }))
         .await;
+        (token, secret)
+    }
+
+    pub(crate) async fn enrol(&self, name: &str) -> NodeId {
+        let node = NodeId::generate();
+        let (token, secret) = self.token("node").await;
         self.accept(Command::EnrolNode(EnrolNode {
             node_id: node.to_bytes(),
             name: name.into(),
@@ -258,5 +276,20 @@ impl Fleet {
         tokio::time::timeout(Duration::from_secs(30), wait)
             .await
             .unwrap_or_else(|_| panic!("waited for: {what}"));
+    }
+}
+
+fn controller(id: u64) -> EnrolController {
+    EnrolController {
+        controller_id: id,
+        name: format!("c{id}"),
+        fleet_address: format!("c{id}.example:1"),
+        certificate: Some(Certificate {
+            serial: id.to_be_bytes().to_vec(),
+            not_after_millis: i64::MAX,
+            key_fingerprint: vec![1; 32],
+            ..Certificate::default()
+        }),
+        ..EnrolController::default()
     }
 }

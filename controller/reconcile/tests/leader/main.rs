@@ -12,8 +12,8 @@ use npanel_model::{AccountId, DatabaseUserId};
 use npanel_pki::Field;
 use npanel_proto::{
     command::{
-        AccountSlots, CreateDatabaseUser, DeleteAccount, Envelope, PlanPlacementChange, UpdateNode,
-        UpdatePlan, envelope::Command, outcome::Outcome,
+        AccountSlots, CreateDatabaseUser, DeleteAccount, Envelope, PlanPlacementChange, RemoveController,
+        UpdateNode, UpdatePlan, envelope::Command, outcome::Outcome,
     },
     node::{ObjectKind, ObjectRef, object_intent::Intent},
 };
@@ -43,6 +43,19 @@ async fn what_is_wanted_reaches_the_node_and_what_it_says_reaches_the_state() {
     assert_eq!(node.requests(), 1, "one push for one change");
     let Some(Intent::Zone(zone)) = node.intent(ObjectKind::Zone) else { panic!("no zone") };
     assert_eq!(zone.name_servers, ["n1.nodes.example"]);
+}
+
+#[tokio::test]
+async fn nodes_are_told_which_controllers_there_are() {
+    let fleet = Fleet::new().await;
+    let node = PlayedNode::new(&["web"]);
+    let id = fleet.enrol("n1").await;
+    let _connection = fleet.connect(id, &node).await;
+    fleet.until("the first is told", async || node.controllers() == [1, 2]).await;
+    fleet.enrol_controller(2).await;
+    fleet.until("the second is told", async || node.controllers() == [1, 2, 3]).await;
+    fleet.accept(Command::RemoveController(RemoveController { controller_id: 2 })).await;
+    fleet.until("it is told that it is gone", async || node.controllers() == [1, 3]).await;
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ struct Ledger {
     grown_mb: u64,
     heartbeats: usize,
     inventories: usize,
+    controllers: Vec<u64>,
     fence: Option<Fence>,
 }
 
@@ -131,6 +132,11 @@ impl PlayedNode {
 
     pub(crate) fn heartbeats(&self) -> usize {
         self.ledger().heartbeats
+    }
+
+    /// The controllers that it was told of, and the id that none has had.
+    pub(crate) fn controllers(&self) -> Vec<u64> {
+        self.ledger().controllers.clone()
     }
 
     pub(crate) fn inventories(&self) -> usize {
@@ -242,8 +248,13 @@ impl Node for PlayedNode {
         Ok(Response::new(InventoryResponse { entries: entries(&ledger) }))
     }
 
-    async fn heartbeat(&self, _: Request<HeartbeatRequest>) -> Result<Response<HeartbeatResponse>, Status> {
+    async fn heartbeat(
+        &self,
+        request: Request<HeartbeatRequest>,
+    ) -> Result<Response<HeartbeatResponse>, Status> {
+        let told = request.into_inner().controllers.unwrap_or_default();
         let mut ledger = self.ledger();
+        ledger.controllers = told.present.iter().map(|one| one.id).chain([told.next_id]).collect();
         ledger.heartbeats += 1;
         Ok(Response::new(HeartbeatResponse {
             ledger_digest: ledger_digest(&entries(&ledger)).to_vec(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use npanel_model::{ControllerId, NodeId};
 use npanel_pki::Identity;
-use npanel_proto::node::{HeartbeatRequest, InventoryRequest, WatchRequest};
+use npanel_proto::node::{self, Controllers, HeartbeatRequest, InventoryRequest, WatchRequest};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, timeout},
@@ -13,7 +13,7 @@ use tokio::{
 use crate::{
     controller::Controller,
     offers::{FENCE, account, push},
-    place::{Daemon, authority, credentials, free_address},
+    place::{Daemon, authority, credentials, free_address, until},
 };
 
 #[tokio::test]
@@ -99,4 +99,63 @@ async fn the_daemon_stops_in_time_while_it_is_watched_and_keeps_what_it_was_aske
     let mut node = controller.node().await;
     let inventory = node.inventory(InventoryRequest {}).await.expect("an inventory").into_inner();
     assert_eq!(inventory.entries.len(), 1);
+}
+
+fn list(present: &[u64], next_id: u64) -> HeartbeatRequest {
+    let one = |id: &u64| node::Controller { id: *id, address: format!("c{id}.example:8444") };
+    let controllers = Controllers { present: present.iter().map(one).collect(), next_id };
+    HeartbeatRequest { fence: Some(FENCE), controllers: Some(controllers), ..HeartbeatRequest::default() }
+}
+
+/// Waits until the daemon leaves every connection that it makes to this controller, as soon as it has seen whose it is.
+async fn is_left(controller: &Controller) {
+    until("it is left", || async {
+        let mut stream = controller.accept().await.ok()?;
+        let mut received = Vec::new();
+        timeout(Duration::from_secs(2), stream.read_to_end(&mut received)).await.ok().map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_controller_that_was_removed_is_left_and_stays_so_through_a_restart() {
+    let authority = authority();
+    let of = |id| credentials(&authority, Identity::Controller(ControllerId(id)));
+    let (leader, removed) = (Controller::with(&of(1)).await, Controller::with(&of(2)).await);
+    let newest = Controller::with(&of(4)).await;
+    let addresses = [leader.address(), removed.address(), newest.address()];
+    let daemon = Daemon::start(&authority, &addresses).await;
+    let (mut by_leader, by_removed) = (leader.node().await, removed.node().await);
+    let mut by_newest = newest.node().await;
+    by_leader.heartbeat(list(&[1, 2], 3)).await.expect("a beat");
+    by_removed.clone().inventory(InventoryRequest {}).await.expect("it is listed");
+
+    by_leader.heartbeat(list(&[1, 3], 4)).await.expect("a beat");
+    let refused = || {
+        let mut by_removed = by_removed.clone();
+        async move { by_removed.inventory(InventoryRequest {}).await.err() }
+    };
+    until("the connection ends", refused).await;
+    is_left(&removed).await;
+    by_leader.inventory(InventoryRequest {}).await.expect("it is listed");
+    by_newest.inventory(InventoryRequest {}).await.expect("it is too new to be listed");
+
+    let (directory, config) = daemon.stop().await;
+    let _daemon = Daemon::run(directory, config, None);
+    let mut by_leader = leader.node().await;
+    is_left(&removed).await;
+    by_leader.inventory(InventoryRequest {}).await.expect("it is listed");
+}
+
+#[tokio::test]
+async fn a_deposed_leader_removes_nobody() {
+    let authority = authority();
+    let of = |id| credentials(&authority, Identity::Controller(ControllerId(id)));
+    let (deposed, other) = (Controller::with(&of(1)).await, Controller::with(&of(2)).await);
+    let _daemon = Daemon::start(&authority, &[deposed.address(), other.address()]).await;
+    let (mut by_deposed, mut by_other) = (deposed.node().await, other.node().await);
+    let newer = node::Fence { term: FENCE.term + 1, ..FENCE };
+    by_other.heartbeat(HeartbeatRequest { fence: Some(newer), ..list(&[1, 2], 3) }).await.expect("a beat");
+    by_deposed.heartbeat(list(&[1], 3)).await.expect_err("its fence is old");
+    by_other.inventory(InventoryRequest {}).await.expect("it is listed");
 }
