@@ -1,16 +1,20 @@
 //! What the leader has done a batch at a time, so that no command holds up the others: accounts follow their plan to
-//! another PHP version, and operations that ended long ago are forgotten.
+//! another PHP version, what a node carried that is gone for good is settled, and operations that ended long ago are
+//! forgotten.
 
 use std::time::Duration;
 
 use npanel_consensus::{Cluster, ProposeError};
-use npanel_proto::command::{FollowPlan, PurgeOperations, envelope::Command, outcome::Outcome};
+use npanel_proto::command::{FollowPlan, PurgeOperations, WriteOffNode, envelope::Command, outcome::Outcome};
 use npanel_state::QueryError;
 
 use crate::recorder::own_envelope;
 
 /// How many accounts follow their plan in one command: some 40 ms of the writer's time.
 const FOLLOWERS: u32 = 250;
+
+/// How many accounts, zones and objects of a lost node are settled in one command: some 40 ms of the writer's time.
+const WRITTEN_OFF: u32 = 250;
 
 /// How many rows of old operations go in one command: some 10 ms of the writer's time.
 const PURGED: u32 = 500;
@@ -54,12 +58,17 @@ async fn once(cluster: &Cluster) -> Result<bool, ChoreError> {
         let command = FollowPlan { plan_id: plan.to_bytes(), most: FOLLOWERS };
         propose(cluster, Command::FollowPlan(command)).await?;
     }
+    let lost = cluster.state().written_off_nodes().await?;
+    for node in &lost {
+        let command = WriteOffNode { node_id: node.to_bytes(), most: WRITTEN_OFF };
+        propose(cluster, Command::WriteOffNode(command)).await?;
+    }
     // By the time that the rule will judge by: by another, what is old here would be none there, again and again.
     let is_old = cluster.state().has_operations_to_purge(cluster.time().await).await?;
     if is_old {
         propose(cluster, Command::PurgeOperations(PurgeOperations { most: PURGED })).await?;
     }
-    Ok(is_old || !plans.is_empty())
+    Ok(is_old || !plans.is_empty() || !lost.is_empty())
 }
 
 async fn propose(cluster: &Cluster, command: Command) -> Result<(), ChoreError> {

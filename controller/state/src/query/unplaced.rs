@@ -78,6 +78,17 @@ impl Reader {
         rows.iter().map(|row| row::id(row, "owner_id", ZoneId::from_bytes)).collect()
     }
 
+    /// Nodes that are gone for good and whose things are not settled yet.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn written_off_nodes(&self) -> Result<Vec<NodeId>, QueryError> {
+        let rows = sqlx::query("SELECT id FROM nodes WHERE written_off_by IS NOT NULL ORDER BY id")
+            .fetch_all(&self.pool())
+            .await?;
+        rows.iter().map(|row| row::id(row, "id", NodeId::from_bytes)).collect()
+    }
+
     /// How many parts of accounts, and how many zones, are on no node.
     ///
     /// # Errors

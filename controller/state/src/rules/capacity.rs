@@ -192,36 +192,49 @@ pub(super) fn release(ctx: &Context<'_>, account: &[u8]) -> Rule<()> {
     Ok(())
 }
 
-/// Takes everything of accounts off a node. Returns which parts of which accounts these were.
-pub(super) fn release_node(ctx: &Context<'_>, node: NodeId) -> Rule<Vec<(Vec<u8>, Part)>> {
+/// An account that is off a node.
+pub(super) struct Released {
+    pub(super) account: Vec<u8>,
+    /// Which parts of it the node carried.
+    pub(super) parts: Vec<Part>,
+}
+
+/// Takes the accounts off a node, so many at most.
+pub(super) fn release_accounts_of(ctx: &Context<'_>, node: NodeId, most: u32) -> Rule<Vec<Released>> {
     let accounts = ctx.all(
-        "SELECT DISTINCT account_id FROM assignments WHERE node_id = ?1 ORDER BY account_id",
-        [node.to_bytes()],
+        "SELECT DISTINCT account_id FROM assignments WHERE node_id = ?1 ORDER BY account_id LIMIT ?2",
+        (node.to_bytes(), most),
         |row| row.get::<_, Vec<u8>>(0),
     )?;
-    let mut parts = Vec::new();
-    for account in accounts {
+    let release = |account: Vec<u8>| {
+        let mut parts = Vec::new();
         for held in held(ctx, &account)?.into_iter().filter(|held| held.node == node) {
             ctx.run("DELETE FROM assignments WHERE id = ?1", [&held.assignment])?;
             subtract(ctx, &held, Some(held.part.as_str()), &held.share)?;
-            parts.push((account.clone(), wire_text(&held.part, "")?));
+            parts.push(wire_text(&held.part, "")?);
         }
-    }
-    Ok(parts)
+        Ok(Released { account, parts })
+    };
+    accounts.into_iter().map(release).collect()
 }
 
-/// Takes every zone off a node. Returns which these were.
-pub(super) fn release_zones_of(ctx: &Context<'_>, node: NodeId) -> Rule<Vec<Vec<u8>>> {
-    let mut zones = ctx.all(
-        "DELETE FROM zone_assignments WHERE node_id = ?1 RETURNING zone_id",
-        [node.to_bytes()],
+/// Takes the zones off a node, so many at most. Returns which these were.
+pub(super) fn release_zones_of(ctx: &Context<'_>, node: NodeId, most: u32) -> Rule<Vec<Vec<u8>>> {
+    let zones = ctx.all(
+        "SELECT zone_id FROM zone_assignments WHERE node_id = ?1 ORDER BY zone_id LIMIT ?2",
+        (node.to_bytes(), most),
         |row| row.get::<_, Vec<u8>>(0),
     )?;
-    for _ in &zones {
+    for zone in &zones {
+        ctx.run("DELETE FROM zone_assignments WHERE node_id = ?1 AND zone_id = ?2", (node.to_bytes(), zone))?;
         count_zone(ctx, &node.to_bytes(), -1)?;
     }
-    zones.sort_unstable();
     Ok(zones)
+}
+
+/// How many there are of what was asked for with a limit.
+pub(super) fn batch_size<T>(batch: &[T]) -> u32 {
+    u32::try_from(batch.len()).unwrap_or(u32::MAX)
 }
 
 /// Has a node answer for a zone, if it is still fit for it.

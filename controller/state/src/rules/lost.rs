@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use npanel_model::{
     AccountId, Action, AssignmentId, NodeId, NodeName, NodeRole, Part, PhpVersion, TenantId, ZoneId,
 };
-use npanel_proto::command::{PlaceAccount, PlaceZone};
+use npanel_proto::command::{PlaceAccount, PlaceZone, WriteOffNode};
 
 use super::{
     account,
     account::AccountRow,
-    capacity::{self, PlacedPart},
+    capacity::{self, PlacedPart, batch_size},
     node, plan, record_set, removal, zone,
 };
 use crate::{
@@ -29,49 +29,112 @@ struct Held {
     is_going: bool,
 }
 
-/// Settles everything that the node carries, as part of an operation.
-pub(super) fn write_off(ctx: &Context<'_>, id: NodeId, name: &NodeName, operation: &[u8]) -> Rule<()> {
-    let objects = held(ctx, id)?;
-    // Nobody is left to do what was waited for.
+/// How many accounts, zones and objects are settled within the deletion itself. One takes some 0.1 ms.
+const AT_ONCE: u32 = 250;
+
+/// Has what the node carries settled, the first of it at once, as part of an operation. Whether that is all; otherwise the
+/// leader asks for one batch after the other until the node can go.
+pub(super) fn begin(ctx: &Context<'_>, id: NodeId, name: &NodeName, operation: &[u8]) -> Rule<bool> {
+    ctx.run("UPDATE nodes SET written_off_by = ?2 WHERE id = ?1", (id.to_bytes(), operation))?;
+    write_off(ctx, id, name, operation, AT_ONCE)
+}
+
+/// One batch more; with the last, the node goes. The leader's doing: no record in the audit.
+pub(super) fn go_on(ctx: &Context<'_>, body: &WriteOffNode) -> Rule<()> {
+    ctx.require_controller()?;
+    let id = wire_id(&body.node_id, "/id", NodeId::from_bytes)?;
+    // The last batch may have been asked for twice.
+    let Some(operation) = written_off_by(ctx, id)? else { return Ok(()) };
+    if write_off(ctx, id, &name_of(ctx, id)?, &operation, body.most)? {
+        node::forget(ctx, id)?;
+        close_if_done(ctx, &operation)?;
+    }
+    Ok(())
+}
+
+/// Refuses what is for a node that stays.
+pub(super) fn require_stays(ctx: &Context<'_>, id: NodeId) -> Rule<()> {
+    match written_off_by(ctx, id)? {
+        None => Ok(()),
+        Some(_) => Err(Refusal::new(RefusalCode::Deleting, "/id", "the node is being deleted").into()),
+    }
+}
+
+fn written_off_by(ctx: &Context<'_>, id: NodeId) -> Rule<Option<Vec<u8>>> {
+    let found =
+        ctx.find("SELECT written_off_by FROM nodes WHERE id = ?1", [id.to_bytes()], |row| row.get(0))?;
+    Ok(found.flatten())
+}
+
+/// Settles so many of the accounts, zones and objects on the node at most; whether nothing is left. Accounts and zones go
+/// first: then nothing can come to the node any more, so that this ends.
+fn write_off(ctx: &Context<'_>, id: NodeId, name: &NodeName, operation: &[u8], most: u32) -> Rule<bool> {
+    let mut left = most;
+    let accounts = capacity::release_accounts_of(ctx, id, left)?;
+    for released in &accounts {
+        for part in &released.parts {
+            unplace(ctx, &released.account, part.role(), id, name)?;
+        }
+    }
+    left -= batch_size(&accounts);
+    let zones = capacity::release_zones_of(ctx, id, left)?;
+    for zone in &zones {
+        forsake_zone(ctx, zone, id, name, operation)?;
+    }
+    left -= batch_size(&zones);
+    let objects = held(ctx, id, left)?;
+    for object in &objects {
+        settle(ctx, id, object)?;
+    }
+    left -= batch_size(&objects);
+    Ok(left > 0)
+}
+
+/// Nobody is left to do what was waited for.
+fn settle(ctx: &Context<'_>, node: NodeId, object: &Held) -> Rule<()> {
+    let key = (node.to_bytes(), object.kind.as_str(), &object.id);
+    ctx.run("DELETE FROM node_objects WHERE node_id = ?1 AND kind = ?2 AND object_id = ?3", key.clone())?;
     let waiting: BTreeSet<Vec<u8>> = ctx
         .all(
-            "DELETE FROM operation_targets WHERE node_id = ?1 AND done_millis IS NULL RETURNING operation_id",
-            [id.to_bytes()],
+            "DELETE FROM operation_targets
+             WHERE node_id = ?1 AND kind = ?2 AND object_id = ?3 AND done_millis IS NULL RETURNING operation_id",
+            key,
             |row| row.get(0),
         )?
         .into_iter()
         .collect();
-    ctx.run("DELETE FROM node_objects WHERE node_id = ?1", [id.to_bytes()])?;
-    for (account, part) in capacity::release_node(ctx, id)? {
-        unplace(ctx, &account, part.role(), id, name)?;
-    }
-    for zone in capacity::release_zones_of(ctx, id)? {
-        forsake_zone(ctx, &zone, id, name, operation)?;
-    }
-    for object in &objects {
-        let elsewhere = ctx.count(
-            "SELECT count(*) FROM node_objects WHERE object_id = ?1 AND kind = ?2",
-            (&object.id, object.kind.as_str()),
-        )?;
-        match elsewhere {
-            0 if object.is_going => removal::forget(ctx, object.kind, &object.id, object.tenant)?,
-            _ => ctx.note_object(object.tenant, object.kind, &object.id, "observed"),
-        }
+    let elsewhere = ctx.count(
+        "SELECT count(*) FROM node_objects WHERE object_id = ?1 AND kind = ?2",
+        (&object.id, object.kind.as_str()),
+    )?;
+    match elsewhere {
+        0 if object.is_going => removal::forget(ctx, object.kind, &object.id, object.tenant)?,
+        _ => ctx.note_object(object.tenant, object.kind, &object.id, "observed"),
     }
     waiting.iter().try_for_each(|operation| close_if_done(ctx, operation))
 }
 
-fn held(ctx: &Context<'_>, node: NodeId) -> Rule<Vec<Held>> {
-    let rows = ctx.all(
+fn held(ctx: &Context<'_>, node: NodeId, most: u32) -> Rule<Vec<Held>> {
+    ctx.all(
         "SELECT kind, object_id, tenant_id, tombstone_seconds IS NOT NULL FROM node_objects WHERE node_id = ?1
-         ORDER BY kind, object_id",
-        [node.to_bytes()],
-        |row| Ok((row.get::<_, String>(0)?, row.get(1)?, tenant_id(row, 2)?, row.get(3)?)),
-    )?;
-    let known = |(kind, id, tenant, is_going): (String, _, _, _)| {
-        Some(Held { kind: ObjectKind::from_text(&kind)?, id, tenant, is_going })
-    };
-    Ok(rows.into_iter().filter_map(known).collect())
+         ORDER BY kind, object_id LIMIT ?2",
+        (node.to_bytes(), most),
+        |row| {
+            Ok(Held {
+                kind: kind(row, 0)?,
+                id: row.get(1)?,
+                tenant: tenant_id(row, 2)?,
+                is_going: row.get(3)?,
+            })
+        },
+    )
+}
+
+fn kind(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<ObjectKind> {
+    let text: String = row.get(column)?;
+    ObjectKind::from_text(&text).ok_or_else(|| {
+        rusqlite::Error::InvalidColumnType(column, format!("kind {text}"), rusqlite::types::Type::Text)
+    })
 }
 
 /// Remembers that nobody carries the part, if it is one of something that lives.

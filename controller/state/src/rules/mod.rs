@@ -93,6 +93,7 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
             return event::record_conditions(ctx, body).map(|()| None);
         }
         Command::SetCronJobs(body) => cron::set(ctx, body),
+        Command::WriteOffNode(body) => return lost::go_on(ctx, body).map(|()| None),
         Command::FollowPlan(body) => return following::go_on(ctx, body).map(|()| None),
         Command::PurgeOperations(body) => return operation::purge(ctx, body).map(|()| None),
         Command::RecordObservations(body) => return observation::record(ctx, body).map(|()| None),
@@ -151,6 +152,7 @@ pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Optio
         | Command::RetireAuthority(_)
         | Command::UpdateNodeFacts(_)
         | Command::FollowPlan(_)
+        | Command::WriteOffNode(_)
         | Command::PurgeOperations(_)
         | Command::PlaceAccount(_)
         | Command::PlaceZone(_)

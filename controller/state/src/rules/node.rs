@@ -132,6 +132,7 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateNode) -> Rule<Effect> {
     if ctx.count("SELECT EXISTS (SELECT 1 FROM nodes WHERE id = ?1)", [id.to_bytes()])? == 0 {
         return Err(Refusal::not_found("node", "/id").into());
     }
+    lost::require_stays(ctx, id)?;
     let mut changed = 0;
     let mut set = |column: &str, value: &dyn rusqlite::ToSql| -> Rule<()> {
         let sql = format!("UPDATE nodes SET {column} = ?2 WHERE id = ?1 AND {column} IS NOT ?2");
@@ -197,20 +198,32 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteNode) -> Rule<Effect> {
     let platform = ctx.require_platform(action)?;
     let id = wire_id(&body.node_id, "/id", NodeId::from_bytes)?;
     let name = lost::name_of(ctx, id)?;
+    lost::require_stays(ctx, id)?;
     let mut effect = Effect { tenant: platform, action, object: id.to_bytes(), operation: Vec::new() };
     if carries(ctx, id, body)? {
         let operation = &body.operation_id;
         open_operation(ctx, operation, action, platform, "node", &id.to_bytes(), "")?;
-        lost::write_off(ctx, id, &name, operation)?;
-        close_if_done(ctx, operation)?;
         effect.operation.clone_from(operation);
+        if !lost::begin(ctx, id, &name, operation)? {
+            ctx.note(platform, "node", id.to_bytes(), "changed");
+            return Ok(effect);
+        }
     }
+    forget(ctx, id)?;
+    if !effect.operation.is_empty() {
+        close_if_done(ctx, &effect.operation)?;
+    }
+    Ok(effect)
+}
+
+/// Takes a node that carries nothing (any more) out of the state.
+pub(super) fn forget(ctx: &Context<'_>, id: NodeId) -> Rule<()> {
     ctx.run("DELETE FROM nodes WHERE id = ?1", [id.to_bytes()])?;
     capacity::touch(ctx, id)?;
     identity::revoke(ctx, &format!("node/{id}"))?;
     ctx.run("DELETE FROM node_conditions WHERE node_id = ?1", [id.to_bytes()])?;
-    ctx.note(platform, "node", id.to_bytes(), "deleted");
-    Ok(effect)
+    ctx.note(ctx.root_tenant()?, "node", id.to_bytes(), "deleted");
+    Ok(())
 }
 
 /// Whether the node carries anything; refused, if it may not go with that.

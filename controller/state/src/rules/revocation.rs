@@ -4,7 +4,7 @@
 use npanel_model::{Action, NodeId, NodeName};
 use npanel_proto::command::RevokeNode;
 
-use super::{capacity, identity, suspension::require_reason, token::Used};
+use super::{capacity, identity, lost, suspension::require_reason, token::Used};
 use crate::{
     Refusal, RefusalCode,
     context::{Context, Effect, Rule, wire_id},
@@ -41,6 +41,7 @@ pub(super) fn revoke(ctx: &Context<'_>, body: &RevokeNode) -> Rule<Effect> {
 
 /// Refuses a name that is somebody's: unless its node is revoked, and the token was made since for this name.
 pub(super) fn require_taken_in(ctx: &Context<'_>, id: NodeId, name: &NodeName, used: &Used) -> Rule<()> {
+    lost::require_stays(ctx, id)?;
     let message = match revoked_at(ctx, id)? {
         Some(revoked) if used.is_for_this_name && used.made > revoked => return Ok(()),
         Some(_) => {

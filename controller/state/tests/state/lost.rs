@@ -3,7 +3,7 @@
 use npanel_model::{AccountId, AssignmentId, NodeId, OperationId, TenantId};
 use npanel_proto::command::{
     Assignment, DeleteAccount, DeleteNode, NodeLabels, PlaceAccount, PlaceZone, PlacementWish,
-    PlanPlacementChange, RevokeNode, UpdateNode, UpdatePlan, ZoneAssignment, envelope::Command,
+    PlanPlacementChange, RevokeNode, UpdateNode, UpdatePlan, WriteOffNode, ZoneAssignment, envelope::Command,
     principal::Who,
 };
 use npanel_state::{AccountFilter, IntentSource, ObjectKind, ObjectStatus, OwnedFilter, Page, RefusalCode};
@@ -327,4 +327,89 @@ async fn an_account_is_placed_anew_where_it_was_wished_unless_its_plan_says_othe
     world.accept(world.by_admin(), Command::UpdatePlan(change)).await;
     world.accept(Who::ControllerId(1), place).await;
     world.require_whole().await;
+}
+
+/// More than is settled within the deletion itself.
+const MANY: usize = 252;
+
+impl World {
+    async fn write_off(&mut self, node: NodeId, most: u32) {
+        let command = Command::WriteOffNode(WriteOffNode { node_id: node.to_bytes(), most });
+        self.accept(Who::ControllerId(1), command).await;
+    }
+
+    async fn written_off(&self) -> Vec<NodeId> {
+        self.store.reader().written_off_nodes().await.expect("a query")
+    }
+
+    async fn count_unplaced(&self) -> (u64, u64) {
+        self.store.reader().count_unplaced().await.expect("a count")
+    }
+}
+
+#[tokio::test]
+async fn what_a_full_node_carried_is_settled_in_batches_and_the_node_goes_with_the_last() {
+    let mut world = World::new().await;
+    let acme = world.reseller("acme", None).await;
+    for number in 0..MANY {
+        world.new_account(&acme, &format!("user{number}"), None).await;
+    }
+    let other = NodeId::generate();
+    world.enrol_node("n2", other).await;
+    let (zoned, mut command) = world.account(&acme, "zoned", None);
+    let mut first = world.domain(zoned, "zoned.example");
+    let second =
+        ZoneAssignment { assignment_id: AssignmentId::generate().to_bytes(), node_id: other.to_bytes() };
+    first.zone.as_mut().expect("a zone").assignments.push(second);
+    command.domain = Some(first);
+    world.accept(by(acme.key), Command::CreateAccount(command)).await;
+    let domain = world.new_account(&acme, "lastone", Some("last.example")).await;
+    world.observe_all("converged").await;
+    let delete = DeleteAccount {
+        account_id: domain.to_bytes(),
+        operation_id: OperationId::generate().to_bytes(),
+        retention_seconds: Some(60),
+    };
+    let waiting = OperationId::from_bytes(&delete.operation_id).expect("an id");
+    world.accept(by(acme.key), Command::DeleteAccount(delete)).await;
+    let lost = world.node;
+    world.revoke(lost).await;
+    let deletion = deletion(lost, true);
+    let operation = OperationId::from_bytes(&deletion.operation_id).expect("an id");
+    world.accept(world.by_admin(), Command::DeleteNode(deletion.clone())).await;
+    assert_eq!(world.count_unplaced().await, (500, 0), "250 accounts, and no more at once");
+    assert_eq!(world.written_off().await, [lost]);
+
+    // It is not there for anybody meanwhile.
+    let by_admin = world.by_admin();
+    let again =
+        Command::DeleteNode(DeleteNode { operation_id: OperationId::generate().to_bytes(), ..deletion });
+    assert_eq!(world.refuse(by_admin.clone(), again).await, RefusalCode::Deleting);
+    let change = UpdateNode { node_id: lost.to_bytes(), schedulable: Some(true), ..UpdateNode::default() };
+    assert_eq!(world.refuse(by_admin, Command::UpdateNode(change)).await, RefusalCode::Deleting);
+    let token = world.bound_token("n1", &[]).await;
+    let enrolment = world.enrolment("n1", lost, token);
+    assert_eq!(world.refuse(Who::TokenId(token.to_bytes()), enrolment).await, RefusalCode::Deleting);
+    // What is placed anew meanwhile stays so.
+    world.replace_all(other).await;
+    let finished = async |world: &World, id| world.store.reader().is_finished(id).await.expect("a query");
+    let mut batches = 0;
+    while world.written_off().await == [lost] {
+        assert_eq!(finished(&world, operation).await, Some(false));
+        world.write_off(lost, 1).await;
+        // The other name server of a zone has done its part before the last batch.
+        world.observe_all_on(other, "converged").await;
+        batches += 1;
+    }
+    // Four accounts, two zones and 258 objects.
+    assert!((262..=266).contains(&batches), "{batches}");
+    assert_eq!(finished(&world, operation).await, Some(true));
+    assert_eq!(finished(&world, waiting).await, Some(true), "nobody is left to remove it");
+    world.write_off(lost, 50).await;
+    while world.count_unplaced().await != (0, 0) {
+        world.replace_all(other).await;
+    }
+    world.observe_all_on(other, "converged").await;
+    world.require_whole().await;
+    assert_eq!(world.reserved(other).await.0, MANY as u64 + 1);
 }
