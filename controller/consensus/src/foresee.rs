@@ -18,7 +18,7 @@ use crate::{
     cluster::Cluster,
     config::Purpose,
     network::client,
-    propose::{ProposeError, is_for_want_of_a_node},
+    propose::{ProposeError, is_for_want_of_a_node, is_newer},
 };
 
 /// How long a leader is looked for, and asked.
@@ -64,6 +64,9 @@ impl Cluster {
 
     /// Here, or not at all.
     pub(crate) async fn foresee_as_leader(&self, envelope: Envelope) -> Option<ForeseeResponse> {
+        if is_newer(&envelope) {
+            return None;
+        }
         match self.try_out(envelope).await? {
             Foresight::Refused(why) => Some(refused(why)),
             Foresight::Accepted(foreseen) => {

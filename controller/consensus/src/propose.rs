@@ -66,6 +66,7 @@ impl Cluster {
     /// If no leader decided it in time.
     pub async fn propose(&self, mut envelope: Envelope) -> Result<Outcome, ProposeError> {
         make_repeatable(&mut envelope);
+        envelope.feature_level = npanel_state::FEATURE_LEVEL;
         let deadline = Instant::now() + WRITE_DEADLINE;
         loop {
             let attempt = timeout_at(deadline, self.try_leader(&envelope, deadline));
@@ -156,7 +157,7 @@ impl Cluster {
         // is then answered again; or the rules refuse it for what is wrong with it.
         let unprepared = self.prepare(envelope, Purpose::Propose).await.err();
         let is_prepared = unprepared.is_none();
-        let written = self.raft().client_write(Logged(envelope.clone())).await;
+        let written = self.raft().client_write(Logged::Known(Box::new(envelope.clone()))).await;
         self.settled(envelope);
         let tried = match written {
             Ok(written) => Try::Decided(explained(written.data.outcome, unprepared)),
@@ -213,6 +214,9 @@ impl Cluster {
 
     /// For a follower's command: decided here, or not at all.
     pub(crate) async fn propose_as_leader(&self, envelope: Envelope) -> Option<Outcome> {
+        if is_newer(&envelope) {
+            return None;
+        }
         match self.propose_here(envelope).await {
             Try::Decided(outcome) => Some(outcome),
             Try::Again | Try::Stopped => None,
@@ -290,6 +294,18 @@ impl Cluster {
             }
         }
     }
+}
+
+/// Whether a follower of a newer version asks: what this one does not know of its command was left out when it was received.
+pub(crate) fn is_newer(envelope: &Envelope) -> bool {
+    let is_newer = envelope.command.is_none() || envelope.feature_level > npanel_state::FEATURE_LEVEL;
+    if is_newer {
+        tracing::error!(
+            level = envelope.feature_level,
+            "a controller of a newer version asks for what this one does not know: upgrade it"
+        );
+    }
+    is_newer
 }
 
 fn lacks_node(outcome: &Outcome) -> bool {

@@ -1,16 +1,37 @@
 //! The consensus library's type parameters.
 
 use npanel_proto::command::{Envelope, Outcome};
-use prost::Message;
+use prost::{DecodeError, Message};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A command in the log. Serialises as its protobuf bytes.
 #[derive(Debug, Clone)]
-pub(crate) struct Logged(pub(crate) Envelope);
+pub(crate) enum Logged {
+    /// A command all of which this version knows.
+    Known(Box<Envelope>),
+    /// One of a newer version, as it came. Whatever this version left out of it would be lost for all later ones, too.
+    Newer(Vec<u8>),
+}
+
+impl Logged {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let envelope = Envelope::decode(bytes)?;
+        // What is not known is left out when it is decoded: a command, or any field of one.
+        let is_known = envelope.command.is_some() && envelope.encoded_len() == bytes.len();
+        Ok(if is_known { Self::Known(Box::new(envelope)) } else { Self::Newer(bytes.to_vec()) })
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Known(envelope) => envelope.encode_to_vec(),
+            Self::Newer(bytes) => bytes.clone(),
+        }
+    }
+}
 
 impl Serialize for Logged {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0.encode_to_vec())
+        serializer.serialize_bytes(&self.to_bytes())
     }
 }
 
@@ -23,7 +44,7 @@ impl<'de> Deserialize<'de> for Logged {
                 f.write_str("a command's protobuf bytes")
             }
             fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Logged, E> {
-                Envelope::decode(bytes).map(Logged).map_err(E::custom)
+                Logged::decode(bytes).map_err(E::custom)
             }
         }
         deserializer.deserialize_bytes(Bytes)

@@ -26,6 +26,7 @@ pub(crate) fn record(batch: &mut Transaction<'_>, record: &LogRecord) -> Result<
             batch.execute("UPDATE raft SET membership = ?1", [bytes])?;
             Ok(accepted(index, Accepted::default()))
         }
+        RecordPayload::Newer => Err(StoreError::Newer { index }),
         RecordPayload::Command(envelope) => command(batch, record.position, envelope),
     }
 }

@@ -40,5 +40,11 @@ pub use refusal::{Refusal, RefusalCode};
 pub use store::{Applied, Store};
 pub use wanted::ObjectKind;
 
-/// The feature level that this build's rules go up to.
-pub const FEATURE_LEVEL: u32 = 1;
+/// The feature level that this build's rules go up to. The leader writes it into every command, and a replica that does not go
+/// so far stops there, to go on by a newer version. It is raised with the first change after a release that has a rule come
+/// to something else for a command that was there before. New commands and new fields need no level: a replica that does not know
+/// them stops by itself.
+///
+/// 2: what came after the first version: removal of controllers and of nodes by force, batches of what follows a plan, what
+/// a lost node carried, and capacity in the state.
+pub const FEATURE_LEVEL: u32 = 2;

@@ -29,6 +29,8 @@ pub enum RecordPayload {
     Blank,
     /// A command.
     Command(Box<Envelope>),
+    /// A command of which this version does not know all.
+    Newer,
     /// The cluster's membership from here on, in the consensus library's encoding.
     Membership(Vec<u8>),
 }

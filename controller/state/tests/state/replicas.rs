@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::support::{World, content, open};
-use npanel_state::Store;
+use npanel_proto::command::{Envelope, PurgeOperations, envelope::Command};
+use npanel_state::{FEATURE_LEVEL, LogPosition, LogRecord, RecordPayload, Store, StoreError};
 
 async fn some_history() -> World {
     let mut world = World::new().await;
@@ -63,4 +64,31 @@ async fn a_file_that_is_no_state_is_not_installed() {
     .expect("written");
     assert!(world.store.replace_by(&file).await.is_err());
     assert_eq!(content(&world.store).await, before);
+}
+
+#[tokio::test]
+async fn a_replica_stops_before_what_is_newer_than_it_knows() {
+    let command = Some(Command::PurgeOperations(PurgeOperations::default()));
+    let of_level = |feature_level, command: &Option<Command>| {
+        let envelope = Envelope { feature_level, command: command.clone(), ..Envelope::default() };
+        RecordPayload::Command(Box::new(envelope))
+    };
+    for newer in [of_level(FEATURE_LEVEL + 1, &command), of_level(FEATURE_LEVEL, &None), RecordPayload::Newer]
+    {
+        let world = some_history().await;
+        let before = world.store.applied().borrow().clone();
+        let index = world.index + 1;
+        let record =
+            |payload, index| LogRecord { position: LogPosition { term: 1, leader: 1, index }, payload };
+        let stopped = world.store.apply(vec![record(newer.clone(), index)]).await;
+        assert!(
+            matches!(stopped, Err(StoreError::Newer { index: at }) if at == index),
+            "{newer:?} was passed over: {stopped:?}"
+        );
+        assert!(
+            world.store.apply(vec![record(RecordPayload::Blank, index + 1)]).await.is_err(),
+            "it went on"
+        );
+        assert_eq!(*world.store.applied().borrow(), before);
+    }
 }
