@@ -169,7 +169,7 @@ const UNSETTLED: &str = "SELECT *, CASE kind
         WHEN 'database_user' THEN (SELECT name FROM database_users WHERE id = object_id)
         WHEN 'cron_table' THEN (SELECT username FROM accounts WHERE id = object_id)
         ELSE (SELECT name FROM zones WHERE id = object_id) END AS name
-    FROM node_objects WHERE node_id = ?1 AND settled = 0
+    FROM node_objects INDEXED BY node_objects_unsettled WHERE node_id = ?1 AND settled = 0
     ORDER BY observed_state != 'failed', since_millis LIMIT 50";
 
 /// What is not on a node as it should be.
@@ -448,7 +448,7 @@ impl Reader {
         let counts = sqlx::query(
             "SELECT count(*) FILTER (WHERE observed_state != 'failed') AS pending,
                     count(*) FILTER (WHERE observed_state = 'failed') AS failed
-             FROM node_objects WHERE node_id = ?1 AND settled = 0",
+             FROM node_objects INDEXED BY node_objects_unsettled WHERE node_id = ?1 AND settled = 0",
         )
         .bind(node.to_bytes())
         .fetch_one(&self.pool())

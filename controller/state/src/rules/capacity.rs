@@ -47,8 +47,9 @@ pub(super) fn assign(ctx: &Context<'_>, part: &PlacedPart<'_>, promised: &Promis
     let node = fitness::load(ctx, part.node)?;
     require_open(&node, part.part.role())?;
     require_allowed(&node, &promised.allowed)?;
+    // The sign keeps the planner from the index of the node, where as many rows are as it has accounts.
     let here = ctx.count(
-        "SELECT coalesce(sum(accounts), 0) FROM assignments WHERE account_id = ?1 AND node_id = ?2",
+        "SELECT coalesce(sum(accounts), 0) FROM assignments WHERE account_id = ?1 AND +node_id = ?2",
         (part.account.to_bytes(), part.node.to_bytes()),
     )?;
     let share = if here > 0 { Amounts::default() } else { promised.share };

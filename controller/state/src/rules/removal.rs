@@ -123,7 +123,8 @@ pub(super) fn remove_domain(ctx: &Context<'_>, domain: &DomainRow, operation: &[
 fn own_zone(ctx: &Context<'_>, domain: DomainId) -> Rule<Option<ZoneId>> {
     ctx.find(
         "SELECT z.id FROM zones z
-         WHERE z.domain_id = ?1 AND z.deleted_millis IS NULL
+         WHERE z.account_id = (SELECT account_id FROM domains WHERE id = ?1)
+           AND z.domain_id = ?1 AND z.deleted_millis IS NULL
            AND NOT EXISTS (SELECT 1 FROM record_sets r WHERE r.zone_id = z.id AND r.domain_id IS NOT ?1)
            AND NOT EXISTS (SELECT 1 FROM name_index n JOIN domains d ON d.id = n.object_id
                            WHERE n.at = z.name AND d.id != ?1 AND d.deleted_millis IS NULL)",
