@@ -129,6 +129,16 @@ fn other_controllers(fleet: &Fleet) -> Result<()> {
     until("every controller to vote", READY_LIMIT, || ready(controllers_vote(fleet)?))
 }
 
+/// Makes a controller's machine, whose daemon is down, a new controller of the cluster, by way of another.
+pub(crate) fn join_anew(fleet: &Fleet, member: &Member, by: &Member) -> Result<()> {
+    let controller = fleet.controller(member);
+    let data = controller.data()?;
+    fs::remove_dir_all(&data).with_context(|| format!("cannot remove {}", data.display()))?;
+    controller.install()?;
+    controller.join(&format!("{}:{FLEET_PORT}", by.address), &token(fleet, "controller", 1)?)?;
+    controller.start()
+}
+
 fn ready(yes: bool) -> Result<Option<()>> {
     Ok(yes.then_some(()))
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
-use crate::boot::{Access, boot};
+use crate::boot::{self, Access};
 use crate::cgroup::Cgroup;
 use crate::controller::{API_PORT, Controller};
 use crate::image::Image;
@@ -51,7 +51,7 @@ impl Fleet {
             timings,
             spec,
         };
-        if let Err(error) = boot(&mut fleet) {
+        if let Err(error) = boot::boot(&mut fleet) {
             let kept = fleet.disk()?.with_extension("logs");
             fleet.collect_logs(&kept).context("collecting logs after a failed boot")?;
             take_down(&fleet.spec.name)?;
@@ -183,6 +183,12 @@ impl Fleet {
             Kind::Controller => self.controller(member).start(),
             Kind::Node => self.node(member).start(),
         }
+    }
+
+    /// Makes a controller that was removed from the cluster, and is down, a new one under its old name and address, with the
+    /// help of another. What it had is gone. It may not be ready yet when this returns.
+    pub fn join_anew(&self, name: &str, by: &str) -> Result<()> {
+        boot::join_anew(self, self.member(name)?, self.member(by)?)
     }
 
     /// Stops the member cleanly if it is up and starts it.

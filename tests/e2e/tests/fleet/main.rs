@@ -86,6 +86,7 @@ scenarios! {
     leader:
         no_acknowledged_account_is_lost_or_doubled_when_the_leader_is_killed,
         nodes_do_not_notice_that_the_leader_dies;
+    removal: a_removed_controller_serves_nobody_and_its_machine_can_join_anew;
     placement:
         a_cordoned_node_gets_nothing_new_and_says_so,
         a_tenant_sees_of_a_placement_only_where_its_own_accounts_are;
