@@ -25,6 +25,8 @@ named_enum! {
         DeletionsHeld = "DeletionsHeld",
         /// The shared configuration of a role cannot be put into place.
         ConfigurationFailed = "ConfigurationFailed",
+        /// Something lies on the machine that belongs to no object of the node: of another node that it was.
+        Leftovers = "Leftovers",
     }
 }
 

@@ -22,7 +22,8 @@ fn id(number: u16) -> NodeId {
 }
 
 fn heard(number: u16) -> Heard {
-    Heard { at: Timestamp::from_millis(1_000), disk_free: Megabytes(100_000 + u64::from(number)) }
+    let disk_free = Megabytes(100_000 + u64::from(number));
+    Heard { at: Timestamp::from_millis(1_000), disk_free, has_leftovers: false }
 }
 
 fn view(number: u16) -> NodeView {

@@ -75,6 +75,8 @@ pub struct Heard {
     pub at: Timestamp,
     /// Free space where homes and databases are.
     pub disk_free: Megabytes,
+    /// Whether something lies on it that belongs to none of its objects: what is new there could come upon it.
+    pub has_leftovers: bool,
 }
 
 /// Something that was given to a node and that the state does not show yet.
@@ -95,6 +97,7 @@ pub(crate) struct Row {
     pub(crate) heard: Option<Timestamp>,
     pub(crate) disk_free: Megabytes,
     pub(crate) schedulable: bool,
+    pub(crate) has_leftovers: bool,
     pub(crate) accounts_left: u64,
     pub(crate) left: [Left; 2],
     pub(crate) fill_percent: u64,
@@ -263,6 +266,7 @@ impl Fleet {
             heard: heard.map(|heard| heard.at),
             disk_free: heard.map_or(Megabytes(0), |heard| heard.disk_free),
             schedulable: view.schedulable,
+            has_leftovers: heard.is_some_and(|heard| heard.has_leftovers),
             accounts_left: left(view.limits.accounts, reserved.accounts),
             left: [to(Overselling::Forbidden), to(Overselling::Allowed)],
             fill_percent: view.limits.fill_percent(&reserved),

@@ -93,6 +93,8 @@ impl Query {
             Some(Filter::Unreachable)
         } else if !row.schedulable {
             Some(Filter::Cordoned)
+        } else if row.has_leftovers {
+            Some(Filter::Leftovers)
         } else if is_together {
             // The account has its share there.
             None

@@ -29,6 +29,8 @@ pub enum Filter {
     Unreachable,
     /// It may get new things.
     Cordoned,
+    /// Nothing lies on it that belongs to none of its objects.
+    Leftovers,
     /// It has no account of the tenant, if those must keep apart.
     Tenant,
     /// It may have one more account.
@@ -43,7 +45,7 @@ pub enum Filter {
 
 impl Filter {
     /// Every filter, in order.
-    pub const ALL: [Filter; 15] = [
+    pub const ALL: [Filter; 16] = [
         Self::Named,
         Self::Role,
         Self::Able,
@@ -54,6 +56,7 @@ impl Filter {
         Self::Php,
         Self::Unreachable,
         Self::Cordoned,
+        Self::Leftovers,
         Self::Tenant,
         Self::Accounts,
         Self::Disk,
@@ -74,6 +77,7 @@ impl Filter {
             Self::Php => "lacks_php_version",
             Self::Unreachable => "not_connected",
             Self::Cordoned => "cordoned",
+            Self::Leftovers => "has_leftovers",
             Self::Tenant => "has_the_tenant_already",
             Self::Accounts => "no_account_slot",
             Self::Disk => "disk_reserved",
@@ -134,6 +138,8 @@ pub enum Reason {
     Unreachable,
     /// It gets nothing new.
     Cordoned,
+    /// Something lies on it that belongs to none of its objects.
+    Leftovers,
     /// It has accounts of the tenant, and those must keep apart.
     TenantThere {
         /// How many.
@@ -186,6 +192,7 @@ impl Reason {
             },
             Filter::Unreachable => Reason::Unreachable,
             Filter::Cordoned => Reason::Cordoned,
+            Filter::Leftovers => Reason::Leftovers,
             Filter::Tenant => {
                 let on = request.apart.tenant_on.iter().filter(|(on, _)| *on == node.id);
                 Reason::TenantThere { accounts: on.map(|(_, accounts)| accounts).sum() }
@@ -229,6 +236,9 @@ impl fmt::Display for Reason {
             Self::LacksPhp { version, has } => write!(f, "does not have PHP {version} (has {})", list(has)),
             Self::Unreachable => f.write_str("is not connected"),
             Self::Cordoned => f.write_str("is cordoned: it gets nothing new"),
+            Self::Leftovers => f.write_str(
+                "has leftovers of another node, and gets nothing new until npanel-node discard-leftovers",
+            ),
             Self::TenantThere { accounts } => {
                 write!(f, "has {accounts} of the tenant's accounts, and the plan keeps them apart")
             }

@@ -5,8 +5,8 @@ use npanel_model::{
     Timestamp,
 };
 use npanel_placement::{
-    Apart, Carries, Fleet, Heard, NodeView, PartReport, Promise, Reason, Report, Request, Runtime, Verdict,
-    Wish, ZONE_NODES, words,
+    Apart, Carries, Filter, Fleet, Heard, NodeView, PartReport, Promise, Reason, Report, Request, Runtime,
+    Verdict, Wish, ZONE_NODES, words,
 };
 use proptest::{prelude::*, strategy::Strategy as _};
 
@@ -54,11 +54,15 @@ fn id(number: u8) -> NodeId {
     NodeId::from_bytes(&bytes).expect("sixteen bytes")
 }
 
+fn heard(disk_free: u64) -> Heard {
+    let disk_free = Megabytes(disk_free);
+    Heard { at: Timestamp::from_millis(NOW), disk_free, has_leftovers: false }
+}
+
 fn fleet(nodes: &[Known]) -> Fleet {
     let mut fleet = Fleet::default();
     for (view, disk_free) in nodes {
         fleet.set(view.clone());
-        let heard = |free| Heard { at: Timestamp::from_millis(NOW), disk_free: Megabytes(free) };
         fleet.hear(view.id, disk_free.map(heard));
     }
     fleet
@@ -90,6 +94,20 @@ fn the_node_that_carries_least_is_chosen() {
         "n2 is chosen (carries 3, 0 % full, 100 MB free); n3 carries 4 already, the best one 3; \
          n1 carries 5 already, the best one 3"
     );
+}
+
+#[test]
+fn a_node_with_leftovers_gets_neither_accounts_nor_zones_and_says_why() {
+    let nodes = [node(1, 5, 100), node(2, 3, 100)];
+    let mut fleet = fleet(&nodes);
+    fleet.hear(id(2), Some(Heard { has_leftovers: true, ..heard(100) }));
+    let decision = fleet.place(&web(10));
+    assert_eq!((decision.node(), decision.refused_by(Filter::Leftovers)), (Some(id(1)), 1));
+    let said = words(&fleet.judge(&web(10), &decision));
+    assert!(said.contains("n2 has leftovers of another node"), "{said}");
+    assert_eq!(fleet.place_zone(&request(NodeRole::Dns, 0)).nodes().collect::<Vec<_>>(), [id(1)]);
+    fleet.hear(id(2), Some(heard(100)));
+    assert_eq!(fleet.place(&web(10)).node(), Some(id(2)));
 }
 
 #[test]
@@ -403,10 +421,9 @@ proptest! {
                 other.remove(view.id);
             }
         }
-        for (view, heard) in &shuffled {
+        for (view, disk_free) in &shuffled {
             other.set(view.clone());
-            let heard = heard.map(|free| Heard { at: Timestamp::from_millis(NOW), disk_free: Megabytes(free) });
-            other.hear(view.id, heard);
+            other.hear(view.id, disk_free.map(heard));
         }
         let ids = |decision: npanel_placement::Decision| decision.nodes().collect::<Vec<_>>();
         prop_assert_eq!(ids(one.place(&request)), ids(other.place(&request)));

@@ -77,6 +77,7 @@ pub(crate) fn conditions(wire: &[node::NodeCondition]) -> Vec<NodeCondition> {
             Kind::ClockSkewed => NodeConditionKind::ClockSkewed,
             Kind::DeletionsHeld => NodeConditionKind::DeletionsHeld,
             Kind::ConfigurationFailed => NodeConditionKind::ConfigurationFailed,
+            Kind::Leftovers => NodeConditionKind::Leftovers,
         })
     };
     let condition = |one: &node::NodeCondition| {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use npanel_model::{Megabytes, NodeCondition, NodeId, Timestamp};
+use npanel_model::{Megabytes, NodeCondition, NodeConditionKind, NodeId, Timestamp};
 use npanel_placement::Heard;
 use npanel_proto::node;
 use tokio::sync::watch;
@@ -88,7 +88,11 @@ pub(crate) struct News {
 impl Table {
     fn heard(&self, node: NodeId) -> Option<Heard> {
         match self.nodes.get(&node) {
-            Some(Entry::Answering(seen)) => Some(Heard { at: seen.at, disk_free: seen.capacity.disk_free }),
+            Some(Entry::Answering(seen)) => {
+                let conditions = self.conditions.get(&node).map(Vec::as_slice).unwrap_or_default();
+                let has_leftovers = conditions.iter().any(|one| one.kind == NodeConditionKind::Leftovers);
+                Some(Heard { at: seen.at, disk_free: seen.capacity.disk_free, has_leftovers })
+            }
             Some(Entry::Lost(_)) | None => None,
         }
     }
@@ -157,9 +161,12 @@ impl Liveness {
         table.conditions.get(&node).cloned().unwrap_or_default()
     }
 
+    /// What a node says that it has leftovers is to be known before it counts as answering: see
+    /// [`Liveness::heard`].
     pub(crate) fn heard_conditions(&self, node: NodeId, conditions: Vec<NodeCondition>) {
         self.write(|table| {
             table.conditions.insert(node, conditions);
+            table.news.insert(node);
         });
     }
 
@@ -237,6 +244,24 @@ mod tests {
         liveness.heard(node, None, vec!["nginx.service".into()]);
         let Presence::Online(seen) = liveness.presence(node) else { panic!("not online") };
         assert_eq!((seen.capacity, seen.failed_services.len()), (capacity, 1));
+    }
+
+    #[test]
+    fn that_a_node_has_leftovers_is_told_to_placement_and_so_is_that_it_has_none() {
+        let (liveness, node) = (Liveness::default(), NodeId::generate());
+        let leftovers = NodeCondition {
+            kind: NodeConditionKind::Leftovers,
+            subject: "accounts".to_owned(),
+            reason: "NotOfThisNode".to_owned(),
+            message: String::new(),
+            since: Timestamp::from_millis(1),
+        };
+        liveness.heard_conditions(node, vec![leftovers]);
+        liveness.heard(node, None, Vec::new());
+        let told = |news: News| news.nodes[0].1.map(|heard| heard.has_leftovers);
+        assert_eq!(told(liveness.news()), Some(true));
+        liveness.heard_conditions(node, Vec::new());
+        assert_eq!(told(liveness.news()), Some(false));
     }
 
     #[test]

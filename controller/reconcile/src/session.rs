@@ -221,9 +221,12 @@ impl Dealing<'_> {
         let request = timed(request, SMALL_CALL);
         let answer = self.client.clone().heartbeat(request).await.map_err(failed("Heartbeat"))?.into_inner();
         let capacity = answer.capacity.map(Into::into);
+        let conditions = happened::conditions(&answer.conditions);
+        // First, for some of them keep the node from getting anything.
+        self.session.liveness.heard_conditions(self.session.node, conditions.clone());
         self.session.liveness.heard(self.session.node, capacity, answer.failed_services);
         self.note_size(answer.capacity).await?;
-        self.note_conditions(happened::conditions(&answer.conditions)).await?;
+        self.note_conditions(conditions).await?;
         let ours = self.view().digest();
         if answer.ledger_digest == ours || self.is_explained(ours, &answer.ledger_digest) {
             return Ok(());
@@ -258,7 +261,6 @@ impl Dealing<'_> {
     /// Writes down what has begun or ceased to be wrong with the node.
     async fn note_conditions(&self, conditions: Vec<NodeCondition>) -> Result<(), SessionError> {
         let node = self.session.node;
-        self.session.liveness.heard_conditions(node, conditions.clone());
         let known = self.conditions.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if happened::are_the_same(&known, &conditions) {
             return Ok(());

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Config,
     dial::Dialler,
+    leftovers::Leftovers,
     owner, release,
     renew::Renewer,
     roster::Roster,
@@ -92,6 +93,8 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
         Clock::system(),
         Settings { roles: config.roles.clone(), released },
     );
+    let mut leftovers =
+        Leftovers::new(Arc::clone(&ledger), vitals.clone(), &config.roles, &config.data_directory);
     let service = NodeService {
         ledger: Arc::clone(&ledger),
         bulletin: bulletin.clone(),
@@ -105,13 +108,16 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
     };
     tracing::info!(objects = ledger.len(), fence = %ledger.fence(), "the ledger is loaded");
 
+    until_stopped(stop.clone(), leftovers.first_look()).await;
     let mut parts = JoinSet::new();
     parts.spawn(engine.run(stop.clone()));
+    parts.spawn(until_stopped(stop.clone(), leftovers.watch()));
     for endpoint in &config.controllers {
         let dialler = Dialler {
             endpoint: endpoint.clone(),
             name: config.name.clone(),
             identity: identity.clone(),
+            data_directory: config.data_directory.clone(),
             service: service.clone(),
             roster: Arc::clone(&roster),
             metrics: Arc::clone(&metrics),

@@ -7,6 +7,8 @@ use npanel_executor::{Capacity, FailedService, FileSystem};
 use npanel_model::{Megabytes, NodeCondition, NodeConditionKind as Kind, NodeRole, Timestamp};
 use npanel_proto::node;
 
+use crate::leftovers;
+
 /// Below this share of it, in percent, there is little left; it takes a little more to be well again, so that
 /// nothing flaps.
 const LOW: u64 = 5;
@@ -28,6 +30,8 @@ pub(crate) struct Findings {
     pub(crate) clock_ahead_millis: Option<i64>,
     pub(crate) held: usize,
     pub(crate) bases: BTreeMap<NodeRole, BaseFailure>,
+    /// What lies here and belongs to no object.
+    pub(crate) leftovers: leftovers::Known,
 }
 
 /// Which condition: of those with one key there is one at a time.
@@ -118,6 +122,22 @@ impl Conditions {
             let message = failure.message.clone();
             say(Kind::ConfigurationFailed, role.as_str(), &failure.reason, message, Some(failure.since));
         }
+        match &findings.leftovers {
+            leftovers::Known::NotLooked => {
+                let message = "the ledger is a new one, and nobody has looked yet what lies here".to_owned();
+                say(Kind::Leftovers, "", "NotLookedYet", message, None);
+            }
+            leftovers::Known::Found(found) => {
+                for (what, names) in found {
+                    let message = format!(
+                        "{} {what} belong to no object of this node ({}): see npanel-node discard-leftovers",
+                        names.len(),
+                        first_of(names)
+                    );
+                    say(Kind::Leftovers, what, "NotOfThisNode", message, None);
+                }
+            }
+        }
         found
     }
 
@@ -126,6 +146,13 @@ impl Conditions {
         let percent = if is_so { WELL_AGAIN } else { LOW };
         total > 0 && free.saturating_mul(100) < total.saturating_mul(percent)
     }
+}
+
+/// So many names that a person knows what it is about; `npanel-node discard-leftovers` shows all.
+fn first_of(names: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN { format!("{shown}, …") } else { shown }
 }
 
 /// As messages carry it.
@@ -141,6 +168,7 @@ pub(crate) fn to_proto(condition: &NodeCondition) -> node::NodeCondition {
         Kind::ClockSkewed => Wire::ClockSkewed,
         Kind::DeletionsHeld => Wire::DeletionsHeld,
         Kind::ConfigurationFailed => Wire::ConfigurationFailed,
+        Kind::Leftovers => Wire::Leftovers,
         // The controllers say that; a node never does.
         Kind::Revoked => Wire::Unspecified,
     };
@@ -212,6 +240,17 @@ mod tests {
         }
         let findings = Findings { clock_ahead_millis: Some(9000), ..well() };
         assert_eq!(Conditions::default().of(&findings, at(0)), []);
+    }
+
+    #[test]
+    fn leftovers_are_told_by_what_they_are_with_the_first_names() {
+        let names = |count: usize| (0..count).map(|number| format!("a{number}")).collect();
+        let found = BTreeMap::from([("accounts", names(12)), ("zones", names(1))]);
+        let leftovers = leftovers::Known::Found(found);
+        let found = Conditions::default().of(&Findings { leftovers, ..well() }, at(0));
+        let said: Vec<_> = found.iter().map(|one| (one.kind, one.subject.as_str())).collect();
+        assert_eq!(said, [(Kind::Leftovers, "accounts"), (Kind::Leftovers, "zones")]);
+        assert!(found[0].message.starts_with("12 accounts") && found[0].message.contains("a9, …"));
     }
 
     #[test]

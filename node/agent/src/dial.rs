@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Cursor},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -24,7 +25,9 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::Endpoint, retry::Retry, roster::Roster, service::NodeService, telemetry::Metrics};
+use crate::{
+    config::Endpoint, owner, retry::Retry, roster::Roster, service::NodeService, telemetry::Metrics,
+};
 
 /// For each of connecting and shaking hands.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -61,6 +64,9 @@ pub enum DialError {
     /// The node has no identity yet.
     #[error("this node is not enrolled (run: npanel-node enroll)")]
     NotEnrolled,
+    /// The identity is of another node than the ledger: the daemon begins anew within seconds.
+    #[error("this machine has become another node")]
+    AnotherNode,
     /// The identity cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
@@ -109,6 +115,8 @@ pub struct Dialler {
     pub name: NodeName,
     /// As whom; read at each dial, so that a new identity needs no restart.
     pub identity: IdentityFiles,
+    /// Where it is written down whose the ledger is.
+    pub data_directory: PathBuf,
     /// What is served.
     pub service: NodeService,
     /// Who may be.
@@ -222,6 +230,10 @@ impl Dialler {
 
     async fn connect(&self) -> Result<(TlsStream<TcpStream>, SpiffeId), DialError> {
         let credentials: Credentials = self.identity.load()?.ok_or(DialError::NotEnrolled)?;
+        // What it would serve is the other node's ledger, and it would count as a node on which nothing lies.
+        if owner::is_anothers(&self.data_directory, &credentials) {
+            return Err(DialError::AnotherNode);
+        }
         let connector = TlsConnector::from(tls::node_client(&credentials)?);
         let stream = connect(&self.endpoint).await.map_err(DialError::Connect)?;
         let shaking = connector.connect(tls::fleet_server_name(), stream);

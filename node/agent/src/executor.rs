@@ -15,5 +15,6 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), ServeEr
     executor.ledger = Some(config.ledger_directory());
     // Accounts' processes have no business with the daemon's telemetry.
     executor.control_ports.insert(config.telemetry.port());
+    executor.controllers = config.controllers.iter().map(ToString::to_string).collect();
     npanel_executor::serve(executor, agent::notify_ready, stop.cancelled_owned()).await
 }

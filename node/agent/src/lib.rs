@@ -9,8 +9,9 @@
 //! | [`executor`] | the root daemon, from the same configuration |
 //!
 //! Inside the agent: one task per controller (dials it, serves the `Node` service on that connection, dials
-//! again); one that renews the certificate; the convergence engine; one that reads the machine's vitals through the executor; one for the
-//! telemetry's HTTP; one for the ledger's upkeep. They share the ledger, the list of controllers, the reports and the vitals, and all end
+//! again); one that renews the certificate; the convergence engine; one that reads the machine's vitals through the executor;
+//! one that looks for what belongs to no object; one for the telemetry's HTTP; one for the ledger's upkeep. They share the
+//! ledger, the list of controllers, the reports and the vitals, and all end
 //! with one cancellation.
 
 pub mod agent;
@@ -20,6 +21,7 @@ pub mod config;
 pub mod dial;
 pub mod enroll;
 pub mod executor;
+pub mod leftovers;
 pub mod logging;
 mod owner;
 pub mod release;

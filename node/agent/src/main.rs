@@ -8,7 +8,7 @@ use npanel_agent::{
     Config, agent, check,
     config::{Endpoint, LogFormat},
     enroll::{self, Enrolling},
-    executor, logging, release,
+    executor, leftovers, logging, release,
 };
 use npanel_model::{NodeName, Secret, Timestamp};
 use npanel_pki::{BootstrapToken, tls};
@@ -63,11 +63,26 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Output::Text)]
         output: Output,
     },
+    /// Lists what lies on this machine and belongs to no object of the node; or removes it.
+    DiscardLeftovers {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        data_loss: DataLoss,
+    },
     /// Lets the agent carry out the many deletions that it holds.
     ReleaseDeletions {
         #[command(flatten)]
         place: Place,
     },
+}
+
+/// What is left over is data of somebody: without this, it is only listed.
+#[derive(clap::Args)]
+struct DataLoss {
+    /// Databases are dropped, and homes moved aside to /home/.leftovers, where they may be deleted.
+    #[arg(long)]
+    accept_data_loss: bool,
 }
 
 /// Parsed only afterwards: an error of the command line would repeat the value.
@@ -135,6 +150,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             let config = begin(&place)?;
             runtime()?.block_on(async { Ok(executor::run(&config, stop_signal()?).await?) })
         }
+        Command::DiscardLeftovers { place, data_loss } => {
+            return discard_leftovers(&place.read()?, &data_loss);
+        }
         Command::ReleaseDeletions { place } => {
             release::release_deletions(&place.read()?, Timestamp::now())?;
             println!(
@@ -143,6 +161,22 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(())
         }
     }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn discard_leftovers(config: &Config, data_loss: &DataLoss) -> anyhow::Result<ExitCode> {
+    let list = leftovers::list(config).context("cannot read the daemon's list")?;
+    print!("{list}");
+    if list.is_empty() {
+        println!("There are no leftovers.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !data_loss.accept_data_loss {
+        println!("Nothing was removed: that takes --accept-data-loss.");
+        return Ok(ExitCode::FAILURE);
+    }
+    leftovers::discard(config, Timestamp::now())?;
+    println!("The daemon removes them within seconds; the node's condition Leftovers ends when it has.");
     Ok(ExitCode::SUCCESS)
 }
 

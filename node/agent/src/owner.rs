@@ -8,7 +8,7 @@ use std::{
 };
 
 use npanel_model::NodeId;
-use npanel_pki::{Identity, IdentityFiles};
+use npanel_pki::{Credentials, Identity, IdentityFiles};
 use tokio::{task::spawn_blocking, time::interval};
 
 /// Which node the ledger is of.
@@ -23,6 +23,12 @@ fn node(identity: &IdentityFiles) -> Option<NodeId> {
         Identity::Node(node) => Some(node),
         Identity::Controller(_) => None,
     }
+}
+
+/// Whether the ledger is known to be another node's than these credentials.
+pub(crate) fn is_anothers(data: &Path, credentials: &Credentials) -> bool {
+    let Identity::Node(node) = credentials.id().identity else { return false };
+    matches!(owner(data), Ok(Some(of)) if of != node)
 }
 
 fn owner(data: &Path) -> io::Result<Option<NodeId>> {
@@ -86,6 +92,23 @@ pub(crate) async fn until_another(data: PathBuf, identity: IdentityFiles) {
             Err(_) => return,
         }
     }
+}
+
+/// The ledgers of the nodes that this machine was.
+///
+/// # Errors
+/// If the data directory cannot be read.
+pub(crate) fn set_aside_before(data: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(data)? {
+        let path = entry?.path();
+        let is_one =
+            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("ledger."));
+        if is_one && path.is_dir() {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 fn free_name(data: &Path, of: NodeId) -> PathBuf {

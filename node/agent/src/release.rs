@@ -29,8 +29,13 @@ pub enum ReleaseError {
 /// # Errors
 /// If it cannot be noted.
 pub fn release_deletions(config: &Config, now: Timestamp) -> Result<(), ReleaseError> {
+    note(config, FILE, now)
+}
+
+/// Notes a person's word, for the daemon to notice.
+pub(crate) fn note(config: &Config, file: &str, now: Timestamp) -> Result<(), ReleaseError> {
     user::become_user(&config.user, &config.data_directory)?;
-    let (aside, place) = (config.data_directory.join(".new-release"), config.data_directory.join(FILE));
+    let (aside, place) = (config.data_directory.join(".new-release"), config.data_directory.join(file));
     fs::write(&aside, now.as_millis().to_string())
         .and_then(|()| fs::rename(&aside, &place))
         .map_err(ReleaseError::Write)
@@ -38,7 +43,12 @@ pub fn release_deletions(config: &Config, now: Timestamp) -> Result<(), ReleaseE
 
 /// Until when deletions were released; long ago if none ever were.
 pub(crate) fn released(data_directory: &Path) -> Timestamp {
-    let text = fs::read_to_string(data_directory.join(FILE)).unwrap_or_default();
+    noted(data_directory, FILE)
+}
+
+/// When a person's word was noted; long ago if it never was.
+pub(crate) fn noted(data_directory: &Path, file: &str) -> Timestamp {
+    let text = fs::read_to_string(data_directory.join(file)).unwrap_or_default();
     Timestamp::from_millis(text.trim().parse().unwrap_or(0))
 }
 

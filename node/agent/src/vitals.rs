@@ -10,7 +10,10 @@ use npanel_executor::{Capacity, Client, Facts, FailedService, Failure, FileSyste
 use npanel_model::{NodeCondition, NodeRole, Timestamp};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::conditions::{Conditions, Findings};
+use crate::{
+    conditions::{Conditions, Findings},
+    leftovers,
+};
 
 /// How often they are read.
 const EVERY: Duration = Duration::from_secs(5);
@@ -43,6 +46,7 @@ struct Known {
     /// How far this clock was ahead of the leader's, in milliseconds, and when that was heard.
     clock_ahead: Option<(i64, Instant)>,
     conditions: Conditions,
+    leftovers: leftovers::Known,
 }
 
 impl Vitals {
@@ -143,6 +147,16 @@ impl Vitals {
         self.known().clock_ahead = Some((ahead, Instant::now()));
     }
 
+    /// What lies on the machine and belongs to no object.
+    pub(crate) fn note_leftovers(&self, leftovers: leftovers::Known) {
+        self.known().leftovers = leftovers;
+    }
+
+    /// Whether a leader spoke lately: the ledger is as it wants it, or is about to be.
+    pub(crate) fn is_led(&self) -> bool {
+        self.known().clock_ahead.is_some_and(|(_, at)| at.elapsed() < FRESH)
+    }
+
     /// What is wrong with the node now.
     pub(crate) fn conditions(&self, troubles: &Troubles, now: Timestamp) -> Vec<NodeCondition> {
         let executor_answers = self.executor_answers() || self.begun.elapsed() < FRESH;
@@ -158,6 +172,7 @@ impl Vitals {
             clock_ahead_millis: known.clock_ahead.and_then(fresh),
             held: troubles.held(),
             bases: troubles.bases(),
+            leftovers: known.leftovers.clone(),
         };
         known.conditions.of(&findings, now)
     }

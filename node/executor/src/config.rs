@@ -15,6 +15,8 @@ pub struct ExecutorConfig {
     /// Ports of this machine that no account's process may reach, such as the daemon's telemetry; the managed
     /// services' own are added.
     pub control_ports: BTreeSet<u16>,
+    /// Every controller, `HOST:PORT`: no account's process may reach them.
+    pub controllers: Vec<String>,
     /// Where the agent keeps its ledger: whether there is room is told with the services' health.
     pub ledger: Option<PathBuf>,
     /// How long an account's PHP may be without work before it is stopped; the next request starts it again.
@@ -28,6 +30,7 @@ impl ExecutorConfig {
             socket: DEFAULT_SOCKET.into(),
             agent_user: agent_user.into(),
             control_ports: BTreeSet::new(),
+            controllers: Vec::new(),
             ledger: None,
             process_idle: Duration::from_secs(300),
         }

@@ -73,7 +73,7 @@ impl Machine {
         Ok(match role {
             NodeRole::Web => {
                 let loaded = self.packet_filter_difference().await?.is_none();
-                packet_filter::foresee_base(os, &self.control_ports, differences, loaded)
+                packet_filter::foresee_base(os, &self.guarded().await, differences, loaded)
                     .await?
                     .and(nginx::foresee_base(os, systemd, differences).await?)
                     .and(php::foresee_base(os, systemd).await?)

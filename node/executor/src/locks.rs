@@ -28,7 +28,9 @@ impl Object {
             Operation::EnsureBase { .. } => vec![Self::Base],
             Operation::EnsureAccount { uid, .. }
             | Operation::RetireAccount { uid, .. }
-            | Operation::PurgeAccount { uid } => vec![Self::Account(uid.get())],
+            | Operation::PurgeAccount { uid }
+            | Operation::RestAccount { uid }
+            | Operation::SetAccountAside { uid, .. } => vec![Self::Account(uid.get())],
             // The account too: it must not go while the site is made.
             Operation::EnsureSite { uid, domain, .. } => {
                 vec![Self::Account(uid.get()), Self::Site(domain.to_string())]
@@ -48,6 +50,7 @@ impl Object {
             Operation::RemoveZone { name } => vec![Self::Zone(name.to_string())],
             Operation::Sweep {}
             | Operation::Preview { .. }
+            | Operation::Inventory { .. }
             | Operation::Capacity {}
             | Operation::ServiceHealth { .. }
             | Operation::Facts {} => vec![],

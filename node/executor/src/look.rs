@@ -53,14 +53,14 @@ impl Machine {
 
     /// The list that ensuring, previews and the sweep have in common.
     async fn listed(&self, operation: &Operation) -> Result<Listed, PerformError> {
-        let (os, ports, operation) = (self.os.clone(), self.control_ports.clone(), operation.clone());
+        let (os, guarded, operation) = (self.os.clone(), self.guarded().await, operation.clone());
         let list = move || -> Result<Listed, ServiceError> {
             Ok(match operation {
                 Operation::EnsureBase { roles } => {
                     let mut files = Vec::new();
                     if roles.contains(&NodeRole::Web) {
                         let web_gid = nginx::web_group()?;
-                        files.extend(packet_filter::managed_base(&os, &ports)?);
+                        files.extend(packet_filter::managed_base(&os, &guarded)?);
                         files.extend(journal::managed_base());
                         files.extend(walls::managed_base());
                         files.extend(nginx::managed_base(&os, web_gid)?);

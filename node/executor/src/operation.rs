@@ -44,6 +44,18 @@ pub enum Operation {
         /// The account's uid.
         uid: Uid,
     },
+    /// Stops an account's PHP, now and at boot, and removes its configuration. Its user and home stay.
+    RestAccount {
+        /// The account's uid.
+        uid: Uid,
+    },
+    /// Stops the PHP of an account that nobody knows, removes its Unix user, and sets its home aside.
+    SetAccountAside {
+        /// The account's uid.
+        uid: Uid,
+        /// Its user name.
+        username: Username,
+    },
     /// A domain served from a directory of an account, over TLS. The account must be there.
     EnsureSite {
         /// The account's uid.
@@ -122,6 +134,11 @@ pub enum Operation {
         /// The operation.
         operation: Box<Operation>,
     },
+    /// Lists everything of a kind that is on this machine, by whatever made it: [`Output::Inventory`].
+    Inventory {
+        /// What is listed.
+        of: Belongings,
+    },
     /// Reads free space and memory: [`Output::Capacity`].
     Capacity {},
     /// Reads which services of these roles do not run: [`Output::ServiceHealth`].
@@ -141,6 +158,8 @@ impl Operation {
             Self::EnsureAccount { .. } => "ensure_account",
             Self::RetireAccount { .. } => "retire_account",
             Self::PurgeAccount { .. } => "purge_account",
+            Self::RestAccount { .. } => "rest_account",
+            Self::SetAccountAside { .. } => "set_account_aside",
             Self::EnsureSite { .. } => "ensure_site",
             Self::RemoveSite { .. } => "remove_site",
             Self::EnsureDatabase { .. } => "ensure_database",
@@ -153,6 +172,7 @@ impl Operation {
             Self::RemoveZone { .. } => "remove_zone",
             Self::Sweep {} => "sweep",
             Self::Preview { .. } => "preview",
+            Self::Inventory { .. } => "inventory",
             Self::Capacity {} => "capacity",
             Self::ServiceHealth { .. } => "service_health",
             Self::Facts {} => "facts",
@@ -221,6 +241,8 @@ pub enum Output {
     Sweep(Sweep),
     /// Of [`Operation::Preview`].
     Preview(Preview),
+    /// Of [`Operation::Inventory`].
+    Inventory(Vec<Belonging>),
     /// Of [`Operation::Capacity`].
     Capacity(Capacity),
     /// Of [`Operation::ServiceHealth`].
@@ -245,6 +267,33 @@ pub struct Preview {
     pub differences: Vec<Difference>,
     /// What becomes of units.
     pub units: UnitEffects,
+}
+
+/// A kind of things that are told apart by name. One at a time is listed: a message holds some ten thousand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Belongings {
+    /// Accounts' Unix users.
+    Accounts,
+    /// Accounts' scheduled jobs.
+    CronTables,
+    /// Sites.
+    Sites,
+    /// Databases with a name of the fleet's form.
+    Databases,
+    /// Database users with a name of the fleet's form.
+    DatabaseUsers,
+    /// Zones.
+    Zones,
+}
+
+/// Something that is on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Belonging {
+    /// What it is.
+    pub target: Target,
+    /// Of an account: its user name.
+    pub username: Option<Username>,
 }
 
 /// Space on the file system of the homes, and memory.

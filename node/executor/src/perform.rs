@@ -19,7 +19,7 @@ use npanel_services::{
     Difference, ServiceError, cron, journal,
     mariadb::Mariadb,
     nginx::{self, SiteSpec},
-    packet_filter,
+    packet_filter::{self, Guarded},
     php::{self, WarmUps},
     powerdns::{PowerDns, ZonePrints},
     walls,
@@ -27,6 +27,8 @@ use npanel_services::{
 use uuid::Uuid;
 
 use crate::{
+    config::ExecutorConfig,
+    controllers::Controllers,
     failure::PerformError,
     made::Made,
     operation::{
@@ -49,7 +51,8 @@ pub(crate) struct Machine {
     pub(crate) mariadb: Mariadb,
     pub(crate) powerdns: PowerDns,
     pub(crate) zones: ZonePrints,
-    pub(crate) control_ports: BTreeSet<u16>,
+    control_ports: BTreeSet<u16>,
+    pub(crate) controllers: Arc<Controllers>,
     pub(crate) made: Arc<Made>,
     warm_ups: Arc<WarmUps>,
     ledger: Option<PathBuf>,
@@ -65,19 +68,16 @@ pub(crate) struct Machine {
 type Outcome = (bool, Output);
 
 impl Machine {
-    pub(crate) fn open(
-        systemd: Systemd,
-        control_ports: BTreeSet<u16>,
-        ledger: Option<PathBuf>,
-    ) -> Result<Self, OsError> {
+    pub(crate) fn open(systemd: Systemd, config: &ExecutorConfig) -> Result<Self, OsError> {
         let os = OsProfile::detect()?;
         Ok(Self {
             systemd,
             mariadb: Mariadb::new(&os),
             powerdns: PowerDns::new(),
             zones: ZonePrints::new(&os),
-            control_ports,
-            ledger,
+            control_ports: config.control_ports.clone(),
+            controllers: Arc::new(Controllers::at(config.controllers.clone())),
+            ledger: config.ledger.clone(),
             made: Arc::default(),
             incarnation: Uuid::now_v7(),
             warm_ups: Arc::default(),
@@ -89,6 +89,11 @@ impl Machine {
 
     pub(crate) fn next_part(&self) -> u64 {
         self.sweeps.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// What the packet filter keeps from accounts.
+    pub(crate) async fn guarded(&self) -> Guarded {
+        Guarded { ports: self.control_ports.clone(), controllers: self.controllers.addresses().await }
     }
 
     pub(crate) fn loaded_rules(&self) -> Option<String> {
@@ -130,6 +135,10 @@ impl Machine {
             }
             Operation::RetireAccount { uid, username } => self.retire_account(uid, username, stages).await?,
             Operation::PurgeAccount { uid } => self.purge_account(uid, stages).await?,
+            Operation::RestAccount { uid } => php::retire_account(&self.systemd, uid, stages).await?,
+            Operation::SetAccountAside { uid, username } => {
+                self.set_account_aside(AccountUser { uid, username }, stages).await?
+            }
             Operation::EnsureSite { uid, username, domain, document_root, suspended } => {
                 let user = AccountUser { uid, username };
                 let (accounts, web_gid) = accounts()?;
@@ -154,6 +163,7 @@ impl Machine {
             Operation::Preview { operation } => {
                 return Ok((false, Output::Preview(self.preview(&operation).await?)));
             }
+            Operation::Inventory { of } => return Ok((false, Output::Inventory(self.inventory(of).await?))),
             Operation::Capacity {} => return Ok((false, Output::Capacity(capacity()?))),
             Operation::ServiceHealth { roles } => {
                 let failed = self.failed_services(&roles).await?;
@@ -174,7 +184,7 @@ impl Machine {
             changed |= packet_filter::ensure_base(
                 os,
                 systemd,
-                &self.control_ports,
+                &self.guarded().await,
                 self.loaded_rules().as_deref(),
                 stages,
             )
@@ -240,6 +250,16 @@ impl Machine {
         stages.enter("purge");
         let (accounts, _) = accounts()?;
         Ok(blocking(move || accounts.purge(uid)).await?)
+    }
+
+    async fn set_account_aside(&self, user: AccountUser, stages: &mut Stages) -> Result<bool, PerformError> {
+        stages.enter("check");
+        let (accounts, _) = accounts()?;
+        let (checked, owned) = (accounts.clone(), user.clone());
+        blocking(move || checked.check_identity(&owned)).await?;
+        let stopped = php::retire_account(&self.systemd, user.uid, stages).await?;
+        stages.enter("set-aside");
+        Ok(blocking(move || accounts.set_aside(&user)).await? || stopped)
     }
 
     async fn failed_services(&self, roles: &[NodeRole]) -> Result<Vec<FailedService>, ServiceError> {

@@ -10,20 +10,23 @@ use std::{
 
 use nix::unistd::{Gid, User, chown};
 use npanel_host::{OsError, Systemd};
+use npanel_model::NodeRole;
 use sha2::{Digest, Sha256};
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::Semaphore,
-    time::timeout,
+    time::{MissedTickBehavior, interval, timeout},
 };
 
 use crate::{
     config::ExecutorConfig,
+    controllers,
     frame::Frames,
     locks::{Locks, Object},
     memory::Memory,
-    operation::{Failure, Request, Response},
+    operation::{Failure, Operation, Request, Response},
     perform::{Machine, Perform},
+    target::Target,
     watch,
 };
 
@@ -59,14 +62,15 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let systemd = Systemd::new();
-    let machine = Machine::open(systemd.clone(), config.control_ports.clone(), config.ledger.clone())?;
+    let machine = Machine::open(systemd.clone(), &config)?;
     if let Err(error) = npanel_services::remove_what_was_looked_at() {
         tracing::warn!(%error, "configurations that were only looked at stay");
     }
     let agent = User::from_name(&config.agent_user).ok().flatten();
     let failed = |source| ServeError::Listen { path: config.socket.display().to_string(), source };
     let listener = listen(&config.socket, agent.as_ref().map(|user| user.gid)).map_err(failed)?;
-    let server = Server::new(machine, agent.map(|user| user.uid.as_raw()));
+    let server = Server::new(machine.clone(), agent.map(|user| user.uid.as_raw()));
+    let follower = tokio::spawn(follow_controllers(machine, Arc::clone(&server.inner)));
     let watcher = tokio::spawn(watch::look_after_php(systemd, config.process_idle));
     ready();
     tokio::select! {
@@ -74,8 +78,25 @@ pub async fn serve(
         () = shutdown => {}
     }
     watcher.abort();
+    follower.abort();
     server.finish().await;
     Ok(())
+}
+
+/// Runs until it is dropped: has the packet filter follow controllers whose names lead elsewhere.
+async fn follow_controllers(machine: Machine, inner: Arc<Inner<Machine>>) {
+    let base = Target::Base(NodeRole::Web);
+    let mut looks = interval(controllers::LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        if machine.controllers.look().await && machine.made.knows(&base) {
+            // Nobody has touched what is put right now.
+            machine.made.forget(&base);
+            let renewed = Operation::EnsureBase { roles: vec![NodeRole::Web] };
+            Arc::clone(&inner).answer(Request::new(renewed)).await;
+        }
+    }
 }
 
 /// Takes the place of a socket that an earlier executor left. Only the agent's group may connect; who it is, is

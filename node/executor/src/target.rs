@@ -46,7 +46,10 @@ impl Operation {
     /// What it takes away; none if it takes nothing away.
     pub(crate) fn removes(&self) -> Option<Target> {
         Some(match self {
-            Self::RetireAccount { uid, .. } | Self::PurgeAccount { uid } => Target::Account(*uid),
+            Self::RetireAccount { uid, .. }
+            | Self::PurgeAccount { uid }
+            | Self::RestAccount { uid }
+            | Self::SetAccountAside { uid, .. } => Target::Account(*uid),
             Self::RemoveSite { domain } => Target::Site(domain.clone()),
             Self::DropDatabase { name } => Target::Database(name.clone()),
             Self::DropDatabaseUser { name } => Target::DatabaseUser(name.clone()),

@@ -13,6 +13,8 @@ impl Layout {
     pub const HOMES: &str = "/home";
     /// Homes of retired accounts: `<uid>`, until they are purged. root:root 0700.
     pub const RETAINED: &str = ".retained";
+    /// Homes that belonged to no account of this node when a person discarded them: `<uid>`. root:root 0700.
+    pub const LEFTOVERS: &str = ".leftovers";
     /// Unix users and groups as JSON records, which libnss-systemd reads.
     pub const USERDB: &str = "/etc/userdb";
     /// What each account and site needs in order to be served.
@@ -43,6 +45,12 @@ impl Layout {
     /// An account's home.
     pub fn home(username: &Username) -> PathBuf {
         Path::new(Self::HOMES).join(username.as_str())
+    }
+
+    /// The `HOME` of what runs as an account: its own directory in its home, where no visitor and no other account
+    /// gets.
+    pub fn private(username: &Username) -> PathBuf {
+        Self::home(username).join("private")
     }
 
     /// A document root.

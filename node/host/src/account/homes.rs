@@ -1,6 +1,7 @@
 //! Homes. The frame belongs to root, so that a tenant can replace none of it: `/home/U` and `/home/U/web`
-//! root:root 0711 (also a valid SFTP chroot). The tenant owns `tmp` (0700) and the document roots
-//! `web/<directory>` (U:npanel-web 2750: the web server reads by its group).
+//! root:root 0711 (also a valid SFTP chroot). The tenant owns `tmp` and `private` (0700), and the document roots
+//! `web/<directory>` (U:npanel-web 2750: the web server reads by its group). `private` is the `HOME` of what runs as
+//! the account: programs write there, and its links `web` and `tmp` make it look like the home itself.
 
 use npanel_model::{DocumentRoot, Uid};
 
@@ -8,6 +9,8 @@ use super::{AccountError, AccountUser, Accounts};
 use crate::{Attributes, Directory, FileError, Kind, Layout, Managed, Owner, ShouldBe};
 
 const FRAME: Attributes = Attributes { owner: Owner::ROOT, mode: 0o711 };
+/// What [`Layout::private`] leads to.
+const PRIVATE: &str = "private";
 
 impl Accounts {
     pub(super) fn ensure_home(&self, user: &AccountUser) -> Result<bool, AccountError> {
@@ -19,6 +22,7 @@ impl Accounts {
         changed |= made | home.take_back("web", user.uid.get(), FRAME)?;
         changed |= home.ensure("web", FRAME)?.1;
         changed |= home.ensure("tmp", Attributes::new(Owner::account(user.uid), 0o700))?.1;
+        changed |= ensure_private(&home, user.uid)?;
         if changed {
             home.sync()?;
             homes.sync()?;
@@ -26,13 +30,14 @@ impl Accounts {
         Ok(changed)
     }
 
-    pub(super) fn managed_home(&self, user: &AccountUser) -> [Managed; 3] {
+    pub(super) fn managed_home(&self, user: &AccountUser) -> [Managed; 4] {
         let home = self.homes.join(user.username.as_str());
         [
             Managed::directory(&home, FRAME),
             Managed::directory(home.join("web"), FRAME),
-            // Its mode is the tenant's to change.
+            // Their modes are the tenant's to change.
             Managed::new(home.join("tmp"), ShouldBe::Tenants { uid: user.uid }),
+            Managed::new(home.join(PRIVATE), ShouldBe::Tenants { uid: user.uid }),
         ]
     }
 
@@ -108,6 +113,24 @@ impl Accounts {
     }
 }
 
+/// Made aside, in the home, which is root's: once it is the tenant's, root puts nothing into it.
+fn ensure_private(home: &Directory, uid: Uid) -> Result<bool, FileError> {
+    let attributes = Attributes::new(Owner::account(uid), 0o700);
+    if home.kind(PRIVATE)?.is_some() {
+        return Ok(home.ensure(PRIVATE, attributes)?.1);
+    }
+    let staged = format!(".{PRIVATE}.new");
+    home.remove_tree(&staged)?;
+    let (directory, _) = home.ensure(&staged, Attributes::new(Owner::ROOT, 0o700))?;
+    for name in ["web", "tmp"] {
+        directory.link(name, format!("../{name}"))?;
+    }
+    directory.set(attributes)?;
+    directory.sync()?;
+    home.move_to(&staged, home, PRIVATE)?;
+    Ok(true)
+}
+
 fn check_owner(web: &Directory, name: &str, uid: Uid) -> Result<(), FileError> {
     match web.owner(name)? {
         Some(owner) if owner.uid == uid.get() => Ok(()),
@@ -163,6 +186,8 @@ mod tests {
         assert_eq!(of(""), (0, 0, 0o711));
         assert_eq!(of("web"), (0, 0, 0o711));
         assert_eq!(of("tmp"), (uid, uid, 0o700));
+        assert_eq!(of("private"), (uid, uid, 0o700));
+        assert_eq!(of("private/web/a.example"), (uid, 12345, 0o2750));
         assert_eq!(of("web/a.example"), (uid, 12345, 0o2750));
         assert_eq!(of("web/a.example/index.php"), (uid, 12345, 0o640));
     }

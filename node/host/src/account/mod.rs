@@ -1,6 +1,7 @@
 //! An account on this machine: its Unix user and its home.
 
 mod homes;
+mod leftovers;
 mod users;
 
 use std::path::PathBuf;

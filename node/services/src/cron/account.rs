@@ -161,6 +161,24 @@ pub fn removed_with_account(uid: Uid) -> Result<Vec<Managed>, ServiceError> {
     Ok(files)
 }
 
+/// The accounts that have jobs here, by the jobs' commands and by the timers that systemd knows.
+///
+/// # Errors
+/// If systemd cannot be asked, or the commands not be listed.
+pub async fn accounts(systemd: &Systemd) -> Result<BTreeSet<Uid>, ServiceError> {
+    let known = systemd.list(&["active"], &["npanel-cron-*.timer"]).await?;
+    let mut accounts: BTreeSet<Uid> = known.iter().filter_map(|state| Units::account(&state.unit)).collect();
+    let named = || -> Result<Vec<String>, ServiceError> {
+        if !Path::new(Layout::CRON).exists() {
+            return Ok(Vec::new());
+        }
+        Ok(Directory::open(Layout::CRON)?.names()?)
+    };
+    let uid = |name: &String| name.parse().ok().and_then(|uid| Uid::new(uid).ok());
+    accounts.extend(blocking(named).await?.iter().filter_map(uid));
+    Ok(accounts)
+}
+
 /// The accounts with a timer that should run and does not.
 ///
 /// # Errors

@@ -68,14 +68,15 @@ impl Job {
         let script = format!("{}\n", job.command);
         // Named by what it says, so that nothing in it ever changes. The service names its script by this too.
         let digest = digest(&[&timer, SERVICE, &walls(os)?, &script, user.username.as_str()]);
-        let home = Layout::home(&user.username);
         let values = context! {
             uid => user.uid.get(),
             username => user.username.as_str(),
-            home => home.display().to_string(),
+            home => Layout::home(&user.username).display().to_string(),
+            private => Layout::private(&user.username).display().to_string(),
             homes => Layout::HOME_LINKS,
             homes_within => Layout::HOME_LINKS_WITHIN,
             commands => Layout::CRON,
+            userdb => Layout::USERDB,
             slice => php::slice(user.uid),
             script => Path::new(Layout::CRON).join(&digest).display().to_string(),
         };
@@ -130,6 +131,8 @@ mod tests {
             "Slice=acct-00-1900000000.slice",
             "BindPaths=/srv/npanel/root/homes/1900000000:/homes/1900000000",
             "BindReadOnlyPaths=/srv/npanel/cron/1900000000:/srv/npanel/cron",
+            "BindReadOnlyPaths=/etc/userdb/1900000000.user /etc/userdb/1900000000.group",
+            "WorkingDirectory=/home/acme/private",
             "RootDirectory=/srv/npanel/root",
             "NoNewPrivileges=yes",
         ] {

@@ -9,8 +9,8 @@ mod base;
 mod job;
 
 pub use account::{
-    ensure_account, foresee_account, managed_account, remove_account, removed_with_account, rest, stopped,
-    waiting,
+    accounts, ensure_account, foresee_account, managed_account, remove_account, removed_with_account, rest,
+    stopped, waiting,
 };
 pub use base::{ensure_base, managed_base};
 

@@ -70,6 +70,18 @@ pub async fn ensure_site(
     Ok(made || changed)
 }
 
+/// Every site that is served here.
+///
+/// # Errors
+/// If they cannot be listed.
+pub fn sites() -> Result<Vec<Fqdn>, ServiceError> {
+    if !Path::new(Layout::SITES).exists() {
+        return Ok(Vec::new());
+    }
+    let names = Directory::open(Layout::SITES)?.names()?;
+    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+}
+
 /// What a site comes to, as it should be.
 pub fn managed_site(accounts: &Accounts, web_gid: u32, site: &SiteSpec) -> Vec<Managed> {
     let own = Path::new(Layout::SITES).join(site.domain.as_str());

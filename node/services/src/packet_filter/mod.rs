@@ -1,7 +1,7 @@
 //! The packet filter: which addresses and ports accounts' processes may not reach. One table of our own,
 //! `inet npanel`; the administrator's other tables are left alone.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, path::Path, time::Duration};
 
 use minijinja::context;
 use npanel_host::{
@@ -25,13 +25,22 @@ const UNIT_FILE: &str = "npanel-packet-filter.service";
 const FILE: Attributes = Attributes { owner: Owner::ROOT, mode: 0o644 };
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// What no account may reach, besides what is the same on every node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Guarded {
+    /// Ports of this machine, besides those of the managed services.
+    pub ports: BTreeSet<u16>,
+    /// The controllers: of a machine with one of these addresses, accounts get to what every site offers only.
+    pub controllers: BTreeSet<IpAddr>,
+}
+
 /// The files of the packet filter, as they should be.
 ///
 /// # Errors
 /// If one cannot be rendered.
-pub fn managed_base(os: &OsProfile, control_ports: &BTreeSet<u16>) -> Result<Vec<Managed>, ServiceError> {
+pub fn managed_base(os: &OsProfile, guarded: &Guarded) -> Result<Vec<Managed>, ServiceError> {
     Ok(vec![
-        Managed::file(Path::new(Layout::STATE).join(RULES_FILE), rules(control_ports)?, FILE),
+        Managed::file(Path::new(Layout::STATE).join(RULES_FILE), rules(guarded)?, FILE),
         Managed::file(Path::new(Layout::UNITS).join(UNIT_FILE), unit(os)?, FILE),
     ])
 }
@@ -50,8 +59,7 @@ pub async fn loaded(os: &OsProfile) -> Result<Option<String>, ServiceError> {
     }
 }
 
-/// The rules, checked, loaded now and at boot. `control_ports` are ports of this machine that no account may
-/// reach, besides those of the managed services; `known` is what was loaded at the last time, if that is known.
+/// The rules, checked, loaded now and at boot. `known` is what was loaded at the last time, if that is known.
 /// Answers whether anything was changed.
 ///
 /// # Errors
@@ -59,12 +67,12 @@ pub async fn loaded(os: &OsProfile) -> Result<Option<String>, ServiceError> {
 pub async fn ensure_base(
     os: &OsProfile,
     systemd: &Systemd,
-    control_ports: &BTreeSet<u16>,
+    guarded: &Guarded,
     known: Option<&str>,
     stages: &mut Stages,
 ) -> Result<bool, ServiceError> {
     stages.enter("filter-render");
-    let (rules, unit) = (rules(control_ports)?, unit(os)?);
+    let (rules, unit) = (rules(guarded)?, unit(os)?);
     stages.enter("filter-check");
     let text = rules.clone();
     let staged = blocking(move || Directory::open(Layout::STATE)?.stage(RULES_FILE, text.as_bytes(), FILE));
@@ -103,14 +111,14 @@ pub async fn ensure_base(
 /// If the rules are refused.
 pub async fn foresee_base(
     os: &OsProfile,
-    control_ports: &BTreeSet<u16>,
+    guarded: &Guarded,
     differences: &[Difference],
     is_loaded: bool,
 ) -> Result<UnitEffects, ServiceError> {
     let file = Path::new(Layout::STATE).join(RULES_FILE);
     let differs = change_at(differences, &file).is_some();
     if differs {
-        let aside = Aside::write(rules(control_ports)?, Owner::ROOT.gid).await?;
+        let aside = Aside::write(rules(guarded)?, Owner::ROOT.gid).await?;
         let checked = Child::new(os.nft, DEADLINE).arg("-c").arg("-f").arg(aside.path()).run().await;
         checked.map_err(|error| ServiceError::checked("nftables", error))?;
     }
@@ -121,10 +129,17 @@ fn is_ours(shown: &str) -> bool {
     shown.contains("meta skuid")
 }
 
-fn rules(control_ports: &BTreeSet<u16>) -> Result<String, RenderError> {
-    let ports: Vec<u16> = control_ports.iter().copied().chain([API_PORT]).collect();
+fn rules(guarded: &Guarded) -> Result<String, RenderError> {
+    let ports: Vec<u16> = guarded.ports.iter().copied().chain([API_PORT]).collect();
     let (first_uid, last_uid) = (Uid::FIRST.get(), Uid::LAST.get());
-    let values = context! { ports, mariadb_port => mariadb::PORT, first_uid, last_uid };
+    // What a name of IPv4 may resolve to; the kernel sends such a packet as one of IPv4.
+    let controllers: BTreeSet<IpAddr> = guarded.controllers.iter().map(IpAddr::to_canonical).collect();
+    let texts = |wanted: fn(&IpAddr) -> bool| -> Vec<String> {
+        controllers.iter().filter(|address| wanted(address)).map(ToString::to_string).collect()
+    };
+    let (controllers4, controllers6) = (texts(IpAddr::is_ipv4), texts(IpAddr::is_ipv6));
+    let mariadb_port = mariadb::PORT;
+    let values = context! { ports, mariadb_port, first_uid, last_uid, controllers4, controllers6 };
     render("packet-filter.nft", Syntax::Plain, RULES, values)
 }
 
@@ -157,10 +172,22 @@ mod tests {
 
     #[test]
     fn the_rules_are_about_accounts_uids_and_all_control_ports() {
-        let text = rules(&BTreeSet::from([9471])).expect("rendered");
+        let guarded = Guarded { ports: BTreeSet::from([9471]), ..Guarded::default() };
+        let text = rules(&guarded).expect("rendered");
         assert!(text.contains("meta skuid 1900000000-2147483647 jump account"), "{text}");
         assert!(text.contains("elements = { 9471, 8081 }"), "{text}");
         assert!(text.contains("elements = { 9471, 8081, 3306 }"), "{text}");
         assert!(text.contains("169.254.169.254") && text.contains("fd00:ec2::254"));
+    }
+
+    #[test]
+    fn the_rules_name_every_controllers_address_by_its_family() {
+        let addresses = ["192.0.2.7", "::ffff:192.0.2.8", "2001:db8::7"];
+        let controllers = addresses.map(|text| text.parse().expect("an address")).into();
+        let text = rules(&Guarded { controllers, ..Guarded::default() }).expect("rendered");
+        assert!(text.contains("elements = { 192.0.2.7, 192.0.2.8 }"), "{text}");
+        assert!(text.contains("elements = { 2001:db8::7 }"), "{text}");
+        let none = rules(&Guarded::default()).expect("rendered");
+        assert!(!none.contains("elements = {  }"), "a list must not be empty: {none}");
     }
 }

@@ -233,6 +233,7 @@ fn configuration(user: &AccountUser) -> Result<String, RenderError> {
         pool => user.uid.to_string(),
         socket => Layout::php_socket(user.uid).display().to_string(),
         home => Layout::home(&user.username).display().to_string(),
+        private => Layout::private(&user.username).display().to_string(),
     };
     render("fpm.conf", Syntax::Ini, FPM_CONF, values)
 }

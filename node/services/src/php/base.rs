@@ -103,6 +103,7 @@ fn units(os: &OsProfile) -> Result<Vec<(String, String)>, RenderError> {
     for pair in 0..PAIRS {
         let number = number(pair);
         let values = context! {
+            userdb => Layout::USERDB,
             number,
             sockets => Layout::PHP_SOCKETS,
             configuration => Layout::PHP,

@@ -14,6 +14,6 @@ const WALLS: &str = include_str!("walls.conf");
 
 /// Lines for the end of a service's unit. The unit itself binds the account's home.
 pub(crate) fn walls(os: &OsProfile) -> Result<String, RenderError> {
-    let values = context! { root => Layout::ROOT, database => os.mariadb_run };
+    let values = context! { root => Layout::ROOT, userdb => Layout::USERDB, database => os.mariadb_run };
     render("walls.conf", Syntax::Unit, WALLS, values)
 }

@@ -32,6 +32,7 @@ pub(crate) fn temporary_files_are_an_accounts_own(world: &World) -> Result<()> {
 pub(crate) fn an_account_sees_of_the_machine_what_it_is_given(world: &World) -> Result<()> {
     let Pair { a, .. } = pair(world, "view")?;
     let own = a.account.username.to_string();
+    let records = format!("{0}.group {0}.user", a.uid());
     let seen = [
         ("/", "bin dev etc home homes lib lib64 opt proc root run sbin srv sys tmp usr var"),
         ("/home", own.as_str()),
@@ -49,6 +50,8 @@ pub(crate) fn an_account_sees_of_the_machine_what_it_is_given(world: &World) -> 
         ("/etc/nginx", ""),
         ("/etc/npanel", ""),
         ("/etc/powerdns", ""),
+        ("/etc/systemd", ""),
+        ("/etc/userdb", records.as_str()),
         ("/proc/1", ""),
         ("/proc/sys", ""),
     ];

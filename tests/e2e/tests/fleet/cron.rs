@@ -7,7 +7,7 @@ use npanel_sdk_types::{Account, CronJob, CronTable, SetCronJobs, Suspend};
 
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 
-fn set(world: &World, site: &Site, jobs: &[(&str, &str)]) -> Result<CronTable> {
+pub(crate) fn set(world: &World, site: &Site, jobs: &[(&str, &str)]) -> Result<CronTable> {
     let job = |(schedule, command): &(&str, &str)| -> Result<CronJob> {
         Ok(CronJob { schedule: schedule.parse()?, command: command.parse()? })
     };
@@ -19,7 +19,7 @@ fn set(world: &World, site: &Site, jobs: &[(&str, &str)]) -> Result<CronTable> {
 }
 
 /// The timers of the account that wait for their time.
-fn timers(world: &World, site: &Site) -> Result<Vec<String>> {
+pub(crate) fn timers(world: &World, site: &Site) -> Result<Vec<String>> {
     let pattern = format!("npanel-cron-{}-*.timer", site.uid());
     let argv = [SYSTEMCTL, "list-units", "--plain", "--no-legend", "--state=active", &pattern];
     let listed = world.fleet.exec(&site.node, argv)?;
@@ -34,7 +34,8 @@ pub(crate) fn scheduled_jobs_run_as_their_account_and_rest_with_it(world: &World
     let site = world.host("clockwork", "clockwork.example")?;
     let neighbour = world.host("sundial", "sundial.example")?;
     neighbour.put(world, "secret", "the neighbour's")?;
-    let look = "(id -u; ls /home; cat /home/sundial/web/sundial.example/secret; echo \"$HOME\") > tmp/out 2>&1";
+    let look = "(id -u; ls /home; cat /home/sundial/web/sundial.example/secret; echo \"$HOME\") > tmp/out 2>&1; \
+                tar czf ~/kept.tgz ~/web/clockwork.example && tar tzf ~/kept.tgz > ~/names; id -un >> names";
     set(world, &site, &[("*/7 3 * * *", look), ("0 0 13 * fri", "exit 3")])?;
 
     let waiting = timers(world, &site)?;
@@ -53,7 +54,10 @@ pub(crate) fn scheduled_jobs_run_as_their_account_and_rest_with_it(world: &World
     ensure!(lines.first() == Some(&site.uid().to_string().as_str()), "{said}");
     ensure!(lines.contains(&"clockwork") && !lines.contains(&"sundial"), "a neighbour's home is seen: {said}");
     ensure!(!said.contains("the neighbour's"), "a neighbour's file was read");
-    ensure!(lines.last() == Some(&"/home/clockwork"), "{said}");
+    ensure!(lines.last() == Some(&"/home/clockwork/private"), "{said}");
+    let names = world.fleet.exec(&site.node, ["/bin/cat", "/home/clockwork/private/names"])?;
+    ensure!(names.contains("clockwork.example/index.php"), "a job cannot pack its sites into its home: {names}");
+    ensure!(names.lines().last() == Some("clockwork"), "a job does not know its own name: {names}");
 
     let why = Suspend { reason: "unpaid".to_owned() };
     let wait = Wait::Converged(World::PATIENCE);

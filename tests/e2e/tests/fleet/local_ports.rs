@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use npanel_e2e::{Site, World};
-use npanel_fleet::until;
+use npanel_fleet::{Kind, until};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// The one service that accounts reach by a socket.
@@ -153,6 +153,25 @@ pub(crate) fn the_nodes_own_ports_cannot_be_reached(world: &World) -> Result<()>
         }
     }
     sixth.end()
+}
+
+pub(crate) fn the_controllers_cannot_be_reached(world: &World) -> Result<()> {
+    let site = world.host("upward", "upward.example")?;
+    for controller in world.fleet.of_kind(Kind::Controller) {
+        for port in [8443, 8444] {
+            let target = format!("tcp://{}:{port}", controller.address);
+            ensure!(by_root(world, &site.node, &target)?.connected(), "nothing listens at {target}");
+            for attempt in by_tenant(world, &site, &target)? {
+                ensure!(attempt.refused_at_once(), "an account gets to {target}: {attempt:?}");
+            }
+        }
+    }
+    // What a site may call anywhere is not refused by a rule that is about controllers.
+    let other = world.fleet.of_kind(Kind::Node).find(|node| node.name != site.node).context("one node only")?;
+    for attempt in by_tenant(world, &site, &format!("tcp://{}:443", other.address))? {
+        ensure!(attempt.connected(), "an account does not get to the other node: {attempt:?}");
+    }
+    Ok(())
 }
 
 pub(crate) fn the_nodes_own_sockets_cannot_be_reached(world: &World) -> Result<()> {

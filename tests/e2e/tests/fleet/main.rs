@@ -51,6 +51,7 @@ scenarios! {
         a_neighbours_php_socket_cannot_be_reached,
         a_neighbours_database_cannot_be_reached,
         a_neighbours_processes_are_not_seen,
+        a_neighbours_name_is_not_seen_and_ones_own_is_known,
         a_crooked_host_or_tls_name_reaches_no_other_site;
     apart:
         temporary_files_are_an_accounts_own,
@@ -60,6 +61,7 @@ scenarios! {
     local_ports:
         the_clouds_credentials_are_refused_at_once,
         the_nodes_own_ports_cannot_be_reached,
+        the_controllers_cannot_be_reached,
         the_nodes_own_sockets_cannot_be_reached,
         nobody_answers_in_the_place_of_a_stopped_service;
     crash_loop: a_crash_loop_harms_only_its_own_site_which_comes_back;
@@ -91,6 +93,7 @@ scenarios! {
         a_cordoned_node_gets_nothing_new_and_says_so,
         a_tenant_sees_of_a_placement_only_where_its_own_accounts_are;
     without_controllers: a_node_restarted_with_every_controller_down_serves_its_last_intent;
+    leftovers: a_machine_enrolled_anew_serves_nothing_of_old_and_gets_nothing_new_until_it_is_cleared;
     rotation: every_machine_moves_to_a_new_authority_and_the_old_one_goes;
     // Last: the state's own time does not go back with the clocks.
     clocks: machines_whose_certificates_all_expired_find_each_other_again;

@@ -127,6 +127,26 @@ pub(crate) fn a_neighbours_processes_are_not_seen(world: &World) -> Result<()> {
     Ok(())
 }
 
+pub(crate) fn a_neighbours_name_is_not_seen_and_ones_own_is_known(world: &World) -> Result<()> {
+    let Pair { a, b, .. } = pair(world, "called")?;
+    let (own, neighbour) = (a.account.username.to_string(), b.account.username.to_string());
+    let search = |name: &str| format!("find /etc /srv /run /home -name '*{name}*'; grep -rsl -- '{name}' /etc /srv /run");
+    let there = world.fleet.exec_any(&b.node, ["/bin/sh", "-c", &search(&neighbour)])?.stdout;
+    ensure!(there.contains("/etc/userdb/") && there.contains("/home/"), "the node knows no {neighbour}: {there}");
+    for name in [neighbour, b.uid().to_string()] {
+        let seen = a.php(world, &format!("echo shell_exec({});", php_text(&search(&name))))?;
+        ensure!(seen.is_empty(), "a sees {name}: {seen}");
+    }
+    let known = a.php(world, "echo shell_exec('id -un; id -gn; ls -ld ~/../tmp');")?;
+    let lines: Vec<&str> = known.lines().collect();
+    ensure!(lines.len() == 3 && lines[..2] == [own.as_str(); 2] && lines[2].contains(&own), "a does not know itself: {known}");
+    Ok(())
+}
+
+fn php_text(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
 /// The fingerprint of the certificate that a node shows for a TLS server name; none if it shows none.
 fn shown(world: &World, site: &Site, name: &str) -> Result<Option<String>> {
     let at = format!("{}:443", site.address);

@@ -14,12 +14,12 @@ use crate::enrolment::refused;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// An agent of the one that the fleet has, on `n2`, is told to enrol.
-fn enroll(world: &World, token: &str) -> Result<Finished> {
+pub(crate) fn enroll(world: &World, token: &str) -> Result<Finished> {
     let asked = ["/usr/bin/npanel-node", "enroll", "--force", "--token", token];
     world.fleet.exec_any("n2", asked)
 }
 
-fn token(world: &World, arguments: &[&str]) -> Result<String> {
+pub(crate) fn token(world: &World, arguments: &[&str]) -> Result<String> {
     let asked: Vec<&str> = ["token", "create", "--role", "node"].iter().chain(arguments).copied().collect();
     Ok(world.fleet.npanel(&asked)?["token"].as_str().context("no token in the answer")?.to_owned())
 }
