@@ -1,6 +1,13 @@
 //! A cluster of one controller that leads, and its loops.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use npanel_consensus::{Cluster, Dial, Leadership, Prepare, Purpose};
 use npanel_model::{
@@ -33,6 +40,7 @@ impl Dial for Alone {
 struct Gated {
     placing: Arc<Placing>,
     gate: watch::Receiver<bool>,
+    days_ahead: Arc<AtomicI64>,
 }
 
 impl Prepare for Gated {
@@ -49,6 +57,11 @@ impl Prepare for Gated {
             }
             prepared
         })
+    }
+
+    fn now(&self) -> Timestamp {
+        let ahead = self.days_ahead.load(Ordering::Relaxed) * 86_400_000;
+        Timestamp::from_millis(Timestamp::now().as_millis() + ahead)
     }
 
     fn settled(&self, envelope: &Envelope) {
@@ -72,6 +85,8 @@ pub(crate) struct Fleet {
     pub(crate) placing: Arc<Placing>,
     /// Accounts whose nodes are chosen are proposed while it is open.
     pub(crate) gate: watch::Sender<bool>,
+    /// How far the controller's clock is ahead.
+    pub(crate) days_ahead: Arc<AtomicI64>,
     cluster: Cluster,
     pub(crate) plan: PlanId,
     _tasks: JoinSet<()>,
@@ -90,7 +105,12 @@ impl Fleet {
         let (key, data_key, root) = (ClusterKey::generate(), DataKey::generate(), TenantId::generate());
         let placing = Arc::new(Placing::new(liveness.clone()));
         let gate = watch::Sender::new(true);
-        let gated = Arc::new(Gated { placing: Arc::clone(&placing), gate: gate.subscribe() });
+        let days_ahead = Arc::<AtomicI64>::default();
+        let gated = Arc::new(Gated {
+            placing: Arc::clone(&placing),
+            gate: gate.subscribe(),
+            days_ahead: Arc::clone(&days_ahead),
+        });
         let cluster = Cluster::start(ControllerId(1), directory.path(), Arc::new(Alone), gated)
             .await
             .expect("a controller");
@@ -107,6 +127,7 @@ impl Fleet {
             connections,
             placing,
             gate,
+            days_ahead,
             cluster,
             plan: PlanId::generate(),
             _tasks: tasks,

@@ -324,3 +324,17 @@ async fn when_no_node_fits_every_reason_is_given() {
     assert!(started.elapsed() < Duration::from_secs(10));
     assert!(fleet.state().account(fleet.root, account).await.expect("a query").is_none());
 }
+
+#[tokio::test]
+async fn old_operations_are_forgotten_by_the_time_of_commands() {
+    let fleet = Fleet::new().await;
+    let node = PlayedNode::new(&["web", "database", "dns"]);
+    let _connection = fleet.connect(fleet.enrol("n1").await, &node).await;
+    let old = fleet.create_account("alice", "alice.example").await;
+    fleet.until("it is over", async || fleet.is_finished(old.operation).await).await;
+    fleet.days_ahead.store(31, std::sync::atomic::Ordering::Relaxed);
+    let new = fleet.create_account("bobby", "bobby.example").await;
+    let is_kept = async |id| fleet.state().operation(fleet.root, id).await.expect("a query").is_some();
+    fleet.until("the old one is forgotten", async || !is_kept(old.operation).await).await;
+    assert!(is_kept(new.operation).await, "it is not old");
+}

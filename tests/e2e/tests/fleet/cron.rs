@@ -78,3 +78,25 @@ pub(crate) fn scheduled_jobs_run_as_their_account_and_rest_with_it(world: &World
     ensure!(left.is_empty(), "a removed account left {left}");
     Ok(())
 }
+
+pub(crate) fn an_account_suspended_while_its_jobs_change_has_no_timers_running(world: &World) -> Result<()> {
+    let site = world.host("hourglass", "hourglass.example")?;
+    let wait = Wait::Converged(World::PATIENCE);
+    for round in 0..5 {
+        let jobs: Vec<(String, String)> =
+            (0..=round).map(|job| (format!("{job} 3 * * *"), format!("true {round}"))).collect();
+        let jobs: Vec<(&str, &str)> = jobs.iter().map(|(at, what)| (at.as_str(), what.as_str())).collect();
+        let why = Suspend { reason: "unpaid".to_owned() };
+        std::thread::scope(|threads| {
+            let setting = threads.spawn(|| set(world, &site, &jobs));
+            world.block_on(world.client.suspend::<Account>(site.account.id, &why, wait))?;
+            setting.join().expect("no panic").map(drop)
+        })?;
+        let running = timers(world, &site)?;
+        ensure!(running.is_empty(), "round {round}: {running:?}");
+        world.block_on(world.client.unsuspend::<Account>(site.account.id, wait))?;
+        let running = timers(world, &site)?;
+        ensure!(running.len() == jobs.len(), "round {round}: {running:?}");
+    }
+    Ok(())
+}

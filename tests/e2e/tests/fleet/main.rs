@@ -34,7 +34,9 @@ scenarios! {
     foresight:
         a_dry_run_names_the_files_that_would_change_and_changes_none,
         a_node_that_is_down_is_said_to_be_unreachable_in_a_dry_run;
-    cron: scheduled_jobs_run_as_their_account_and_rest_with_it;
+    cron:
+        scheduled_jobs_run_as_their_account_and_rest_with_it,
+        an_account_suspended_while_its_jobs_change_has_no_timers_running;
     quota:
         a_tenants_quota_is_not_passed_by_asking_three_controllers_at_once,
         a_nodes_certificate_opens_no_route_of_the_api;
@@ -89,6 +91,7 @@ scenarios! {
         no_acknowledged_account_is_lost_or_doubled_when_the_leader_is_killed,
         nodes_do_not_notice_that_the_leader_dies;
     removal: a_removed_controller_serves_nobody_and_its_machine_can_join_anew;
+    plans: accounts_follow_their_plan_to_another_php_on_their_nodes;
     placement:
         a_cordoned_node_gets_nothing_new_and_says_so,
         a_tenant_sees_of_a_placement_only_where_its_own_accounts_are;
