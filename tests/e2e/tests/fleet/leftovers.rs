@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 const NODE: &str = "n2";
 
 /// Of what the node says that it has leftovers.
-fn leftovers(world: &World) -> Result<Vec<String>> {
+pub(crate) fn leftovers(world: &World) -> Result<Vec<String>> {
     let said = world.node(NODE)?.conditions;
     let ours = said.into_iter().filter(|one| one.kind == NodeConditionKind::Leftovers);
     Ok(ours.map(|one| one.subject).collect())

@@ -97,6 +97,7 @@ scenarios! {
         a_tenant_sees_of_a_placement_only_where_its_own_accounts_are;
     without_controllers: a_node_restarted_with_every_controller_down_serves_its_last_intent;
     leftovers: a_machine_enrolled_anew_serves_nothing_of_old_and_gets_nothing_new_until_it_is_cleared;
+    lost_node: what_a_node_carried_that_is_gone_for_good_is_placed_anew_on_another;
     rotation: every_machine_moves_to_a_new_authority_and_the_old_one_goes;
     // Last: the state's own time does not go back with the clocks.
     clocks: machines_whose_certificates_all_expired_find_each_other_again;
