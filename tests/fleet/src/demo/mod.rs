@@ -50,9 +50,7 @@ fn port() -> Result<u16> {
 }
 
 fn boot(port: u16) -> Result<Fleet> {
-    println!(
-        "Booting three controllers and two nodes (the first time, their image is built: two minutes more)."
-    );
+    println!("Booting three controllers and two nodes.");
     let fleet = Fleet::boot(FleetSpec { name: name()?, controllers: 3, nodes: 2 })?;
     if let Err(error) = forward::start(&fleet, port) {
         Fleet::down(fleet.name())?;
