@@ -19,12 +19,19 @@ const DEADLINE: Duration = Duration::from_secs(120);
 pub async fn ensure_base(systemd: &Systemd, stages: &mut Stages) -> Result<bool, ServiceError> {
     stages.enter("cron-commit");
     let (units_changed, mut changed) = blocking(write).await?;
-    if units_changed {
-        systemd.reload_units().await?;
-    }
     changed |= units_changed;
     changed |= systemd.enable(TARGET).await?;
-    systemd.start(TARGET, DEADLINE).await?;
+    let is_active = systemd.state(TARGET).await?.is_active();
+    if units_changed || !is_active {
+        // Not only for the target's own file: systemd wants the timers that were linked when it last read the links, and
+        // would start again those of jobs that are gone since.
+        systemd.reload_units().await?;
+    }
+    // Starting a target that is active starts all that it wants, too.
+    if !is_active {
+        systemd.start(TARGET, DEADLINE).await?;
+        changed = true;
+    }
     Ok(changed)
 }
 

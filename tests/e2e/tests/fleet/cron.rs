@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use npanel_client::Wait;
 use npanel_e2e::{Site, World};
+use npanel_fleet::until;
 use npanel_sdk_types::{Account, CronJob, CronTable, SetCronJobs, Suspend};
 
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
@@ -59,10 +60,18 @@ pub(crate) fn scheduled_jobs_run_as_their_account_and_rest_with_it(world: &World
     ensure!(names.contains("clockwork.example/index.php"), "a job cannot pack its sites into its home: {names}");
     ensure!(names.lines().last() == Some("clockwork"), "a job does not know its own name: {names}");
 
+    // Whoever has systemd read its units has it want these timers from then on.
+    world.fleet.exec(&site.node, [SYSTEMCTL, "daemon-reload"])?;
     let why = Suspend { reason: "unpaid".to_owned() };
     let wait = Wait::Converged(World::PATIENCE);
     world.block_on(world.client.suspend::<Account>(site.account.id, &why, wait))?;
     ensure!(timers(world, &site)?.is_empty(), "jobs of a suspended account wait for their time");
+    world.shell(&site.node, "systemctl stop npanel-cron.target && systemctl restart npanel-node")?;
+    until("the schedules to be looked after again", World::PATIENCE, || {
+        let is_active = [SYSTEMCTL, "is-active", "npanel-cron.target"];
+        Ok(world.fleet.exec_any(&site.node, is_active)?.status.success().then_some(()))
+    })?;
+    ensure!(timers(world, &site)?.is_empty(), "jobs of a suspended account came back with the others");
     world.block_on(world.client.unsuspend::<Account>(site.account.id, wait))?;
     ensure!(timers(world, &site)? == waiting, "{:?} are not {waiting:?}", timers(world, &site)?);
 
