@@ -1,10 +1,13 @@
-//! Whether this controller still belongs to the cluster. One that was removed learns it from its own state, or, if it was
-//! away when that was decided, from the refusal of any other that it calls.
+//! Who belongs to the cluster, and whether this controller still does. One that was removed learns it from its own state,
+//! or, if it was away when that was decided, from the refusal of any other that it calls.
+//!
+//! A removal is decided by the state, and the members follow. In between, the one that goes is still a member: taking it
+//! out may need its own voice, so it is refused nothing and stays until the others have agreed to go on without it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use npanel_model::ControllerId;
-use npanel_state::{QueryError, Reader};
+use npanel_state::{QueryError, Store};
 use openraft::ServerState;
 use tokio::{
     sync::watch,
@@ -12,7 +15,7 @@ use tokio::{
 };
 use tonic::{Code, Status, metadata::MetadataValue};
 
-use crate::types::Raft;
+use crate::{machine, types::Raft};
 
 /// Says in a refusal that its reason is a removal, which is for ever.
 const REMOVED: &str = "npanel-removed";
@@ -32,6 +35,42 @@ pub fn refused_as_removed() -> Status {
 
 fn is_removal(status: &Status) -> bool {
     status.code() == Code::PermissionDenied && status.metadata().contains_key(REMOVED)
+}
+
+/// Who belongs to the cluster, as a replica's state has it.
+#[derive(Debug, Clone, Default)]
+pub struct Roll {
+    present: BTreeSet<ControllerId>,
+    /// No controller that this replica has heard of has this id or a higher one.
+    next: u64,
+    /// The members as they are agreed on, those included that the state does not have any more.
+    members: BTreeSet<u64>,
+}
+
+impl Roll {
+    /// Of those that the state has, the lowest id that was never given, and the members that are agreed on.
+    pub fn new(present: BTreeSet<ControllerId>, next: ControllerId, members: BTreeSet<u64>) -> Self {
+        Self { present, next: next.0, members }
+    }
+
+    pub(crate) async fn read(store: &Store) -> Result<Self, QueryError> {
+        // In this order: one that is enrolled in between is then too new, not gone; one that is taken out, not gone yet.
+        let members = machine::members(&store.applied().borrow());
+        let next = store.reader().next_controller_id().await?;
+        let present = store.reader().controllers().await?.into_iter().map(|one| one.id).collect();
+        Ok(Self::new(present, next, members))
+    }
+
+    /// Whether the state has it.
+    pub fn is_present(&self, id: ControllerId) -> bool {
+        self.present.contains(&id)
+    }
+
+    /// Whether it was removed, and is no member any more. This is for ever: ids are never used again. A controller that
+    /// the state does not know *yet* is not gone.
+    pub fn is_gone(&self, id: ControllerId) -> bool {
+        id.0 < self.next && !self.present.contains(&id) && !self.members.contains(&id.0)
+    }
 }
 
 /// Becomes `true` once, and stays so.
@@ -63,16 +102,11 @@ impl Belonging {
     }
 
     /// Watches the state, until it says so or ends.
-    pub(crate) async fn follow(
-        self: Arc<Self>,
-        raft: Raft,
-        state: Reader,
-        mut applied: watch::Receiver<u64>,
-    ) {
+    pub(crate) async fn follow(self: Arc<Self>, raft: Raft, store: Store, mut applied: watch::Receiver<u64>) {
         let own = ControllerId(raft.metrics().borrow().id);
         loop {
             applied.borrow_and_update();
-            match is_gone(&state, own).await {
+            match Roll::read(&store).await.map(|roll| roll.is_gone(own)) {
                 Ok(true) => {
                     hand_over(&raft).await;
                     self.leave("its own state says so");
@@ -89,15 +123,6 @@ impl Belonging {
     }
 }
 
-/// Whether this id was given, and is nobody's any more. A state that is behind does not know of it yet.
-async fn is_gone(state: &Reader, own: ControllerId) -> Result<bool, QueryError> {
-    // In this order: one that is enrolled in between is not taken for one that is gone.
-    if state.next_controller_id().await? <= own {
-        return Ok(false);
-    }
-    Ok(state.controllers().await?.iter().all(|controller| controller.id != own))
-}
-
 async fn hand_over(raft: &Raft) {
     let mut metrics = raft.metrics();
     let followed = metrics.wait_for(|now| now.state != ServerState::Leader);
@@ -109,6 +134,15 @@ async fn hand_over(raft: &Raft) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_that_the_state_has_no_more_is_gone_when_it_is_no_member_any_more() {
+        let roll = Roll::new([ControllerId(1)].into(), ControllerId(4), [1, 2].into());
+        let gone = |id| roll.is_gone(ControllerId(id));
+        assert!(!gone(1) && !gone(2), "still a member, whose voice may be needed");
+        assert!(gone(3));
+        assert!(!gone(4), "too new for this replica to know");
+    }
 
     #[test]
     fn only_the_refusal_of_one_that_was_removed_is_taken_for_it() {

@@ -13,7 +13,7 @@ use tokio::{sync::watch, task::JoinSet};
 use tonic::transport::Channel;
 
 use crate::{
-    belonging::Belonging,
+    belonging::{Belonging, Roll},
     canvass::Canvass,
     clock::Clock,
     config::{self, Dial, Prepare, Purpose},
@@ -141,7 +141,7 @@ impl Cluster {
         let clock = Arc::new(clock);
         tasks.spawn(Arc::clone(&clock).keep_comparing());
         let applied = applied_index(&store, &mut tasks);
-        tasks.spawn(Arc::clone(&belonging).follow(raft.clone(), store.reader().clone(), applied.clone()));
+        tasks.spawn(Arc::clone(&belonging).follow(raft.clone(), store.clone(), applied.clone()));
         Ok(Self {
             inner: Arc::new(Inner {
                 raft,
@@ -201,6 +201,14 @@ impl Cluster {
     /// and stays so.
     pub fn removed(&self) -> watch::Receiver<bool> {
         self.inner.belonging.removed()
+    }
+
+    /// Who belongs to the cluster, as this replica's state has it.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn roll(&self) -> Result<Roll, npanel_state::QueryError> {
+        Roll::read(&self.inner.store).await
     }
 
     /// The replication as this controller sees it.

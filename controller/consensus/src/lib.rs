@@ -33,7 +33,7 @@ mod quorum;
 mod service;
 mod types;
 
-pub use belonging::refused_as_removed;
+pub use belonging::{Roll, refused_as_removed};
 pub use cluster::{Cluster, ClusterError, ClusterStatus, Peer};
 pub use config::{Dial, Prepare, Purpose, Unprepared};
 pub use foresee::told;

@@ -1,6 +1,9 @@
 //! The state machine as the consensus library drives it: the store, and snapshots of it as files.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use npanel_state::{Store, StoreError};
 use openraft::{AnyError, OptionalSend, RaftSnapshotBuilder, Snapshot, storage::RaftStateMachine};
@@ -37,6 +40,13 @@ fn place(applied: &npanel_state::Applied) -> Result<(Option<LogId>, StoredMember
         bytes => from_bytes(bytes).map_err(|error| failed(&error))?,
     };
     Ok((applied.position.map(log_id), membership))
+}
+
+/// The ids of the members that are agreed on.
+pub(crate) fn members(applied: &npanel_state::Applied) -> BTreeSet<u64> {
+    // Read at start, or there would be no cluster.
+    let (_, membership) = place(applied).unwrap_or_default();
+    membership.nodes().map(|(id, _)| *id).collect()
 }
 
 fn meta(applied: &npanel_state::Applied) -> Result<SnapshotMeta, StorageError> {

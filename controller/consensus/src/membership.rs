@@ -32,12 +32,14 @@ pub(crate) async fn run(raft: Raft, state: Reader, mut leadership: watch::Receiv
 
 /// Makes the first change that is due.
 async fn step(raft: &Raft, state: &Reader) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    if let Some(voters) = unfinished(raft) {
+        raft.change_membership(ChangeMembers::ReplaceAllVoters(voters), false).await?;
+        return Ok(());
+    }
     let (members, voters, caught_up) = {
         let metrics = raft.metrics();
         let now = metrics.borrow();
-        if now.current_leader != Some(now.id)
-            || now.membership_config.membership().get_joint_config().len() > 1
-        {
+        if now.current_leader != Some(now.id) {
             return Ok(());
         }
         let members: BTreeSet<u64> = now.membership_config.nodes().map(|(id, _)| *id).collect();
@@ -66,6 +68,14 @@ async fn step(raft: &Raft, state: &Reader) -> Result<(), Box<dyn std::error::Err
         }
     }
     remove_one(raft, state, &members, &voters).await
+}
+
+/// The voters to be, if a leader before this one has begun a change and not ended it.
+fn unfinished(raft: &Raft) -> Option<BTreeSet<u64>> {
+    let metrics = raft.metrics();
+    let now = metrics.borrow();
+    let configs = now.membership_config.membership().get_joint_config();
+    (now.current_leader == Some(now.id) && configs.len() > 1).then(|| configs.last().cloned()).flatten()
 }
 
 /// Takes out a member that the state does not have any more.

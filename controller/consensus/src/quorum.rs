@@ -14,35 +14,56 @@ impl Cluster {
         let Ok(present) = self.state().controllers().await else {
             return Err(refused("the state cannot be read at the moment".to_owned()));
         };
-        // Of those that were removed already and are still members, none counts.
         let peers = self.status().peers;
-        let voters = peers.iter().filter(|peer| peer.is_voter && present.iter().any(|one| one.id == peer.id));
-        let (leaving, staying): (Vec<_>, Vec<_>) = voters.partition(|peer| peer.id == leaving);
-        if leaving.is_empty() {
+        let voters: Vec<_> = peers.iter().filter(|peer| peer.is_voter).collect();
+        if !voters.iter().any(|peer| peer.id == leaving && present.iter().any(|one| one.id == leaving)) {
             // One that does not vote, or is gone: the rules know what to say.
             return Ok(());
         }
-        let answers = staying
+        let answers = voters
             .iter()
             .map(|peer| async { peer.id == self.id() || self.reaches(peer.id, &peer.address).await });
-        let answering =
-            futures::future::join_all(answers).await.into_iter().filter(|answers| *answers).count();
-        enough(staying.len(), answering)
+        let answers = futures::future::join_all(answers).await;
+        // Those that were removed already and are still members decide on who goes, but not on anything after.
+        let stays = |id| id != leaving && present.iter().any(|one| one.id == id);
+        let voters: Vec<_> = voters
+            .iter()
+            .zip(answers)
+            .map(|(peer, answers)| Voter { stays: stays(peer.id), answers })
+            .collect();
+        enough(&voters)
     }
 }
 
-/// Whether so many of the voters are a majority of them.
-fn enough(voters: usize, answering: usize) -> Result<(), Refused> {
-    match voters {
-        0 => {
-            Err(refused("it is the last controller that votes: without it nothing can be decided".to_owned()))
-        }
-        _ if 2 * answering > voters => Ok(()),
-        _ => Err(refused(format!(
-            "without it {voters} controllers would vote, and only {answering} of these answer: nothing could be decided \
-             any more; bring the others back, or remove one that does not answer"
-        ))),
+struct Voter {
+    /// Whether it votes when the removal is done.
+    stays: bool,
+    answers: bool,
+}
+
+/// Whether those who answer are a majority of all, who decide that one goes, and of those who stay.
+fn enough(voters: &[Voter]) -> Result<(), Refused> {
+    let count = |is: &dyn Fn(&Voter) -> bool| voters.iter().filter(|voter| is(voter)).count();
+    let (all, answering) = (voters.len(), count(&|voter| voter.answers));
+    let (staying, left) = (count(&|voter| voter.stays), count(&|voter| voter.stays && voter.answers));
+    if staying == 0 {
+        return Err(refused(
+            "it is the last controller that votes: without it nothing can be decided".to_owned(),
+        ));
     }
+    if 2 * left <= staying {
+        return Err(refused(format!(
+            "without it {staying} controllers would vote, and only {left} of these answer: nothing could be decided any \
+             more; bring the others back, or remove one that does not answer"
+        )));
+    }
+    if 2 * answering <= all {
+        return Err(refused(format!(
+            "{all} controllers vote, and only {answering} of these answer: too few to decide that one goes; bring the \
+             others back"
+        )));
+    }
+    Ok(())
 }
 
 fn refused(message: String) -> Refused {
@@ -53,13 +74,27 @@ fn refused(message: String) -> Refused {
 mod tests {
     use super::*;
 
+    /// Whether it is enough that so many of those who stay answer, and the one that goes or not.
+    fn is_enough(staying: usize, answering: usize, leaver_answers: bool) -> bool {
+        let stays = (0..staying).map(|number| Voter { stays: true, answers: number < answering });
+        let leaves = Voter { stays: false, answers: leaver_answers };
+        enough(&stays.chain([leaves]).collect::<Vec<_>>()).is_ok()
+    }
+
     #[test]
     fn a_majority_of_those_who_stay_must_answer() {
-        for (voters, answering) in [(1, 1), (2, 2), (3, 2), (4, 3)] {
-            assert!(enough(voters, answering).is_ok(), "{answering} of {voters}");
+        for (staying, answering) in [(1, 1), (2, 2), (3, 2), (4, 3)] {
+            assert!(is_enough(staying, answering, true), "{answering} of {staying}");
         }
-        for (voters, answering) in [(0, 0), (1, 0), (2, 1), (4, 2)] {
-            assert!(enough(voters, answering).is_err(), "{answering} of {voters}");
+        for (staying, answering) in [(0, 0), (1, 0), (2, 1), (4, 2)] {
+            assert!(!is_enough(staying, answering, true), "{answering} of {staying}");
         }
+    }
+
+    #[test]
+    fn a_majority_of_all_must_answer_as_one_goes() {
+        assert!(is_enough(2, 2, false), "a dead one of three");
+        assert!(!is_enough(1, 1, false), "a dead one of two");
+        assert!(!is_enough(3, 2, false), "a dead one of four, while another is dead");
     }
 }

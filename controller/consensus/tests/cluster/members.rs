@@ -14,7 +14,7 @@ use std::{
 
 use hyper_util::rt::TokioIo;
 use npanel_consensus::{
-    Cluster, ControllerService, Dial, JoinKeys, Leadership, Prepare, Purpose, refused_as_removed,
+    Cluster, ControllerService, Dial, JoinKeys, Leadership, Prepare, Purpose, Roll, refused_as_removed,
 };
 use npanel_model::{ApiKeyId, ControllerId, RequestId, TenantId, Timestamp};
 use npanel_pki::Identity;
@@ -77,8 +77,8 @@ pub(crate) struct Traffic {
     pub(crate) cut_off: Mutex<BTreeSet<u64>>,
     /// Calls of theirs that came to nothing.
     pub(crate) lost: AtomicUsize,
-    /// Those whom the others refuse as removed.
-    pub(crate) refused: Mutex<BTreeSet<u64>>,
+    /// Who belongs to the cluster, as each member has it.
+    rolls: Mutex<HashMap<u64, Roll>>,
 }
 
 impl Traffic {
@@ -90,11 +90,26 @@ impl Traffic {
             self.lost.fetch_add(usize::from(is_in(&self.cut_off, caller)), Ordering::Relaxed);
             return Err(tonic::Status::unavailable("cut off"));
         }
-        if is_in(&self.refused, caller) {
+        // As the fleet's port does.
+        let rolls = self.rolls.lock().expect("no panic");
+        if rolls.get(&at).is_some_and(|roll| roll.is_gone(ControllerId(caller))) {
             return Err(refused_as_removed());
         }
         request.extensions_mut().insert(Identity::Controller(ControllerId(caller)));
         Ok(request)
+    }
+}
+
+/// Keeps a member's roll up to date.
+async fn call_the_roll(id: u64, cluster: Cluster, traffic: Arc<Traffic>) {
+    let mut applied = cluster.applied();
+    loop {
+        applied.borrow_and_update();
+        let Ok(roll) = cluster.roll().await else { return };
+        traffic.rolls.lock().expect("no panic").insert(id, roll);
+        if applied.changed().await.is_err() {
+            return;
+        }
     }
 }
 
@@ -123,6 +138,7 @@ pub(crate) struct Member {
     /// How far its clock is ahead, in milliseconds.
     pub(crate) ahead: Arc<AtomicI64>,
     server: JoinHandle<()>,
+    roll: JoinHandle<()>,
 }
 
 /// All of them.
@@ -187,7 +203,8 @@ impl Members {
             drop(served);
         });
         self.doors.lock().expect("no panic").insert(id, door);
-        self.running.insert(id, Member { cluster, server, ahead });
+        let roll = tokio::spawn(call_the_roll(id, cluster.clone(), Arc::clone(&self.traffic)));
+        self.running.insert(id, Member { cluster, server, roll, ahead });
     }
 
     /// Takes a controller away without a word.
@@ -195,6 +212,7 @@ impl Members {
         self.doors.lock().expect("no panic").remove(&id);
         let member = self.running.remove(&id).expect("it runs");
         member.server.abort();
+        member.roll.abort();
         member.cluster.shutdown().await.expect("its tasks end");
     }
 

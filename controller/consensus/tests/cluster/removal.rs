@@ -50,6 +50,35 @@ async fn the_leader_is_removed_and_another_leads() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_either_is_removed_and_the_other_goes_on() {
+    for removes_leader in [true, false] {
+        let mut members = Members::start(2).await;
+        let leader = members.leader_among(&[1, 2]).await;
+        let follower = 3 - leader;
+        let (removed, stays) = if removes_leader { (leader, follower) } else { (follower, leader) };
+        members.remove(stays, removed).await.expect("both answer");
+        members.wait_for_farewell(removed).await;
+        members.kill(removed).await;
+        members.leader_among(&[stays]).await;
+        members.wait_for_members(&[stays]).await;
+        members.write(stays, "alone").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_four_none_is_removed_that_is_needed_to_decide_it() {
+    let mut members = Members::start(4).await;
+    let leader = members.leader_among(&[1, 2, 3, 4]).await;
+    let others: Vec<u64> = (1..=4).filter(|id| *id != leader).collect();
+    members.kill(others[0]).await;
+    members.remove(others[1], leader).await.expect("three of four decide, two of three go on");
+    members.wait_for_farewell(leader).await;
+    members.kill(leader).await;
+    members.leader_among(&others[1..]).await;
+    members.write(others[1], "decided").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_follower_learns_from_its_state_that_it_was_removed() {
     let members = Members::start(3).await;
     let leader = members.leader_among(&[1, 2, 3]).await;
@@ -68,8 +97,6 @@ async fn one_that_was_away_learns_from_the_others_that_it_was_removed() {
     let staying: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != away).collect();
     members.wait_for_members(&staying).await;
     let term = members.member(leader).status().term;
-    // As the fleet's port does, by the state.
-    members.traffic.refused.lock().expect("no panic").insert(away);
     members.run(away).await;
     members.wait_for_farewell(away).await;
     assert_eq!(members.member(leader).status().term, term);

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use npanel_consensus::{Cluster, refused_as_removed};
+use npanel_consensus::{Cluster, Roll, refused_as_removed};
 use npanel_model::ControllerId;
 use npanel_pki::Identity;
 use npanel_state::QueryError;
@@ -19,9 +19,7 @@ const GRAIN: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Default)]
 struct Known {
-    present: BTreeSet<ControllerId>,
-    /// No controller that this replica has heard of has this id or a higher one.
-    next: u64,
+    roll: Roll,
     /// Serial numbers of controllers' certificates that were revoked.
     revoked: BTreeSet<Vec<u8>>,
 }
@@ -30,7 +28,8 @@ struct Known {
 ///
 /// The handshake has verified that the caller's identity was issued by the cluster. A controller that the state
 /// does not know *yet* must be let in: a replica that is behind, or empty, learns of a new leader only through
-/// what that leader sends. One that the state knows to be gone is refused; ids are never used again.
+/// what that leader sends. One that is gone is refused; ids are never used again. One that was removed and is a member
+/// until the others have agreed to go on without it is not gone yet, though its certificates are revoked.
 ///
 /// Nor need the state know the certificate: a controller holds the authority's key and certifies itself, before it
 /// can reach the others when all of their certificates have expired. One that is revoked is refused.
@@ -78,16 +77,13 @@ impl KnownControllers {
 
     fn is_gone(&self, id: ControllerId, serial: &[u8]) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.revoked.contains(serial) || (id.0 < known.next && !known.present.contains(&id))
+        known.roll.is_gone(id) || (known.roll.is_present(id) && known.revoked.contains(serial))
     }
 }
 
 async fn read(cluster: &Cluster) -> Result<Known, QueryError> {
-    // In this order: one that is enrolled in between is then too new, not gone.
-    let next = cluster.state().next_controller_id().await?.0;
-    let present = cluster.state().controllers().await?.into_iter().map(|controller| controller.id).collect();
     let revoked = cluster.state().revoked_controllers().await?.into_iter().collect();
-    Ok(Known { present, next, revoked })
+    Ok(Known { roll: cluster.roll().await?, revoked })
 }
 
 #[cfg(test)]
@@ -112,7 +108,8 @@ mod tests {
 
     fn known() -> KnownControllers {
         let present = [ControllerId(1), ControllerId(3)].into();
-        KnownControllers { known: RwLock::new(Known { present, next: 4, revoked: BTreeSet::new() }) }
+        let roll = Roll::new(present, ControllerId(4), [1, 3].into());
+        KnownControllers { known: RwLock::new(Known { roll, revoked: BTreeSet::new() }) }
     }
 
     fn code(identity: Option<Identity>) -> Option<Code> {
@@ -139,6 +136,18 @@ mod tests {
         known.known.write().expect("no panic").revoked.insert(vec![1]);
         let refused = known.admit(request(Some(Identity::Controller(ControllerId(1)))));
         assert_eq!(refused.expect_err("refused").code(), Code::PermissionDenied);
+    }
+
+    #[test]
+    fn one_that_was_removed_has_its_voice_until_it_is_no_member_any_more() {
+        let known = KnownControllers::default();
+        let of = |members| Roll::new([ControllerId(1)].into(), ControllerId(4), members);
+        let call = || known.admit(request(Some(Identity::Controller(ControllerId(2)))));
+        *known.known.write().expect("no panic") =
+            Known { roll: of([1, 2].into()), revoked: [vec![1]].into() };
+        assert!(call().is_ok());
+        known.known.write().expect("no panic").roll = of([1].into());
+        assert!(call().is_err());
     }
 
     #[test]
