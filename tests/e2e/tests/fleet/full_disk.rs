@@ -48,7 +48,7 @@ impl<'a> Small<'a> {
                  tmpfs {directory}
              chown --reference=/root/kept {directory}; cp -a /root/kept/. {directory}/; rm -rf /root/kept"
         );
-        let fill = format!("dd if=/dev/zero of={directory}/filler bs=4k 2>/dev/null || sync");
+        let fill = format!("dd if=/dev/zero of={directory}/.filler bs=4k 2>/dev/null || sync");
         match users {
             Users::Accounts(_) => small.at_rest(&format!("{mount}\n{fill}"))?,
             Users::Service(_) => {
@@ -75,7 +75,7 @@ impl<'a> Small<'a> {
     }
 
     fn empty(&self) -> Result<()> {
-        self.world.shell(self.node, &format!("rm {}/filler", self.directory)).map(drop)
+        self.world.shell(self.node, &format!("rm {}/.filler", self.directory)).map(drop)
     }
 
     /// Moves everything back.
@@ -84,7 +84,7 @@ impl<'a> Small<'a> {
         let at = self.directory;
         self.at_rest(&format!(
             "if mountpoint -q {at}; then
-                 rm -f {at}/filler; cp -a {at} /root/kept; umount -l {at}
+                 rm -f {at}/.filler; cp -a {at} /root/kept; umount -l {at}
                  find {at} -mindepth 1 -delete; cp -a /root/kept/. {at}/; rm -rf /root/kept
              fi"
         ))
