@@ -33,7 +33,7 @@ test: setup ## Run every check and test, and say what each stage took
 lint: setup ## Formatting, clippy and the rules about dependencies
 	@tests/stages lint
 
-bench: setup ## Measure speed and size against their gates and targets (STAGES="loaded --accounts 2000" for more)
+bench: setup ## Measure speed and size against their gates and targets (STAGES="serving burst" for some)
 	@cargo build --workspace --bins --release --locked
 	@cargo run --quiet --release --package npanel-placement --example decisions --locked
 	@$(CARGO_TARGET_DIR)/release/npanel-bench $(STAGES)

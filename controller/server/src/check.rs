@@ -7,9 +7,10 @@ use npanel_check::{
 };
 use npanel_pki::IdentityFiles;
 
-use crate::config::Config;
+use crate::{config::Config, daemon::REMOVED};
 
 const JOIN: &str = "make it a controller: npanel-controller init, or join";
+const AGAIN: &str = "move this directory away, and have it join anew: npanel-controller join";
 
 /// Everything that can be said of this machine as a controller.
 pub async fn check(file: &Path) -> Report {
@@ -48,6 +49,10 @@ async fn machine(report: &mut Report, config: &Config) {
 /// The certificate and what is sealed by the machine's key. Whether that opens is seen when the daemon starts: to try
 /// it here would bring the cluster's secrets into one more process.
 fn identity(report: &mut Report, root: &Path) {
+    if root.join(REMOVED).exists() {
+        let what = "this controller was removed from the cluster: it answers every request so, for good";
+        report.add("membership", Verdict::Error, what, AGAIN);
+    }
     let files = IdentityFiles::new(root.join("identity"));
     if secret_file(report, "identity", &files.identity_path(), JOIN) {
         match files.load() {

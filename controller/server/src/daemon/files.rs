@@ -11,6 +11,9 @@ use std::{
 use anyhow::{Context, bail};
 use npanel_pki::{ClusterSecrets, Credentials, IdentityFiles, MachineKey};
 
+/// Says beside the identity that this controller was removed from the cluster.
+pub(crate) const REMOVED: &str = "removed";
+
 /// A controller's directory.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
@@ -83,7 +86,7 @@ impl Files {
     }
 
     fn removed_path(&self) -> PathBuf {
-        self.root.join("removed")
+        self.root.join(REMOVED)
     }
 
     /// Remembers for ever that this controller was removed from the cluster.

@@ -10,6 +10,7 @@ mod presence;
 mod removed;
 mod run;
 
+pub(crate) use files::REMOVED;
 pub use found::{Founded, found};
 pub use join::{Joined, join};
 pub use run::run;

@@ -33,6 +33,8 @@ const DISCARDED: &str = "leftovers-discarded";
 /// What there is, for people on the machine: a line each.
 const LIST: &str = "leftovers";
 
+/// How long a person's word holds: it was given for what there was then.
+const WORD_MILLIS: i64 = 600_000;
 /// How soon a person's word is noticed, and a finding confirmed.
 const TICK: Duration = Duration::from_secs(5);
 /// How soon an executor that does not answer yet is asked again at the start, and for how long.
@@ -76,6 +78,11 @@ pub fn list(config: &Config) -> io::Result<String> {
 /// If it cannot be noted.
 pub fn discard(config: &Config, now: Timestamp) -> Result<(), ReleaseError> {
     release::note(config, DISCARDED, now)
+}
+
+/// Whether a word was given after the last one that was heeded, and not too long ago.
+fn is_to_be_heeded(heeded: Timestamp, given: Timestamp, now: Timestamp) -> bool {
+    given > heeded && now.as_millis() - given.as_millis() <= WORD_MILLIS
 }
 
 /// Looks for them.
@@ -137,7 +144,8 @@ impl Leftovers {
         let (mut ticks, mut until_look) = (interval(TICK), 0);
         loop {
             ticks.tick().await;
-            let is_discarded = release::noted(&self.data, DISCARDED) > self.heeded;
+            let is_discarded =
+                is_to_be_heeded(self.heeded, release::noted(&self.data, DISCARDED), Timestamp::now());
             if until_look > 0 && !is_discarded {
                 until_look -= 1;
                 continue;
@@ -287,4 +295,21 @@ fn had_before(data: &Path) -> BTreeSet<Target> {
         }
     }
     had
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_heeded_once_and_not_after_ten_minutes() {
+        let at = Timestamp::from_millis;
+        assert!(is_to_be_heeded(at(1), at(1_000), at(1_000)));
+        assert!(is_to_be_heeded(at(1), at(1_000), at(1_000 + WORD_MILLIS)));
+        assert!(
+            !is_to_be_heeded(at(1), at(1_000), at(1_001 + WORD_MILLIS)),
+            "it was given for what there was then"
+        );
+        assert!(!is_to_be_heeded(at(1_000), at(1_000), at(1_000)), "once");
+    }
 }

@@ -1,8 +1,8 @@
 //! `make bench`: what the product promises of its speed and its size, measured on a fleet of three controllers and two
 //! nodes, each figure beside its gate (which fails the run) and its target (which is printed).
 //!
-//! `npanel-bench [--accounts N] [STAGE…]`; the stages are `serving`, `burst`, `leader`, `memory` (these four if none is
-//! named) and `loaded`, which first fills a node with N accounts (2,000 if not said) and takes a while.
+//! `npanel-bench [--accounts N] [STAGE…]`; the stages are `serving`, `burst`, `leader`, `memory` and `loaded`, which first
+//! fills a node with N accounts (2,000 if not said) and takes a while; all of them if none is named.
 
 mod burst;
 mod judge;
@@ -28,7 +28,6 @@ const STAGES: [Stage; 5] = [
     ("memory", memory::run),
     ("loaded", serving::loaded),
 ];
-const USUAL: usize = 4;
 
 /// The fleet and what was measured on it.
 pub(crate) struct Bench {
@@ -80,7 +79,7 @@ fn asked(mut arguments: impl Iterator<Item = String>) -> Result<(Vec<Stage>, usi
         stages.push(known.with_context(|| format!("no stage {argument:?} (known: {})", names()))?);
     }
     if stages.is_empty() {
-        stages.extend(&STAGES[..USUAL]);
+        stages.extend(&STAGES);
     }
     Ok((stages, accounts))
 }
