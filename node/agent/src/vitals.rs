@@ -8,7 +8,7 @@ use std::{
 use npanel_converge::Troubles;
 use npanel_executor::{Capacity, Client, Facts, FailedService, Failure, FileSystem, Operation, Output};
 use npanel_model::{NodeCondition, NodeRole, Timestamp};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{
     conditions::{Conditions, Findings},
@@ -92,15 +92,7 @@ impl Vitals {
     }
 
     async fn ask(&self, operation: Operation) -> Result<Output, Failure> {
-        match timeout(PATIENCE, self.executor.run(operation)).await {
-            Ok(answer) => answer.map(|done| done.output),
-            Err(_) => Err(Failure {
-                reason: "ExecutorTimeout".to_owned(),
-                message: format!("no answer within {PATIENCE:?}"),
-                stage: "call".to_owned(),
-                retriable: true,
-            }),
-        }
+        Ok(self.executor.within(PATIENCE).run(operation).await?.output)
     }
 
     /// What the machine is; as it was when last asked, if the executor does not answer now.

@@ -35,6 +35,7 @@ pub use engine::{Bulletin, Clock, Engine, Handle, Settings};
 pub use event::{Event, Events};
 pub use executor::Executor;
 pub use observer::{Observer, Unobserved};
+pub use plan::target;
 pub use preview::preview;
 pub use report::{Report, Reports, State, Watch};
 pub use troubles::{BaseFailure, Slowness, Troubles};

@@ -29,6 +29,12 @@ impl Client {
         Self { socket: socket.as_ref().to_owned(), deadline: Self::DEADLINE }
     }
 
+    /// The same, whose calls are lost after another time: of an operation that only looks.
+    #[must_use]
+    pub fn within(&self, deadline: Duration) -> Self {
+        Self { deadline, ..self.clone() }
+    }
+
     /// Has an operation done under a new id.
     ///
     /// # Errors

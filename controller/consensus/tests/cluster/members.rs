@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -23,7 +23,12 @@ use npanel_proto::command::{
     Principal, Refused, RemoveController, envelope::Command, outcome, principal::Who,
 };
 use npanel_state::Reader;
-use tokio::{io::DuplexStream, sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{
+    io::DuplexStream,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
 use tonic::transport::{Channel, Endpoint, Server};
 
 /// Longer than any election here takes, also on a busy machine.
@@ -76,7 +81,7 @@ pub(crate) struct Traffic {
     /// Those who neither reach others nor are reached.
     pub(crate) cut_off: Mutex<BTreeSet<u64>>,
     /// Calls of theirs that came to nothing.
-    pub(crate) lost: AtomicUsize,
+    pub(crate) lost: watch::Sender<usize>,
     /// Who belongs to the cluster, as each member has it.
     rolls: Mutex<HashMap<u64, Roll>>,
 }
@@ -87,7 +92,7 @@ impl Traffic {
         let caller = agent.and_then(|agent| agent.split(' ').next()?.parse().ok()).expect("a member calls");
         let is_in = |set: &Mutex<BTreeSet<u64>>, id| set.lock().expect("no panic").contains(&id);
         if is_in(&self.cut_off, caller) || is_in(&self.cut_off, at) {
-            self.lost.fetch_add(usize::from(is_in(&self.cut_off, caller)), Ordering::Relaxed);
+            self.lost.send_modify(|lost| *lost += usize::from(is_in(&self.cut_off, caller)));
             return Err(tonic::Status::unavailable("cut off"));
         }
         // As the fleet's port does.

@@ -1,9 +1,7 @@
 //! Controllers that are cut off, and come back.
 
-use std::sync::atomic::Ordering;
-
 use npanel_model::TenantId;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::members::{Members, PATIENCE};
 
@@ -26,13 +24,12 @@ impl Members {
 
     /// Waits until those who are cut off have called others in vain, again and again.
     async fn wait_for_calls_in_vain(&self) {
-        let before = self.traffic.lost.load(Ordering::Relaxed);
-        let all = async {
-            while self.traffic.lost.load(Ordering::Relaxed) < before + CALLS {
-                sleep(std::time::Duration::from_millis(20)).await;
-            }
-        };
-        timeout(PATIENCE, all).await.expect("it calls in time");
+        let mut lost = self.traffic.lost.subscribe();
+        let enough = *lost.borrow_and_update() + CALLS;
+        timeout(PATIENCE, lost.wait_for(|lost| *lost >= enough))
+            .await
+            .expect("it calls in time")
+            .expect("counted");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use npanel_executor::{Belonging, Belongings, Operation, Target};
-use npanel_ledger::{Entry, Intent};
+use npanel_ledger::Entry;
 use npanel_model::{NodeRole, Uid};
 
 /// What a node with these roles can have.
@@ -32,14 +32,7 @@ pub(crate) fn kind(target: &Target) -> Option<Belongings> {
 /// What an object of the ledger has on the machine; none if nothing of it is left there.
 pub(crate) fn target(entry: &Entry) -> Option<Target> {
     entry.bears()?;
-    Some(match entry.intent()? {
-        Intent::Account(account) => Target::Account(account.uid),
-        Intent::Site(site) => Target::Site(site.domain.clone()),
-        Intent::Database(database) => Target::Database(database.name.clone()),
-        Intent::DatabaseUser(user) => Target::DatabaseUser(user.name.clone()),
-        Intent::Zone(zone) => Target::Zone(zone.name.clone()),
-        Intent::CronTable(table) => Target::CronTable(table.uid),
-    })
+    entry.intent().map(npanel_converge::target)
 }
 
 /// What belongs to nothing that is known. A database is an administrator's own, whatever its name, unless it is of

@@ -269,15 +269,7 @@ impl Leftovers {
     }
 
     async fn ask(&self, operation: Operation) -> Result<Output, Failure> {
-        match timeout(PATIENCE, self.executor.run(operation)).await {
-            Ok(answer) => answer.map(|done| done.output),
-            Err(_) => Err(Failure {
-                reason: "ExecutorTimeout".to_owned(),
-                message: format!("no answer within {PATIENCE:?}"),
-                stage: "call".to_owned(),
-                retriable: true,
-            }),
-        }
+        Ok(self.executor.within(PATIENCE).run(operation).await?.output)
     }
 }
 

@@ -118,8 +118,8 @@ fn words(subject: Subject) -> String {
     }
 }
 
-/// What the executor calls an object.
-fn target(intent: &Intent) -> Target {
+/// What the executor calls an object, by what is wanted of it.
+pub fn target(intent: &Intent) -> Target {
     match intent {
         Intent::Account(account) => Target::Account(account.uid),
         Intent::Site(site) => Target::Site(site.domain.clone()),

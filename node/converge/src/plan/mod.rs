@@ -9,6 +9,7 @@ mod planner;
 mod told;
 mod track;
 
+pub use drift::target;
 pub(crate) use due::Lane;
 pub(crate) use obstacle::role;
 pub(crate) use planner::{Ended, Now, Planner, Run, Task};
