@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use futures::{StreamExt, stream::FuturesUnordered};
 use npanel_model::ControllerId;
 use npanel_proto::controller::RaftMessage;
-use openraft::ServerState;
+use openraft::{BasicNode, RaftMetrics, ServerState};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
@@ -123,20 +123,20 @@ fn is_majority(configs: &[BTreeSet<u64>], of: &BTreeSet<u64>) -> bool {
 
 /// What this controller says to one that asks.
 pub(crate) fn verdict(raft: &Raft, hearing: &Hearing, asked: &WouldVote) -> Verdict {
-    let leads = {
-        let metrics = raft.metrics();
-        let now = metrics.borrow();
-        // One that has lost its majority would let another lead.
-        let acknowledged = now.millis_since_quorum_ack.map(Duration::from_millis);
-        now.state == ServerState::Leader && acknowledged.is_some_and(|ago| ago <= LEASE)
-    };
-    if leads || hearing.follows() {
+    // One that leads and has lost its majority would let another lead.
+    if leads(&raft.metrics().borrow(), LEASE) || hearing.followed_within(LEASE) {
         Verdict::HasLeader
     } else if asked.last_log < raft.data_metrics().borrow().last_log {
         Verdict::HoldsMore
     } else {
         Verdict::Yes
     }
+}
+
+/// Whether this controller leads and a majority has acknowledged that so lately.
+pub(crate) fn leads(now: &RaftMetrics<u64, BasicNode>, lately: Duration) -> bool {
+    let acknowledged = now.millis_since_quorum_ack.map(Duration::from_millis);
+    now.state == ServerState::Leader && acknowledged.is_some_and(|ago| ago <= lately)
 }
 
 #[cfg(test)]

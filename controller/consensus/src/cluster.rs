@@ -1,6 +1,6 @@
 //! The handle to everything replicated.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use npanel_model::{ControllerId, Timestamp};
 use npanel_proto::{
@@ -14,7 +14,7 @@ use tonic::transport::Channel;
 
 use crate::{
     belonging::{Belonging, Roll},
-    canvass::Canvass,
+    canvass::{self, Canvass},
     clock::Clock,
     config::{self, Dial, Prepare, Purpose},
     election::{self, Hearing},
@@ -25,6 +25,9 @@ use crate::{
     network::Network,
     types::Raft,
 };
+
+/// A leader that was not heard for so long is none: more than any election takes.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// A cluster member that cannot be started, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +64,7 @@ pub struct Peer {
 pub struct ClusterStatus {
     /// This controller.
     pub id: ControllerId,
-    /// The leader, if one is known.
+    /// The leader, while it is heard. A leader itself is heard while a majority answers it.
     pub leader: Option<ControllerId>,
     /// The current term.
     pub term: u64,
@@ -226,9 +229,10 @@ impl Cluster {
             is_voter: is_voter(id),
             matched_index: matched(id).map(|id| id.index),
         };
+        let is_led = canvass::leads(&now, SILENCE) || self.inner.hearing.followed_within(SILENCE);
         ClusterStatus {
             id: ControllerId(now.id),
-            leader: now.current_leader.map(ControllerId),
+            leader: now.current_leader.filter(|_| is_led).map(ControllerId),
             term: now.current_term,
             last_log_index: now.last_log_index.unwrap_or(0),
             applied_index: *self.inner.applied.borrow(),

@@ -64,10 +64,10 @@ impl Hearing {
         self.heard();
     }
 
-    /// Whether a leader was followed so lately that nobody else is voted for.
-    pub(crate) fn follows(&self) -> bool {
+    /// Whether a leader was followed so lately.
+    pub(crate) fn followed_within(&self, lately: Duration) -> bool {
         let leader = *self.leader.lock().unwrap_or_else(PoisonError::into_inner);
-        leader.is_some_and(|leader| leader.elapsed() <= LEASE)
+        leader.is_some_and(|leader| leader.elapsed() <= lately)
     }
 
     fn last(&self) -> Instant {

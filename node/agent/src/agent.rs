@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config,
-    dial::Dialler,
+    dial::Dial,
+    diallers::Diallers,
     leftovers::Leftovers,
     owner, release,
     renew::Renewer,
@@ -112,20 +113,18 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), AgentEr
     let mut parts = JoinSet::new();
     parts.spawn(engine.run(stop.clone()));
     parts.spawn(until_stopped(stop.clone(), leftovers.watch()));
-    for endpoint in &config.controllers {
-        let dialler = Dialler {
-            endpoint: endpoint.clone(),
-            name: config.name.clone(),
-            identity: identity.clone(),
-            data_directory: config.data_directory.clone(),
-            service: service.clone(),
-            roster: Arc::clone(&roster),
-            metrics: Arc::clone(&metrics),
-            renewals: renewals.clone(),
-            turned_away: turning_away.clone(),
-        };
-        parts.spawn(dialler.run(stop.clone()));
-    }
+    let dial = Dial {
+        name: config.name.clone(),
+        identity: identity.clone(),
+        data_directory: config.data_directory.clone(),
+        service,
+        roster: Arc::clone(&roster),
+        metrics: Arc::clone(&metrics),
+        renewals,
+        turned_away: turning_away,
+    };
+    let diallers = Diallers { configured: config.controllers.clone(), dial };
+    parts.spawn(diallers.run(stop.clone()));
     let renewer = Renewer {
         controllers: config.controllers.clone(),
         name: config.name.clone(),

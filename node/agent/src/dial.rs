@@ -1,6 +1,7 @@
 //! Connections to the controllers: the node dials, and serves what it dialled.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Cursor},
     path::PathBuf,
     sync::Arc,
@@ -12,8 +13,8 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use npanel_model::NodeName;
-use npanel_pki::{Credentials, CredentialsError, IdentityFiles, SpiffeId, tls};
+use npanel_model::{ControllerId, NodeName};
+use npanel_pki::{Credentials, CredentialsError, Identity, IdentityFiles, SpiffeId, tls};
 use npanel_proto::{ALPN_NODE, node::node_server::NodeServer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, join, split},
@@ -60,7 +61,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why there is no connection to a controller.
 #[derive(Debug, thiserror::Error)]
-pub enum DialError {
+pub(crate) enum DialError {
     /// The node has no identity yet.
     #[error("this node is not enrolled (run: npanel-node enroll)")]
     NotEnrolled,
@@ -107,36 +108,48 @@ enum ServeError {
     Http(#[from] hyper::Error),
 }
 
-/// Dials one controller again and again, and serves it.
-pub struct Dialler {
-    /// Where it is.
-    pub endpoint: Endpoint,
+/// Who answers where now.
+pub(crate) type Reached = watch::Sender<BTreeMap<Endpoint, ControllerId>>;
+
+/// What is the same for every controller.
+#[derive(Clone)]
+pub(crate) struct Dial {
     /// Who dials.
-    pub name: NodeName,
+    pub(crate) name: NodeName,
     /// As whom; read at each dial, so that a new identity needs no restart.
-    pub identity: IdentityFiles,
+    pub(crate) identity: IdentityFiles,
     /// Where it is written down whose the ledger is.
-    pub data_directory: PathBuf,
+    pub(crate) data_directory: PathBuf,
     /// What is served.
-    pub service: NodeService,
+    pub(crate) service: NodeService,
     /// Who may be.
-    pub roster: Arc<Roster>,
+    pub(crate) roster: Arc<Roster>,
     /// Where connections are counted.
-    pub metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<Metrics>,
     /// Moves when the certificate is renewed: the connection is then made anew before the old one is given up.
-    pub renewals: watch::Receiver<u64>,
+    pub(crate) renewals: watch::Receiver<u64>,
     /// Moves when the controller ends connections as soon as they are there, again and again.
-    pub turned_away: watch::Sender<u64>,
+    pub(crate) turned_away: watch::Sender<u64>,
+}
+
+/// Dials one controller again and again, and serves it.
+pub(crate) struct Dialler {
+    /// Where it is.
+    pub(crate) endpoint: Endpoint,
+    /// Who answers there.
+    pub(crate) reached: Reached,
+    /// How it is dialled.
+    pub(crate) dial: Dial,
 }
 
 impl Dialler {
     /// Never ends before `stop`.
-    pub async fn run(self, stop: CancellationToken) {
-        let mut retry = Retry::new(format!("{} {}", self.name, self.endpoint));
-        self.metrics.connection(&self.endpoint, false);
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut retry = Retry::new(format!("{} {}", self.dial.name, self.endpoint));
+        self.dial.metrics.connection(&self.endpoint, false);
         let mut told = false;
         let mut ended_at_once = 0_u32;
-        let mut renewals = self.renewals.clone();
+        let mut renewals = self.dial.renewals.clone();
         while !stop.is_cancelled() {
             // Before the identity is read: a renewal from here on makes the connection an old one.
             renewals.mark_unchanged();
@@ -154,7 +167,7 @@ impl Dialler {
                         ended_at_once += 1;
                     }
                     if ended_at_once >= TURNED_AWAY {
-                        self.turned_away.send_modify(|times| *times += 1);
+                        self.dial.turned_away.send_modify(|times| *times += 1);
                     }
                 }
                 Err(error) => {
@@ -190,15 +203,16 @@ impl Dialler {
         let controller = self.endpoint.as_str();
         let begun = Instant::now();
         tracing::info!(controller, %peer, "connected");
-        self.metrics.connection(&self.endpoint, true);
+        self.dial.metrics.connection(&self.endpoint, true);
+        let _reached = Reaching::begin(self, peer);
         let mut serving = JoinSet::new();
         let all = stop.child_token();
         let mut newest = all.child_token();
-        serving.spawn(serve(self.service.clone(), stream, newest.clone()));
+        serving.spawn(serve(self.dial.service.clone(), stream, newest.clone()));
         let ended = loop {
             tokio::select! {
                 Some(ended) = serving.join_next() => if serving.is_empty() { break ended },
-                () = self.roster.until_gone(peer), if !all.is_cancelled() => {
+                () = self.dial.roster.until_gone(peer), if !all.is_cancelled() => {
                     tracing::warn!(controller, %peer, "the controller was removed from the cluster; it is left");
                     all.cancel();
                 }
@@ -206,7 +220,7 @@ impl Dialler {
                     Ok((stream, _)) => {
                         tracing::debug!(controller, "connected with the new certificate");
                         let replaced = std::mem::replace(&mut newest, all.child_token());
-                        serving.spawn(serve(self.service.clone(), stream, newest.clone()));
+                        serving.spawn(serve(self.dial.service.clone(), stream, newest.clone()));
                         tokio::spawn(async move {
                             sleep(HANDOVER).await;
                             replaced.cancel();
@@ -216,7 +230,7 @@ impl Dialler {
                 },
             }
         };
-        self.metrics.connection(&self.endpoint, false);
+        self.dial.metrics.connection(&self.endpoint, false);
         match ended {
             Ok(Ok(())) => tracing::info!(controller, "the connection ended"),
             Ok(Err(error)) => {
@@ -229,9 +243,9 @@ impl Dialler {
     }
 
     async fn connect(&self) -> Result<(TlsStream<TcpStream>, SpiffeId), DialError> {
-        let credentials: Credentials = self.identity.load()?.ok_or(DialError::NotEnrolled)?;
+        let credentials: Credentials = self.dial.identity.load()?.ok_or(DialError::NotEnrolled)?;
         // What it would serve is the other node's ledger, and it would count as a node on which nothing lies.
-        if owner::is_anothers(&self.data_directory, &credentials) {
+        if owner::is_anothers(&self.dial.data_directory, &credentials) {
             return Err(DialError::AnotherNode);
         }
         let connector = TlsConnector::from(tls::node_client(&credentials)?);
@@ -246,10 +260,28 @@ impl Dialler {
             return Err(DialError::Protocol);
         }
         let peer = tls::peer(connection).ok().flatten().ok_or(DialError::NoPeer)?;
-        if self.roster.is_gone(peer.id) {
+        if self.dial.roster.is_gone(peer.id) {
             return Err(DialError::Removed(peer.id));
         }
         Ok((stream, peer.id))
+    }
+}
+
+/// For as long as a controller answers at an endpoint.
+struct Reaching<'a>(&'a Dialler);
+
+impl<'a> Reaching<'a> {
+    fn begin(dialler: &'a Dialler, peer: SpiffeId) -> Self {
+        if let Identity::Controller(id) = peer.identity {
+            dialler.reached.send_modify(|reached| _ = reached.insert(dialler.endpoint.clone(), id));
+        }
+        Self(dialler)
+    }
+}
+
+impl Drop for Reaching<'_> {
+    fn drop(&mut self) {
+        self.0.reached.send_modify(|reached| _ = reached.remove(&self.0.endpoint));
     }
 }
 

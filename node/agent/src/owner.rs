@@ -11,6 +11,8 @@ use npanel_model::NodeId;
 use npanel_pki::{Credentials, Identity, IdentityFiles};
 use tokio::{task::spawn_blocking, time::interval};
 
+use crate::leftovers;
+
 /// Which node the ledger is of.
 const OWNER: &str = "ledger-of";
 
@@ -66,6 +68,7 @@ fn set_aside(data: &Path, ledger: &Path, node: NodeId) -> io::Result<()> {
         }
         Some(_) | None => {}
     }
+    leftovers::forget_word(data);
     claim(data, node)
 }
 

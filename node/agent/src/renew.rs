@@ -82,6 +82,7 @@ enum Asked {
 
 /// Renews the node's certificate.
 pub(crate) struct Renewer {
+    /// Of the configuration.
     pub(crate) controllers: Vec<Endpoint>,
     pub(crate) name: NodeName,
     pub(crate) identity: IdentityFiles,
@@ -169,8 +170,9 @@ impl Renewer {
         let mut refused = false;
         // Nodes begin with different controllers, and each with another one the next time.
         let begin = usize::from(digest(&format!("{}{}", self.name, now.own().not_after))[0]);
-        for at in 0..self.controllers.len() {
-            let controller = &self.controllers[(begin + at) % self.controllers.len()];
+        let controllers = self.controllers();
+        for at in 0..controllers.len() {
+            let controller = &controllers[(begin + at) % controllers.len()];
             let asked = timeout(DEADLINE, self.renew(controller, now)).await;
             match asked.unwrap_or(Err(RenewError::Timeout)) {
                 Ok(next) => {
@@ -186,6 +188,13 @@ impl Renewer {
             }
         }
         if refused { Asked::Refused } else { Asked::Unreachable }
+    }
+
+    /// Those of the configuration, and others that the leader has told of.
+    fn controllers(&self) -> Vec<Endpoint> {
+        let mut all = self.controllers.clone();
+        all.extend(self.roster.addresses().into_values().filter(|listed| !self.controllers.contains(listed)));
+        all
     }
 
     fn tell(&self, controller: &Endpoint, due: Due, error: &RenewError) {

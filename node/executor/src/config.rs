@@ -1,6 +1,6 @@
 //! How the executor is set up.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 /// Where the executor listens.
 pub const DEFAULT_SOCKET: &str = "/run/npanel/executor.sock";
@@ -15,8 +15,8 @@ pub struct ExecutorConfig {
     /// Ports of this machine that no account's process may reach, such as the daemon's telemetry; the managed
     /// services' own are added.
     pub control_ports: BTreeSet<u16>,
-    /// Every controller, `HOST:PORT`: no account's process may reach them.
-    pub controllers: Vec<String>,
+    /// No account's process may reach them.
+    pub controllers: ControllerList,
     /// Where the agent keeps its ledger: whether there is room is told with the services' health.
     pub ledger: Option<PathBuf>,
     /// How long an account's PHP may be without work before it is stopped; the next request starts it again.
@@ -30,9 +30,30 @@ impl ExecutorConfig {
             socket: DEFAULT_SOCKET.into(),
             agent_user: agent_user.into(),
             control_ports: BTreeSet::new(),
-            controllers: Vec::new(),
+            controllers: ControllerList::new(Vec::new),
             ledger: None,
             process_idle: Duration::from_secs(300),
         }
+    }
+}
+
+/// Every controller, `HOST:PORT` each, as far as they are known at the time of asking.
+#[derive(Clone)]
+pub struct ControllerList(Arc<dyn Fn() -> Vec<String> + Send + Sync>);
+
+impl ControllerList {
+    /// `list` may block for a moment.
+    pub fn new(list: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(list))
+    }
+
+    pub(crate) fn read(&self) -> Vec<String> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for ControllerList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ControllerList").finish_non_exhaustive()
     }
 }

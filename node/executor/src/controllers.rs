@@ -10,7 +10,9 @@ use std::{
 use npanel_host::{Attributes, Directory, FileError, Layout, Owner, blocking};
 use tokio::{net::lookup_host, time::timeout};
 
-/// How often it is looked whether a controller's name leads elsewhere.
+use crate::config::ControllerList;
+
+/// How often it is looked whether a controller's name leads elsewhere, or there are others.
 pub(crate) const LOOK: Duration = Duration::from_secs(60);
 /// A resolver that takes longer is down.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -24,15 +26,14 @@ type Found = BTreeMap<String, BTreeSet<IpAddr>>;
 /// The controllers' addresses, as far as they were ever found. A name that does not resolve keeps what it led to.
 #[derive(Debug)]
 pub(crate) struct Controllers {
-    endpoints: Vec<String>,
+    list: ControllerList,
     /// None before the first look.
     found: Mutex<Option<Found>>,
 }
 
 impl Controllers {
-    /// `HOST:PORT` each.
-    pub(crate) fn at(endpoints: Vec<String>) -> Self {
-        Self { endpoints, found: Mutex::default() }
+    pub(crate) fn new(list: ControllerList) -> Self {
+        Self { list, found: Mutex::default() }
     }
 
     /// All addresses that are known, looking for them if nobody has.
@@ -50,8 +51,10 @@ impl Controllers {
             Some(found) => found,
             None => blocking(read).await.unwrap_or_default(),
         };
-        found.retain(|endpoint, _| self.endpoints.contains(endpoint));
-        for endpoint in &self.endpoints {
+        let list = self.list.clone();
+        let endpoints = blocking(move || list.read()).await;
+        found.retain(|endpoint, _| endpoints.contains(endpoint));
+        for endpoint in &endpoints {
             match timeout(PATIENCE, lookup_host(endpoint)).await {
                 Ok(Ok(addresses)) => {
                     found.insert(endpoint.clone(), addresses.map(|address| address.ip()).collect());
@@ -96,7 +99,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_does_not_resolve_keeps_what_it_led_to() {
-        let controllers = Controllers::at(vec!["192.0.2.7:8444".into(), "no.such.name.invalid:8444".into()]);
+        let list = || vec!["192.0.2.7:8444".into(), "no.such.name.invalid:8444".into()];
+        let controllers = Controllers::new(ControllerList::new(list));
         let last: BTreeSet<IpAddr> = BTreeSet::from(["192.0.2.9".parse().expect("an address")]);
         let known = BTreeMap::from([
             ("no.such.name.invalid:8444".to_owned(), last),

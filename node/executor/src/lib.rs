@@ -25,7 +25,7 @@ mod target;
 mod watch;
 
 pub use client::Client;
-pub use config::{DEFAULT_SOCKET, ExecutorConfig};
+pub use config::{ControllerList, DEFAULT_SOCKET, ExecutorConfig};
 pub use npanel_services::mariadb::Grant;
 pub use npanel_services::powerdns::{RecordSet, ZoneSpec};
 pub use npanel_services::{Change, Difference, UnitEffects, What};

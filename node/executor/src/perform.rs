@@ -76,7 +76,7 @@ impl Machine {
             powerdns: PowerDns::new(),
             zones: ZonePrints::new(&os),
             control_ports: config.control_ports.clone(),
-            controllers: Arc::new(Controllers::at(config.controllers.clone())),
+            controllers: Arc::new(Controllers::new(config.controllers.clone())),
             ledger: config.ledger.clone(),
             made: Arc::default(),
             incarnation: Uuid::now_v7(),

@@ -1,6 +1,9 @@
 //! The documents, taken apart.
 
-use std::{fs, path::Path};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 /// Something in code's letters.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,7 +17,7 @@ pub(crate) struct Code {
 
 /// Every document of the repository, by its path in it.
 pub(crate) fn documents() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = root();
     let mut paths = vec!["README.md".to_owned()];
     for folder in ["docs", "docs/operations", "docs/decisions"] {
         let entries = fs::read_dir(root.join(folder)).expect("the folder of the documents");
@@ -27,6 +30,13 @@ pub(crate) fn documents() -> Vec<(String, String)> {
         (path, text)
     };
     paths.into_iter().map(read).collect()
+}
+
+/// The repository in which the tests are run: checkouts that share a target directory share what was built in one of them.
+fn root() -> PathBuf {
+    let package = env::var_os("CARGO_MANIFEST_DIR").expect("cargo names the package whose tests it runs");
+    let root = Path::new(&package).ancestors().find(|folder| folder.join("Cargo.lock").is_file());
+    root.expect("the package is in the workspace").to_owned()
 }
 
 /// All code of a document, in order.

@@ -31,6 +31,13 @@ impl Members {
             .expect("it calls in time")
             .expect("counted");
     }
+
+    /// Waits until one that is cut off, and calls others in vain, says so.
+    async fn wait_until_leaderless(&self, id: u64) {
+        let mut lost = self.traffic.lost.subscribe();
+        let leaderless = lost.wait_for(|_| self.member(id).status().leader.is_none());
+        timeout(PATIENCE, leaderless).await.expect("it notices in time").expect("counted");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,4 +71,23 @@ async fn a_leader_that_was_cut_off_follows_the_next() {
     members.wait_for_entry(old, index).await;
     assert_eq!(members.term(old), members.term(next));
     assert!(members.member(next).leadership().borrow().is_leader());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_cut_off_knows_of_no_leader_until_it_is_back() {
+    let members = Members::start(3).await;
+    let old = members.leader_among(&[1, 2, 3]).await;
+    let others: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != old).collect();
+    members.cut_off(old);
+    let next = members.leader_among(&others).await;
+    members.wait_until_leaderless(old).await;
+    let index = members.write_at(next, "while-it-was-away").await;
+    assert_eq!(members.member(next).status().leader.map(|id| id.0), Some(next), "a majority answers");
+    members.join_again(old);
+    members.wait_for_entry(old, index).await;
+    assert_eq!(members.member(old).status().leader.map(|id| id.0), Some(next));
+
+    let follower = others.into_iter().find(|id| *id != next).expect("three");
+    members.cut_off(follower);
+    members.wait_until_leaderless(follower).await;
 }

@@ -37,6 +37,12 @@ impl Endpoint {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        let port = self.0.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        port.expect("an endpoint was parsed")
+    }
 }
 
 impl fmt::Display for Endpoint {

@@ -80,9 +80,33 @@ pub fn discard(config: &Config, now: Timestamp) -> Result<(), ReleaseError> {
     release::note(config, DISCARDED, now)
 }
 
-/// Whether a word was given after the last one that was heeded, and not too long ago.
-fn is_to_be_heeded(heeded: Timestamp, given: Timestamp, now: Timestamp) -> bool {
-    given > heeded && now.as_millis() - given.as_millis() <= WORD_MILLIS
+/// What there is to do about a person's word, which is kept until it is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    None,
+    Holds,
+    Expired,
+}
+
+impl Word {
+    /// `given`: long ago if there is none.
+    fn judge(given: Timestamp, now: Timestamp) -> Self {
+        match now.as_millis() - given.as_millis() {
+            _ if given.as_millis() == 0 => Self::None,
+            age if age <= WORD_MILLIS => Self::Holds,
+            _ => Self::Expired,
+        }
+    }
+}
+
+/// What was said of another node's leftovers, or is done, is not to be done again.
+pub(crate) fn forget_word(data: &Path) {
+    match fs::remove_file(data.join(DISCARDED)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::error!(%error, "the word to discard leftovers cannot be taken away");
+        }
+        _ => {}
+    }
 }
 
 /// Looks for them.
@@ -98,8 +122,6 @@ pub(crate) struct Leftovers {
     seen: Option<BTreeSet<Target>>,
     left: Vec<Belonging>,
     rested: BTreeSet<Uid>,
-    /// Until when a person's words were heeded.
-    heeded: Timestamp,
 }
 
 impl Leftovers {
@@ -118,7 +140,6 @@ impl Leftovers {
             seen: None,
             left: Vec::new(),
             rested: BTreeSet::new(),
-            heeded: release::noted(data, DISCARDED),
         }
     }
 
@@ -144,19 +165,32 @@ impl Leftovers {
         let (mut ticks, mut until_look) = (interval(TICK), 0);
         loop {
             ticks.tick().await;
-            let is_discarded =
-                is_to_be_heeded(self.heeded, release::noted(&self.data, DISCARDED), Timestamp::now());
+            let is_discarded = self.is_discarded();
             if until_look > 0 && !is_discarded {
                 until_look -= 1;
                 continue;
             }
             let is_settled = self.look().await;
-            let has_changed = if is_discarded { self.discard().await } else { self.rest().await };
+            let has_changed = if is_discarded { self.discard(is_settled).await } else { self.rest().await };
             until_look = match (is_settled && !has_changed, self.left.is_empty()) {
                 (false, _) => 0,
                 (true, true) => SELDOM,
                 (true, false) => OFTEN,
             };
+        }
+    }
+
+    /// Whether a person's word holds.
+    fn is_discarded(&self) -> bool {
+        let given = release::noted(&self.data, DISCARDED);
+        match Word::judge(given, Timestamp::now()) {
+            Word::None => false,
+            Word::Holds => true,
+            Word::Expired => {
+                tracing::warn!(%given, "leftovers were to be discarded, and not all could be; say it again");
+                forget_word(&self.data);
+                false
+            }
         }
     }
 
@@ -230,13 +264,14 @@ impl Leftovers {
         has_changed
     }
 
-    /// Removes all of it. What a leader is about to ask for is no leftover, so there must be one.
-    async fn discard(&mut self) -> bool {
+    /// Removes all of it. What a leader is about to ask for is no leftover, so there must be one. The word is carried out
+    /// once all is gone that a look found which has seen everything.
+    async fn discard(&mut self, has_seen_all: bool) -> bool {
         if !self.vitals.is_led() {
             tracing::warn!("leftovers are discarded when a controller leads this node");
             return true;
         }
-        let heeded = release::noted(&self.data, DISCARDED);
+        let given = release::noted(&self.data, DISCARDED);
         // Accounts last: whose a database is, is told by them.
         let is_account = |one: &&Belonging| matches!(one.target, Target::Account(_));
         let (accounts, others): (Vec<&Belonging>, Vec<&Belonging>) = self.left.iter().partition(is_account);
@@ -251,8 +286,8 @@ impl Leftovers {
                 all_done &= self.carry_out(operation).await;
             }
         }
-        if all_done {
-            self.heeded = heeded;
+        if has_seen_all && all_done && release::noted(&self.data, DISCARDED) == given {
+            forget_word(&self.data);
         }
         true
     }
@@ -294,14 +329,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_heeded_once_and_not_after_ten_minutes() {
+    fn a_word_holds_for_ten_minutes() {
         let at = Timestamp::from_millis;
-        assert!(is_to_be_heeded(at(1), at(1_000), at(1_000)));
-        assert!(is_to_be_heeded(at(1), at(1_000), at(1_000 + WORD_MILLIS)));
-        assert!(
-            !is_to_be_heeded(at(1), at(1_000), at(1_001 + WORD_MILLIS)),
-            "it was given for what there was then"
-        );
-        assert!(!is_to_be_heeded(at(1_000), at(1_000), at(1_000)), "once");
+        assert_eq!(Word::judge(at(1_000), at(1_000)), Word::Holds);
+        assert_eq!(Word::judge(at(1_000), at(1_000 + WORD_MILLIS)), Word::Holds);
+        let later = at(1_001 + WORD_MILLIS);
+        assert_eq!(Word::judge(at(1_000), later), Word::Expired, "it was given for what there was then");
+        assert_eq!(Word::judge(at(0), later), Word::None);
     }
 }

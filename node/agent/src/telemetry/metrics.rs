@@ -98,6 +98,11 @@ impl Metrics {
         self.connections.get_or_create(&labels).set(i64::from(connected));
     }
 
+    /// Nobody dials there any more.
+    pub fn forget_connection(&self, controller: &Endpoint) {
+        self.connections.remove(&ControllerLabels { controller: controller.to_string() });
+    }
+
     /// How many ledger files were set aside.
     pub fn quarantined(&self, files: usize) {
         self.quarantined.set(i64::try_from(files).unwrap_or(i64::MAX));

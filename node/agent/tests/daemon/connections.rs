@@ -102,9 +102,52 @@ async fn the_daemon_stops_in_time_while_it_is_watched_and_keeps_what_it_was_aske
 }
 
 fn list(present: &[u64], next_id: u64) -> HeartbeatRequest {
-    let one = |id: &u64| node::Controller { id: *id, address: format!("c{id}.example:8444") };
-    let controllers = Controllers { present: present.iter().map(one).collect(), next_id };
+    told(present.iter().map(|id| (*id, format!("c{id}.invalid:8444"))), next_id)
+}
+
+fn told(present: impl IntoIterator<Item = (u64, String)>, next_id: u64) -> HeartbeatRequest {
+    let one = |(id, address)| node::Controller { id, address };
+    let controllers = Controllers { present: present.into_iter().map(one).collect(), next_id };
     HeartbeatRequest { fence: Some(FENCE), controllers: Some(controllers), ..HeartbeatRequest::default() }
+}
+
+#[tokio::test]
+async fn a_controller_that_the_leader_tells_of_is_dialled_for_as_long_as_it_tells_of_it() {
+    let authority = authority();
+    let of = |id| credentials(&authority, Identity::Controller(ControllerId(id)));
+    let (leader, joined) = (Controller::with(&of(1)).await, Controller::with(&of(2)).await);
+    let daemon = Daemon::start(&authority, &[leader.address()]).await;
+    let both = [(1, leader.address().to_string()), (2, joined.address().to_string())];
+    let mut by_leader = leader.node().await;
+    by_leader.heartbeat(told(both.clone(), 3)).await.expect("a beat");
+    joined.node().await.inventory(InventoryRequest {}).await.expect("it is served");
+
+    let (directory, config) = daemon.stop().await;
+    let _daemon = Daemon::run(directory, config, None);
+    let mut by_leader = leader.node().await;
+    let by_joined = joined.node().await;
+    by_joined.clone().inventory(InventoryRequest {}).await.expect("served after a restart, and nobody leads");
+    by_leader.heartbeat(told(both[..1].to_vec(), 2)).await.expect("a beat");
+    let ended = || {
+        let mut by_joined = by_joined.clone();
+        async move { by_joined.inventory(InventoryRequest {}).await.err() }
+    };
+    until("it is left when it is not told of any more", ended).await;
+}
+
+#[tokio::test]
+async fn a_controller_is_dialled_at_the_address_that_is_told_only_while_the_configured_one_leads_nowhere() {
+    let authority = authority();
+    let identity = credentials(&authority, Identity::Controller(ControllerId(1)));
+    let (configured, told_of) = (Controller::with(&identity).await, Controller::with(&identity).await);
+    let _daemon = Daemon::start(&authority, &[configured.address()]).await;
+    let mut by_configured = configured.node().await;
+    let list = told([(1, told_of.address().to_string())], 2);
+    by_configured.heartbeat(list).await.expect("a beat");
+    assert!(timeout(Duration::from_secs(5), told_of.accept()).await.is_err(), "one connection is enough");
+
+    drop((configured, by_configured));
+    told_of.node().await.inventory(InventoryRequest {}).await.expect("it is served where the leader said");
 }
 
 /// Waits until the daemon leaves every connection that it makes to this controller, as soon as it has seen whose it is.

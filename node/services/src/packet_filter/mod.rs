@@ -132,8 +132,10 @@ fn is_ours(shown: &str) -> bool {
 fn rules(guarded: &Guarded) -> Result<String, RenderError> {
     let ports: Vec<u16> = guarded.ports.iter().copied().chain([API_PORT]).collect();
     let (first_uid, last_uid) = (Uid::FIRST.get(), Uid::LAST.get());
-    // What a name of IPv4 may resolve to; the kernel sends such a packet as one of IPv4.
-    let controllers: BTreeSet<IpAddr> = guarded.controllers.iter().map(IpAddr::to_canonical).collect();
+    // What a name of IPv4 may resolve to; the kernel sends such a packet as one of IPv4. A controller on this machine that is
+    // reached over loopback is kept from by its ports: accounts need the rest of loopback.
+    let controllers = guarded.controllers.iter().map(IpAddr::to_canonical);
+    let controllers: BTreeSet<IpAddr> = controllers.filter(|address| !address.is_loopback()).collect();
     let texts = |wanted: fn(&IpAddr) -> bool| -> Vec<String> {
         controllers.iter().filter(|address| wanted(address)).map(ToString::to_string).collect()
     };
@@ -182,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_rules_name_every_controllers_address_by_its_family() {
-        let addresses = ["192.0.2.7", "::ffff:192.0.2.8", "2001:db8::7"];
+        let addresses = ["192.0.2.7", "::ffff:192.0.2.8", "2001:db8::7", "127.0.0.1", "::1"];
         let controllers = addresses.map(|text| text.parse().expect("an address")).into();
         let text = rules(&Guarded { controllers, ..Guarded::default() }).expect("rendered");
         assert!(text.contains("elements = { 192.0.2.7, 192.0.2.8 }"), "{text}");

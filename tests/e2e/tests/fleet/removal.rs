@@ -20,7 +20,7 @@ pub(crate) fn a_removed_controller_serves_nobody_and_its_machine_can_join_anew(w
     for node in nodes(world) {
         let told = || {
             let list = world.shell(&node, "cat /var/lib/npanel/controllers").unwrap_or_default();
-            Ok((!list.contains("present 3\n") && list.contains("present 2\n")).then_some(()))
+            Ok((!list.contains("present 3 ") && list.contains("present 2 ")).then_some(()))
         };
         until("the node to be told", World::PATIENCE, told)?;
     }
