@@ -119,7 +119,9 @@ pub(crate) async fn run(canvass: Canvass, hearing: Arc<Hearing>) {
             stage = Stage::Patient;
         }
         let since = hearing.last();
-        let patience = if is_only_voter(&now) { Duration::ZERO } else { stage.draw() };
+        // Nobody can be heard by an only voter; but once it stands, it takes a moment until it leads.
+        let is_at_once = stage == Stage::Patient && is_only_voter(&now);
+        let patience = if is_at_once { Duration::ZERO } else { stage.draw() };
         tokio::select! {
             () = hearing.silent_for(patience) => {}
             found = metrics.wait_for(|now| stage.is_over(now)), if stage != Stage::Patient => {

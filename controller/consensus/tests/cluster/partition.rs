@@ -9,7 +9,7 @@ use crate::members::{Members, PATIENCE};
 const CALLS: usize = 12;
 
 impl Members {
-    fn term(&self, id: u64) -> u64 {
+    pub(crate) fn term(&self, id: u64) -> u64 {
         self.member(id).status().term
     }
 

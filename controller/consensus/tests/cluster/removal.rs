@@ -56,12 +56,15 @@ async fn of_two_either_is_removed_and_the_other_goes_on() {
         let leader = members.leader_among(&[1, 2]).await;
         let follower = 3 - leader;
         let (removed, stays) = if removes_leader { (leader, follower) } else { (follower, leader) };
+        let term = members.term(stays);
         members.remove(stays, removed).await.expect("both answer");
         members.wait_for_farewell(removed).await;
         members.kill(removed).await;
         members.leader_among(&[stays]).await;
         members.wait_for_members(&[stays]).await;
         members.write(stays, "alone").await;
+        let terms = members.term(stays) - term;
+        assert!(terms <= 2, "it began {terms} terms to lead by itself");
     }
 }
 
