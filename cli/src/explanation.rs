@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use npanel_model::NodeId;
 use npanel_sdk_types::{
-    Condition, ConditionStatus, Convergence, NodeVerdict, OtherNodes, PlacementReport, Status, Verdict,
+    Account, Condition, ConditionStatus, Convergence, Domain, NodeVerdict, OtherNodes, PlacementReport,
+    Status, Suspension, UnmetTerm, Verdict,
 };
 use serde::Serialize;
 
@@ -55,22 +56,57 @@ fn choice(what: &str, chosen: &[NodeId], nodes: &[NodeVerdict], others: &[OtherN
     lines
 }
 
-/// What keeps an object from being as it should, and what to do about it.
+/// Names of nodes, as far as one may know them.
+pub(crate) type NodeNames = BTreeMap<NodeId, String>;
+
+/// What an account is besides being as it should or not.
+pub(crate) fn of_account(account: &Account, names: &NodeNames) -> Vec<String> {
+    let suspension = account.suspension.iter().map(of_suspension);
+    suspension.chain(account.placement_unmet.iter().map(|unmet| of_unmet(unmet, names))).collect()
+}
+
+/// What a domain is besides being as it should or not.
+pub(crate) fn of_domain(domain: &Domain) -> Vec<String> {
+    domain.suspension.iter().map(of_suspension).collect()
+}
+
+fn of_suspension(suspension: &Suspension) -> String {
+    let why = if suspension.reason.is_empty() { String::new() } else { format!(": {}", suspension.reason) };
+    format!("  suspended since {} by {}{why}", suspension.since, suspension.by)
+}
+
+fn of_unmet(unmet: &UnmetTerm, names: &NodeNames) -> String {
+    let node = node_name(unmet.node_id, names);
+    let UnmetTerm { term, wanted, has, .. } = unmet;
+    let has = if has.is_empty() { String::new() } else { format!(" (it has {has})") };
+    format!(
+        "  {node} is not what its plan wants: {term} {wanted}{has}; it stays there, for accounts are not moved yet"
+    )
+}
+
+fn node_name(id: NodeId, names: &NodeNames) -> String {
+    names.get(&id).cloned().unwrap_or_else(|| id.to_string())
+}
+
+/// What keeps an object from being as it should, and what to do about it. `besides`: what else there is to say of it.
 pub(crate) fn of_object(
     name: &str,
+    besides: Vec<String>,
     convergence: &Convergence,
-    names: &BTreeMap<NodeId, String>,
+    names: &NodeNames,
 ) -> Vec<String> {
     let open: Vec<&Condition> =
         convergence.conditions.iter().filter(|condition| condition.status != ConditionStatus::True).collect();
     let mut lines = vec![match convergence.status {
-        Status::Ready => format!("{name} is as it should be on every node"),
+        Status::Ready if open.is_empty() => format!("{name} is as it should be on every node"),
+        Status::Ready => format!("{name} is as it should be, as far as its nodes could say"),
         Status::Converging => format!("{name} is on its way: {} of its nodes have it to do", open.len()),
         Status::Failed => format!("{name} could not be done on every node; it is tried again"),
         Status::Deleting => format!("{name} is being removed"),
     }];
+    lines.extend(besides);
     for condition in open {
-        let node = names.get(&condition.node_id).cloned().unwrap_or_else(|| condition.node_id.to_string());
+        let node = node_name(condition.node_id, names);
         lines.push(format!("  on {node}, since {}: {}", condition.since, condition.reason));
         if !condition.message.is_empty() {
             lines.push(format!("    {}", condition.message));
@@ -135,9 +171,11 @@ mod tests {
         }))
         .expect("a convergence");
         let names = BTreeMap::from([(ID.parse().expect("an id"), "n1".to_owned())]);
-        let text = of_object("domain/a.example", &convergence, &names).join("\n");
+        let text =
+            of_object("domain/a.example", vec!["  suspended".to_owned()], &convergence, &names).join("\n");
         for expected in [
             "could not be done",
+            "\n  suspended\n",
             "on n1, since 2026",
             "CheckRefused",
             "line 3",

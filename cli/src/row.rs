@@ -1,8 +1,9 @@
 //! What a list shows of each noun.
 
+use npanel_model::AntiAffinity;
 use npanel_sdk_types::{
     Account, ApiKey, Authority, Controller, Convergence, CronTable, Database, DatabaseUser, Domain, Event,
-    Node, Operation, Plan, RecordSet, Tenant, Token, Zone,
+    Node, Operation, Plan, PlanPlacement, RecordSet, Suspension, Tenant, Token, Zone,
 };
 
 /// A line of a list.
@@ -34,6 +35,24 @@ fn status(convergence: &Convergence) -> String {
     convergence.status.as_str().to_owned()
 }
 
+/// The status, and whether it is served at all.
+fn served(convergence: &Convergence, suspension: Option<&Suspension>) -> String {
+    let suspended = if suspension.is_some() { ", suspended" } else { "" };
+    format!("{}{suspended}", status(convergence))
+}
+
+/// What a plan says of nodes, as the options that would say it.
+fn placement(placement: &PlanPlacement) -> String {
+    let mut said = Vec::new();
+    said.extend(placement.pool.as_ref().map(|pool| format!("pool {pool}")));
+    said.extend(placement.labels.iter().map(|label| format!("label {label}")));
+    said.extend(placement.strategy.map(|strategy| strategy.as_str().to_owned()));
+    if placement.anti_affinity == AntiAffinity::Required {
+        said.push("keep apart".to_owned());
+    }
+    if said.is_empty() { "-".to_owned() } else { said.join(", ") }
+}
+
 macro_rules! rows {
     ($($name:ident($this:ident) { $($column:literal => $cell:expr),* $(,)? })*) => {$(
         impl Row for $name {
@@ -55,14 +74,16 @@ rows! {
         "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "TENANT" => this.tenant_id.to_string(),
         "DISK" => this.disk_mb.to_string(), "DOMAINS" => this.domains.to_string(),
         "DATABASES" => this.databases.to_string(), "PHP" => this.php_version.to_string(),
+        "PLACEMENT" => this.placement.as_ref().map_or_else(|| "-".to_owned(), placement),
     }
     Account(this) {
         "ID" => this.id.to_string(), "USERNAME" => this.username.to_string(), "UID" => this.uid.to_string(),
-        "STATUS" => status(&this.convergence), "TENANT" => this.tenant_id.to_string(),
+        "STATUS" => served(&this.convergence, this.suspension.as_ref()), "TENANT" => this.tenant_id.to_string(),
         "CREATED" => this.created_at.to_string(),
     }
     Domain(this) {
-        "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "STATUS" => status(&this.convergence),
+        "ID" => this.id.to_string(), "NAME" => this.name.to_string(),
+        "STATUS" => served(&this.convergence, this.suspension.as_ref()),
         "DOCUMENT ROOT" => this.document_root.to_string(), "ACCOUNT" => this.account_id.to_string(),
     }
     Database(this) {

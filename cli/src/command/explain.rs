@@ -1,10 +1,15 @@
 //! `npanel explain`.
 
 use clap::{Args, Subcommand};
-use npanel_sdk_types::{Account, CronTable, Database, DatabaseUser, Domain, Zone};
-use serde::Serialize;
+use npanel_sdk_types::{Account, CronTable, Database, DatabaseUser, Domain, Node, Zone};
 
-use crate::{command::placement, explanation, failure::Failure, resolve, session::Session};
+use crate::{
+    command::placement,
+    explanation::{self, NodeNames},
+    failure::Failure,
+    resolve,
+    session::Session,
+};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
@@ -70,14 +75,21 @@ async fn of_object(text: &str, session: &Session) -> Result<(), Failure> {
         return Err(Failure::usage(format!("an object is NOUN/NAME, such as account/alice (got {text:?})")));
     };
     macro_rules! explain {
-        ($noun:ident, $resolve:ident) => {{
+        ($noun:ident, $resolve:ident) => {
+            explain!($noun, $resolve, |_: &$noun, _: &NodeNames| Vec::new())
+        };
+        ($noun:ident, $resolve:ident, $besides:expr) => {{
             let object = client.get::<$noun>(resolve::$resolve(client, name).await?).await?;
-            shown(text, &object, &object.convergence, session).await
+            let names = node_names(session).await;
+            let besides = $besides(&object, &names);
+            explanation::print(session.format, &object, || {
+                explanation::of_object(text, besides, &object.convergence, &names)
+            })
         }};
     }
     match noun {
-        "account" => explain!(Account, account),
-        "domain" => explain!(Domain, domain),
+        "account" => explain!(Account, account, explanation::of_account),
+        "domain" => explain!(Domain, domain, |domain, _: &NodeNames| explanation::of_domain(domain)),
         "database" => explain!(Database, database),
         "database-user" => explain!(DatabaseUser, database_user),
         "zone" => explain!(Zone, zone),
@@ -92,14 +104,8 @@ async fn of_object(text: &str, session: &Session) -> Result<(), Failure> {
     }
 }
 
-async fn shown(
-    name: &str,
-    object: &impl Serialize,
-    convergence: &npanel_sdk_types::Convergence,
-    session: &Session,
-) -> Result<(), Failure> {
-    // Names of nodes are the platform's to see; a tenant reads ids.
-    let nodes = session.client.list_all::<npanel_sdk_types::Node>(&[]).await.unwrap_or_default();
-    let names = nodes.into_iter().map(|node| (node.id, node.name.to_string())).collect();
-    explanation::print(session.format, object, || explanation::of_object(name, convergence, &names))
+/// Names of nodes are the platform's to see; a tenant reads ids.
+async fn node_names(session: &Session) -> NodeNames {
+    let nodes = session.client.list_all::<Node>(&[]).await.unwrap_or_default();
+    nodes.into_iter().map(|node| (node.id, node.name.to_string())).collect()
 }

@@ -71,7 +71,9 @@ pub(crate) fn run(command: Command, connection: &Connection, format: Format) -> 
         Command::Remove { name } => {
             profiles.find(Some(&name))?;
             profiles.profiles.remove(&name);
-            profiles.current = profiles.current.filter(|current| *current != name);
+            if profiles.current.take_if(|current| *current == name).is_some() {
+                eprintln!("npanel: no profile is in use now (npanel profile use NAME)");
+            }
         }
     }
     profiles.write(&path)

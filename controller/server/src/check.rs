@@ -18,7 +18,7 @@ pub async fn check(file: &Path) -> Report {
     match Config::load(file) {
         Err(error) => {
             for problem in error.problems() {
-                let advice = format!("correct {}", file.display());
+                let advice = format!("write or correct {}", file.display());
                 report.add("configuration", Verdict::Error, problem, advice);
             }
         }

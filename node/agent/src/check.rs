@@ -19,7 +19,12 @@ pub async fn check(file: &Path) -> Report {
     match Config::read(file) {
         Err(ConfigError::Values { problems, .. }) => {
             for problem in problems.0 {
-                report.add("configuration", Verdict::Error, problem, format!("correct {}", file.display()));
+                report.add(
+                    "configuration",
+                    Verdict::Error,
+                    problem,
+                    format!("write or correct {}", file.display()),
+                );
             }
         }
         Err(ConfigError::Read { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {
@@ -28,7 +33,12 @@ pub async fn check(file: &Path) -> Report {
         }
         Err(error) => {
             let error = format!("{:#}", anyhow::Error::from(error));
-            report.add("configuration", Verdict::Error, error, format!("correct {}", file.display()));
+            report.add(
+                "configuration",
+                Verdict::Error,
+                error,
+                format!("write or correct {}", file.display()),
+            );
         }
         Ok(config) => {
             report.ok("configuration", file.display().to_string());

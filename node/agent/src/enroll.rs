@@ -43,7 +43,9 @@ pub enum EnrollError {
     #[error(transparent)]
     Tls(#[from] tls::TlsSetupError),
     /// The token is of no use.
-    #[error("the token was refused: it is unknown, expired, used up, withdrawn or for another role")]
+    #[error(
+        "the token was refused: it is unknown, expired, used up, withdrawn, or for another role, name or network"
+    )]
     TokenRefused,
     /// The controller refuses for another reason that the others would give, too.
     #[error("the controller refused: {0}")]

@@ -54,7 +54,11 @@ async fn a_node_that_carries_something_is_deleted_by_force_and_what_it_carried_i
     fleet.post(&format!("{path}/revoke"), &fleet.admin, &json!({})).await.expect(200);
     let unsaid = delete("?force=true").await;
     assert_eq!(unsaid.problem(409, "in_use").as_deref(), Some("accept_data_loss"));
-    delete("?force=true&accept_data_loss=true&dry_run=true").await.expect(200);
+    let preview = delete("?force=true&accept_data_loss=true&dry_run=true").await.expect(200);
+    assert!(
+        preview["warnings"].to_string().contains("the data of 2 parts of accounts are lost"),
+        "{preview}"
+    );
     fleet.get(&path, &fleet.admin).await.expect(200);
     let gone = delete("?force=true&accept_data_loss=true").await.expect(202);
     assert_eq!((&gone["action"], &gone["status"]), (&json!("node.delete"), &json!("succeeded")));

@@ -70,7 +70,10 @@ pub(super) fn retire(ctx: &Context<'_>, body: &RetireAuthority) -> Rule<Effect> 
     }
     let needing = needing(ctx, &body.key_fingerprint)?;
     if needing > 0 && !body.force {
-        let message = format!("{needing} machines still have their newest certificate from this authority");
+        let message = format!(
+            "{needing} machines still have their newest certificate from this authority: wait until they have renewed \
+             it (it goes by itself then), or force it, and enrol anew those that never came"
+        );
         return Err(Refusal::new(RefusalCode::InUse, "", message).into());
     }
     ctx.run("DELETE FROM authorities WHERE key_fingerprint = ?1", [&body.key_fingerprint])?;

@@ -239,8 +239,8 @@ fn carries(ctx: &Context<'_>, id: NodeId, body: &DeleteNode) -> Rule<bool> {
         return refused(
             "/id",
             format!(
-                "the node carries {parts} parts of accounts and {objects} objects; move or delete them first, or, if it \
-             never comes back, revoke it and delete it by force"
+                "the node carries {parts} parts of accounts and {objects} objects; delete them first, or, if it never comes \
+             back, revoke it and delete it by force"
             ),
         );
     }
@@ -254,10 +254,13 @@ fn carries(ctx: &Context<'_>, id: NodeId, body: &DeleteNode) -> Rule<bool> {
             "/accept_data_loss",
             format!(
                 "the node has the data of {parts} parts of accounts, and nobody else has: they are placed anew and empty; \
-             say that this is accepted"
+             say that this is accepted (accept_data_loss)"
             ),
         );
     }
+    ctx.warn(|| Ok(vec![format!(
+        "the data of {parts} parts of accounts are lost: as soon as other nodes can take them, they are placed anew, and empty"
+    )]))?;
     Ok(true)
 }
 

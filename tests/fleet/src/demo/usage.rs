@@ -31,6 +31,7 @@ pub(super) fn explain(fleet: &Fleet, port: u16) -> Result<()> {
          \n  curl --cacert {ca} -H \"Authorization: Bearer $(cat {key})\" {url}/v1/accounts\
          \n  {steer} status demo                 # also kill, pause, resume, cut, heal, stop, start, restart\
          \n  {steer} exec demo n1 -- journalctl -u npanel-node\
+         \n  {steer} hub demo -- /usr/bin/curl http://10.88.0.1:9470/readyz    # members' addresses exist in here only\
          \n\nStop it and remove all of it: make demo-down"
     );
     Ok(())
