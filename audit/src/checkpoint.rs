@@ -52,13 +52,15 @@ impl Checkpoint {
 
     /// The checkpoint with a signature by this key of [`Checkpoint::text`].
     pub fn signed(self, key: &VerifierKey, signature: &[u8]) -> SignedCheckpoint {
-        let line = format!("\u{2014} {} {}\n", key.name(), STANDARD.encode([&key.id()[..], signature].concat()));
+        let line =
+            format!("\u{2014} {} {}\n", key.name(), STANDARD.encode([&key.id()[..], signature].concat()));
         SignedCheckpoint { note: format!("{}\n{line}", self.text()), checkpoint: self }
     }
 
     fn parse(text: &str) -> Result<Self, CheckpointError> {
         let mut lines = text.split('\n');
-        let origin = lines.next().filter(|line| !line.is_empty()).ok_or(CheckpointError::Form("no origin"))?;
+        let origin =
+            lines.next().filter(|line| !line.is_empty()).ok_or(CheckpointError::Form("no origin"))?;
         let size = lines.next().unwrap_or_default();
         let size = size.parse().ok().filter(|number: &u64| number.to_string() == size);
         let size = size.ok_or(CheckpointError::Form("its second line is not a size"))?;
@@ -152,7 +154,10 @@ mod tests {
     fn a_signed_checkpoint_reads_back() {
         let (_, key) = pair(1);
         let note = signed(1, 42).to_string();
-        assert!(note.starts_with("npanel/test\n42\n") && note.contains("\n\n\u{2014} npanel/test "), "{note}");
+        assert!(
+            note.starts_with("npanel/test\n42\n") && note.contains("\n\n\u{2014} npanel/test "),
+            "{note}"
+        );
         let read: SignedCheckpoint = note.parse().expect("a checkpoint");
         assert_eq!(read.verify(&key).expect("signed").size, 42);
         assert_eq!(key.to_string().parse(), Ok(key));
@@ -162,7 +167,8 @@ mod tests {
     fn what_another_key_signed_is_forged() {
         let (_, key) = pair(1);
         assert!(matches!(signed(2, 42).verify(&key), Err(CheckpointError::Signature { size: 42, .. })));
-        let mended: SignedCheckpoint = signed(1, 42).to_string().replacen("42", "43", 1).parse().expect("a note");
+        let mended: SignedCheckpoint =
+            signed(1, 42).to_string().replacen("42", "43", 1).parse().expect("a note");
         assert!(matches!(mended.verify(&key), Err(CheckpointError::Signature { size: 43, .. })));
         let other = VerifierKey::new("npanel/other", &[1; 32]).expect("a key");
         assert!(matches!(signed(1, 42).verify(&other), Err(CheckpointError::Origin { .. })));
@@ -170,7 +176,9 @@ mod tests {
 
     #[test]
     fn what_is_no_checkpoint_is_refused() {
-        for note in ["", "x", "\n\n", "a\n1\n\n", "a\n01\nAA==\n\n\u{2014} a b\n", "a\nx\ny\n\n\u{2014} a b\n"] {
+        for note in
+            ["", "x", "\n\n", "a\n1\n\n", "a\n01\nAA==\n\n\u{2014} a b\n", "a\nx\ny\n\n\u{2014} a b\n"]
+        {
             assert!(note.parse::<SignedCheckpoint>().is_err(), "{note:?}");
         }
         for key in ["", "a", "a+b", "a+00000000+AA==", "a b+00000000+AA=="] {

@@ -63,7 +63,8 @@ impl Entry {
             after.as_ref().map_or(&[], <[u8; Hash::LENGTH]>::as_slice),
         ];
         for field in fields {
-            let length = u32::try_from(field.len()).expect("no field of a command is longer than a request may be");
+            let length =
+                u32::try_from(field.len()).expect("no field of a command is longer than a request may be");
             bytes.extend_from_slice(&length.to_be_bytes());
             bytes.extend_from_slice(field);
         }
@@ -170,7 +171,9 @@ mod tests {
 
     #[test]
     fn an_objects_text_leads_back_to_it() {
-        for (kind, object) in [("plan", vec![3; 16]), ("controller", vec![0, 0, 0, 0, 0, 0, 0, 3]), ("authority", vec![9; 32])] {
+        for (kind, object) in
+            [("plan", vec![3; 16]), ("controller", vec![0, 0, 0, 0, 0, 0, 0, 3]), ("authority", vec![9; 32])]
+        {
             let text = object_text(kind, &object);
             assert_eq!(object_from_text(kind, &text), Ok(object), "{text}");
         }

@@ -66,6 +66,8 @@ impl FromStr for Hash {
     type Err = HashFormError;
     fn from_str(text: &str) -> Result<Self, HashFormError> {
         let bytes = STANDARD.decode(text).ok();
-        bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or_else(|| HashFormError(text.chars().take(64).collect()))
+        bytes
+            .and_then(|bytes| Self::from_bytes(&bytes))
+            .ok_or_else(|| HashFormError(text.chars().take(64).collect()))
     }
 }

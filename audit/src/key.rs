@@ -40,8 +40,10 @@ impl VerifierKey {
 
     /// What a signature says of the key that made it.
     pub fn id(&self) -> [u8; 4] {
-        let digest =
-            Sha256::new().chain_update(&self.name).chain_update([b'\n', ED25519_NOTE]).chain_update(self.public);
+        let digest = Sha256::new()
+            .chain_update(&self.name)
+            .chain_update([b'\n', ED25519_NOTE])
+            .chain_update(self.public);
         *digest.finalize().first_chunk().expect("a SHA-256 digest has more than four bytes")
     }
 

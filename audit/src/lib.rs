@@ -9,6 +9,7 @@
 mod checkpoint;
 mod copy;
 mod entry;
+mod fault;
 mod hash;
 mod key;
 mod proof;
@@ -16,8 +17,9 @@ mod row;
 mod tree;
 
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
-pub use copy::{CopyError, Fault, Kept, Verified, verify_copy};
+pub use copy::{CopyError, Kept, Verified, verify_copy};
 pub use entry::{Entry, ObjectTextError, object_from_text, object_text};
+pub use fault::Fault;
 pub use hash::{Hash, HashFormError};
 pub use key::{KeyFormError, VerifierKey, origin};
 pub use proof::{ProofError, verify_consistency, verify_inclusion};

@@ -31,7 +31,11 @@ impl StoredEntry {
             time_millis: row.get(2)?,
             tenant: tenant(row, 3)?,
             actor: row.get(4)?,
-            actor_tenant: if row.get_ref(5)? == rusqlite::types::ValueRef::Null { None } else { Some(tenant(row, 5)?) },
+            actor_tenant: if row.get_ref(5)? == rusqlite::types::ValueRef::Null {
+                None
+            } else {
+                Some(tenant(row, 5)?)
+            },
             source_address: row.get(6)?,
             request_id: row.get(7)?,
             action: row.get(8)?,

@@ -11,8 +11,8 @@ use serde::{
 };
 
 use crate::command::{
-    account, api_key, ca, cluster, controller, cron, database, dns, domain, event, explain, node, operation,
-    plan, profile, tenant, token,
+    account, api_key, audit, ca, cluster, controller, cron, database, dns, domain, event, explain, node,
+    operation, plan, profile, tenant, token,
 };
 use crate::{failure::Failure, resolve, session::Session};
 
@@ -104,6 +104,9 @@ pub(crate) enum Command {
     /// What happens on nodes by itself.
     #[command(subcommand)]
     Event(event::Command),
+    /// Who did what, and the proofs that it is all there.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// The certificate authorities that machines and clients trust.
     #[command(subcommand)]
     Ca(ca::Command),

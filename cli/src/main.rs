@@ -10,6 +10,7 @@ mod command;
 mod explanation;
 mod failure;
 mod health;
+mod kept;
 mod output;
 mod preview;
 mod profile;
@@ -17,6 +18,7 @@ mod resolve;
 mod row;
 mod session;
 mod summary;
+mod verifying;
 mod waiting;
 
 use std::process::ExitCode;

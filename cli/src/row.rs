@@ -2,8 +2,9 @@
 
 use npanel_model::AntiAffinity;
 use npanel_sdk_types::{
-    Account, ApiKey, Authority, Controller, Convergence, CronTable, Database, DatabaseUser, Domain, Event,
-    Node, Operation, Plan, PlanPlacement, RecordSet, Suspension, Tenant, Token, Zone,
+    Account, ApiKey, AuditCheckpoint, AuditEntry, Authority, Controller, Convergence, CronTable, Database,
+    DatabaseUser, Domain, Event, Node, Operation, Plan, PlanPlacement, RecordSet, Suspension, Tenant, Token,
+    Zone,
 };
 
 /// A line of a list.
@@ -128,6 +129,14 @@ rows! {
         "TIME" => this.time.to_string(), "REASON" => this.reason.clone(), "OBJECT" => format!("{}\n{}", this.object_kind, this.object_id),
         "MESSAGE" => this.message.clone(),
         "WHAT DIFFERED" => this.differences.iter().map(|one| format!("{}: {}, not {}", one.what, one.found, one.expected)).collect::<Vec<_>>().join("\n"),
+    }
+    AuditEntry(this) {
+        "POSITION" => or_dash(this.position), "TIME" => this.time.to_string(), "ACTION" => this.action.clone(),
+        "OBJECT" => format!("{}\n{}", this.object_kind, this.object_id),
+        "ACTOR" => format!("{}\n{}", this.actor, this.source_address),
+    }
+    AuditCheckpoint(this) {
+        "SIZE" => this.tree_size.to_string(), "ROOT" => this.root_hash.clone(), "TIME" => this.time.to_string(),
     }
     Controller(this) {
         "ID" => this.id.to_string(), "NAME" => this.name.clone(), "ROLE" => this.role.as_str().to_owned(),

@@ -136,6 +136,18 @@ named_enum! {
         OperationList = "operation.list",
         /// List what happened on nodes by itself.
         EventList = "event.list",
+        /// List accepted writes.
+        AuditList = "audit.list",
+        /// Show the key that the audit's checkpoints are signed by.
+        AuditKey = "audit.key",
+        /// Show the audit's newest checkpoint.
+        AuditCheckpoint = "audit.checkpoint",
+        /// List the audit's checkpoints.
+        AuditListCheckpoints = "audit.list_checkpoints",
+        /// Prove that an entry is in the audit.
+        AuditProve = "audit.prove",
+        /// Prove that the audit goes on from what it was.
+        AuditVerify = "audit.verify",
         /// Show the controllers, the leader and the replication state.
         ClusterStatus = "cluster.status",
         /// Show the certificate authorities.

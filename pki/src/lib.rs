@@ -8,6 +8,7 @@
 //! `spiffe://<cluster>/controller/<id>`), never merely for its issuer. [`tls`] has one configuration per
 //! relation between machines, so that no caller composes its own.
 
+mod audit_key;
 mod authority;
 mod certificate;
 mod credentials;
@@ -25,6 +26,7 @@ mod token;
 
 pub mod tls;
 
+pub use audit_key::AuditKey;
 pub use authority::{AuthorityError, CertificateAuthority, IssueError, Issued, Lifetimes, Serial, lifetime};
 pub use certificate::{CertificateError, Peer};
 pub use credentials::{Credentials, CredentialsError, IdentityFiles};

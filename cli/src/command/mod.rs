@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod api_key;
+pub(crate) mod audit;
 pub(crate) mod ca;
 pub(crate) mod cluster;
 pub(crate) mod completions;
@@ -45,6 +46,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::ApiKey(command) => api_key::run(command, &session()?).await,
         Command::Operation(command) => operation::run(command, &session()?).await,
         Command::Ca(command) => ca::run(command, &session()?).await,
+        Command::Audit(command) => match audit::verify_copy(&command, output) {
+            Some(verified) => verified,
+            None => audit::run(command, &session()?).await,
+        },
         Command::Event(command) => event::run(command, &session()?).await,
         Command::Cluster(command) => cluster::run(command, &session()?).await,
         Command::Profile(command) => profile::run(command, &connection, output),

@@ -8,6 +8,7 @@
 //! | a session | one per connected node | what the node is wanted to hold and what it said of it; pushes, heartbeats, listens |
 //! | [`chores`] | one | nothing; what was begun in a batch goes on, and what is old goes |
 //! | the replacing | one | places anew what was on nodes that are gone for good |
+//! | [`checkpoints`] | one | nothing; signs what the audit's tree is, once a minute |
 //! | the recorders | two | observations, and events, on their way into the log, many at a time |
 //!
 //! Everything is level-triggered: a session compares intent (the state) with observation (the node's ledger and
@@ -18,6 +19,7 @@
 //! runs before it proposes.
 
 mod answering;
+mod checkpoints;
 mod chores;
 mod connections;
 mod consult;

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    chores,
+    checkpoints, chores,
     connections::{Connection, NodeConnections},
     intent::Intents,
     liveness::Liveness,
@@ -114,6 +114,7 @@ impl Reconciler {
         recording.spawn(recorder::run(self.cluster.clone(), happened));
         recording.spawn(chores::run(self.cluster.clone()));
         recording.spawn(replacing::run(self.cluster.clone()));
+        recording.spawn(checkpoints::run(self.cluster.clone(), self.key.clone()));
 
         let mut connections = self.connections.changes();
         sessions.follow_connections();

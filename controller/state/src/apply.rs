@@ -1,24 +1,29 @@
 //! Applying one log record inside the batch's transaction.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
+use npanel_audit::Frontier;
 use npanel_model::{ApiKeyId, NodeId, Timestamp, TokenId};
-use npanel_proto::command::{Accepted, Envelope, Outcome, envelope::Command, outcome, principal};
+use npanel_proto::command::{Accepted, Envelope, Outcome, outcome, principal};
 use prost::Message;
 use rusqlite::{Connection, Savepoint, Transaction};
-use sha2::{Digest, Sha256};
 
 use crate::{
-    LogPosition, LogRecord, RecordPayload, Refusal, RefusalCode, StoreError,
-    context::{Context, Effect, Halt, Principal, Rule},
+    LogPosition, LogRecord, RecordPayload, Refusal, RefusalCode, StoreError, audit,
+    context::{Context, Halt, Principal, Rule},
     revision, rules,
 };
 
 /// How long the answer to an idempotency key is kept: 24 hours.
 const IDEMPOTENCY_MILLIS: i64 = 24 * 3600 * 1000;
 
-/// Applies the record. A refusal is an outcome; an error means that the database failed.
-pub(crate) fn record(batch: &mut Transaction<'_>, record: &LogRecord) -> Result<Outcome, StoreError> {
+/// Applies the record. A refusal is an outcome; an error means that the database failed. `tree` goes on with the
+/// record, and is that of the batch's transaction.
+pub(crate) fn record(
+    batch: &mut Transaction<'_>,
+    tree: &mut Frontier,
+    record: &LogRecord,
+) -> Result<Outcome, StoreError> {
     let index = record.position.index;
     match &record.payload {
         RecordPayload::Blank => Ok(accepted(index, Accepted::default())),
@@ -27,7 +32,7 @@ pub(crate) fn record(batch: &mut Transaction<'_>, record: &LogRecord) -> Result<
             Ok(accepted(index, Accepted::default()))
         }
         RecordPayload::Newer => Err(StoreError::Newer { index }),
-        RecordPayload::Command(envelope) => command(batch, record.position, envelope),
+        RecordPayload::Command(envelope) => command(batch, tree, record.position, envelope),
     }
 }
 
@@ -42,13 +47,17 @@ fn refused(index: u64, refusal: Refusal) -> Outcome {
 /// Each command has a savepoint of its own: what a refused one wrote is taken back.
 fn command(
     batch: &mut Transaction<'_>,
+    tree: &mut Frontier,
     position: LogPosition,
     envelope: &Envelope,
 ) -> Result<Outcome, StoreError> {
     let savepoint = batch.savepoint()?;
-    match apply(&savepoint, position, envelope, None) {
-        Ok(done) => {
+    match apply(&savepoint, tree, position, envelope, None) {
+        Ok((done, appended)) => {
             savepoint.commit()?;
+            if let Some(appended) = appended {
+                *tree = appended;
+            }
             Ok(accepted(position.index, done))
         }
         Err(Halt::Refused(refusal)) => {
@@ -97,12 +106,13 @@ pub(crate) enum Applied {
 /// Applies a command as [`record`] does, and collects what its rules warn of.
 pub(crate) fn foresee(
     db: &Connection,
+    tree: &Frontier,
     position: LogPosition,
     envelope: &Envelope,
 ) -> Result<Applied, StoreError> {
     let warnings = RefCell::default();
-    match apply(db, position, envelope, Some(&warnings)) {
-        Ok(accepted) => Ok(Applied::Accepted { accepted, warnings: warnings.into_inner() }),
+    match apply(db, tree, position, envelope, Some(&warnings)) {
+        Ok((accepted, _)) => Ok(Applied::Accepted { accepted, warnings: warnings.into_inner() }),
         Err(Halt::Refused(refusal)) => Ok(Applied::Refused(refusal)),
         Err(Halt::Broken(error)) if is_of_the_command(&error) => Ok(Applied::Refused(unstorable())),
         Err(Halt::Broken(error)) => Err(error.into()),
@@ -115,12 +125,14 @@ fn unstorable() -> Refusal {
     Refusal::new(RefusalCode::Invalid, "", message)
 }
 
+/// What came of the command, and the audit's tree with its entry, if it has one.
 fn apply(
     db: &Connection,
+    tree: &Frontier,
     position: LogPosition,
     envelope: &Envelope,
     warnings: Option<&RefCell<Vec<String>>>,
-) -> Rule<Accepted> {
+) -> Rule<(Accepted, Option<Frontier>)> {
     let command = envelope.command.as_ref().ok_or_else(newer)?;
     if envelope.feature_level > crate::FEATURE_LEVEL {
         return Err(newer());
@@ -133,19 +145,23 @@ fn apply(
         source_address: &envelope.source_address,
         principal: principal(envelope)?,
         changes: RefCell::default(),
+        tree,
+        appended: RefCell::default(),
+        key_tenant: OnceCell::new(),
         warnings,
     };
     if let Some(earlier) = replay(&ctx, envelope)? {
-        return Ok(earlier);
+        return Ok((earlier, None));
     }
     revision::require(&ctx, envelope, command)?;
+    let asked = audit::look(&ctx, envelope, command)?;
     let effect = rules::apply(&ctx, command)?;
     write_changes(&ctx)?;
-    let Some(effect) = effect else { return Ok(Accepted::default()) };
-    write_audit(&ctx, &effect, envelope, command)?;
+    let Some((asked, effect)) = asked.zip(effect) else { return Ok((Accepted::default(), None)) };
+    audit::enter(&ctx, &asked, &effect, envelope, command)?;
     let accepted = Accepted { object_id: effect.object, operation_id: effect.operation, replayed: false };
     remember(&ctx, envelope, &accepted)?;
-    Ok(accepted)
+    Ok((accepted, ctx.appended.take()))
 }
 
 /// Time as the state knows it: the leader's, but never back.
@@ -215,26 +231,5 @@ fn write_changes(ctx: &Context<'_>) -> Rule<()> {
         )?;
         revision::renew(ctx, &change)?;
     }
-    Ok(())
-}
-
-fn write_audit(ctx: &Context<'_>, effect: &Effect, envelope: &Envelope, command: &Command) -> Rule<()> {
-    let body = Envelope { command: Some(command.clone()), ..Envelope::default() };
-    ctx.run(
-        "INSERT INTO audit (log_index, time_millis, tenant_id, principal, source_address, request_id, action,
-             object_id, command_digest)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        (
-            ctx.index,
-            ctx.now.as_millis(),
-            effect.tenant.to_bytes(),
-            ctx.principal.to_string(),
-            &envelope.source_address,
-            &envelope.request_id,
-            effect.action.as_str(),
-            &effect.object,
-            Sha256::digest(body.encode_to_vec()).to_vec(),
-        ),
-    )?;
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! What a rule sees: the database, the command's envelope, and who asks.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
+use npanel_audit::Frontier;
 use npanel_model::{Action, ActionPattern, ApiKeyId, IdError, NodeId, TenantId, Timestamp, TokenId};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
@@ -84,6 +85,11 @@ pub(crate) struct Context<'a> {
     pub(crate) source_address: &'a str,
     pub(crate) principal: Principal,
     pub(crate) changes: RefCell<Vec<Change>>,
+    /// The audit's tree before the command, and with the command's entry.
+    pub(crate) tree: &'a Frontier,
+    pub(crate) appended: RefCell<Option<Frontier>>,
+    /// Once it is known: no rule changes whose a key is.
+    pub(crate) key_tenant: OnceCell<TenantId>,
     /// Where to put what people should know beforehand; none while a command is really applied.
     pub(crate) warnings: Option<&'a RefCell<Vec<String>>>,
 }
@@ -169,14 +175,14 @@ impl Context<'_> {
 
     /// The tenant whose subtree the principal acts in. Machines act for the platform.
     pub(crate) fn principal_tenant(&self) -> Rule<TenantId> {
-        match self.principal {
-            Principal::ApiKey(id) => self
-                .find("SELECT tenant_id FROM api_keys WHERE id = ?1", [id.to_bytes()], |row| {
-                    tenant_id(row, 0)
-                })?
-                .ok_or_else(|| Refusal::not_found("API key", "").into()),
-            _ => self.root_tenant(),
+        let Principal::ApiKey(id) = self.principal else { return self.root_tenant() };
+        if let Some(known) = self.key_tenant.get() {
+            return Ok(*known);
         }
+        let found = self
+            .find("SELECT tenant_id FROM api_keys WHERE id = ?1", [id.to_bytes()], |row| tenant_id(row, 0))?;
+        let tenant = found.ok_or_else(|| Refusal::not_found("API key", ""))?;
+        Ok(*self.key_tenant.get_or_init(|| tenant))
     }
 
     pub(crate) fn root_tenant(&self) -> Rule<TenantId> {

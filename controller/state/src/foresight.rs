@@ -1,5 +1,6 @@
 //! What a command would come to: it is applied by the very rules that a real one is, and taken back.
 
+use npanel_audit::Frontier;
 use npanel_model::{Generation, NodeId};
 use npanel_proto::command::{Accepted, Envelope, Refused};
 use rusqlite::{Connection, Transaction};
@@ -63,13 +64,14 @@ pub enum ForeseenWish {
 /// Applies the command after `applied`, looks, and takes everything back.
 pub(crate) fn of(
     connection: &mut Connection,
+    tree: &Frontier,
     applied: Option<LogPosition>,
     envelope: &Envelope,
 ) -> Result<Foresight, StoreError> {
     let transaction = connection.transaction()?;
     let last = applied.unwrap_or(LogPosition { term: 0, leader: 0, index: 0 });
     let next = LogPosition { index: last.index + 1, ..last };
-    let foresight = match apply::foresee(&transaction, next, envelope)? {
+    let foresight = match apply::foresee(&transaction, tree, next, envelope)? {
         Applied::Refused(refusal) => Foresight::Refused(refusal.into()),
         Applied::Accepted { accepted, warnings } => {
             let (placement_report, objects) = looked_at(&transaction, next, &accepted)?;

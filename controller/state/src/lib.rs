@@ -8,6 +8,7 @@
 //! Applying uses nothing but the command and the database: no clock, no randomness, no map order.
 
 mod apply;
+mod audit;
 mod context;
 mod foresight;
 mod intent;
@@ -27,13 +28,13 @@ pub use context::PLACING_IS_THE_PLATFORMS;
 pub use foresight::{Foreseen, ForeseenObject, ForeseenWish, Foresight};
 pub use open::StoreError;
 pub use query::{
-    Account, AccountFilter, ApiKey, ApiKeyFilter, Assignment, Authority, Cluster, Condition, Controller,
-    Convergence, Converging, CronTable, Database, DatabaseUser, Domain, Event, EventDifference, EventFilter,
-    EventPage, FollowedNode, Grant, IntentSource, KnownIdentity, Login, Node, NodeFilter, NodeLoad,
-    ObjectStatus, Observed, Operation, OperationFilter, OperationTarget, OwnedFilter, Page, Plan, PlanFilter,
-    PlanPlacement, QueryError, Reader, RecordSet, RecordSetFilter, Revocation, Suspension, TargetProgress,
-    Tenant, TenantFilter, Token, TokenFilter, UnmetTerm, UnplacedAccount, Unsettled, UnsettledObject,
-    WantedObject, Zone, ZoneRecordSet,
+    Account, AccountFilter, ApiKey, ApiKeyFilter, Assignment, AuditCheckpoint, AuditFilter, AuditKeyRow,
+    AuditPage, Authority, Cluster, Condition, Controller, Convergence, Converging, CronTable, Database,
+    DatabaseUser, Domain, Event, EventDifference, EventFilter, EventPage, FollowedNode, Grant, IntentSource,
+    KnownIdentity, Login, Node, NodeFilter, NodeLoad, ObjectStatus, Observed, Operation, OperationFilter,
+    OperationTarget, OwnedFilter, Page, Plan, PlanFilter, PlanPlacement, QueryError, Reader, RecordSet,
+    RecordSetFilter, Revocation, Suspension, TargetProgress, Tenant, TenantFilter, Token, TokenFilter,
+    UnmetTerm, UnplacedAccount, Unsettled, UnsettledObject, WantedObject, Zone, ZoneRecordSet,
 };
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};
@@ -47,4 +48,6 @@ pub use wanted::ObjectKind;
 ///
 /// 2: what came after the first version: removal of controllers and of nodes by force, batches of what follows a plan, what
 /// a lost node carried, and capacity in the state.
-pub const FEATURE_LEVEL: u32 = 2;
+///
+/// 3: accepted writes are leaves of the audit's tree.
+pub const FEATURE_LEVEL: u32 = 3;

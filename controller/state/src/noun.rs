@@ -20,7 +20,7 @@ pub(crate) enum Noun {
 }
 
 impl Noun {
-    const ALL: [Noun; 13] = [
+    pub(crate) const ALL: [Noun; 13] = [
         Self::Tenant,
         Self::Plan,
         Self::Account,

@@ -32,6 +32,15 @@ pub enum StoreError {
         /// The entry.
         index: u64,
     },
+    /// The rows of the audit's tree do not fit together.
+    #[error(
+        "the audit of {size} entries lacks a part of its tree: the state was changed by something other than this \
+         controller. Verify a copy of it (npanel audit verify --database), and have another controller replace this one's"
+    )]
+    Audit {
+        /// How many entries there seem to be.
+        size: u64,
+    },
     /// The writer thread has ended.
     #[error("the state's writer has stopped")]
     Stopped,

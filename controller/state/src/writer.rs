@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use npanel_audit::Frontier;
 use npanel_proto::command::{Envelope, Outcome};
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{Applied, Foresight, LogPosition, LogRecord, StoreError, apply, foresight, open};
+use crate::{Applied, Foresight, LogPosition, LogRecord, StoreError, apply, audit, foresight, open};
 
 /// Batches waiting for the writer. Raft hands over one at a time; more only when a snapshot is installed.
 const QUEUE: usize = 16;
@@ -29,11 +30,12 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn start(path: &Path) -> Result<Self, StoreError> {
         let connection = open::writer(path)?;
+        let tree = audit::frontier(&connection)?;
         let (applied_sender, applied) = watch::channel(read_applied(&connection)?);
         let (jobs, queue) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name("state-writer".to_owned())
-            .spawn(move || run(connection, queue, &applied_sender))?;
+            .spawn(move || run(connection, tree, queue, &applied_sender))?;
         Ok(Self { jobs, applied })
     }
 
@@ -64,11 +66,16 @@ impl Writer {
 }
 
 // An asker that has gone away does not need its answer; what it asked for is done all the same.
-fn run(mut connection: Connection, mut queue: mpsc::Receiver<Job>, applied: &watch::Sender<Applied>) {
+fn run(
+    mut connection: Connection,
+    mut tree: Frontier,
+    mut queue: mpsc::Receiver<Job>,
+    applied: &watch::Sender<Applied>,
+) {
     while let Some(job) = queue.blocking_recv() {
         match job {
             Job::Apply(records, reply) => {
-                let outcomes = apply_batch(&mut connection, &records);
+                let outcomes = apply_batch(&mut connection, &mut tree, &records);
                 let failed = outcomes.is_err();
                 if let (false, Ok(now)) = (failed, read_applied(&connection)) {
                     applied.send_replace(now);
@@ -81,13 +88,13 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Job>, applied: &wat
             }
             Job::Foresee(envelope, reply) => {
                 let next = read_applied(&connection).map(|now| now.position);
-                let foresight = next.and_then(|now| foresight::of(&mut connection, now, &envelope));
+                let foresight = next.and_then(|now| foresight::of(&mut connection, &tree, now, &envelope));
                 let _ = reply.send(foresight);
             }
             Job::Move(path, reply) => {
                 let moved = open::writer(&path).and_then(|next| {
-                    let now = read_applied(&next)?;
-                    connection = next;
+                    let (now, of_next) = (read_applied(&next)?, audit::frontier(&next)?);
+                    (connection, tree) = (next, of_next);
                     applied.send_replace(now);
                     Ok(())
                 });
@@ -97,13 +104,18 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Job>, applied: &wat
     }
 }
 
-fn apply_batch(connection: &mut Connection, records: &[LogRecord]) -> Result<Vec<Outcome>, StoreError> {
+/// After an error nothing may be written any more: then `tree` is not that of the database, either.
+fn apply_batch(
+    connection: &mut Connection,
+    tree: &mut Frontier,
+    records: &[LogRecord],
+) -> Result<Vec<Outcome>, StoreError> {
     let mut batch = connection.transaction()?;
     let mut outcomes = Vec::with_capacity(records.len());
     for record in records {
         // First the position: its row is where a membership goes. Both are in the batch's transaction.
         set_position(&batch, record.position)?;
-        outcomes.push(apply::record(&mut batch, record)?);
+        outcomes.push(apply::record(&mut batch, tree, record)?);
     }
     batch.commit()?;
     Ok(outcomes)

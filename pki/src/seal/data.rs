@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{SealError, aead};
-use crate::{CertificateAuthority, KeyFingerprint, secret::random_bytes};
+use crate::{AuditKey, CertificateAuthority, KeyFingerprint, secret::random_bytes};
 
 /// Wraps the tenants' data keys. Every controller has it; it is in no log and no backup of the state.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
@@ -79,6 +79,25 @@ impl ClusterKey {
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
         aead::open(&self.0, &[b"npanel authority", &pin.to_bytes()], sealed)
+    }
+}
+
+impl ClusterKey {
+    /// Seals the key that vouches for the audit, for the replicated state.
+    ///
+    /// # Errors
+    /// If the library refuses.
+    pub fn wrap_audit_key(&self, key: &AuditKey) -> Result<Vec<u8>, SealError> {
+        aead::seal(&self.0, &[b"npanel audit key", &key.public()], key.seed())
+    }
+
+    /// Opens the key that vouches for the audit and has this public half.
+    ///
+    /// # Errors
+    /// If it is another, or not sealed by this key.
+    pub fn unwrap_audit_key(&self, public: &[u8], sealed: &[u8]) -> Result<AuditKey, SealError> {
+        let plain = aead::open(&self.0, &[b"npanel audit key", public], sealed)?;
+        Ok(AuditKey::from_seed(Zeroizing::new(key_bytes(&plain)?)))
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod account;
 mod api_key;
+mod audit;
 mod ca;
 mod change;
 mod cluster;
@@ -34,6 +35,7 @@ mod zone;
 
 pub use account::{Account, Assignment, AssignmentState, CreateAccount, UpdateAccount};
 pub use api_key::{ApiKey, CreateApiKey, UpdateApiKey};
+pub use audit::{AuditCheckpoint, AuditConsistency, AuditEntry, AuditInclusion, AuditKey};
 pub use ca::{Authority, Ca, RetireCa, RotateCa};
 pub use cluster::{ClusterStatus, Controller, ControllerRole, UpdateCluster};
 pub use convergence::{Condition, ConditionStatus, ConditionType, Convergence, Stage, Status};

@@ -126,6 +126,11 @@ impl Fleet {
         Ok(&self.access()?.ca_file)
     }
 
+    /// A controller's data directory.
+    pub fn controller_data(&self, name: &str) -> Result<PathBuf> {
+        self.controller(self.member(name)?).data()
+    }
+
     pub(crate) fn access(&self) -> Result<&Access> {
         self.access.as_ref().context("this fleet has no controllers")
     }

@@ -3,6 +3,7 @@
 mod fleet;
 mod played_node;
 mod replacing;
+mod vouching;
 
 use std::{collections::BTreeSet, time::Duration};
 

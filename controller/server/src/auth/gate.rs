@@ -144,6 +144,8 @@ fn is_for_platform(action: Action) -> bool {
         A::RecordAdd | A::RecordGet | A::RecordList | A::RecordUpdate | A::RecordDelete => false,
         A::ApiKeyCreate | A::ApiKeyGet | A::ApiKeyList | A::ApiKeyUpdate | A::ApiKeyDelete => false,
         A::OperationGet | A::OperationList | A::EventList => false,
+        A::AuditList | A::AuditKey | A::AuditCheckpoint | A::AuditListCheckpoints => false,
+        A::AuditProve | A::AuditVerify => false,
         A::CronSetJobs | A::CronGetJobs | A::CronListJobs => false,
     }
 }

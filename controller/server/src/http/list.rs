@@ -137,6 +137,21 @@ impl Paging {
         rows.truncate(wanted);
         axum::Json(Page { items: rows.into_iter().map(show).collect(), next })
     }
+
+    /// The same of a list that is not looked through to its end at once: it goes on from `searched` if the page is not
+    /// full.
+    pub(crate) fn page_searched<R, T>(
+        &self,
+        rows: Vec<R>,
+        searched: Option<Vec<u8>>,
+        id: impl Fn(&R) -> Vec<u8>,
+        show: impl FnMut(R) -> T,
+    ) -> axum::Json<Page<T>> {
+        let mut page = self.page(rows, id, show);
+        let goes_on = searched.map(|after| Cursor { list: self.list, after }.text());
+        page.next = page.next.take().or(goes_on);
+        page
+    }
 }
 
 /// Makes the query type of a list: `limit`, `after` and filters. `converging` adds the filters of what nodes

@@ -9,6 +9,8 @@ mod answer;
 mod api_keys;
 mod app;
 mod asked;
+mod audit;
+mod audit_query;
 mod body;
 mod ca;
 mod cluster;

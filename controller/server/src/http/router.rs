@@ -12,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{
     accounts, api_keys,
     app::{App, Services},
+    audit,
     body::MAX_BYTES,
     ca, cluster, context, cron, database_users, databases, domains, events, fresh, nodes, operations,
     placements, plans,
@@ -41,6 +42,7 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .merge(api_keys::routes())
         .merge(operations::routes())
         .merge(events::routes())
+        .merge(audit::routes())
         .merge(cluster::routes())
         .merge(ca::routes())
 }

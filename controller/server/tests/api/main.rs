@@ -2,6 +2,7 @@
 //! it is told when a test says so.
 
 mod alone;
+mod audit;
 mod changes;
 mod conditions;
 mod converging;

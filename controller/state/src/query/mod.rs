@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod audit;
 mod convergence;
 mod cron;
 mod database;
@@ -32,6 +33,7 @@ use crate::points::Points;
 
 pub use access::{ApiKey, ApiKeyFilter, Login, Token, TokenFilter};
 pub use account::{Account, AccountFilter, Assignment, UnmetTerm};
+pub use audit::{AuditCheckpoint, AuditFilter, AuditKeyRow, AuditPage};
 pub use convergence::{Condition, Convergence, ObjectStatus};
 pub use cron::CronTable;
 pub use database::{Database, DatabaseUser, Grant};

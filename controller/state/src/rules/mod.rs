@@ -3,6 +3,7 @@
 
 mod account;
 mod api_key;
+mod audit;
 mod authority;
 mod capacity;
 mod cluster;
@@ -97,6 +98,8 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::FollowPlan(body) => return following::go_on(ctx, body).map(|()| None),
         Command::PurgeOperations(body) => return operation::purge(ctx, body).map(|()| None),
         Command::RecordObservations(body) => return observation::record(ctx, body).map(|()| None),
+        Command::CreateAuditKey(body) => return audit::create_key(ctx, body).map(|()| None),
+        Command::RecordCheckpoint(body) => return audit::record_checkpoint(ctx, body).map(|()| None),
     }
     .map(Some)
 }
@@ -158,6 +161,8 @@ pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Optio
         | Command::PlaceZone(_)
         | Command::RecordEvents(_)
         | Command::RecordNodeConditions(_)
+        | Command::CreateAuditKey(_)
+        | Command::RecordCheckpoint(_)
         | Command::RecordObservations(_) => return Ok(None),
     };
     Ok(Some((noun, Cow::Borrowed(id.as_slice()))))

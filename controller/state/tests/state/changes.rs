@@ -281,7 +281,7 @@ async fn only_one_of_two_writes_that_expect_the_same_revision_goes_through() {
         };
         let envelope = Envelope {
             principal: Some(Principal { who: Some(by(acme.key)) }),
-            feature_level: 1,
+            feature_level: npanel_state::FEATURE_LEVEL,
             time_millis: world.now,
             if_match: vec![read],
             command: Some(Command::UpdateAccount(body)),

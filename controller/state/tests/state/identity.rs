@@ -164,7 +164,7 @@ async fn used(world: &mut World, token: TokenId, name: &str, address: &str) -> R
     let envelope = Envelope {
         principal: Some(Principal { who: Some(Who::TokenId(token.to_bytes())) }),
         source_address: address.to_owned(),
-        feature_level: 1,
+        feature_level: npanel_state::FEATURE_LEVEL,
         time_millis: world.now,
         command: Some(command),
         ..Envelope::default()

@@ -1,5 +1,6 @@
 //! The rules, tried through the store as the consensus layer drives it.
 
+mod audit;
 mod capacity;
 mod changes;
 mod convergence;
@@ -14,3 +15,4 @@ mod plans;
 mod replicas;
 mod revocation;
 mod support;
+mod tampering;

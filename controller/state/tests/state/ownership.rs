@@ -149,7 +149,7 @@ async fn the_same_idempotency_key_does_it_once() {
         principal: Some(Principal { who: Some(by(acme.key)) }),
         idempotency_key: "k1".into(),
         request_digest: vec![1],
-        feature_level: 1,
+        feature_level: npanel_state::FEATURE_LEVEL,
         time_millis: world.now,
         command: Some(Command::CreateAccount(world.account(&acme, "alice", None).1)),
         ..Envelope::default()

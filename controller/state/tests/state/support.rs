@@ -274,7 +274,7 @@ impl World {
         self.apply_envelope(Envelope {
             principal: Some(Principal { who: Some(who) }),
             request_id: RequestId::generate().to_bytes(),
-            feature_level: 1,
+            feature_level: npanel_state::FEATURE_LEVEL,
             time_millis: self.now,
             command: Some(command),
             ..Envelope::default()
