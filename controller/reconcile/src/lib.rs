@@ -9,6 +9,7 @@
 //! | [`chores`] | one | nothing; what was begun in a batch goes on, and what is old goes |
 //! | the replacing | one | places anew what was on nodes that are gone for good |
 //! | [`checkpoints`] | one | nothing; signs what the audit's tree is, once a minute |
+//! | [`anchoring`] | one, if configured | nothing; has the newest checkpoint in a bucket |
 //! | the recorders | two | observations, and events, on their way into the log, many at a time |
 //!
 //! Everything is level-triggered: a session compares intent (the state) with observation (the node's ledger and
@@ -18,6 +19,7 @@
 //! [`Liveness`], what the leader last heard of each node (empty elsewhere); and [`Placing`], which the leader
 //! runs before it proposes.
 
+mod anchoring;
 mod answering;
 mod checkpoints;
 mod chores;
@@ -36,6 +38,7 @@ mod session;
 mod supervisor;
 mod view;
 
+pub use anchoring::Anchor;
 pub use connections::{Connection, NodeConnections, Registration};
 pub use liveness::{Capacity, Liveness, Presence, Seen};
 pub use placing::Placing;

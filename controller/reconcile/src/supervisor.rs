@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use crate::{
+    anchoring::{self, Anchor},
     checkpoints, chores,
     connections::{Connection, NodeConnections},
     intent::Intents,
@@ -39,18 +40,32 @@ pub struct Reconciler {
     liveness: Liveness,
     key: ClusterKey,
     issuing: watch::Receiver<Vec<u8>>,
+    anchor: Option<Anchor>,
 }
 
 impl Reconciler {
     /// The loops of this controller. Nothing runs before [`Reconciler::run`].
     pub fn new(cluster: Cluster, connections: NodeConnections, liveness: Liveness, key: ClusterKey) -> Self {
-        Self { cluster, connections, liveness, key, issuing: watch::Sender::default().subscribe() }
+        Self {
+            cluster,
+            connections,
+            liveness,
+            key,
+            issuing: watch::Sender::default().subscribe(),
+            anchor: None,
+        }
     }
 
     /// Has nodes told which authority issues (the fingerprint of its key), so that they renew soon after a rotation.
     #[must_use]
     pub fn announcing(self, issuing: watch::Receiver<Vec<u8>>) -> Self {
         Self { issuing, ..self }
+    }
+
+    /// Has the audit's checkpoints kept outside of the fleet, too.
+    #[must_use]
+    pub fn anchoring(self, anchor: Option<Anchor>) -> Self {
+        Self { anchor, ..self }
     }
 
     /// Follows leadership, and leads while this controller is the leader. Ends with the cluster. Safe to drop at
@@ -115,6 +130,9 @@ impl Reconciler {
         recording.spawn(chores::run(self.cluster.clone()));
         recording.spawn(replacing::run(self.cluster.clone()));
         recording.spawn(checkpoints::run(self.cluster.clone(), self.key.clone()));
+        if let Some(anchor) = self.anchor.clone() {
+            recording.spawn(anchoring::run(self.cluster.clone(), anchor));
+        }
 
         let mut connections = self.connections.changes();
         sessions.follow_connections();

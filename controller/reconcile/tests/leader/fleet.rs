@@ -20,7 +20,7 @@ use npanel_proto::command::{
     principal::Who,
 };
 use npanel_proto::controller::{Answer, Question};
-use npanel_reconcile::{Liveness, NodeConnections, Placing, Reconciler, Registration};
+use npanel_reconcile::{Anchor, Liveness, NodeConnections, Placing, Reconciler, Registration};
 use npanel_state::Reader;
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinSet};
@@ -100,6 +100,11 @@ pub(crate) struct Created {
 
 impl Fleet {
     pub(crate) async fn new() -> Self {
+        Self::anchored(None).await
+    }
+
+    /// Whose checkpoints of the audit are kept outside, too.
+    pub(crate) async fn anchored(anchor: Option<Anchor>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let (liveness, connections) = (Liveness::default(), NodeConnections::default());
         let (key, data_key, root) = (ClusterKey::generate(), DataKey::generate(), TenantId::generate());
@@ -119,7 +124,9 @@ impl Fleet {
         leadership.wait_for(|now| matches!(now, Leadership::Leader { .. })).await.expect("a leader");
         let mut tasks = JoinSet::new();
         tasks.spawn(
-            Reconciler::new(cluster.clone(), connections.clone(), liveness.clone(), key.clone()).run(),
+            Reconciler::new(cluster.clone(), connections.clone(), liveness.clone(), key.clone())
+                .anchoring(anchor)
+                .run(),
         );
         let fleet = Self {
             root,

@@ -107,6 +107,26 @@ impl Fields {
         Self { table, prefix: format!("{}{key}.", self.prefix), problems: Vec::new() }
     }
 
+    /// What is made of several values, and told of under one of them if it is wrong.
+    pub(super) fn checked<T>(&mut self, key: &str, made: Result<T, String>) -> Option<T> {
+        made.map_err(|problem| self.problem(key, problem)).ok()
+    }
+
+    /// A table within, if it is there.
+    pub(super) fn section_if_there(&mut self, key: &str) -> Option<Self> {
+        self.table.contains_key(key).then(|| self.section(key))
+    }
+
+    /// A value, as text, that may be left out.
+    pub(super) fn text_or<T>(
+        &mut self,
+        key: &str,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if self.table.contains_key(key) { self.text(key, parse) } else { Some(default) }
+    }
+
     pub(super) fn end_section(&mut self, section: Self) {
         self.problems.extend(section.end());
     }

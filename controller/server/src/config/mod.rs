@@ -1,5 +1,6 @@
 //! `/etc/npanel/controller.toml`: unknown keys are refused, and every error is reported at once.
 
+mod anchor;
 mod fields;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
 
 use npanel_model::NodeName;
 use npanel_pki::{Lifetimes, lifetime};
+use npanel_reconcile::Anchor;
 use rustls::pki_types::ServerName;
 
 use self::fields::Fields;
@@ -36,6 +38,8 @@ pub struct Config {
     pub retention: Duration,
     /// How long certificates live that this controller issues. The same on every controller.
     pub lifetimes: Lifetimes,
+    /// Where the leader keeps the audit's checkpoints outside of the fleet. The same on every controller.
+    pub anchor: Option<Anchor>,
 }
 
 /// A week: long enough to notice that something is missed.
@@ -119,6 +123,7 @@ impl Config {
         );
         fields.end_section(certificates);
         let lifetimes = node.zip(controller).map(|(node, controller)| Lifetimes { node, controller });
+        let anchor = anchor::read(&mut fields);
         let problems = fields.end();
         let required = (data_directory, name, api_listen, fleet_listen, fleet_advertise, telemetry_listen);
         match (required, retained.zip(lifetimes)) {
@@ -142,6 +147,7 @@ impl Config {
                 telemetry_listen,
                 retention,
                 lifetimes,
+                anchor,
             }),
             _ => Err(problems),
         }
@@ -256,6 +262,24 @@ mod tests {
         for value in ["1", "99999999"] {
             let problems = with(value).expect_err("out of bounds");
             assert!(problems[0].starts_with("certificates.node_seconds: 30 to 2678400"), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn checkpoints_are_kept_outside_only_where_it_says_all_there_is_to_know() {
+        assert!(Config::parse(GOOD).expect("good").anchor.is_none());
+        let with = |rest: &str| Config::parse(&format!("{GOOD}\n[audit_anchor]\n{rest}\n"));
+        let all = "bucket = \"audit\"\nregion = \"eu-central-1\"\nkeys_file = \"/etc/npanel/s3\"";
+        let anchor = with(all).expect("good").anchor.expect("an anchor");
+        assert_eq!((anchor.prefix.as_str(), anchor.retention), ("", Duration::from_secs(400 * 24 * 3600)));
+        for (wrong, key) in [
+            (all.replace("bucket", "bucked"), "audit_anchor.bucked"),
+            (all.replace("/etc", "etc"), "audit_anchor.keys_file"),
+            (format!("{all}\nendpoint = \"ftp://x\""), "audit_anchor.endpoint"),
+            (format!("{all}\nretain_seconds = 60"), "audit_anchor.retain_seconds"),
+        ] {
+            let problems = with(&wrong).expect_err("wrong");
+            assert!(problems.iter().any(|problem| problem.starts_with(key)), "{problems:?}");
         }
     }
 

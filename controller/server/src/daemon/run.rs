@@ -91,8 +91,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         }
     });
 
-    let reconciler =
-        Reconciler::new(cluster.clone(), connections.clone(), liveness, key.clone()).announcing(issuing);
+    let reconciler = Reconciler::new(cluster.clone(), connections.clone(), liveness, key.clone())
+        .announcing(issuing)
+        .anchoring(config.anchor.clone());
     parts.spawn(async move {
         reconciler.run().await;
         Ok(())

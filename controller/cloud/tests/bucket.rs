@@ -1,0 +1,79 @@
+//! What a store is asked.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::StatusCode,
+};
+use npanel_cloud::{Bucket, BucketError};
+use npanel_model::Timestamp;
+
+type Asked = Arc<Mutex<Vec<(String, Vec<(String, String)>)>>>;
+
+async fn store(status: StatusCode) -> (String, Asked) {
+    npanel_pki::tls::install_provider();
+    let asked = Asked::default();
+    let answer = async move |State(asked): State<Asked>, request: Request| {
+        let headers = request.headers().iter();
+        let headers =
+            headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("").to_owned()));
+        asked
+            .lock()
+            .expect("no panic")
+            .push((format!("{} {}", request.method(), request.uri()), headers.collect()));
+        (status, "<Error><Code>No</Code></Error>")
+    };
+    let router = Router::new().fallback(answer).with_state(Arc::clone(&asked));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (format!("http://{address}"), asked)
+}
+
+fn bucket(endpoint: &str, directory: &tempfile::TempDir) -> Bucket {
+    let keys = directory.path().join("keys");
+    std::fs::write(&keys, "access_key_id = \"AKID\"\nsecret_access_key = \"marked\"\n").expect("written");
+    Bucket::new(endpoint, "eu-central-1", "audit", keys).expect("a bucket")
+}
+
+#[tokio::test]
+async fn an_object_is_locked_signed_and_its_key_is_not_sent() {
+    let (endpoint, asked) = store(StatusCode::OK).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let until = Timestamp::from_millis(1_900_000_000_000);
+    bucket(&endpoint, &directory).put_locked("npanel/1", "note".to_owned(), until).await.expect("written");
+    let asked = asked.lock().expect("no panic").pop().expect("one request");
+    let (line, headers) = asked;
+    assert!(line.starts_with("PUT /audit/npanel/1?") && line.contains("X-Amz-Signature="), "{line}");
+    let header =
+        |name: &str| headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
+    assert_eq!(header("x-amz-object-lock-mode"), Some("COMPLIANCE"));
+    assert_eq!(header("x-amz-object-lock-retain-until-date"), Some("2030-03-17T17:46:40Z"));
+    assert_eq!(header("x-amz-checksum-sha256"), Some("7bRlYkKR5AU8bF6kt+syDex3PhClfSa5Xc8FZPjjEPg="));
+    for signed in ["x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-checksum-sha256"] {
+        assert!(line.contains(signed), "{signed} is not signed: {line}");
+    }
+    assert!(!line.contains("marked") && !format!("{headers:?}").contains("marked"));
+}
+
+#[tokio::test]
+async fn what_a_store_refuses_is_told_without_the_signature() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (endpoint, _) = store(StatusCode::FORBIDDEN).await;
+    let put = async |endpoint: &str| {
+        let until = Timestamp::from_millis(0);
+        bucket(endpoint, &directory).put_locked("x", String::new(), until).await.expect_err("an error")
+    };
+    let refused = put(&endpoint).await;
+    assert!(
+        matches!(&refused, BucketError::Refused { status: 403, text } if text.contains("<Code>No")),
+        "{refused}"
+    );
+    let unreachable = put("http://127.0.0.1:1").await;
+    assert!(!format!("{unreachable:?}").contains("X-Amz-Signature"), "{unreachable:?}");
+    for endpoint in ["", "ftp://x", "not one"] {
+        assert!(Bucket::new(endpoint, "r", "audit", "/keys".into()).is_err(), "{endpoint:?}");
+    }
+}
