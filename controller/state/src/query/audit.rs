@@ -256,8 +256,8 @@ fn first_at(db: &Connection, time: Timestamp, oldest: u64, newest: u64) -> rusql
         db.prepare_cached("SELECT time_millis FROM audit WHERE log_index >= ?1 ORDER BY log_index LIMIT 1")?;
     while low < high {
         let middle = low + (high - low) / 2;
-        let found: i64 = statement.query_row([middle], |row| row.get(0))?;
-        if found >= time.as_millis() {
+        let found: Option<i64> = statement.query_row([middle], |row| row.get(0)).optional()?;
+        if found.is_none_or(|found| found >= time.as_millis()) {
             high = middle;
         } else {
             low = middle + 1;

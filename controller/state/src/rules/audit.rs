@@ -1,8 +1,8 @@
 //! The audit's own: the key that vouches for it, and what it has vouched for.
 
-use npanel_audit::{CheckpointError, SignedCheckpoint, root_of};
+use npanel_audit::{CheckpointError, Hash, SignedCheckpoint, root_of};
 use npanel_proto::command::{CreateAuditKey, RecordCheckpoint};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
     Refusal, RefusalCode,
@@ -44,9 +44,9 @@ pub(super) fn record_checkpoint(ctx: &Context<'_>, body: &RecordCheckpoint) -> R
             "a checkpoint is of more than the last one, {largest}, and of at most all {have} entries (got {size})"
         )));
     }
-    let root = if size == ctx.tree.size() { ctx.tree.root() } else { root_of(&StoredNodes(ctx.db), size)? };
-    if said != root {
-        tracing::error!(size, %said, %root, "the leader's checkpoint is not of the audit that this replica has");
+    let root = root_at(ctx, size)?;
+    if Some(said) != root {
+        tracing::error!(size, %said, ?root, "the leader's checkpoint is not of the audit that this replica has");
         return Err(invalid(format!("the first {size} entries do not have that root")));
     }
     ctx.run(
@@ -55,6 +55,15 @@ pub(super) fn record_checkpoint(ctx: &Context<'_>, body: &RecordCheckpoint) -> R
     )?;
     thin(ctx.db, last + 1)?;
     Ok(())
+}
+
+/// The root of the first `size` entries; `None` if the database lacks what it is made of, as only another program's doing
+/// can leave it.
+fn root_at(ctx: &Context<'_>, size: u64) -> Rule<Option<Hash>> {
+    if size == ctx.tree.size() {
+        return Ok(Some(ctx.tree.root()));
+    }
+    Ok(root_of(&StoredNodes(ctx.db), size).optional()?)
 }
 
 /// Each is looked at once, when it gets old: the next one is of the same day, or it was the last of its own.
