@@ -36,8 +36,20 @@ pub enum ClusterError {
     #[error(transparent)]
     State(#[from] StoreError),
     /// The log cannot be opened.
-    #[error("the Raft log cannot be used: {0}")]
+    #[error("{0}")]
     Log(String),
+    /// There is a state without the log that it came from. With the log the vote is gone, too: whoever goes on can vote twice.
+    #[error(
+        "there is a state in the data directory, but its raft log is gone: remove this controller from the cluster, move its \
+         data directory away, and join it anew (docs/operations/controllers.md)"
+    )]
+    LogGone,
+    /// The log is of a version that kept it otherwise.
+    #[error(
+        "the data directory holds a raft-log.db, which this version does not read: it was made by one before the first \
+         release. Go on with that version, or move the data directory away and join this controller anew"
+    )]
+    LogOfOldVersion,
     /// A directory cannot be used.
     #[error("the data directory cannot be used")]
     Io(#[from] std::io::Error),
@@ -118,9 +130,11 @@ impl Cluster {
         prepare: Arc<dyn Prepare>,
     ) -> Result<Self, ClusterError> {
         std::fs::create_dir_all(directory)?;
+        let log = open_log(directory).await?;
         let store = Store::open(&directory.join("state")).await?;
-        let log = Log::open(&directory.join("raft-log.db"))
-            .map_err(|error| ClusterError::Log(error.to_string()))?;
+        if log.is_new() && store.applied().borrow().position.is_some() {
+            return Err(ClusterError::LogGone);
+        }
         let machine = Machine::open(store.clone(), &directory.join("snapshots"))?;
         let config = config::raft().validate().map_err(|error| ClusterError::Consensus(error.to_string()))?;
         let (hearing, belonging) = (Hearing::new(), Belonging::new());
@@ -304,6 +318,15 @@ impl Cluster {
     pub(crate) async fn answer(&self, question: Question) -> Answer {
         self.inner.prepare.answer(question, self.state()).await
     }
+}
+
+async fn open_log(directory: &Path) -> Result<Log, ClusterError> {
+    if directory.join("raft-log.db").exists() {
+        return Err(ClusterError::LogOfOldVersion);
+    }
+    let path = directory.join("raft-log");
+    let opened = tokio::task::spawn_blocking(move || Log::open(&path)).await;
+    opened.map_err(|error| ClusterError::Log(error.to_string()))?.map_err(|error| ClusterError::Log(error.to_string()))
 }
 
 /// The applied index alone: what most waiters care for.

@@ -1,60 +1,88 @@
-//! The Raft log on disk.
+//! The Raft log on disk: a directory of segment files, and one small file with the vote and the purge.
 //!
-//! A SQLite file of its own in WAL mode with `synchronous=FULL`: a commit is an fsync, and a torn tail is cut
-//! when the file is opened. One thread owns it, so appends complete in order; appends that arrive while the
-//! disk is busy share the next fsync.
+//! One thread writes ([`thread`]), so appends complete in order; those that arrive while the disk is busy share the next sync.
+//! What a segment is made of is in [`frame`], what is made of a broken one in [`segment`] and [`recover`]: a write that was cut
+//! off is cut away, and anything else is refused. Readers take the newest entries from memory and others from the files; they
+//! never wait for the thread.
 
+mod disk;
+mod engine;
+mod frame;
+mod index;
+mod kept;
+mod recover;
+mod segment;
+#[cfg(test)]
+mod tests;
 mod thread;
 
-use std::{fmt::Debug, ops::RangeBounds, path::Path};
+use std::{
+    fmt::Debug,
+    fs::File,
+    io,
+    ops::{Bound, RangeBounds},
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use openraft::{
-    LogState, OptionalSend, RaftLogReader,
+    AnyError, LogState, OptionalSend, RaftLogReader,
     storage::{LogFlushed, RaftLogStorage},
 };
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    encoding::{decode_entry, encode_entry, from_bytes, to_bytes},
+    encoding::encode_entry,
     types::{Entry, LogId, StorageError, StorageIoError, Types, Vote},
 };
-use thread::{Failure, Job, Kept};
+use engine::{Batch, Failure, lock};
+use index::{Found, Index};
+pub(crate) use recover::Unusable;
+use thread::Job;
 
-/// The log could not be opened.
-#[derive(Debug, thiserror::Error)]
-#[error("the Raft log cannot be opened")]
-pub(crate) struct OpenError(#[from] Failure);
+type Shared = Arc<Mutex<Index<File>>>;
 
 /// A handle to the log; every clone reaches the same one.
 #[derive(Debug, Clone)]
 pub(crate) struct Log {
     jobs: mpsc::UnboundedSender<Job>,
+    index: Shared,
 }
 
-fn write_failed(error: &Failure) -> StorageError {
-    StorageIoError::write_logs(openraft::AnyError::new(error)).into()
+fn write_failed(error: &(impl std::error::Error + 'static)) -> StorageError {
+    StorageIoError::write_logs(AnyError::new(error)).into()
 }
 
 fn read_failed(error: &(impl std::error::Error + 'static)) -> StorageError {
-    StorageIoError::read_logs(openraft::AnyError::new(error)).into()
+    StorageIoError::read_logs(AnyError::new(error)).into()
 }
 
 impl Log {
-    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self { jobs: thread::start(path)? })
+    /// Opens the log in a directory, which is made if it is not there. Blocks on the disk.
+    pub(crate) fn open(path: &Path) -> Result<Self, Unusable> {
+        let (jobs, index) = thread::start(path)?;
+        Ok(Self { jobs, index })
     }
 
-    async fn ask<T>(
-        &self,
-        job: impl FnOnce(oneshot::Sender<Result<T, Failure>>) -> Job,
-    ) -> Result<T, Failure> {
+    /// Whether nothing was ever kept in it.
+    pub(crate) fn is_new(&self) -> bool {
+        let index = lock(&self.index);
+        index.kept == kept::Kept::default() && index.range().is_empty()
+    }
+
+    async fn ask(&self, job: impl FnOnce(oneshot::Sender<Result<(), Failure>>) -> Job) -> Result<(), Failure> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(job(reply)).map_err(|_| Failure::Stopped)?;
         answer.await.map_err(|_| Failure::Stopped)?
     }
 
-    async fn kept(&self, what: Kept) -> Result<Option<Vec<u8>>, Failure> {
-        self.ask(|reply| Job::Get(what, reply)).await
+    async fn read(&self, range: std::ops::Range<u64>) -> io::Result<Vec<Entry>> {
+        let found = lock(&self.index).find(range);
+        let read = |found: Vec<Found<File>>| found.into_iter().map(Found::read).collect();
+        if found.iter().all(|one| matches!(one, Found::Entry(_))) {
+            return read(found);
+        }
+        tokio::task::spawn_blocking(move || read(found)).await.map_err(io::Error::other)?
     }
 }
 
@@ -63,14 +91,17 @@ impl RaftLogReader<Types> for Log {
         &mut self,
         range: RB,
     ) -> Result<Vec<Entry>, StorageError> {
-        let bounds = (range.start_bound().cloned(), range.end_bound().cloned());
-        let entries =
-            self.ask(|reply| Job::Read(bounds, reply)).await.map_err(|error| read_failed(&error))?;
-        entries
-            .iter()
-            .map(|bytes| decode_entry(bytes))
-            .collect::<Result<_, _>>()
-            .map_err(|error| read_failed(&error))
+        let start = match range.start_bound() {
+            Bound::Included(index) => *index,
+            Bound::Excluded(index) => index.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(index) => index.saturating_add(1),
+            Bound::Excluded(index) => *index,
+            Bound::Unbounded => u64::MAX,
+        };
+        self.read(start..end).await.map_err(|error| read_failed(&error))
     }
 }
 
@@ -78,12 +109,14 @@ impl RaftLogStorage<Types> for Log {
     type LogReader = Self;
 
     async fn get_log_state(&mut self) -> Result<LogState<Types>, StorageError> {
-        let purged = self.kept(Kept::Purged).await.map_err(|error| read_failed(&error))?;
-        let purged: Option<LogId> =
-            purged.map(|bytes| from_bytes(&bytes)).transpose().map_err(|error| read_failed(&error))?;
-        let last = self.ask(Job::Last).await.map_err(|error| read_failed(&error))?;
-        let last = last.map(|bytes| decode_entry(&bytes)).transpose().map_err(|error| read_failed(&error))?;
-        Ok(LogState { last_purged_log_id: purged, last_log_id: last.map(|entry| entry.log_id).or(purged) })
+        let (purged, range) = {
+            let index = lock(&self.index);
+            (index.kept.purged, index.range())
+        };
+        let newest = range.end.saturating_sub(1)..range.end;
+        let last = self.read(newest).await.map_err(|error| read_failed(&error))?;
+        let last = last.last().map(|entry| entry.log_id);
+        Ok(LogState { last_purged_log_id: purged, last_log_id: last.or(purged) })
     }
 
     async fn get_log_reader(&mut self) -> Self::LogReader {
@@ -91,15 +124,13 @@ impl RaftLogStorage<Types> for Log {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
-        let bytes = to_bytes(vote);
-        self.ask(|reply| Job::Keep(Kept::Vote, bytes, reply))
+        self.ask(|reply| Job::SaveVote(*vote, reply))
             .await
-            .map_err(|error| StorageIoError::write_vote(openraft::AnyError::new(&error)).into())
+            .map_err(|error| StorageIoError::write_vote(AnyError::new(&error)).into())
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
-        let bytes = self.kept(Kept::Vote).await.map_err(|error| read_failed(&error))?;
-        bytes.map(|bytes| from_bytes(&bytes)).transpose().map_err(|error| read_failed(&error))
+        Ok(lock(&self.index).kept.vote)
     }
 
     async fn append<I>(&mut self, entries: I, callback: LogFlushed<Types>) -> Result<(), StorageError>
@@ -107,9 +138,22 @@ impl RaftLogStorage<Types> for Log {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        // Reads go through the same queue, so the entries are readable from here on.
-        let entries = entries.into_iter().map(|entry| (entry.log_id.index, encode_entry(&entry))).collect();
-        self.jobs.send(Job::Append(entries, callback)).map_err(|_| write_failed(&Failure::Stopped))
+        let encoded: Vec<(Entry, Vec<u8>)> =
+            entries.into_iter().map(|entry| (encode_entry(&entry), entry)).map(|(b, e)| (e, b)).collect();
+        // The lock is held until the job is sent: entries are written in the order in which they can be read.
+        let mut index = lock(&self.index);
+        let first = encoded.first().map_or(0, |(entry, _)| entry.log_id.index);
+        let mut batch = Batch { index: first, body: Vec::new(), count: 0 };
+        for (entry, bytes) in encoded {
+            if !index.can_follow(entry.log_id.index) {
+                let gap = format!("entry {} cannot follow {:?}", entry.log_id.index, index.range());
+                return Err(write_failed(&io::Error::other(gap)));
+            }
+            frame::push_record(&mut batch.body, &bytes);
+            batch.count += 1;
+            index.push(entry, bytes.len());
+        }
+        self.jobs.send(Job::Append(batch, callback)).map_err(|_| write_failed(&Failure::Stopped))
     }
 
     async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {
@@ -117,7 +161,6 @@ impl RaftLogStorage<Types> for Log {
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
-        let bytes = to_bytes(&log_id);
-        self.ask(|reply| Job::Purge(log_id.index, bytes, reply)).await.map_err(|error| write_failed(&error))
+        self.ask(|reply| Job::Purge(log_id, reply)).await.map_err(|error| write_failed(&error))
     }
 }

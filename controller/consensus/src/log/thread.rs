@@ -1,125 +1,77 @@
-//! The thread that owns the log's file.
+//! The thread that writes the log. Jobs are done in the order in which they come; appends that wait share one sync.
 
-use std::{ops::Bound, path::Path};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use openraft::storage::LogFlushed;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::types::Types;
+use super::{
+    Shared,
+    disk::RealDirectory,
+    engine::{Batch, Engine, Failure, SEGMENT_BYTES, Spare},
+    recover::Unusable,
+};
+use crate::types::{LogId, Types, Vote};
 
-/// How many appends share one fsync at most.
-const GROUP: usize = 64;
+/// So many bytes at most share one sync, beside the append that goes beyond it.
+const GROUP_BYTES: usize = 1024 * 1024;
 
-/// The log's file failed, or its thread is gone.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    #[error("the Raft log's file failed")]
-    Database(#[from] rusqlite::Error),
-    #[error("the Raft log's thread cannot be started")]
-    Thread(#[source] std::io::Error),
-    #[error("the Raft log's thread has stopped")]
-    Stopped,
+/// How often a full disk is tried again.
+const FULL_DISK_RETRY: Duration = Duration::from_secs(1);
+
+type Reply = oneshot::Sender<Result<(), Failure>>;
+
+pub(super) enum Job {
+    Append(Batch, LogFlushed<Types>),
+    Truncate(u64, Reply),
+    Purge(LogId, Reply),
+    SaveVote(Vote, Reply),
 }
 
-/// What is kept beside the entries.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Kept {
-    Vote,
-    Purged,
-}
+type Queue = mpsc::UnboundedReceiver<Job>;
 
-impl Kept {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Vote => "vote",
-            Self::Purged => "purged",
-        }
-    }
-}
-
-type Reply<T> = oneshot::Sender<Result<T, Failure>>;
-type Entries = Vec<(u64, Vec<u8>)>;
-
-pub(crate) enum Job {
-    Append(Entries, LogFlushed<Types>),
-    Truncate(u64, Reply<()>),
-    Purge(u64, Vec<u8>, Reply<()>),
-    Keep(Kept, Vec<u8>, Reply<()>),
-    Get(Kept, Reply<Option<Vec<u8>>>),
-    Read((Bound<u64>, Bound<u64>), Reply<Vec<Vec<u8>>>),
-    Last(Reply<Option<Vec<u8>>>),
-}
-
-pub(super) fn start(path: &Path) -> Result<mpsc::UnboundedSender<Job>, Failure> {
-    let mut connection = Connection::open(path)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.execute_batch(
-        "CREATE TABLE IF NOT EXISTS entries (log_index INTEGER PRIMARY KEY, entry BLOB NOT NULL) STRICT;
-         CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;",
-    )?;
+/// Opens the log in a directory and starts its thread, which ends with the last sender.
+pub(super) fn start(path: &Path) -> Result<(mpsc::UnboundedSender<Job>, Shared), Unusable> {
+    let mut engine = Engine::open(RealDirectory::open(path)?, SEGMENT_BYTES, Spare::Ahead)?;
+    let index = engine.index();
     // The queue is bounded by what the library has in flight.
     let (jobs, mut queue) = mpsc::unbounded_channel();
-    std::thread::Builder::new()
-        .name("raft-log".to_owned())
-        .spawn(move || {
-            let mut next = None;
-            while let Some(job) = next.take().or_else(|| queue.blocking_recv()) {
-                next = run(&mut connection, job, &mut queue);
-            }
-        })
-        .map_err(Failure::Thread)?;
-    Ok(jobs)
+    std::thread::Builder::new().name("raft-log".to_owned()).spawn(move || {
+        let mut next = None;
+        while let Some(job) = next.take().or_else(|| queue.blocking_recv()) {
+            next = run(&mut engine, job, &mut queue);
+        }
+    })?;
+    Ok((jobs, Arc::clone(&index)))
 }
 
-// An asker that has gone away does not need its answer; what it asked for is done all the same.
-fn run(connection: &mut Connection, job: Job, queue: &mut mpsc::UnboundedReceiver<Job>) -> Option<Job> {
-    match job {
-        Job::Append(entries, callback) => return append_group(connection, entries, callback, queue),
-        Job::Truncate(from, reply) => {
-            let done = connection.execute("DELETE FROM entries WHERE log_index >= ?1", [from]);
-            let _ = reply.send(done.map(drop).map_err(Failure::from));
-        }
-        Job::Purge(upto, log_id, reply) => {
-            let _ = reply.send(purge(connection, upto, &log_id));
-        }
-        Job::Keep(what, value, reply) => {
-            let _ = reply.send(keep(connection, what, &value));
-        }
-        Job::Get(what, reply) => {
-            let found = connection
-                .query_row("SELECT value FROM kept WHERE name = ?1", [what.name()], |row| row.get(0))
-                .optional();
-            let _ = reply.send(found.map_err(Failure::from));
-        }
-        Job::Read(range, reply) => {
-            let _ = reply.send(read(connection, range));
-        }
-        Job::Last(reply) => {
-            let found = connection
-                .query_row("SELECT entry FROM entries ORDER BY log_index DESC LIMIT 1", [], |row| row.get(0))
-                .optional();
-            let _ = reply.send(found.map_err(Failure::from));
-        }
-    }
+/// Does a job. Returns the next one if it has been taken from the queue already.
+fn run(engine: &mut Engine<RealDirectory>, job: Job, queue: &mut Queue) -> Option<Job> {
+    let (done, reply) = match job {
+        Job::Append(batch, callback) => return append_group(engine, batch, callback, queue),
+        Job::Truncate(from, reply) => (until_space(queue, || engine.truncate(from)), reply),
+        Job::Purge(upto, reply) => (until_space(queue, || engine.purge(upto)), reply),
+        Job::SaveVote(vote, reply) => (until_space(queue, || engine.save_vote(vote)), reply),
+    };
+    // An asker that has gone away does not need its answer; what it asked for is done all the same.
+    let _ = reply.send(done);
     None
 }
 
-/// Writes this append and those that wait behind it with one fsync. Returns the first job that is not one.
+/// Writes this append and those that wait behind it with one sync. Returns the first job that is not one.
 fn append_group(
-    connection: &mut Connection,
-    entries: Entries,
+    engine: &mut Engine<RealDirectory>,
+    batch: Batch,
     callback: LogFlushed<Types>,
-    queue: &mut mpsc::UnboundedReceiver<Job>,
+    queue: &mut Queue,
 ) -> Option<Job> {
-    let mut group = vec![entries];
-    let mut callbacks = vec![callback];
+    let (mut bytes, mut batches, mut callbacks) = (batch.body.len(), vec![batch], vec![callback]);
     let mut other = None;
-    while group.len() < GROUP {
+    while bytes < GROUP_BYTES {
         match queue.try_recv() {
-            Ok(Job::Append(entries, callback)) => {
-                group.push(entries);
+            Ok(Job::Append(batch, callback)) => {
+                bytes += batch.body.len();
+                batches.push(batch);
                 callbacks.push(callback);
             }
             Ok(job) => {
@@ -129,54 +81,25 @@ fn append_group(
             Err(_) => break,
         }
     }
-    let written = write(connection, &group).map_err(|error| error.to_string());
+    let written = until_space(queue, || engine.append(&batches));
     for callback in callbacks {
         callback.log_io_completed(written.clone().map_err(std::io::Error::other));
     }
     other
 }
 
-fn write(connection: &mut Connection, group: &[Entries]) -> Result<(), rusqlite::Error> {
-    let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
-    {
-        let mut insert = transaction
-            .prepare_cached("INSERT OR REPLACE INTO entries (log_index, entry) VALUES (?1, ?2)")?;
-        for (index, entry) in group.iter().flatten() {
-            insert.execute((index, entry))?;
+/// Waits while the disk is full: what is not written is not acknowledged, and goes on when there is space again.
+fn until_space(queue: &Queue, mut write: impl FnMut() -> Result<(), Failure>) -> Result<(), Failure> {
+    let mut is_told = false;
+    loop {
+        match write() {
+            Err(Failure::Full) if !queue.is_closed() => {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::error!("the disk is full: the raft log waits for space, and acknowledges nothing");
+                }
+                std::thread::sleep(FULL_DISK_RETRY);
+            }
+            done => return done,
         }
     }
-    transaction.commit()
-}
-
-fn purge(connection: &mut Connection, upto: u64, log_id: &[u8]) -> Result<(), Failure> {
-    let transaction = connection.transaction()?;
-    keep(&transaction, Kept::Purged, log_id)?;
-    transaction.execute("DELETE FROM entries WHERE log_index <= ?1", [upto])?;
-    Ok(transaction.commit()?)
-}
-
-fn keep(connection: &Connection, what: Kept, value: &[u8]) -> Result<(), Failure> {
-    connection.execute(
-        "INSERT INTO kept (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (what.name(), value),
-    )?;
-    Ok(())
-}
-
-fn read(connection: &Connection, (from, to): (Bound<u64>, Bound<u64>)) -> Result<Vec<Vec<u8>>, Failure> {
-    let first = match from {
-        Bound::Included(index) => index,
-        Bound::Excluded(index) => index + 1,
-        Bound::Unbounded => 0,
-    };
-    let end = match to {
-        Bound::Included(index) => index + 1,
-        Bound::Excluded(index) => index,
-        Bound::Unbounded => u64::try_from(i64::MAX).unwrap_or(u64::MAX),
-    };
-    let mut select = connection.prepare_cached(
-        "SELECT entry FROM entries WHERE log_index >= ?1 AND log_index < ?2 ORDER BY log_index",
-    )?;
-    let entries = select.query_map((first, end), |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(entries)
 }

@@ -1,0 +1,4 @@
+mod damage;
+mod lossy_disk;
+mod power_loss;
+mod support;
