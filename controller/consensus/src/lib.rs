@@ -31,6 +31,8 @@ mod network;
 mod propose;
 mod quorum;
 mod service;
+#[cfg(test)]
+mod suite;
 mod types;
 
 pub use belonging::{Roll, refused_as_removed};

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    io::Seek,
     path::{Path, PathBuf},
 };
 
@@ -78,6 +79,18 @@ impl Machine {
     }
 }
 
+/// Copies a received snapshot, from its start, to a file of its own, which is on disk then.
+async fn copy(snapshot: File, to: PathBuf) -> std::io::Result<()> {
+    let mut from = snapshot.into_std().await;
+    let copied = tokio::task::spawn_blocking(move || {
+        from.rewind()?;
+        let mut to = std::fs::File::create(to)?;
+        std::io::copy(&mut from, &mut to)?;
+        to.sync_all()
+    });
+    copied.await?
+}
+
 impl RaftSnapshotBuilder<Types> for Machine {
     async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError> {
         let applied = self.build().await.map_err(|error| snapshot_failed(&error))?;
@@ -119,10 +132,8 @@ impl RaftStateMachine<Types> for Machine {
         snapshot: Box<File>,
     ) -> Result<(), StorageError> {
         let install = async {
-            snapshot.sync_all().await?;
-            drop(snapshot);
             let installing = self.start_file(INSTALLING).await?;
-            tokio::fs::rename(self.snapshots.join(RECEIVING), &installing).await?;
+            copy(*snapshot, installing.clone()).await?;
             self.store.replace_by(&installing).await?;
             // What was installed is also what this replica can hand on.
             self.build().await

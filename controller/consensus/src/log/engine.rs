@@ -47,11 +47,22 @@ fn unless_full(error: &io::Error) -> Failure {
 }
 
 /// Entries that wait to be written: the first one's index, and all of them as pushed records.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub(super) index: u64,
+    index: u64,
     pub(super) body: Vec<u8>,
-    pub(super) count: u32,
+    count: u32,
+}
+
+impl Batch {
+    /// Adds an entry, which follows the one that was added before.
+    pub(super) fn push(&mut self, index: u64, entry: &[u8]) {
+        if self.count == 0 {
+            self.index = index;
+        }
+        frame::push_record(&mut self.body, entry);
+        self.count += 1;
+    }
 }
 
 /// Whether the next segment is made by a thread while this one is written to.
@@ -100,7 +111,7 @@ impl<D: Directory + Clone> Engine<D> {
 
     /// Adds entries that follow the last one; one sync for all of them.
     pub(super) fn append(&mut self, batches: &[Batch]) -> Result<(), Failure> {
-        let Some(first) = batches.first() else { return Ok(()) };
+        let Some(first) = batches.iter().find(|batch| batch.count > 0) else { return Ok(()) };
         let body: Vec<u8> = batches.iter().flat_map(|batch| &batch.body).copied().collect();
         let length = u32::try_from(body.len()).map_err(|error| Failure::Broken(error.to_string()))?;
         let count = batches.iter().map(|batch| batch.count).sum();

@@ -138,19 +138,23 @@ impl RaftLogStorage<Types> for Log {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let encoded: Vec<(Entry, Vec<u8>)> =
-            entries.into_iter().map(|entry| (encode_entry(&entry), entry)).map(|(b, e)| (e, b)).collect();
+        let encode = |entry: Entry| (encode_entry(&entry), entry);
+        let encoded: Vec<(Vec<u8>, Entry)> = entries.into_iter().map(encode).collect();
         // The lock is held until the job is sent: entries are written in the order in which they can be read.
         let mut index = lock(&self.index);
-        let first = encoded.first().map_or(0, |(entry, _)| entry.log_id.index);
-        let mut batch = Batch { index: first, body: Vec::new(), count: 0 };
-        for (entry, bytes) in encoded {
-            if !index.can_follow(entry.log_id.index) {
-                let gap = format!("entry {} cannot follow {:?}", entry.log_id.index, index.range());
+        let purged = index.kept.purged.map(|id| id.index);
+        let mut batch = Batch::default();
+        for (bytes, entry) in encoded {
+            let at = entry.log_id.index;
+            if purged.is_some_and(|purged| at <= purged) {
+                // It would be let go at once.
+                continue;
+            }
+            if !index.can_follow(at) {
+                let gap = format!("entry {at} does not follow what is there, {:?}", index.range());
                 return Err(write_failed(&io::Error::other(gap)));
             }
-            frame::push_record(&mut batch.body, &bytes);
-            batch.count += 1;
+            batch.push(at, &bytes);
             index.push(entry, bytes.len());
         }
         self.jobs.send(Job::Append(batch, callback)).map_err(|_| write_failed(&Failure::Stopped))

@@ -7,7 +7,6 @@ use openraft::CommittedLeaderId;
 use super::{
     super::{
         engine::{Batch, Engine, Failure, Spare, lock},
-        frame,
         index::Found,
         recover::Unusable,
     },
@@ -62,11 +61,10 @@ impl Model {
         let mut then = self.clone();
         let done = match *change {
             Change::Append { count, size, fill } => {
-                let index = self.next();
-                let mut batch = Batch { index, body: Vec::new(), count: u32::from(count) };
-                for at in (index..).take(usize::from(count)) {
+                let mut batch = Batch::default();
+                for at in (self.next()..).take(usize::from(count)) {
                     let entry = vec![fill ^ at.to_le_bytes()[0]; usize::from(size)];
-                    frame::push_record(&mut batch.body, &entry);
+                    batch.push(at, &entry);
                     then.entries.insert(at, entry);
                 }
                 log.append(&[batch])
