@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     super::{
+        engine::Failure,
         frame::{FRAME_HEADER, SEGMENT_HEADER},
         recover::Unusable,
         segment::Damage,
@@ -140,4 +141,23 @@ fn an_acknowledged_last_frame_that_is_broken_is_not_taken_for_one_that_was_cut_o
     headless.get_mut(NEWEST).expect("a file")[SEGMENT_HEADER / 2] ^= 1;
     let refused = judge(&headless).expect_err("it cannot be read");
     assert!(matches!(refused, Unusable::Damaged { damage: Damage::Header, .. }), "{refused}");
+}
+
+#[test]
+fn a_full_disk_takes_nothing_and_the_log_goes_on_when_there_is_space() {
+    let disk = LossyDisk::default();
+    let (mut log, mut model) = (open(&disk).expect("a new log"), Model::new());
+    let append = Change::Append { count: 1, size: 700, fill: 3 };
+    disk.be_full(true);
+    for change in [append.clone(), Change::Vote { term: 9 }] {
+        let (refused, _) = model.change(&mut log, &change);
+        assert!(matches!(refused, Err(Failure::Full)), "{refused:?}");
+    }
+    disk.be_full(false);
+    for change in [append.clone(), Change::Vote { term: 9 }, append.clone(), append] {
+        let (done, then) = model.change(&mut log, &change);
+        done.expect("there is space");
+        model = then;
+    }
+    assert_eq!(held(&open(&disk).expect("it opens again")), model);
 }

@@ -1,4 +1,4 @@
-//! A disk that loses at a power failure whatever was not synced: any sectors of a file, and names from any point on.
+//! A disk that loses at a power failure whatever was not synced: any sectors of a file, and any names.
 
 use std::{
     collections::BTreeMap,
@@ -32,6 +32,7 @@ struct World {
     unsynced: Vec<Naming>,
     /// Steps until the power fails.
     steps: Option<u64>,
+    is_full: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -102,12 +103,20 @@ impl LossyDisk {
         self.world.lock().expect("no panic").steps = Some(steps);
     }
 
+    /// Whether there is space for another file.
+    pub(super) fn be_full(&self, is_full: bool) {
+        self.world.lock().expect("no panic").is_full = is_full;
+    }
+
     /// The disk as it is found when the power is back.
     pub(super) fn after_power_loss(&self, chance: &mut fastrand::Rng) -> Self {
         let world = self.world.lock().expect("no panic");
         let mut names = world.names_on_disk.clone();
-        for naming in &world.unsynced[..chance.usize(..=world.unsynced.len())] {
-            rename(&mut names, naming);
+        let kept = chance.f64();
+        for naming in &world.unsynced {
+            if chance.f64() < kept {
+                rename(&mut names, naming);
+            }
         }
         let mut files = world.files.clone();
         for file in files.values_mut() {
@@ -151,6 +160,9 @@ impl Directory for LossyDisk {
     fn create(&self, name: &str, size: u64) -> io::Result<LossyFile> {
         let mut world = self.world.lock().expect("no panic");
         world.step()?;
+        if world.is_full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let id = world.files.keys().last().map_or(1, |last| last + 1);
         world.files.insert(id, Contents::default());
         world.name(Naming::Is(name.to_owned(), id));
