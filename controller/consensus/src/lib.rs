@@ -23,6 +23,8 @@ mod config;
 mod election;
 mod encoding;
 mod foresee;
+#[cfg(test)]
+mod golden;
 mod leadership;
 mod log;
 mod machine;

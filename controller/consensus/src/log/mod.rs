@@ -11,6 +11,8 @@ mod frame;
 mod index;
 mod kept;
 mod recover;
+#[cfg(test)]
+pub(crate) mod sample;
 mod segment;
 #[cfg(test)]
 mod tests;
