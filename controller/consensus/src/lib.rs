@@ -20,6 +20,8 @@ mod canvass;
 mod clock;
 mod cluster;
 mod config;
+#[cfg(test)]
+mod crash;
 mod election;
 mod encoding;
 mod foresee;

@@ -71,7 +71,7 @@ impl Machine {
         }
     }
 
-    async fn build(&self) -> Result<npanel_state::Applied, StoreError> {
+    pub(crate) async fn build(&self) -> Result<npanel_state::Applied, StoreError> {
         let building = self.start_file(BUILDING).await?;
         let applied = self.store.copy_to(building.clone()).await?;
         tokio::fs::rename(&building, self.snapshots.join(CURRENT)).await?;

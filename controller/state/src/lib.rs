@@ -9,6 +9,7 @@
 
 mod apply;
 mod audit;
+mod content;
 mod context;
 mod foresight;
 mod intent;
@@ -24,6 +25,7 @@ mod store;
 mod wanted;
 mod writer;
 
+pub use content::ContentHash;
 pub use context::PLACING_IS_THE_PLATFORMS;
 pub use foresight::{Foreseen, ForeseenObject, ForeseenWish, Foresight};
 pub use open::StoreError;

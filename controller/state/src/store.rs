@@ -9,7 +9,7 @@ use std::{
 use npanel_proto::command::{Envelope, Outcome};
 use tokio::sync::{Mutex, watch};
 
-use crate::{Foresight, LogPosition, LogRecord, Reader, StoreError, open, writer, writer::Writer};
+use crate::{ContentHash, Foresight, LogPosition, LogRecord, Reader, StoreError, content, open, writer, writer::Writer};
 
 /// Names the current database file, so that a replacement takes effect by one rename.
 const CURRENT: &str = "CURRENT";
@@ -85,6 +85,25 @@ impl Store {
     pub fn applied_in(path: &Path) -> Result<Applied, StoreError> {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
         writer::read_applied(&rusqlite::Connection::open_with_flags(path, flags)?)
+    }
+
+    /// The content hash, as of one moment.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn content_hash(&self) -> Result<ContentHash, StoreError> {
+        let directory = Arc::clone(&self.directory);
+        blocking(move || Self::content_hash_in(&directory)).await
+    }
+
+    /// The content hash of the store in a directory, whether or not a controller runs on it. Blocks, some ten seconds for a
+    /// million accounts.
+    ///
+    /// # Errors
+    /// If there is no store.
+    pub fn content_hash_in(directory: &Path) -> Result<ContentHash, StoreError> {
+        let name = fs::read_to_string(directory.join(CURRENT))?;
+        content::hash(&directory.join(name.trim()))
     }
 
     /// Copies the state, as it is at one moment, to a new file. The writer goes on meanwhile.

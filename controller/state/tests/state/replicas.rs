@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::{World, content, open};
 use npanel_proto::command::{Envelope, PurgeOperations, envelope::Command};
-use npanel_state::{FEATURE_LEVEL, LogPosition, LogRecord, RecordPayload, Store, StoreError};
+use npanel_state::{ContentHash, FEATURE_LEVEL, LogPosition, LogRecord, RecordPayload, Store, StoreError};
 
 async fn some_history() -> World {
     let mut world = World::new().await;
@@ -19,6 +19,10 @@ async fn copy(store: &Store, to: &Path) -> npanel_state::Applied {
     store.copy_to(to.to_owned()).await.expect("a copy")
 }
 
+async fn hash(store: &Store) -> ContentHash {
+    store.content_hash().await.expect("a hash")
+}
+
 #[tokio::test]
 async fn the_same_log_in_other_batches_gives_the_same_content() {
     let world = some_history().await;
@@ -29,6 +33,38 @@ async fn the_same_log_in_other_batches_gives_the_same_content() {
     }
     assert_eq!(content(&other).await, content(&world.store).await);
     assert_eq!(*other.applied().borrow(), *world.store.applied().borrow());
+    assert_eq!(hash(&other).await, hash(&world.store).await);
+}
+
+/// Changes one row of a copy, behind the rules' back, and hashes that.
+async fn hash_with(store: &Store, change: &str) -> [u8; 32] {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("changed.db");
+    copy(store, &file).await;
+    let changed = rusqlite::Connection::open(&file).expect("it opens").execute_batch(change);
+    changed.expect("changed");
+    let other = open(&directory.path().join("other")).await;
+    other.replace_by(&file).await.expect("installed");
+    hash(&other).await.hash
+}
+
+#[tokio::test]
+async fn any_difference_of_content_is_one_of_the_hash_and_none_of_the_file_is() {
+    let world = some_history().await;
+    let same = hash(&world.store).await.hash;
+    for change in ["VACUUM", "PRAGMA page_size = 8192; VACUUM", "CREATE INDEX another ON accounts (username)"] {
+        assert_eq!(hash_with(&world.store, change).await, same, "{change}");
+    }
+    let changes = [
+        "UPDATE accounts SET username = username || 'x'",
+        "UPDATE raft SET applied_index = applied_index + 1",
+        "DELETE FROM changes WHERE log_index = (SELECT max(log_index) FROM changes)",
+        "UPDATE audit SET time_millis = time_millis + 1 WHERE log_index = (SELECT min(log_index) FROM audit)",
+        "UPDATE nodes SET name = cast('' AS TEXT)",
+    ];
+    for change in changes {
+        assert_ne!(hash_with(&world.store, change).await, same, "{change}");
+    }
 }
 
 #[tokio::test]
@@ -45,6 +81,8 @@ async fn a_snapshot_carries_everything_and_its_place_in_the_log() {
     assert_eq!(installed, at);
     assert_eq!(content(&other).await, content(&world.store).await);
     assert!(reader.cluster().await.expect("a query").is_some(), "readers move over");
+
+    assert_eq!(hash(&other).await, hash(&world.store).await);
 
     drop(other);
     let reopened = open(&directory.path().join("other")).await;
