@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command as Process, Stdio},
+    time::Duration,
 };
 
 use npanel_model::TenantId;
@@ -112,13 +113,13 @@ impl Replica {
     async fn run(mut self) {
         let mut next = self.catch_up().await;
         loop {
-            let batch: Vec<Entry> = (next..next + 1 + next % 7).map(entry).collect();
+            let batch: Vec<Entry> = (next..next + 1 + next % 31).map(entry).collect();
             next += batch.len() as u64;
             self.log.blocking_append(batch.clone()).await.expect("appended");
             say(next);
             self.machine.apply(batch).await.expect("applied");
             // Old entries go now and then, with their segments.
-            if next % 50 < 3 && next > 200 {
+            if next % 50 < 16 && next > 200 {
                 let upto = LogId::new(CommittedLeaderId::new(1, 1), next - 100);
                 self.machine.clone().build().await.expect("a snapshot");
                 self.log.purge(upto).await.expect("purged");
@@ -144,8 +145,8 @@ async fn the_process_that_is_killed() {
     }
 }
 
-/// Runs the process until it has acknowledged so many times, kills it, and returns what it acknowledged last.
-fn run_and_kill(directory: &Path, lines: usize) -> u64 {
+/// Runs the process until it has acknowledged so many times and a little longer, kills it, and returns what it acknowledged last.
+fn run_and_kill(directory: &Path, lines: usize, longer: Duration) -> u64 {
     let program = std::env::current_exe().expect("this program");
     let mut child = Process::new(program)
         .args(["--exact", "crash::the_process_that_is_killed", "--nocapture"])
@@ -157,6 +158,8 @@ fn run_and_kill(directory: &Path, lines: usize) -> u64 {
     let number = |line: String| line.split("acknowledged ").nth(1).and_then(|number| number.parse::<u64>().ok());
     let mut acknowledged = output.lines().map_while(Result::ok).filter_map(number);
     let seen = acknowledged.by_ref().take(lines).last().expect("it acknowledges");
+    // Not a wait for anything: it draws the moment of the kill.
+    std::thread::sleep(longer);
     child.kill().expect("killed");
     // What it still said before it was gone.
     let last = acknowledged.last().unwrap_or(seen);
@@ -171,7 +174,8 @@ async fn one_that_is_killed_at_any_moment_comes_to_the_content_of_its_peers() {
     let mut peer = Replica::open(peers.path()).await;
     let mut chance = fastrand::Rng::with_seed(4);
     for round in 0..25 {
-        let acknowledged = run_and_kill(directory.path(), chance.usize(1..40));
+        let longer = Duration::from_micros(chance.u64(0..3000));
+        let acknowledged = run_and_kill(directory.path(), chance.usize(1..20), longer);
         let mut replica = Replica::open(directory.path()).await;
         // As they lie in the files: nothing is applied yet beyond what was before the kill.
         let applied = replica.next().await;
