@@ -11,7 +11,7 @@ use std::{
 use npanel_model::TenantId;
 use npanel_proto::command::{
     Certificate, CreateApiKey, CreateCluster, CreateTenant, EnrolController, Envelope, Principal,
-    envelope::Command, principal::Who,
+    envelope::Command, outcome, principal::Who,
 };
 use npanel_state::{ContentHash, Store};
 use openraft::{
@@ -50,7 +50,12 @@ fn command(index: u64) -> (Who, Command) {
         controller_id: 1,
         name: "c1".into(),
         fleet_address: "c1.example:1".into(),
-        certificate: Some(Certificate { serial: vec![1], not_after_millis: i64::MAX, ..Certificate::default() }),
+        certificate: Some(Certificate {
+            serial: vec![1],
+            not_after_millis: i64::MAX,
+            key_fingerprint: vec![7; 32],
+            ..Certificate::default()
+        }),
         ..EnrolController::default()
     };
     let create = CreateCluster {
@@ -127,6 +132,14 @@ impl Replica {
         }
     }
 
+    /// Applies entries, which must all be accepted: one that is refused would leave nothing to compare.
+    async fn apply(&mut self, range: std::ops::Range<u64>) {
+        for applied in self.machine.apply(range.map(entry)).await.expect("applied") {
+            let outcome = applied.outcome.outcome;
+            assert!(matches!(outcome, Some(outcome::Outcome::Accepted(_))), "{outcome:?}");
+        }
+    }
+
     async fn hash(&self) -> ContentHash {
         self.store.content_hash().await.expect("a hash")
     }
@@ -181,11 +194,11 @@ async fn one_that_is_killed_at_any_moment_comes_to_the_content_of_its_peers() {
         let applied = replica.next().await;
         let state = replica.hash().await;
         let from = peer.next().await;
-        peer.machine.apply((from..applied).map(entry)).await.expect("applied");
+        peer.apply(from..applied).await;
         assert_eq!(state, peer.hash().await, "round {round}: the state is not that of its place, {applied}");
         let end = replica.catch_up().await;
         assert!(end >= acknowledged, "round {round}: {end} of {acknowledged} acknowledged entries are left");
-        peer.machine.apply((applied..end).map(entry)).await.expect("applied");
+        peer.apply(applied..end).await;
         assert_eq!(replica.hash().await, peer.hash().await, "round {round}: at {end}");
     }
 }
