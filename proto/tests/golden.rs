@@ -16,7 +16,8 @@ use std::{
 use npanel_proto::command::LogEntry;
 use prost::Message;
 use prost_reflect::{
-    Cardinality, DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value,
+    Cardinality, DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage,
+    Value,
 };
 
 const ENVELOPE: &str = "npanel.command.v1.Envelope";
@@ -148,13 +149,17 @@ impl Filling {
         self.count += 1;
         match field.kind() {
             Kind::Message(inner) => Value::Message(self.message(&inner)),
-            Kind::Bytes => Value::Bytes([0xb0, self.count.to_be_bytes()[2], self.count.to_be_bytes()[3]].to_vec().into()),
+            Kind::Bytes => {
+                Value::Bytes([0xb0, self.count.to_be_bytes()[2], self.count.to_be_bytes()[3]].to_vec().into())
+            }
             Kind::String => Value::String(format!("text {}", self.count)),
             Kind::Bool => Value::Bool(true),
             Kind::Uint32 => Value::U32(1000 + self.count),
             Kind::Uint64 => Value::U64((1 << 40) + u64::from(self.count)),
             Kind::Int64 => Value::I64(-i64::from(self.count)),
-            other => panic!("a new kind of field: {} is {other:?}; say here how it is filled", field.full_name()),
+            other => {
+                panic!("a new kind of field: {} is {other:?}; say here how it is filled", field.full_name())
+            }
         }
     }
 }

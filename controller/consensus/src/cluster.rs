@@ -326,7 +326,9 @@ async fn open_log(directory: &Path) -> Result<Log, ClusterError> {
     }
     let path = directory.join("raft-log");
     let opened = tokio::task::spawn_blocking(move || Log::open(&path)).await;
-    opened.map_err(|error| ClusterError::Log(error.to_string()))?.map_err(|error| ClusterError::Log(error.to_string()))
+    opened
+        .map_err(|error| ClusterError::Log(error.to_string()))?
+        .map_err(|error| ClusterError::Log(error.to_string()))
 }
 
 /// The applied index alone: what most waiters care for.

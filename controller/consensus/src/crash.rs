@@ -35,7 +35,8 @@ fn command(index: u64) -> (Who, Command) {
         let id = TenantId::from_bytes(&[[3; 8], index.to_be_bytes()].concat()).expect("sixteen bytes");
         let name = format!("tenant-{index}");
         let (tenant_id, parent_id) = (id.to_bytes(), ROOT.to_vec());
-        let create = CreateTenant { tenant_id, parent_id, name, wrapped_data_key: vec![1], ..CreateTenant::default() };
+        let create =
+            CreateTenant { tenant_id, parent_id, name, wrapped_data_key: vec![1], ..CreateTenant::default() };
         return (Who::ApiKeyId(ADMIN.to_vec()), Command::CreateTenant(create));
     }
     let first_key = CreateApiKey {
@@ -168,7 +169,8 @@ fn run_and_kill(directory: &Path, lines: usize, longer: Duration) -> u64 {
         .spawn()
         .expect("it starts");
     let output = BufReader::new(child.stdout.take().expect("its output"));
-    let number = |line: String| line.split("acknowledged ").nth(1).and_then(|number| number.parse::<u64>().ok());
+    let number =
+        |line: String| line.split("acknowledged ").nth(1).and_then(|number| number.parse::<u64>().ok());
     let mut acknowledged = output.lines().map_while(Result::ok).filter_map(number);
     let seen = acknowledged.by_ref().take(lines).last().expect("it acknowledges");
     // Not a wait for anything: it draws the moment of the kill.

@@ -59,7 +59,10 @@ fn entry(payload: EntryPayload<crate::types::Types>) -> Entry {
     Entry { log_id: log_id(), payload }
 }
 
-fn is_read_back<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + Debug>(name: &str, value: &T) {
+fn is_read_back<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + Debug>(
+    name: &str,
+    value: &T,
+) {
     let read: T = from_bytes(&golden(name, &to_bytes(value))).expect("it is read");
     assert_eq!(&read, value, "{name} means something else");
 }
@@ -71,7 +74,10 @@ fn the_consensus_librarys_types_are_read_as_any_version_wrote_them() {
     is_read_back("membership", &membership());
     is_read_back("stored_membership", &stored_membership());
     let (last_membership, snapshot_id) = (stored_membership(), "7-1000000".to_owned());
-    is_read_back("snapshot_meta", &SnapshotMeta { last_log_id: Some(log_id()), last_membership, snapshot_id });
+    is_read_back(
+        "snapshot_meta",
+        &SnapshotMeta { last_log_id: Some(log_id()), last_membership, snapshot_id },
+    );
 }
 
 #[test]
@@ -95,8 +101,16 @@ fn entries_are_read_as_any_version_wrote_them() {
     for (name, payload, meant) in payloads {
         let bytes = golden(name, &encode_entry(&entry(payload)));
         let read = LogEntry::decode(bytes.as_slice()).expect("an entry");
-        assert_eq!((read.term, read.leader_id, read.index, read.payload), (7, 3, 1_000_000, Some(meant)), "{name}");
-        assert_eq!(encode_entry(&decode_entry(&bytes).expect("an entry")), bytes, "{name} is passed on as it came");
+        assert_eq!(
+            (read.term, read.leader_id, read.index, read.payload),
+            (7, 3, 1_000_000, Some(meant)),
+            "{name}"
+        );
+        assert_eq!(
+            encode_entry(&decode_entry(&bytes).expect("an entry")),
+            bytes,
+            "{name} is passed on as it came"
+        );
     }
 }
 

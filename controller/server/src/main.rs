@@ -61,6 +61,14 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Output::Text)]
         output: Output,
     },
+    /// Print the hash of the state's content: the same on all controllers of one version that are at the same place.
+    ContentHash {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
     /// Print the API's OpenAPI document.
     Openapi,
 }
@@ -132,9 +140,21 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
             })?;
             return Ok(report.exit_code().into());
         }
+        Command::ContentHash { file, output } => {
+            let content = daemon::content(&Config::load(&file.config)?)?;
+            print(&content_text(&content, output))
+        }
         Command::Openapi => print(&openapi::document()),
     }?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn content_text(content: &daemon::Content, output: Output) -> String {
+    let daemon::Content { index, hash } = content;
+    match output {
+        Output::Json => format!("{}\n", serde_json::json!({ "index": index, "sha256": hash })),
+        Output::Text => format!("applied up to {index}: {hash}\n"),
+    }
 }
 
 fn founded_text(founded: &daemon::Founded, output: Output) -> String {

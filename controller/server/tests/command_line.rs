@@ -72,6 +72,32 @@ fn a_check_of_a_machine_that_is_no_controller_says_what_to_do() {
 }
 
 #[test]
+fn the_content_hash_is_that_of_the_state() {
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("controller.toml");
+    let text = format!(
+        "data_directory = {:?}\nname = \"c1\"\n[api]\nlisten = \"127.0.0.1:0\"\nnames = [\"localhost\"]\n\
+         [fleet]\nlisten = \"127.0.0.1:0\"\nadvertise = \"127.0.0.1:8444\"\n[telemetry]\nlisten = \"127.0.0.1:0\"\n",
+        place.path()
+    );
+    std::fs::write(&file, text).expect("written");
+    let run = |arguments: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_npanel-controller"));
+        program.args(arguments).arg("--config").arg(&file).output().expect("the program starts")
+    };
+    assert_eq!(run(&["content-hash"]).status.code(), Some(1), "there is no state yet");
+    let made = run(&["init", "--output", "json"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let read = || -> serde_json::Value {
+        serde_json::from_slice(&run(&["content-hash", "--output", "json"]).stdout).expect("JSON")
+    };
+    let first = read();
+    assert!(first["index"].as_u64().is_some_and(|index| index > 0), "{first}");
+    assert_eq!(first["sha256"].as_str().map(str::len), Some(64), "{first}");
+    assert_eq!(read(), first);
+}
+
+#[test]
 fn the_configuration_that_the_readme_shows_is_one() {
     npanel_documents::accepts_configuration(env!("CARGO_BIN_EXE_npanel-controller"), "controller.toml");
 }

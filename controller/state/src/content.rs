@@ -54,7 +54,8 @@ fn columns(db: &Connection, table: &str) -> rusqlite::Result<(Vec<String>, Vec<S
 
 /// Lengths before whatever varies, so that no two contents run together.
 fn add_table(db: &Connection, table: &str, hasher: &mut Sha256) -> rusqlite::Result<()> {
-    let quoted = |names: &[String]| names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    let quoted =
+        |names: &[String]| names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     let (all, order) = columns(db, table)?;
     let mut select =
         db.prepare(&format!("SELECT {} FROM \"{table}\" ORDER BY {}", quoted(&all), quoted(&order)))?;

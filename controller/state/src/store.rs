@@ -9,7 +9,9 @@ use std::{
 use npanel_proto::command::{Envelope, Outcome};
 use tokio::sync::{Mutex, watch};
 
-use crate::{ContentHash, Foresight, LogPosition, LogRecord, Reader, StoreError, content, open, writer, writer::Writer};
+use crate::{
+    ContentHash, Foresight, LogPosition, LogRecord, Reader, StoreError, content, open, writer, writer::Writer,
+};
 
 /// Names the current database file, so that a replacement takes effect by one rename.
 const CURRENT: &str = "CURRENT";

@@ -205,7 +205,8 @@ pub(super) fn record(salt: u64, index: u64, bytes: &[u8]) -> Option<&[u8]> {
 /// The first whole header of a frame of at least that sequence.
 pub(super) fn find_later(salt: u64, bytes: &[u8], sequence: u64) -> Option<FrameHeader> {
     let at_each = (0..bytes.len()).step_by(ALIGNMENT);
-    let header = |at: usize| FrameHeader::decode(salt, &bytes[at..]).filter(|header| header.sequence >= sequence);
+    let header =
+        |at: usize| FrameHeader::decode(salt, &bytes[at..]).filter(|header| header.sequence >= sequence);
     at_each.into_iter().find_map(header)
 }
 

@@ -72,7 +72,10 @@ impl Log {
         index.kept == kept::Kept::default() && index.range().is_empty()
     }
 
-    async fn ask(&self, job: impl FnOnce(oneshot::Sender<Result<(), Failure>>) -> Job) -> Result<(), Failure> {
+    async fn ask(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<(), Failure>>) -> Job,
+    ) -> Result<(), Failure> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(job(reply)).map_err(|_| Failure::Stopped)?;
         answer.await.map_err(|_| Failure::Stopped)?

@@ -77,7 +77,8 @@ pub(super) fn recover<D: Directory>(directory: &D) -> Result<Recovered<D::File>,
         }
     }
     // What a purge or a cut-off preparation has left.
-    let left = |name: &&String| segment::number(name).is_some_and(|number| !run.contains(&number)) || *name == SPARE;
+    let left =
+        |name: &&String| segment::number(name).is_some_and(|number| !run.contains(&number)) || *name == SPARE;
     for name in names.iter().filter(left) {
         directory.remove(name)?;
     }

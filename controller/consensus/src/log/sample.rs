@@ -38,7 +38,8 @@ pub(crate) fn read_segment(bytes: &[u8]) -> Vec<Vec<u8>> {
     assert_eq!((header.number, header.sequence, header.size), (12, 90, 192));
     let content = segment::read(&header, bytes).expect("whole");
     assert_eq!((content.sequence, content.tail), (92, Tail::Clean));
-    let [Frame::Append { index: 40, records }, Frame::Truncate { index: 43 }] = content.frames.as_slice() else {
+    let [Frame::Append { index: 40, records }, Frame::Truncate { index: 43 }] = content.frames.as_slice()
+    else {
         panic!("other frames: {:?}", content.frames);
     };
     let record = |(index, (offset, length)): (u64, &(u64, u32))| {

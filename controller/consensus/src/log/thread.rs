@@ -95,7 +95,9 @@ fn until_space(queue: &Queue, mut write: impl FnMut() -> Result<(), Failure>) ->
         match write() {
             Err(Failure::Full) if !queue.is_closed() => {
                 if !std::mem::replace(&mut is_told, true) {
-                    tracing::error!("the disk is full: the raft log waits for space, and acknowledges nothing");
+                    tracing::error!(
+                        "the disk is full: the raft log waits for space, and acknowledges nothing"
+                    );
                 }
                 std::thread::sleep(FULL_DISK_RETRY);
             }

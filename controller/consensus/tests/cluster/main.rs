@@ -2,6 +2,7 @@
 
 mod agreement;
 mod clock;
+mod files;
 mod members;
 mod partition;
 mod removal;

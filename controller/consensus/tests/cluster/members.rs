@@ -181,7 +181,7 @@ impl Members {
         members
     }
 
-    fn path(&self, id: u64) -> PathBuf {
+    pub(crate) fn path(&self, id: u64) -> PathBuf {
         self.directory.path().join(format!("c{id}"))
     }
 

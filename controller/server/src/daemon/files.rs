@@ -60,6 +60,11 @@ impl Files {
         &self.root
     }
 
+    /// Where the cluster's member has the state.
+    pub(super) fn state(&self) -> PathBuf {
+        self.root.join("state")
+    }
+
     pub(super) fn identity(&self) -> IdentityFiles {
         IdentityFiles::new(self.root.join("identity"))
     }

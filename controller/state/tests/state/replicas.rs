@@ -52,7 +52,8 @@ async fn hash_with(store: &Store, change: &str) -> [u8; 32] {
 async fn any_difference_of_content_is_one_of_the_hash_and_none_of_the_file_is() {
     let world = some_history().await;
     let same = hash(&world.store).await.hash;
-    for change in ["VACUUM", "PRAGMA page_size = 8192; VACUUM", "CREATE INDEX another ON accounts (username)"] {
+    for change in ["VACUUM", "PRAGMA page_size = 8192; VACUUM", "CREATE INDEX another ON accounts (username)"]
+    {
         assert_eq!(hash_with(&world.store, change).await, same, "{change}");
     }
     let changes = [

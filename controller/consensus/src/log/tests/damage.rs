@@ -62,11 +62,13 @@ fn a_changed_byte_anywhere_loses_nothing_in_silence() {
     let (image, model) = small_log();
     let bytes: usize = image.values().map(Vec::len).sum();
     let flips = image.iter().flat_map(|(name, bytes)| (0..bytes.len()).map(move |at| (name, at)));
-    let changed = flips.flat_map(|(name, at)| [0x01, 0x80, 0xff].map(|bits| (name, at, bits))).map(|(name, at, bits)| {
-        let mut image = image.clone();
-        image.get_mut(name).expect("a file")[at] ^= bits;
-        (format!("{bits:#x} at {at} of {name}"), image)
-    });
+    let changed = flips.flat_map(|(name, at)| [0x01, 0x80, 0xff].map(|bits| (name, at, bits))).map(
+        |(name, at, bits)| {
+            let mut image = image.clone();
+            image.get_mut(name).expect("a file")[at] ^= bits;
+            (format!("{bits:#x} at {at} of {name}"), image)
+        },
+    );
     let refused = refusals(&model, changed);
     assert!(refused > bytes, "{refused} of {} changes were refused", 3 * bytes);
 }
@@ -93,7 +95,8 @@ fn a_file_cut_short_anywhere_or_gone_loses_nothing_in_silence() {
 #[test]
 fn zeros_in_place_of_any_sector_lose_nothing_in_silence() {
     let (image, model) = small_log();
-    let sectors = image.iter().flat_map(|(name, bytes)| (0..bytes.len()).step_by(512).map(move |at| (name, at)));
+    let sectors =
+        image.iter().flat_map(|(name, bytes)| (0..bytes.len()).step_by(512).map(move |at| (name, at)));
     let wiped = sectors.filter(|(name, at)| {
         // The end of the last frame with its mark: two losses at once.
         let last = image[*name].iter().rposition(|byte| *byte != 0).unwrap_or(0);
@@ -121,7 +124,10 @@ fn a_frame_that_was_cut_off_is_cut_away_and_the_log_goes_on() {
         let found = disk.after_power_loss(&mut fastrand::Rng::with_seed(seed));
         let mut log = open(&found).expect("it opens");
         let held_now = held(&log);
-        assert!(held_now.entries.len() == model.entries.len() || held_now.entries.len() == model.entries.len() + 2);
+        assert!(
+            held_now.entries.len() == model.entries.len()
+                || held_now.entries.len() == model.entries.len() + 2
+        );
         let (done, then) = held_now.change(&mut log, &Change::Append { count: 1, size: 600, fill: 1 });
         done.expect("written");
         assert_eq!(judge(&found.image()).expect("it opens again"), then);

@@ -38,12 +38,22 @@ pub(super) struct Model {
 #[derive(Debug, Clone)]
 pub(super) enum Change {
     /// So many entries of so many bytes of this kind.
-    Append { count: u8, size: u16, fill: u8 },
+    Append {
+        count: u8,
+        size: u16,
+        fill: u8,
+    },
     /// So many from the end.
-    Truncate { back: u8 },
+    Truncate {
+        back: u8,
+    },
     /// So many from the start; beyond the end, too, as after a snapshot.
-    Purge { forward: u8 },
-    Vote { term: u8 },
+    Purge {
+        forward: u8,
+    },
+    Vote {
+        term: u8,
+    },
 }
 
 impl Model {
