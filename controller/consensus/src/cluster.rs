@@ -112,6 +112,17 @@ pub struct Cluster {
     inner: Arc<Inner>,
 }
 
+async fn open_log(directory: &Path) -> Result<Log, ClusterError> {
+    if directory.join("raft-log.db").exists() {
+        return Err(ClusterError::LogOfOldVersion);
+    }
+    let path = directory.join("raft-log");
+    let opened = tokio::task::spawn_blocking(move || Log::open(&path)).await;
+    opened
+        .map_err(|error| ClusterError::Log(error.to_string()))?
+        .map_err(|error| ClusterError::Log(error.to_string()))
+}
+
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cluster").field("status", &self.status()).finish_non_exhaustive()
@@ -318,17 +329,6 @@ impl Cluster {
     pub(crate) async fn answer(&self, question: Question) -> Answer {
         self.inner.prepare.answer(question, self.state()).await
     }
-}
-
-async fn open_log(directory: &Path) -> Result<Log, ClusterError> {
-    if directory.join("raft-log.db").exists() {
-        return Err(ClusterError::LogOfOldVersion);
-    }
-    let path = directory.join("raft-log");
-    let opened = tokio::task::spawn_blocking(move || Log::open(&path)).await;
-    opened
-        .map_err(|error| ClusterError::Log(error.to_string()))?
-        .map_err(|error| ClusterError::Log(error.to_string()))
 }
 
 /// The applied index alone: what most waiters care for.
