@@ -53,6 +53,6 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
         accepted[ACCOUNTS - 1].as_secs_f64(),
         served[ACCOUNTS / 2].as_secs_f64()
     );
-    bench.judge(Measure::time("200 accounts at once, all serving", last, TARGET).gate(GATE));
+    bench.judge(Measure::time("200 accounts at once, all serving", last, TARGET).gate(GATE.as_secs_f64()));
     Ok(())
 }

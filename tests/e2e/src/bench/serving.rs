@@ -32,7 +32,7 @@ pub(crate) fn idle(bench: &mut Bench) -> Result<()> {
     rows.print("An account with a domain, on an idle fleet, since the request");
     let median = rows.serving()?;
     bench.idle = Some(median);
-    bench.judge(Measure::time("create to serving, idle fleet", median, TARGET).gate(GATE));
+    bench.judge(Measure::time("create to serving, idle fleet", median, TARGET).gate(GATE.as_secs_f64()));
     Ok(())
 }
 

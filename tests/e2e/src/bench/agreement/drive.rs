@@ -1,0 +1,76 @@
+//! Clients that ask one thing after the other.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use npanel_e2e::World;
+
+/// Connections are made and caches filled before it counts.
+const WARM_UP: Duration = Duration::from_secs(2);
+const COUNTED: Duration = Duration::from_secs(6);
+
+/// One client.
+pub(super) trait Asker: Send + 'static {
+    /// Asks once; `number` is another each time.
+    fn ask(&mut self, number: u64) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// How long each of many requests took.
+pub(super) struct Figures {
+    /// In order.
+    took: Vec<Duration>,
+    over: Duration,
+}
+
+impl Figures {
+    /// Requests a second.
+    pub(super) fn rate(&self) -> f64 {
+        self.took.len() as f64 / self.over.as_secs_f64()
+    }
+
+    pub(super) fn percentile(&self, percent: usize) -> Duration {
+        let at = self.took.len() * percent / 100;
+        self.took.get(at.min(self.took.len() - 1)).copied().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let milliseconds = |percent| self.percentile(percent).as_secs_f64() * 1000.0;
+        write!(f, "{:>10.0} {:>7.1} {:>7.1}", self.rate(), milliseconds(50), milliseconds(99))
+    }
+}
+
+/// Has all clients ask side by side for a while.
+pub(super) fn drive<A: Asker>(world: &World, askers: Vec<A>) -> Result<Figures> {
+    let begun = Instant::now() + WARM_UP;
+    let end = begun + COUNTED;
+    let asking: Vec<_> = askers.into_iter().map(|asker| world.spawn(ask_until(asker, begun, end))).collect();
+    let mut took = Vec::new();
+    for one in asking {
+        took.extend(world.block_on(one)??);
+    }
+    ensure!(!took.is_empty(), "nothing was answered within {COUNTED:?}");
+    took.sort();
+    Ok(Figures { took, over: COUNTED })
+}
+
+/// How long each request took that ended in between.
+async fn ask_until<A: Asker>(mut asker: A, begun: Instant, end: Instant) -> Result<Vec<Duration>> {
+    let mut took = Vec::new();
+    for number in 0.. {
+        let asked = Instant::now();
+        asker.ask(number).await.context("a request failed")?;
+        let now = Instant::now();
+        if now >= end {
+            break;
+        }
+        if now >= begun {
+            took.push(now - asked);
+        }
+    }
+    Ok(took)
+}

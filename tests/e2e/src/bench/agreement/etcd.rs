@@ -1,0 +1,136 @@
+//! Three members of etcd, on loopback, as Debian packages it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use npanel_e2e::World;
+use npanel_fleet::{cache_directory, until};
+use tempfile::TempDir;
+use tonic::transport::{Channel, Endpoint};
+
+use super::{
+    drive::Asker,
+    etcd_api::{PutRequest, put, status},
+};
+
+const MEMBERS: u16 = 3;
+const FIRST_PORT: u16 = 22_379;
+/// Clients that share a connection, as they share ours.
+const ON_A_CONNECTION: usize = 32;
+const VALUE: usize = 256;
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The running members; they end with this value.
+pub(super) struct Etcd {
+    members: Vec<Child>,
+    /// On the same disk as the controllers' data.
+    _data: TempDir,
+}
+
+impl Etcd {
+    pub(super) fn start() -> Result<Self> {
+        let program = program()?;
+        let data = tempfile::tempdir_in(cache_directory()?).context("etcd's data")?;
+        let client = |number: u16| format!("http://127.0.0.1:{}", FIRST_PORT + 10 * number);
+        let peer = |number: u16| format!("http://127.0.0.1:{}", FIRST_PORT + 10 * number + 1);
+        let all: Vec<_> = (0..MEMBERS).map(|number| format!("e{number}={}", peer(number))).collect();
+        let mut members = Vec::new();
+        for number in 0..MEMBERS {
+            let (client, peer) = (client(number), peer(number));
+            let member = Command::new(&program)
+                .arg("--name")
+                .arg(format!("e{number}"))
+                .arg("--data-dir")
+                .arg(data.path().join(number.to_string()))
+                .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+                .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+                .args(["--initial-cluster", &all.join(","), "--initial-cluster-state", "new"])
+                .args(["--logger", "zap", "--log-level", "error"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn();
+            members.push(member.context("etcd")?);
+        }
+        Ok(Self { members, _data: data })
+    }
+
+    /// Clients of the leader.
+    pub(super) fn writers(&self, world: &World, clients: usize) -> Result<Vec<Writer>> {
+        let leader = until("etcd's leader", LIMIT, || Ok(world.block_on(leader()).ok()))?;
+        let connections: Vec<_> = (0..clients.div_ceil(ON_A_CONNECTION))
+            .map(|_| world.block_on(connect(&leader)))
+            .collect::<Result<_, _>>()?;
+        let writer = |client: usize| Writer {
+            etcd: connections[client % connections.len()].clone(),
+            key: format!("account/{client}").into_bytes(),
+            value: vec![b'v'; VALUE],
+        };
+        Ok((0..clients).map(writer).collect())
+    }
+}
+
+impl Drop for Etcd {
+    fn drop(&mut self) {
+        for member in &mut self.members {
+            drop(member.kill());
+            drop(member.wait());
+        }
+    }
+}
+
+async fn connect(endpoint: &str) -> Result<Channel> {
+    Ok(Endpoint::from_shared(endpoint.to_owned())?.tcp_nodelay(true).connect().await?)
+}
+
+async fn leader() -> Result<String> {
+    for number in 0..MEMBERS {
+        let endpoint = format!("http://127.0.0.1:{}", FIRST_PORT + 10 * number);
+        let status = status(connect(&endpoint).await?).await?;
+        if status.leader != 0 && status.header.is_some_and(|header| header.member_id == status.leader) {
+            return Ok(endpoint);
+        }
+    }
+    anyhow::bail!("no member leads")
+}
+
+pub(super) struct Writer {
+    etcd: Channel,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl Asker for Writer {
+    async fn ask(&mut self, number: u64) -> Result<()> {
+        self.value[..8].copy_from_slice(&number.to_be_bytes());
+        put(self.etcd.clone(), PutRequest { key: self.key.clone(), value: self.value.clone() }).await
+    }
+}
+
+/// The machine's own, or Debian's package, unpacked: installing it would start it.
+pub(super) fn program() -> Result<PathBuf> {
+    let installed = Path::new("/usr/bin/etcd");
+    if installed.exists() {
+        return Ok(installed.to_owned());
+    }
+    let unpacked = cache_directory()?.join("etcd");
+    let program = unpacked.join("usr/bin/etcd");
+    if !program.exists() {
+        let folder = tempfile::tempdir_in(cache_directory()?)?;
+        let fetched = Command::new("/usr/bin/apt-get")
+            .args(["download", "--quiet", "etcd-server"])
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .status()?;
+        ensure!(fetched.success(), "etcd-server cannot be fetched: is there a Debian mirror in apt's sources?");
+        let package = fs::read_dir(folder.path())?.next().context("no package was fetched")??.path();
+        let opened = Command::new("/usr/bin/dpkg-deb").arg("--extract").arg(package).arg(&unpacked).status()?;
+        ensure!(opened.success(), "the package etcd-server cannot be unpacked");
+    }
+    Ok(program)
+}
