@@ -13,6 +13,7 @@ use tokio::{sync::watch, task::JoinSet};
 use tonic::transport::Channel;
 
 use crate::{
+    applying::Applying,
     belonging::{Belonging, Roll},
     canvass::{self, Canvass},
     clock::Clock,
@@ -94,8 +95,10 @@ struct Inner {
     raft: Raft,
     hearing: Arc<Hearing>,
     store: Store,
-    applied: watch::Receiver<u64>,
+    applying: Arc<Applying>,
     leadership: watch::Receiver<Leadership>,
+    /// The leader that the library knows of.
+    leader: watch::Receiver<Option<u64>>,
     dial: Arc<dyn Dial>,
     prepare: Arc<dyn Prepare>,
     clock: Arc<Clock>,
@@ -168,15 +171,18 @@ impl Cluster {
         let clock = Clock::new(raft.clone(), Arc::clone(&dial), Arc::clone(&prepare), Arc::clone(&belonging));
         let clock = Arc::new(clock);
         tasks.spawn(Arc::clone(&clock).keep_comparing());
-        let applied = applied_index(&store, &mut tasks);
-        tasks.spawn(Arc::clone(&belonging).follow(raft.clone(), store.clone(), applied.clone()));
+        let (sender, leader) = watch::channel(None);
+        tasks.spawn(leadership::publish_leader(raft.clone(), sender));
+        let applying = Applying::follow(&store, &mut tasks);
+        tasks.spawn(Arc::clone(&belonging).follow(raft.clone(), store.clone(), applying.watch()));
         Ok(Self {
             inner: Arc::new(Inner {
                 raft,
                 hearing,
                 store,
-                applied,
+                applying,
                 leadership,
+                leader,
                 dial,
                 prepare,
                 clock,
@@ -217,7 +223,15 @@ impl Cluster {
 
     /// The log index up to which this replica's state is applied, followed as it moves.
     pub fn applied(&self) -> watch::Receiver<u64> {
-        self.inner.applied.clone()
+        self.inner.applying.watch()
+    }
+
+    pub(crate) fn applying(&self) -> &Applying {
+        &self.inner.applying
+    }
+
+    pub(crate) fn known_leader(&self) -> watch::Receiver<Option<u64>> {
+        self.inner.leader.clone()
     }
 
     /// Who leads, followed as it changes.
@@ -260,7 +274,7 @@ impl Cluster {
             leader: now.current_leader.filter(|_| is_led).map(ControllerId),
             term: now.current_term,
             last_log_index: now.last_log_index.unwrap_or(0),
-            applied_index: *self.inner.applied.borrow(),
+            applied_index: self.inner.applying.now(),
             peers: now.membership_config.nodes().map(peer).collect(),
             clock_seconds_ahead: self.inner.clock.seconds_ahead(),
         }
@@ -273,7 +287,7 @@ impl Cluster {
     /// If the snapshot cannot be made.
     pub async fn compact(&self) -> Result<(), ClusterError> {
         let failed = |error: &dyn std::fmt::Display| ClusterError::Consensus(error.to_string());
-        let applied = *self.inner.applied.borrow();
+        let applied = self.inner.applying.now();
         let trigger = self.inner.raft.trigger();
         trigger.snapshot().await.map_err(|error| failed(&error))?;
         let covered = |metrics: &openraft::RaftMetrics<u64, BasicNode>| {
@@ -329,18 +343,4 @@ impl Cluster {
     pub(crate) async fn answer(&self, question: Question) -> Answer {
         self.inner.prepare.answer(question, self.state()).await
     }
-}
-
-/// The applied index alone: what most waiters care for.
-fn applied_index(store: &Store, tasks: &mut JoinSet<()>) -> watch::Receiver<u64> {
-    let mut from = store.applied();
-    let index = |applied: &npanel_state::Applied| applied.position.map_or(0, |position| position.index);
-    let (sender, receiver) = watch::channel(index(&from.borrow()));
-    tasks.spawn(async move {
-        while from.changed().await.is_ok() {
-            let now = index(&from.borrow_and_update());
-            sender.send_replace(now);
-        }
-    });
-    receiver
 }

@@ -50,6 +50,18 @@ pub(crate) async fn publish(raft: Raft, to: watch::Sender<Leadership>) {
     }
 }
 
+/// Publishes which leader the library knows of, until it stops.
+pub(crate) async fn publish_leader(raft: Raft, to: watch::Sender<Option<u64>>) {
+    let mut metrics = raft.metrics();
+    loop {
+        let leader = metrics.borrow_and_update().current_leader;
+        to.send_if_modified(|known| std::mem::replace(known, leader) != leader);
+        if metrics.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 /// A new leader says so only once a majority has confirmed it and everything before it is applied.
 async fn leading(raft: &Raft, held: Leadership, term: u64) -> Option<Leadership> {
     if held == (Leadership::Leader { term }) {

@@ -15,6 +15,7 @@
     reason = "the consensus library's error types are what its traits ask for"
 )]
 
+mod applying;
 mod belonging;
 mod canvass;
 mod clock;

@@ -12,7 +12,7 @@ use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
 
-use crate::{cluster::Cluster, config::Purpose, network::client, types::Logged};
+use crate::{applying::Stopped, cluster::Cluster, config::Purpose, network::client, types::Logged};
 
 /// How long a write is tried: an election after a leader's death takes up to 3 s, and on a machine under load
 /// may need a second round.
@@ -84,9 +84,9 @@ impl Cluster {
 
     /// Asks the leader; gives up on it as soon as another is known, for a leader that was cut off never answers.
     async fn try_leader(&self, envelope: &Envelope, deadline: Instant) -> Try {
-        let mut metrics = self.raft().metrics();
-        let asked = metrics.borrow_and_update().current_leader;
-        let replaced = metrics.wait_for(|now| now.current_leader.is_some() && now.current_leader != asked);
+        let mut leader = self.known_leader();
+        let asked = *leader.borrow_and_update();
+        let replaced = leader.wait_for(|now| now.is_some() && *now != asked);
         tokio::select! {
             answer = self.try_once(envelope, deadline) => answer,
             _ = replaced, if asked.is_some() => Try::Again,
@@ -232,10 +232,9 @@ impl Cluster {
     }
 
     async fn wait_applied(&self, index: u64, deadline: Instant) -> Result<(), ProposeError> {
-        let mut applied = self.applied();
-        match timeout_at(deadline, applied.wait_for(|now| *now >= index)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) => Err(ProposeError::Stopped),
+        match timeout_at(deadline, self.applying().until(index)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Stopped)) => Err(ProposeError::Stopped),
             Err(_) => Err(ProposeError::NoLeader),
         }
     }

@@ -127,9 +127,13 @@ pub(super) fn program() -> Result<PathBuf> {
             .current_dir(folder.path())
             .stdout(Stdio::null())
             .status()?;
-        ensure!(fetched.success(), "etcd-server cannot be fetched: is there a Debian mirror in apt's sources?");
+        ensure!(
+            fetched.success(),
+            "etcd-server cannot be fetched: is there a Debian mirror in apt's sources?"
+        );
         let package = fs::read_dir(folder.path())?.next().context("no package was fetched")??.path();
-        let opened = Command::new("/usr/bin/dpkg-deb").arg("--extract").arg(package).arg(&unpacked).status()?;
+        let opened =
+            Command::new("/usr/bin/dpkg-deb").arg("--extract").arg(package).arg(&unpacked).status()?;
         ensure!(opened.success(), "the package etcd-server cannot be unpacked");
     }
     Ok(program)

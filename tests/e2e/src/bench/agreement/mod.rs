@@ -35,10 +35,10 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
         let own = drive(&bench.world, ours.writers(clients)?)?;
         let ratio = own.rate() / theirs.rate();
         println!("  {clients:>7}  {theirs}  {own}   {ratio:>5.2}");
-        let target = TARGETS.iter().rev().find(|(from, _)| clients >= *from).map_or(1.0, |(_, target)| *target);
-        measures.push(
-            Measure::ratio(format!("writes of etcd's, {clients} clients"), ratio, target).gate(GATE),
-        );
+        let target =
+            TARGETS.iter().rev().find(|(from, _)| clients >= *from).map_or(1.0, |(_, target)| *target);
+        measures
+            .push(Measure::ratio(format!("writes of etcd's, {clients} clients"), ratio, target).gate(GATE));
         measures.push(p99(clients, &own, &theirs));
     }
     measures.into_iter().for_each(|measure| bench.judge(measure));
