@@ -12,6 +12,9 @@ use crate::QueryError;
 /// More than this many at rest serve nobody.
 const AT_REST: usize = 8;
 
+/// Statements that a connection keeps prepared.
+const STATEMENTS: usize = 64;
+
 /// Connections to one database file, opened as they are needed.
 #[derive(Debug)]
 pub(crate) struct Points {
@@ -27,7 +30,7 @@ impl Points {
     /// Reads by a connection. Blocks.
     pub(crate) fn with<T>(
         &self,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+        read: impl FnOnce(&Connection) -> Result<T, QueryError>,
     ) -> Result<T, QueryError> {
         let connection = self.at_rest().pop();
         let connection = connection.map_or_else(|| self.open(), Ok)?;
@@ -41,7 +44,9 @@ impl Points {
 
     fn open(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Connection::open_with_flags(&self.path, flags)
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(connection)
     }
 
     /// Every change is one call, so a panic elsewhere leaves it whole.

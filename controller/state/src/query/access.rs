@@ -3,12 +3,11 @@
 use npanel_model::{
     ActionPattern, ApiKeyId, EnrolRole, Network, NodeName, PoolName, Revision, TenantId, Timestamp, TokenId,
 };
-use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
     Page, QueryError, Reader,
     list::{Scope, Where},
-    row::{self, FromRow},
+    row::{self, AnyRow, FromRow},
 };
 
 /// An API key.
@@ -99,11 +98,11 @@ const TOKENS: &str =
      FROM tokens";
 
 impl FromRow for ApiKey {
-    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+    fn from_row(row: &impl AnyRow) -> Result<Self, QueryError> {
         Ok(Self {
             id: row::id(row, "id", ApiKeyId::from_bytes)?,
             tenant_id: row::id(row, "tenant_id", TenantId::from_bytes)?,
-            name: row.try_get("name")?,
+            name: row::get(row, "name")?,
             actions: row::list(row, "actions")?,
             expires_at: row::optional_time(row, "expires_millis")?,
             created_at: row::time(row, "created_millis")?,
@@ -113,7 +112,7 @@ impl FromRow for ApiKey {
 }
 
 impl FromRow for Token {
-    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+    fn from_row(row: &impl AnyRow) -> Result<Self, QueryError> {
         Ok(Self {
             id: row::id(row, "id", TokenId::from_bytes)?,
             role: row::text(row, "role")?,
@@ -135,20 +134,14 @@ impl Reader {
     /// # Errors
     /// If the state cannot be queried.
     pub async fn login(&self, id: ApiKeyId) -> Result<Option<Login>, QueryError> {
-        let row = sqlx::query(
-            "SELECT k.*, k.tenant_id = c.root_tenant_id AS is_platform FROM api_keys k CROSS JOIN cluster c WHERE k.id = ?1",
-        )
-        .bind(id.to_bytes())
-        .fetch_optional(&self.pool())
-        .await?;
-        row.map(|row| {
+        let select = "SELECT k.*, k.tenant_id = c.root_tenant_id AS is_platform FROM api_keys k CROSS JOIN cluster c WHERE k.id = ?1";
+        self.point(select, [id.to_bytes()], |row| {
             Ok(Login {
-                key: ApiKey::from_row(&row)?,
-                secret_hash: row.try_get("secret_hash")?,
-                is_platform: row.try_get("is_platform")?,
+                key: ApiKey::from_row(row)?,
+                secret_hash: row::get(row, "secret_hash")?,
+                is_platform: row::get(row, "is_platform")?,
             })
         })
-        .transpose()
     }
 
     /// The API key, if `scope` sees it.

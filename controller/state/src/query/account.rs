@@ -6,13 +6,14 @@ use npanel_model::{
     AccountId, AssignmentId, EmailAddress, NodeId, Part, PhpVersion, PlanId, TenantId, Timestamp, Uid,
     Username,
 };
-use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
+use rusqlite::Connection;
 
 use super::{
     Converging, Page, QueryError, Reader, Suspension,
     convergence::{Convergence, Intent},
     list::{Scope, Where},
-    row::{self, FromRow},
+    point::of_ids,
+    row::{self, AnyRow, FromRow},
     suspension,
 };
 use crate::ObjectKind;
@@ -110,8 +111,8 @@ struct PartialAccount {
 }
 
 impl FromRow for AccountRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
-        let contact: &str = row.try_get("contact")?;
+    fn from_row(row: &impl AnyRow) -> Result<Self, QueryError> {
+        let contact: &str = row::get(row, "contact")?;
         let account = PartialAccount {
             id: row::id(row, "id", AccountId::from_bytes)?,
             tenant_id: row::id(row, "tenant_id", TenantId::from_bytes)?,
@@ -120,7 +121,7 @@ impl FromRow for AccountRow {
             uid: Uid::new(row::number32(row, "uid")?).map_err(|error| row::corrupt("uid", error))?,
             contact: (!contact.is_empty()).then(|| row::text(row, "contact")).transpose()?,
             php_version: row::text(row, "php_version")?,
-            php_chosen: row.try_get("php_chosen")?,
+            php_chosen: row::get(row, "php_chosen")?,
             suspension: suspension::of_row(row, &suspension::OWN)?,
             created_at: row::time(row, "created_millis")?,
         };
@@ -166,7 +167,8 @@ impl Reader {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let assignments = self.assignments(rows.iter().map(|row| row.account.id)).await?;
+        let ids = rows.iter().map(|row| row.account.id.to_bytes()).collect();
+        let assignments = self.of_objects(ids, assignments).await?;
         let rows = rows.into_iter().map(|row| (row.intent, row.account)).collect();
         self.converge(ObjectKind::Account, rows, |account, convergence| Account {
             assignments: assignments.get(&account.id).cloned().unwrap_or_default(),
@@ -190,11 +192,8 @@ impl Reader {
     /// # Errors
     /// If the state cannot be queried.
     pub async fn placement_report(&self, id: AccountId) -> Result<Option<String>, QueryError> {
-        let row = sqlx::query("SELECT report FROM placement_reports WHERE account_id = ?1")
-            .bind(id.to_bytes())
-            .fetch_optional(&self.pool())
-            .await?;
-        Ok(row.map(|row| row.try_get("report")).transpose()?)
+        let select = "SELECT report FROM placement_reports WHERE account_id = ?1";
+        self.point(select, [id.to_bytes()], |row| row::get(row, "report"))
     }
 
     /// What the nodes of these accounts do not fulfil of their plans' placement; nothing of those whose nodes do.
@@ -205,46 +204,47 @@ impl Reader {
         &self,
         accounts: impl IntoIterator<Item = AccountId>,
     ) -> Result<HashMap<AccountId, Vec<UnmetTerm>>, QueryError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM unmet WHERE account_id IN (");
-        let mut ids = query.separated(", ");
-        for account in accounts {
-            ids.push_bind(account.to_bytes());
-        }
-        query.push(") ORDER BY account_id, node_id, term, wanted");
-        let mut found: HashMap<AccountId, Vec<UnmetTerm>> = HashMap::new();
-        for row in query.build().fetch_all(&self.pool()).await? {
-            let term = UnmetTerm {
-                node_id: row::id(&row, "node_id", NodeId::from_bytes)?,
-                term: row.try_get("term")?,
-                wanted: row.try_get("wanted")?,
-                has: row.try_get("has")?,
-            };
-            found.entry(row::id(&row, "account_id", AccountId::from_bytes)?).or_default().push(term);
-        }
-        Ok(found)
+        let ids = accounts.into_iter().map(AccountId::to_bytes).collect();
+        self.of_objects(ids, unmet).await
     }
+}
 
-    async fn assignments(
-        &self,
-        accounts: impl Iterator<Item = AccountId>,
-    ) -> Result<HashMap<AccountId, Vec<Assignment>>, QueryError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM assignments WHERE account_id IN (");
-        let mut ids = query.separated(", ");
-        for account in accounts {
-            ids.push_bind(account.to_bytes());
-        }
-        query.push(") ORDER BY account_id, part, id");
-        let mut found: HashMap<AccountId, Vec<Assignment>> = HashMap::new();
-        for row in query.build().fetch_all(&self.pool()).await? {
-            let assignment = Assignment {
-                id: row::id(&row, "id", AssignmentId::from_bytes)?,
-                part: row::text(&row, "part")?,
-                node_id: row::id(&row, "node_id", NodeId::from_bytes)?,
-                state: row.try_get("state")?,
-                epoch: row::number(&row, "epoch")?,
-            };
-            found.entry(row::id(&row, "account_id", AccountId::from_bytes)?).or_default().push(assignment);
-        }
-        Ok(found)
+fn unmet(db: &Connection, accounts: &[Vec<u8>]) -> Result<HashMap<AccountId, Vec<UnmetTerm>>, QueryError> {
+    let read = |row: &rusqlite::Row<'_>| {
+        let term = UnmetTerm {
+            node_id: row::id(row, "node_id", NodeId::from_bytes)?,
+            term: row::get(row, "term")?,
+            wanted: row::get(row, "wanted")?,
+            has: row::get(row, "has")?,
+        };
+        Ok((row::id(row, "account_id", AccountId::from_bytes)?, term))
+    };
+    let order = "ORDER BY account_id, node_id, term, wanted";
+    Ok(by_account(of_ids(db, "SELECT * FROM unmet WHERE account_id", accounts, order, read)?))
+}
+
+fn assignments(
+    db: &Connection,
+    accounts: &[Vec<u8>],
+) -> Result<HashMap<AccountId, Vec<Assignment>>, QueryError> {
+    let read = |row: &rusqlite::Row<'_>| {
+        let assignment = Assignment {
+            id: row::id(row, "id", AssignmentId::from_bytes)?,
+            part: row::text(row, "part")?,
+            node_id: row::id(row, "node_id", NodeId::from_bytes)?,
+            state: row::get(row, "state")?,
+            epoch: row::number(row, "epoch")?,
+        };
+        Ok((row::id(row, "account_id", AccountId::from_bytes)?, assignment))
+    };
+    let order = "ORDER BY account_id, part, id";
+    Ok(by_account(of_ids(db, "SELECT * FROM assignments WHERE account_id", accounts, order, read)?))
+}
+
+fn by_account<T>(rows: Vec<(AccountId, T)>) -> HashMap<AccountId, Vec<T>> {
+    let mut found: HashMap<AccountId, Vec<T>> = HashMap::new();
+    for (account, row) in rows {
+        found.entry(account).or_default().push(row);
     }
+    found
 }

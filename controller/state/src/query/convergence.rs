@@ -3,9 +3,14 @@
 use std::collections::HashMap;
 
 use npanel_model::{Generation, NodeId, OperationId, Revision, Timestamp};
-use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
+use rusqlite::Connection;
 
-use super::{QueryError, Reader, list::parts_shown, row};
+use super::{
+    QueryError, Reader,
+    list::parts_shown,
+    point::of_ids,
+    row::{self, AnyRow},
+};
 use crate::ObjectKind;
 
 /// Where an object is on its way.
@@ -71,9 +76,9 @@ pub(super) struct Intent {
 }
 
 impl Intent {
-    pub(super) fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+    pub(super) fn from_row(row: &impl AnyRow) -> Result<Self, QueryError> {
         Ok(Self {
-            id: row.try_get("id")?,
+            id: row::get(row, "id")?,
             revision: row::revision(row)?,
             generation: row::generation(row, "generation")?,
             deleting: row::optional_time(row, "deleted_millis")?.is_some(),
@@ -117,69 +122,69 @@ fn status(deleting: bool, newest: Generation, conditions: &[Condition]) -> Objec
     }
 }
 
-impl Reader {
-    /// The conditions of many objects of a kind, in one query.
-    pub(super) async fn conditions(
-        &self,
-        kind: ObjectKind,
-        objects: impl IntoIterator<Item = Vec<u8>>,
-    ) -> Result<HashMap<Vec<u8>, Vec<Condition>>, QueryError> {
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "SELECT object_id, node_id, observed_state, reason, message, observed_generation, since_millis, stages,
-                    settled, EXISTS (SELECT 1 FROM nodes n WHERE n.id = node_id AND n.revoked_index IS NOT NULL) AS revoked
-             FROM node_objects WHERE kind = ",
-        );
-        query.push_bind(kind.as_str()).push(" AND object_id IN (");
-        let objects: Vec<Vec<u8>> = objects.into_iter().collect();
-        push_ids(&mut query, &objects);
-        query.push(" ORDER BY object_id, node_id");
-        let mut found: HashMap<Vec<u8>, Vec<Condition>> = HashMap::new();
-        for row in query.build().fetch_all(&self.pool()).await? {
-            found.entry(row.try_get("object_id")?).or_default().push(condition(&row)?);
-        }
-        for row in self.unplaced_of(kind, &objects).await? {
-            found.entry(row.try_get("id")?).or_default().push(unplaced(&row)?);
-        }
-        if kind == ObjectKind::Account {
-            for row in self.left_behind(" AND l.account_id IN (", &objects).await? {
-                found.entry(row.try_get("id")?).or_default().push(behind(&row)?);
-            }
-        }
-        Ok(found)
+/// The conditions of many objects of a kind.
+pub(super) fn conditions(
+    db: &Connection,
+    kind: ObjectKind,
+    objects: &[Vec<u8>],
+) -> Result<HashMap<Vec<u8>, Vec<Condition>>, QueryError> {
+    let of_nodes = format!(
+        "SELECT object_id, node_id, observed_state, reason, message, observed_generation, since_millis, stages,
+                settled, EXISTS (SELECT 1 FROM nodes n WHERE n.id = node_id AND n.revoked_index IS NOT NULL) AS revoked
+         FROM node_objects WHERE kind = '{}' AND object_id",
+        kind.as_str()
+    );
+    let mut all = of_ids(db, &of_nodes, objects, "ORDER BY object_id, node_id", |row| {
+        Ok((row::get::<Vec<u8>>(row, "object_id")?, condition(row)?))
+    })?;
+    all.extend(unplaced_of(db, kind, objects)?);
+    if kind == ObjectKind::Account {
+        all.extend(left_behind(db, "l.account_id", objects)?);
     }
+    let mut found: HashMap<Vec<u8>, Vec<Condition>> = HashMap::new();
+    for (object, condition) in all {
+        found.entry(object).or_default().push(condition);
+    }
+    Ok(found)
+}
 
+/// Accounts that could not follow their plan, and why.
+fn left_behind(
+    db: &Connection,
+    of: &'static str,
+    ids: &[Vec<u8>],
+) -> Result<Vec<(Vec<u8>, Condition)>, QueryError> {
+    let select = format!(
+        "SELECT a.id, a.generation, a.php_version AS has, l.php_version AS wanted, l.since_millis, s.node_id
+         FROM left_behind l JOIN accounts a ON a.id = l.account_id
+             JOIN assignments s ON s.account_id = a.id AND s.part = 'web' AND s.state = 'active'
+         WHERE a.deleted_millis IS NULL AND {of}"
+    );
+    of_ids(db, &select, ids, "ORDER BY a.id", |row| Ok((row::get(row, "id")?, behind(row)?)))
+}
+
+/// Objects that no node carries, and why.
+fn unplaced_of(
+    db: &Connection,
+    kind: ObjectKind,
+    objects: &[Vec<u8>],
+) -> Result<Vec<(Vec<u8>, Condition)>, QueryError> {
+    let (table, owner, parts) = (kind.table(), kind.placed_by(), parts_shown(kind));
+    let select = format!(
+        "SELECT o.id, u.part, u.node_id, u.node_name, u.since_millis
+         FROM unplaced u JOIN {table} o ON o.{owner} = u.owner_id
+         WHERE u.part IN ({parts}) AND o.deleted_millis IS NULL AND o.id"
+    );
+    of_ids(db, &select, objects, "ORDER BY o.id, u.part", |row| Ok((row::get(row, "id")?, unplaced(row)?)))
+}
+
+impl Reader {
     /// The accounts that an operation left behind, and why.
     pub(super) async fn behind_of(
         &self,
         operation: OperationId,
     ) -> Result<Vec<(Vec<u8>, Condition)>, QueryError> {
-        let rows = self.left_behind(" AND l.operation_id IN (", &[operation.to_bytes()]).await?;
-        rows.iter().map(|row| Ok((row.try_get("id")?, behind(row)?))).collect()
-    }
-
-    async fn left_behind(&self, which: &'static str, ids: &[Vec<u8>]) -> Result<Vec<SqliteRow>, QueryError> {
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "SELECT a.id, a.generation, a.php_version AS has, l.php_version AS wanted, l.since_millis, s.node_id
-             FROM left_behind l JOIN accounts a ON a.id = l.account_id
-                 JOIN assignments s ON s.account_id = a.id AND s.part = 'web' AND s.state = 'active'
-             WHERE a.deleted_millis IS NULL",
-        );
-        query.push(which);
-        push_ids(&mut query, ids);
-        query.push(" ORDER BY a.id");
-        Ok(query.build().fetch_all(&self.pool()).await?)
-    }
-
-    async fn unplaced_of(&self, kind: ObjectKind, objects: &[Vec<u8>]) -> Result<Vec<SqliteRow>, QueryError> {
-        let (table, owner, parts) = (kind.table(), kind.placed_by(), parts_shown(kind));
-        let mut query = QueryBuilder::<Sqlite>::new(format!(
-            "SELECT o.id, u.part, u.node_id, u.node_name, u.since_millis
-             FROM unplaced u JOIN {table} o ON o.{owner} = u.owner_id
-             WHERE u.part IN ({parts}) AND o.deleted_millis IS NULL AND o.id IN ("
-        ));
-        push_ids(&mut query, objects);
-        query.push(" ORDER BY o.id, u.part");
-        Ok(query.build().fetch_all(&self.pool()).await?)
+        self.at_length(move |db| left_behind(db, "l.operation_id", &[operation.to_bytes()])).await
     }
 
     /// Completes rows with the convergence of their objects.
@@ -192,7 +197,9 @@ impl Reader {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let mut conditions = self.conditions(kind, rows.iter().map(|(intent, _)| intent.id.clone())).await?;
+        let objects = rows.iter().map(|(intent, _)| intent.id.clone()).collect();
+        let mut conditions =
+            self.of_objects(objects, move |db, objects| conditions(db, kind, objects)).await?;
         let complete = |(intent, rest): (Intent, R)| {
             let of_object = conditions.remove(&intent.id).unwrap_or_default();
             join(rest, intent.with(of_object))
@@ -201,16 +208,8 @@ impl Reader {
     }
 }
 
-fn push_ids(query: &mut QueryBuilder<Sqlite>, objects: &[Vec<u8>]) {
-    let mut ids = query.separated(", ");
-    for object in objects {
-        ids.push_bind(object.clone());
-    }
-    query.push(")");
-}
-
-fn unplaced(row: &SqliteRow) -> Result<Condition, QueryError> {
-    let (part, node): (&str, &str) = (row.try_get("part")?, row.try_get("node_name")?);
+fn unplaced(row: &impl AnyRow) -> Result<Condition, QueryError> {
+    let (part, node): (&str, &str) = (row::get(row, "part")?, row::get(row, "node_name")?);
     Ok(Condition {
         node_id: row::id(row, "node_id", NodeId::from_bytes)?,
         state: UNPLACED.to_owned(),
@@ -227,8 +226,8 @@ fn unplaced(row: &SqliteRow) -> Result<Condition, QueryError> {
     })
 }
 
-fn behind(row: &SqliteRow) -> Result<Condition, QueryError> {
-    let (has, wanted): (&str, &str) = (row.try_get("has")?, row.try_get("wanted")?);
+fn behind(row: &impl AnyRow) -> Result<Condition, QueryError> {
+    let (has, wanted): (&str, &str) = (row::get(row, "has")?, row::get(row, "wanted")?);
     Ok(Condition {
         node_id: row::id(row, "node_id", NodeId::from_bytes)?,
         state: BEHIND.to_owned(),
@@ -244,16 +243,16 @@ fn behind(row: &SqliteRow) -> Result<Condition, QueryError> {
     })
 }
 
-fn condition(row: &SqliteRow) -> Result<Condition, QueryError> {
+fn condition(row: &impl AnyRow) -> Result<Condition, QueryError> {
     Ok(Condition {
         node_id: row::id(row, "node_id", NodeId::from_bytes)?,
-        state: row.try_get("observed_state")?,
-        reason: row.try_get("reason")?,
-        message: row.try_get("message")?,
+        state: row::get(row, "observed_state")?,
+        reason: row::get(row, "reason")?,
+        message: row::get(row, "message")?,
         observed_generation: row::generation(row, "observed_generation")?,
         since: row::time(row, "since_millis")?,
-        stages: row.try_get("stages")?,
-        is_of_revoked_node: row.try_get("revoked")?,
-        settled: row.try_get("settled")?,
+        stages: row::get(row, "stages")?,
+        is_of_revoked_node: row::get(row, "revoked")?,
+        settled: row::get(row, "settled")?,
     })
 }

@@ -1,13 +1,12 @@
 //! Scheduled jobs.
 
 use npanel_model::{AccountId, CronJob, TenantId, Timestamp};
-use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
     OwnedFilter, Page, QueryError, Reader,
     convergence::{Convergence, Intent},
     list::Scope,
-    row::{self, FromRow},
+    row::{self, AnyRow, FromRow},
 };
 use crate::ObjectKind;
 
@@ -34,11 +33,12 @@ struct Found {
 }
 
 impl FromRow for Found {
-    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+    fn from_row(row: &impl AnyRow) -> Result<Self, QueryError> {
         Ok(Self {
             intent: Intent::from_row(row)?,
             id: row::id(row, "id", AccountId::from_bytes)?,
-            jobs: serde_json::from_str(row.try_get("jobs")?).map_err(|error| row::corrupt("jobs", error))?,
+            jobs: serde_json::from_str(row::get(row, "jobs")?)
+                .map_err(|error| row::corrupt("jobs", error))?,
             created_at: row::time(row, "created_millis")?,
         })
     }

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use npanel_model::{
     AccountId, DatabaseId, DatabaseName, DatabaseUserId, DatabaseUserName, Privileges, TenantId, Timestamp,
 };
-use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
+use sqlx::{QueryBuilder, Sqlite};
 
 use super::{
     OwnedFilter, Page, QueryError, Reader,
     convergence::{Convergence, Intent},
     list::Scope,
-    row::{self, FromRow},
+    row::{self, AnyRow, FromRow},
 };
 use crate::ObjectKind;
 
@@ -75,18 +75,18 @@ struct Owned<Id, Name> {
 }
 
 impl FromRow for Owned<DatabaseId, DatabaseName> {
-    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+    fn from_row(row: &impl AnyRow) -> Result<Self, QueryError> {
         owned(row, row::id(row, "id", DatabaseId::from_bytes)?)
     }
 }
 
 impl FromRow for Owned<DatabaseUserId, DatabaseUserName> {
-    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+    fn from_row(row: &impl AnyRow) -> Result<Self, QueryError> {
         owned(row, row::id(row, "id", DatabaseUserId::from_bytes)?)
     }
 }
 
-fn owned<Id, Name>(row: &SqliteRow, id: Id) -> Result<Owned<Id, Name>, QueryError>
+fn owned<Id, Name>(row: &impl AnyRow, id: Id) -> Result<Owned<Id, Name>, QueryError>
 where
     Name: std::str::FromStr,
     Name::Err: std::fmt::Display,

@@ -6,13 +6,13 @@ use npanel_model::{
     AccountId, Fqdn, NodeId, RecordName, RecordSetId, RecordType, Revision, TenantId, Timestamp, Ttl, ZoneId,
     ZoneProvider,
 };
-use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
+use sqlx::{QueryBuilder, Sqlite};
 
 use super::{
     OwnedFilter, Page, QueryError, Reader,
     convergence::{Convergence, Intent},
     list::{Scope, Where},
-    row::{self, FromRow},
+    row::{self, AnyRow, FromRow},
 };
 use crate::ObjectKind;
 
@@ -81,7 +81,7 @@ type Rest = (ZoneId, TenantId, AccountId, Fqdn, ZoneProvider, Timestamp);
 struct ZoneRow(Intent, Rest);
 
 impl FromRow for ZoneRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+    fn from_row(row: &impl AnyRow) -> Result<Self, QueryError> {
         let rest = (
             row::id(row, "id", ZoneId::from_bytes)?,
             row::id(row, "tenant_id", TenantId::from_bytes)?,
@@ -95,7 +95,7 @@ impl FromRow for ZoneRow {
 }
 
 impl FromRow for RecordSet {
-    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+    fn from_row(row: &impl AnyRow) -> Result<Self, QueryError> {
         Ok(Self {
             id: row::id(row, "id", RecordSetId::from_bytes)?,
             tenant_id: row::id(row, "tenant_id", TenantId::from_bytes)?,

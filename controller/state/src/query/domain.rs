@@ -1,13 +1,12 @@
 //! Domains.
 
 use npanel_model::{AccountId, DocumentRoot, DomainId, Fqdn, TenantId, Timestamp, ZoneId};
-use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
     OwnedFilter, Page, QueryError, Reader, Suspension,
     convergence::{Convergence, Intent},
     list::{Scope, Where},
-    row::{self, FromRow},
+    row::{self, AnyRow, FromRow},
     suspension,
 };
 use crate::ObjectKind;
@@ -69,8 +68,8 @@ struct Rest {
 struct DomainRow(Intent, Rest);
 
 impl FromRow for DomainRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
-        let zone: Option<&[u8]> = row.try_get("zone_id")?;
+    fn from_row(row: &impl AnyRow) -> Result<Self, QueryError> {
+        let zone: Option<&[u8]> = row::get(row, "zone_id")?;
         let zone =
             zone.map(ZoneId::from_bytes).transpose().map_err(|error| row::corrupt("zone_id", error))?;
         let rest = Rest {

@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 
 use npanel_model::{AccountId, EventId, NodeCondition, NodeId, TenantId, Timestamp};
-use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
+use sqlx::{QueryBuilder, Sqlite};
 
-use super::{QueryError, Reader, row};
+use super::{
+    QueryError, Reader,
+    row::{self, AnyRow},
+};
 
 /// Something that happened on a node by itself.
 #[derive(Debug, Clone)]
@@ -141,9 +144,9 @@ impl Reader {
             let node = row::id(&row, "node_id", NodeId::from_bytes)?;
             found.entry(node).or_default().push(NodeCondition {
                 kind: row::text(&row, "kind")?,
-                subject: row.try_get("subject")?,
-                reason: row.try_get("reason")?,
-                message: row.try_get("message")?,
+                subject: row::get(&row, "subject")?,
+                reason: row::get(&row, "reason")?,
+                message: row::get(&row, "message")?,
                 since: row::time(&row, "since_millis")?,
             });
         }
@@ -151,21 +154,21 @@ impl Reader {
     }
 }
 
-fn event(row: &SqliteRow) -> Result<Event, QueryError> {
-    let account: Option<Vec<u8>> = row.try_get("account_id")?;
-    let differences: Vec<(String, String, String)> = serde_json::from_str(row.try_get("differences")?)
+fn event(row: &impl AnyRow) -> Result<Event, QueryError> {
+    let account: Option<Vec<u8>> = row::get(row, "account_id")?;
+    let differences: Vec<(String, String, String)> = serde_json::from_str(row::get(row, "differences")?)
         .map_err(|error| row::corrupt("differences", error))?;
     Ok(Event {
         position: row::number(row, "position")?,
         id: row::id(row, "id", EventId::from_bytes)?,
         tenant_id: row::id(row, "tenant_id", TenantId::from_bytes)?,
         node_id: row::id(row, "node_id", NodeId::from_bytes)?,
-        object_kind: row.try_get("object_kind")?,
-        object_id: row.try_get("object_id")?,
+        object_kind: row::get(row, "object_kind")?,
+        object_id: row::get(row, "object_id")?,
         account_id: account.and_then(|id| AccountId::from_bytes(&id).ok()),
         time: row::time(row, "time_millis")?,
-        reason: row.try_get("reason")?,
-        message: row.try_get("message")?,
+        reason: row::get(row, "reason")?,
+        message: row::get(row, "message")?,
         differences: differences
             .into_iter()
             .map(|(what, expected, found)| EventDifference { what, expected, found })

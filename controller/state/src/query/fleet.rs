@@ -4,14 +4,15 @@ use npanel_model::{
     Amounts, AvailabilityZone, ControllerId, Fqdn, Megabytes, NodeId, NodeLabel, NodeLimits, NodeName,
     NodeRole, Overcommit, PhpVersion, PoolName, Revision, Strategy, TenantId, Timestamp,
 };
-use sqlx::{Row, sqlite::SqliteRow};
+
+use sqlx::sqlite::SqliteRow;
 
 use crate::ObjectKind;
 
 use super::{
     Page, QueryError, Reader,
     list::{Scope, Where},
-    row::{self, FromRow},
+    row::{self, AnyRow, FromRow},
 };
 
 /// The cluster.
@@ -204,16 +205,16 @@ pub struct UnsettledObject {
     pub since: Timestamp,
 }
 
-fn unsettled(row: &SqliteRow) -> Result<UnsettledObject, QueryError> {
-    let kind: &str = row.try_get("kind")?;
+fn unsettled(row: &impl AnyRow) -> Result<UnsettledObject, QueryError> {
+    let kind: &str = row::get(row, "kind")?;
     Ok(UnsettledObject {
         kind: ObjectKind::from_text(kind).ok_or_else(|| row::corrupt("kind", kind))?,
-        id: row.try_get("object_id")?,
-        name: row.try_get::<Option<String>, _>("name")?.unwrap_or_default(),
-        is_removal: row.try_get::<Option<i64>, _>("tombstone_seconds")?.is_some(),
-        state: row.try_get("observed_state")?,
-        reason: row.try_get("reason")?,
-        message: row.try_get("message")?,
+        id: row::get(row, "object_id")?,
+        name: row::get::<Option<String>>(row, "name")?.unwrap_or_default(),
+        is_removal: row::get::<Option<i64>>(row, "tombstone_seconds")?.is_some(),
+        state: row::get(row, "observed_state")?,
+        reason: row::get(row, "reason")?,
+        message: row::get(row, "message")?,
         since: row::time(row, "since_millis")?,
     })
 }
@@ -225,13 +226,13 @@ const FOLLOWED: &str = "SELECT nodes.*, c.node_id, c.changed_index, c.web, c.dat
     FROM node_capacity c LEFT JOIN nodes ON nodes.id = c.node_id WHERE c.changed_index > ?1";
 
 impl FromRow for Node {
-    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+    fn from_row(row: &impl AnyRow) -> Result<Self, QueryError> {
         let (set, own): (&str, &str) =
-            (row.try_get("availability_zone")?, row.try_get("own_availability_zone")?);
+            (row::get(row, "availability_zone")?, row::get(row, "own_availability_zone")?);
         let zone = if set.is_empty() { "own_availability_zone" } else { "availability_zone" };
         let has_zone = !(set.is_empty() && own.is_empty());
-        let missing: Vec<(NodeRole, String)> =
-            serde_json::from_str(row.try_get("missing")?).map_err(|error| row::corrupt("missing", error))?;
+        let missing: Vec<(NodeRole, String)> = serde_json::from_str(row::get(row, "missing")?)
+            .map_err(|error| row::corrupt("missing", error))?;
         Ok(Self {
             availability_zone: has_zone.then(|| row::text(row, zone)).transpose()?,
             availability_zone_is_set: !set.is_empty(),
@@ -240,9 +241,9 @@ impl FromRow for Node {
             own_labels: row::list(row, "own_labels")?,
             all_labels: row::list(row, "all_labels")?,
             missing,
-            schedulable: row.try_get("schedulable")?,
+            schedulable: row::get(row, "schedulable")?,
             revocation: row::optional_time(row, "revoked_millis")?
-                .map(|at| Ok::<_, QueryError>(Revocation { at, reason: row.try_get("revoked_reason")? }))
+                .map(|at| Ok::<_, QueryError>(Revocation { at, reason: row::get(row, "revoked_reason")? }))
                 .transpose()?,
             limits: NodeLimits {
                 accounts: row::optional_number(row, "account_slots")?.into(),
@@ -260,10 +261,10 @@ impl FromRow for Node {
             name: row::text(row, "name")?,
             pool: row::text(row, "pool")?,
             roles: row::list(row, "roles")?,
-            address: row.try_get("address")?,
-            os_profile: row.try_get("os_profile")?,
+            address: row::get(row, "address")?,
+            os_profile: row::get(row, "os_profile")?,
             php_versions: row::list(row, "php_versions")?,
-            version: row.try_get("version")?,
+            version: row::get(row, "version")?,
             certificate_expires_at: row::optional_time(row, "not_after_millis")?,
             load: NodeLoad {
                 web: row::number(row, "web")?,
@@ -276,7 +277,7 @@ impl FromRow for Node {
     }
 }
 
-fn overcommit(row: &SqliteRow, column: &'static str) -> Result<Overcommit, QueryError> {
+fn overcommit(row: &impl AnyRow, column: &'static str) -> Result<Overcommit, QueryError> {
     Overcommit::try_from(row::number(row, column)?).map_err(|error| row::corrupt(column, error))
 }
 
@@ -289,7 +290,7 @@ impl Reader {
         let row = sqlx::query("SELECT * FROM cluster").fetch_optional(&self.pool()).await?;
         row.map(|row| {
             Ok(Cluster {
-                id: row.try_get("cluster_id")?,
+                id: row::get(&row, "cluster_id")?,
                 root_tenant_id: row::id(&row, "root_tenant_id", TenantId::from_bytes)?,
                 epoch: row::number(&row, "epoch")?,
                 name_server_domain: row::text(&row, "name_server_domain")?,
@@ -319,7 +320,7 @@ impl Reader {
             Ok(Controller {
                 id: ControllerId(row::number(row, "id")?),
                 name: row::text(row, "name")?,
-                fleet_address: row.try_get("fleet_address")?,
+                fleet_address: row::get(row, "fleet_address")?,
                 certificate_expires_at: row::optional_time(row, "not_after_millis")?,
                 created_at: row::time(row, "created_millis")?,
             })
@@ -430,7 +431,7 @@ impl Reader {
         let after = index.map_or(-1, |index| i64::try_from(index).unwrap_or(i64::MAX));
         let rows = sqlx::query(FOLLOWED).bind(after).fetch_all(&self.pool()).await?;
         let followed = |row: &SqliteRow| {
-            let is_there = row.try_get::<Option<&[u8]>, _>("id")?.is_some();
+            let is_there = row::get::<Option<&[u8]>>(row, "id")?.is_some();
             Ok(FollowedNode {
                 id: row::id(row, "node_id", NodeId::from_bytes)?,
                 changed_index: row::number(row, "changed_index")?,

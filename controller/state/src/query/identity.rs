@@ -1,7 +1,7 @@
 //! Machines' certificates and the authorities that issue them.
 
 use npanel_model::Timestamp;
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::sqlite::SqliteRow;
 
 use super::{QueryError, Reader, row};
 
@@ -46,11 +46,11 @@ impl Reader {
             .await?;
         let authority = |row: &SqliteRow| {
             Ok(Authority {
-                key_fingerprint: row.try_get("key_fingerprint")?,
-                certificate: row.try_get("certificate")?,
-                cross_certificate: row.try_get("cross_certificate")?,
-                sealed_key: row.try_get("sealed_key")?,
-                issuing: row.try_get("issuing")?,
+                key_fingerprint: row::get(row, "key_fingerprint")?,
+                certificate: row::get(row, "certificate")?,
+                cross_certificate: row::get(row, "cross_certificate")?,
+                sealed_key: row::get(row, "sealed_key")?,
+                issuing: row::get(row, "issuing")?,
                 not_after: row::time(row, "not_after_millis")?,
                 created_at: row::time(row, "created_millis")?,
             })
@@ -80,20 +80,14 @@ impl Reader {
     /// # Errors
     /// If the state cannot be queried.
     pub async fn identity(&self, serial: &[u8]) -> Result<Option<KnownIdentity>, QueryError> {
-        let row = sqlx::query(
-            "SELECT subject, key_fingerprint, revoked_millis IS NOT NULL AS revoked FROM identities WHERE serial = ?1",
-        )
-        .bind(serial)
-        .fetch_optional(&self.pool())
-        .await?;
-        row.map(|row| {
+        let select = "SELECT subject, key_fingerprint, revoked_millis IS NOT NULL AS revoked FROM identities WHERE serial = ?1";
+        self.point(select, [serial], |row| {
             Ok(KnownIdentity {
-                subject: row.try_get("subject")?,
-                key_fingerprint: row.try_get("key_fingerprint")?,
-                revoked: row.try_get("revoked")?,
+                subject: row::get(row, "subject")?,
+                key_fingerprint: row::get(row, "key_fingerprint")?,
+                revoked: row::get(row, "revoked")?,
             })
         })
-        .transpose()
     }
 
     /// Where in the log a certificate was revoked last; 0 if none ever was.
@@ -119,7 +113,7 @@ impl Reader {
         )
         .fetch_all(&self.pool())
         .await?;
-        rows.iter().map(|row| Ok(row.try_get("serial")?)).collect()
+        rows.iter().map(|row| row::get(row, "serial")).collect()
     }
 
     /// Whether the certificate with this serial number was issued, to this subject, and not revoked.

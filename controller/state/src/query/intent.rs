@@ -4,9 +4,11 @@ use npanel_model::{
     AccountId, CronJob, DatabaseUserId, DatabaseUserName, DocumentRoot, Fqdn, Generation, NodeId, PhpVersion,
     RecordName, RecordType, TenantId, Ttl, Uid, Username,
 };
-use sqlx::{Row, sqlite::SqliteRow};
 
-use super::{Grant, QueryError, Reader, row};
+use super::{
+    Grant, QueryError, Reader,
+    row::{self, AnyRow},
+};
 use crate::{ObjectKind, intent};
 
 /// An object that a node should hold, or should remove.
@@ -125,19 +127,19 @@ pub struct ZoneRecordSet {
     pub records: Vec<String>,
 }
 
-fn wanted(row: &SqliteRow) -> Result<WantedObject, QueryError> {
-    let kind: &str = row.try_get("kind")?;
+fn wanted(row: &impl AnyRow) -> Result<WantedObject, QueryError> {
+    let kind: &str = row::get(row, "kind")?;
     Ok(WantedObject {
         kind: ObjectKind::from_text(kind).ok_or_else(|| row::corrupt("kind", kind))?,
-        id: row.try_get("object_id")?,
+        id: row::get(row, "object_id")?,
         generation: row::generation(row, "generation")?,
         tombstone_seconds: row::optional_number(row, "tombstone_seconds")?,
         changed_index: row::number(row, "changed_index")?,
         observed: Observed {
             generation: row::generation(row, "observed_generation")?,
-            state: row.try_get("observed_state")?,
-            reason: row.try_get("reason")?,
-            message: row.try_get("message")?,
+            state: row::get(row, "observed_state")?,
+            reason: row::get(row, "reason")?,
+            message: row::get(row, "message")?,
         },
     })
 }
@@ -192,8 +194,7 @@ impl Reader {
     /// # Errors
     /// If the state cannot be queried.
     pub async fn intent(&self, kind: ObjectKind, id: &[u8]) -> Result<Option<IntentSource>, QueryError> {
-        let (points, id) = (self.points(), id.to_vec());
-        let read = move || points.with(|db| intent::read(db, kind, &id));
-        tokio::task::spawn_blocking(read).await.map_err(|_| sqlx::Error::WorkerCrashed)?
+        let id = id.to_vec();
+        self.at_length(move |db| Ok(intent::read(db, kind, &id)?)).await
     }
 }

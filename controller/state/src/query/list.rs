@@ -126,10 +126,22 @@ impl Reader {
         scope: Scope,
         id: Vec<u8>,
     ) -> Result<Option<T>, QueryError> {
-        let mut query = QueryBuilder::<Sqlite>::new(select);
-        push_scope(&mut query, &scope);
-        query.push(" AND id = ").push_bind(id);
-        query.build().fetch_optional(&self.pool()).await?.map(|row| T::from_row(&row)).transpose()
+        let (within, tenant) = match &scope {
+            Scope::Platform => ("?2 IS NULL", None),
+            Scope::Tenant(tenant) => {
+                ("tenant_id IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = ?2)", Some(tenant))
+            }
+            Scope::Tenants(tenant) => {
+                ("id IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = ?2)", Some(tenant))
+            }
+            Scope::Line(tenant) => (
+                "tenant_id IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = ?2
+                     UNION SELECT ancestor_id FROM tenant_tree WHERE tenant_id = ?2)",
+                Some(tenant),
+            ),
+        };
+        let sql = format!("{select} WHERE id = ?1 AND {within}");
+        self.point(&sql, (id, tenant.map(|tenant| tenant.to_bytes())), |row| T::from_row(row))
     }
 }
 

@@ -14,6 +14,7 @@ mod identity;
 mod intent;
 mod list;
 mod operation;
+mod point;
 mod row;
 mod suspension;
 mod tenant;

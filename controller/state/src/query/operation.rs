@@ -1,13 +1,13 @@
 //! Operations: each accepted write of something that converges, and what it still waits for.
 
 use npanel_model::{Action, Generation, NodeId, OperationId, RequestId, TenantId, Timestamp};
-use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
     Page, QueryError, Reader,
     convergence::Condition,
+    convergence::conditions,
     list::{Scope, Where},
-    row::{self, FromRow},
+    row::{self, AnyRow, FromRow},
 };
 use crate::ObjectKind;
 
@@ -98,20 +98,20 @@ const OPERATIONS: &str = "SELECT *,
     FROM operations";
 
 impl FromRow for Operation {
-    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+    fn from_row(row: &impl AnyRow) -> Result<Self, QueryError> {
         Ok(Self {
             id: row::id(row, "id", OperationId::from_bytes)?,
             tenant_id: row::id(row, "tenant_id", TenantId::from_bytes)?,
             action: row::text(row, "action")?,
-            object_kind: row.try_get("object_kind")?,
-            object_id: row.try_get("object_id")?,
-            request_id: RequestId::from_bytes(row.try_get::<&[u8], _>("request_id")?).ok(),
-            placement_report: row.try_get("placement_report")?,
+            object_kind: row::get(row, "object_kind")?,
+            object_id: row::get(row, "object_id")?,
+            request_id: RequestId::from_bytes(row::get::<&[u8]>(row, "request_id")?).ok(),
+            placement_report: row::get(row, "placement_report")?,
             created_at: row::time(row, "created_millis")?,
             finished_at: row::optional_time(row, "finished_millis")?,
             total: row::number(row, "total")?,
             done: row::number(row, "done")?,
-            is_failing: row.try_get("is_failing")?,
+            is_failing: row::get(row, "is_failing")?,
             targets: Vec::new(),
         })
     }
@@ -142,12 +142,12 @@ impl Reader {
         .await?;
         let mut targets = Vec::with_capacity(rows.len());
         for row in &rows {
-            let Some(kind) = ObjectKind::from_text(row.try_get("kind")?) else { continue };
-            let object_id: Vec<u8> = row.try_get("object_id")?;
+            let Some(kind) = ObjectKind::from_text(row::get(row, "kind")?) else { continue };
+            let object_id: Vec<u8> = row::get(row, "object_id")?;
             let node_id = row::id(row, "node_id", NodeId::from_bytes)?;
             let progress = match row::optional_time(row, "done_millis")? {
-                Some(at) => TargetProgress::Done { at, stages: row.try_get("stages")? },
-                None => TargetProgress::Open(self.condition_on(kind, &object_id, node_id).await?),
+                Some(at) => TargetProgress::Done { at, stages: row::get(row, "stages")? },
+                None => TargetProgress::Open(self.condition_on(kind, &object_id, node_id)?),
             };
             let generation = row::generation(row, "generation")?;
             targets.push(OperationTarget { kind, object_id, node_id, generation, progress });
@@ -163,13 +163,14 @@ impl Reader {
         Ok(targets)
     }
 
-    async fn condition_on(
+    fn condition_on(
         &self,
         kind: ObjectKind,
         object: &[u8],
         node: NodeId,
     ) -> Result<Option<Condition>, QueryError> {
-        let of_object = self.conditions(kind, [object.to_vec()]).await?.remove(object).unwrap_or_default();
+        let mut conditions = self.at_once(|db| conditions(db, kind, &[object.to_vec()]))?;
+        let of_object = conditions.remove(object).unwrap_or_default();
         Ok(of_object.into_iter().find(|condition| condition.node_id == node))
     }
 
@@ -193,11 +194,8 @@ impl Reader {
     /// # Errors
     /// If the state cannot be queried.
     pub async fn is_finished(&self, id: OperationId) -> Result<Option<bool>, QueryError> {
-        let row = sqlx::query("SELECT finished_millis IS NOT NULL AS finished FROM operations WHERE id = ?1")
-            .bind(id.to_bytes())
-            .fetch_optional(&self.pool())
-            .await?;
-        Ok(row.map(|row| row.try_get("finished")).transpose()?)
+        let select = "SELECT finished_millis IS NOT NULL AS finished FROM operations WHERE id = ?1";
+        self.point(select, [id.to_bytes()], |row| row::get(row, "finished"))
     }
 
     /// Operations that `scope` sees.

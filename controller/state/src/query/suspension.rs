@@ -1,9 +1,11 @@
 //! Suspensions, as accounts and domains show them.
 
 use npanel_model::Timestamp;
-use sqlx::{Row, sqlite::SqliteRow};
 
-use super::{QueryError, row};
+use super::{
+    QueryError,
+    row::{self, AnyRow},
+};
 
 /// Why something is not served, since when, and by whose word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub(super) struct Columns {
 pub(super) const OWN: Columns =
     Columns { since: "suspended_millis", reason: "suspended_reason", by: "suspended_by" };
 
-pub(super) fn of_row(row: &SqliteRow, columns: &Columns) -> Result<Option<Suspension>, QueryError> {
+pub(super) fn of_row(row: &impl AnyRow, columns: &Columns) -> Result<Option<Suspension>, QueryError> {
     let Some(since) = row::optional_time(row, columns.since)? else { return Ok(None) };
-    Ok(Some(Suspension { reason: row.try_get(columns.reason)?, since, by: row.try_get(columns.by)? }))
+    Ok(Some(Suspension { reason: row::get(row, columns.reason)?, since, by: row::get(row, columns.by)? }))
 }

@@ -4,12 +4,11 @@ use npanel_model::{
     AntiAffinity, Limit, Megabytes, NodeLabel, Overselling, PhpVersion, PlanId, PlanName, PoolName, Revision,
     Strategy, TenantId, TenantName, Timestamp,
 };
-use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
     Page, QueryError, Reader,
     list::{Scope, Where},
-    row::{self, FromRow},
+    row::{self, AnyRow, FromRow},
 };
 
 /// A tenant.
@@ -45,8 +44,8 @@ pub struct TenantFilter {
 const TENANTS: &str = "SELECT * FROM tenants";
 
 impl FromRow for Tenant {
-    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
-        let parent: Option<&[u8]> = row.try_get("parent_id")?;
+    fn from_row(row: &impl AnyRow) -> Result<Self, QueryError> {
+        let parent: Option<&[u8]> = row::get(row, "parent_id")?;
         Ok(Self {
             id: row::id(row, "id", TenantId::from_bytes)?,
             parent_id: parent
@@ -55,7 +54,7 @@ impl FromRow for Tenant {
                 .map_err(|error| row::corrupt("parent_id", error))?,
             name: row::text(row, "name")?,
             account_limit: row::optional_number(row, "account_limit")?.into(),
-            may_oversell: row.try_get("may_oversell")?,
+            may_oversell: row::get(row, "may_oversell")?,
             created_at: row::time(row, "created_millis")?,
             revision: row::revision(row)?,
         })
@@ -116,7 +115,7 @@ pub struct PlanFilter {
 const PLANS: &str = "SELECT * FROM plans";
 
 impl FromRow for Plan {
-    fn from_row(row: &SqliteRow) -> Result<Self, QueryError> {
+    fn from_row(row: &impl AnyRow) -> Result<Self, QueryError> {
         Ok(Self {
             id: row::id(row, "id", PlanId::from_bytes)?,
             tenant_id: row::id(row, "tenant_id", TenantId::from_bytes)?,
@@ -138,12 +137,12 @@ impl FromRow for Plan {
     }
 }
 
-fn optional_text<T>(row: &SqliteRow, column: &'static str) -> Result<Option<T>, QueryError>
+fn optional_text<T>(row: &impl AnyRow, column: &'static str) -> Result<Option<T>, QueryError>
 where
     T: std::str::FromStr,
     T::Err: std::fmt::Display,
 {
-    match row.try_get::<Option<&str>, _>(column)? {
+    match row::get::<Option<&str>>(row, column)? {
         Some(_) => row::text(row, column).map(Some),
         None => Ok(None),
     }
@@ -204,11 +203,8 @@ impl Reader {
     /// # Errors
     /// If the state cannot be queried.
     pub async fn wrapped_data_key(&self, tenant: TenantId) -> Result<Option<Vec<u8>>, QueryError> {
-        let row = sqlx::query("SELECT wrapped_data_key FROM tenants WHERE id = ?1")
-            .bind(tenant.to_bytes())
-            .fetch_optional(&self.pool())
-            .await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?)
+        let select = "SELECT wrapped_data_key FROM tenants WHERE id = ?1";
+        self.point(select, [tenant.to_bytes()], |row| row::get(row, "wrapped_data_key"))
     }
 
     /// The plan, if `scope` may use it or sees it: its own, those handed down to it, those beneath it.

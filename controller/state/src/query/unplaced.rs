@@ -1,9 +1,11 @@
 //! What no node carries, for the leader that places it anew.
 
 use npanel_model::{AccountId, AccountWish, NodeId, Part, PhpVersion, PlanId, TenantId, ZoneId};
-use sqlx::{Row, sqlite::SqliteRow};
 
-use super::{QueryError, Reader, row};
+use super::{
+    QueryError, Reader,
+    row::{self, AnyRow},
+};
 
 /// An account of which a part is on no node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,8 +106,8 @@ impl Reader {
     }
 }
 
-fn account(row: &SqliteRow) -> Result<UnplacedAccount, QueryError> {
-    let parts: &str = row.try_get("parts")?;
+fn account(row: &impl AnyRow) -> Result<UnplacedAccount, QueryError> {
+    let parts: &str = row::get(row, "parts")?;
     let mut parts: Vec<Part> = parts
         .split(',')
         .map(|part| part.parse().map_err(|error| row::corrupt("part", error)))
@@ -117,8 +119,7 @@ fn account(row: &SqliteRow) -> Result<UnplacedAccount, QueryError> {
         plan_id: row::id(row, "plan_id", PlanId::from_bytes)?,
         php_version: row::text(row, "php_version")?,
         parts,
-        near: row
-            .try_get::<Option<&[u8]>, _>("near")?
+        near: row::get::<Option<&[u8]>>(row, "near")?
             .map(|id| NodeId::from_bytes(id).map_err(|error| row::corrupt("near", error)))
             .transpose()?,
         wish: AccountWish {
