@@ -186,9 +186,7 @@ impl Reader {
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, QueryError> {
-        let points = self.points();
-        let read = move || points.with(read);
-        tokio::task::spawn_blocking(read).await.map_err(|_| sqlx::Error::WorkerCrashed)?
+        self.at_length(|db| Ok(read(db)?)).await
     }
 }
 
