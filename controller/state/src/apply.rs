@@ -6,7 +6,7 @@ use npanel_audit::Frontier;
 use npanel_model::{ApiKeyId, NodeId, Timestamp, TokenId};
 use npanel_proto::command::{Accepted, Envelope, Outcome, outcome, principal};
 use prost::Message;
-use rusqlite::{Connection, Savepoint, Transaction};
+use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::{
     LogPosition, LogRecord, RecordPayload, Refusal, RefusalCode, StoreError, audit,
@@ -20,7 +20,7 @@ const IDEMPOTENCY_MILLIS: i64 = 24 * 3600 * 1000;
 /// Applies the record. A refusal is an outcome; an error means that the database failed. `tree` goes on with the
 /// record, and is that of the batch's transaction.
 pub(crate) fn record(
-    batch: &mut Transaction<'_>,
+    batch: &Transaction<'_>,
     tree: &mut Frontier,
     record: &LogRecord,
 ) -> Result<Outcome, StoreError> {
@@ -46,26 +46,26 @@ fn refused(index: u64, refusal: Refusal) -> Outcome {
 
 /// Each command has a savepoint of its own: what a refused one wrote is taken back.
 fn command(
-    batch: &mut Transaction<'_>,
+    batch: &Transaction<'_>,
     tree: &mut Frontier,
     position: LogPosition,
     envelope: &Envelope,
 ) -> Result<Outcome, StoreError> {
-    let savepoint = batch.savepoint()?;
-    match apply(&savepoint, tree, position, envelope, None) {
+    run(batch, "SAVEPOINT command")?;
+    match apply(batch, tree, position, envelope, None) {
         Ok((done, appended)) => {
-            savepoint.commit()?;
+            run(batch, "RELEASE command")?;
             if let Some(appended) = appended {
                 *tree = appended;
             }
             Ok(accepted(position.index, done))
         }
         Err(Halt::Refused(refusal)) => {
-            roll_back(savepoint)?;
+            roll_back(batch)?;
             Ok(refused(position.index, refusal))
         }
         Err(Halt::Broken(error)) if is_of_the_command(&error) => {
-            roll_back(savepoint)?;
+            roll_back(batch)?;
             tracing::error!(%error, "a rule let a command through that the database refuses");
             Ok(refused(position.index, unstorable()))
         }
@@ -93,8 +93,14 @@ fn newer() -> Halt {
     Halt::Newer
 }
 
-fn roll_back(mut savepoint: Savepoint<'_>) -> rusqlite::Result<()> {
-    savepoint.rollback()
+fn roll_back(batch: &Connection) -> rusqlite::Result<()> {
+    run(batch, "ROLLBACK TO command")?;
+    run(batch, "RELEASE command")
+}
+
+/// By a prepared statement: the driver's own savepoints are parsed anew each time.
+fn run(batch: &Connection, statement: &str) -> rusqlite::Result<()> {
+    batch.prepare_cached(statement)?.execute([]).map(drop)
 }
 
 /// What a command came to, in a transaction that is to be taken back.
@@ -166,10 +172,10 @@ fn apply(
 
 /// Time as the state knows it: the leader's, but never back.
 fn advance_clock(db: &Connection, proposed_millis: i64) -> Rule<Timestamp> {
-    db.prepare_cached("UPDATE cluster SET clock_millis = max(clock_millis, ?1)")?
-        .execute([proposed_millis])?;
-    let clock: Option<i64> =
-        db.prepare_cached("SELECT max(clock_millis) FROM cluster")?.query_row([], |row| row.get(0))?;
+    let clock: Option<i64> = db
+        .prepare_cached("UPDATE cluster SET clock_millis = max(clock_millis, ?1) RETURNING clock_millis")?
+        .query_row([proposed_millis], |row| row.get(0))
+        .optional()?;
     Ok(Timestamp::from_millis(clock.unwrap_or(proposed_millis)))
 }
 

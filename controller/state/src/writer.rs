@@ -7,7 +7,9 @@ use npanel_proto::command::{Envelope, Outcome};
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{Applied, Foresight, LogPosition, LogRecord, StoreError, apply, audit, foresight, open};
+use crate::{
+    Applied, Foresight, LogPosition, LogRecord, RecordPayload, StoreError, apply, audit, foresight, open,
+};
 
 /// Batches waiting for the writer. Raft hands over one at a time; more only when a snapshot is installed.
 const QUEUE: usize = 16;
@@ -110,12 +112,18 @@ fn apply_batch(
     tree: &mut Frontier,
     records: &[LogRecord],
 ) -> Result<Vec<Outcome>, StoreError> {
-    let mut batch = connection.transaction()?;
+    let batch = connection.transaction()?;
     let mut outcomes = Vec::with_capacity(records.len());
     for record in records {
-        // First the position: its row is where a membership goes. Both are in the batch's transaction.
-        set_position(&batch, record.position)?;
-        outcomes.push(apply::record(&mut batch, tree, record)?);
+        if matches!(record.payload, RecordPayload::Membership(_)) {
+            // Its row is where a membership goes.
+            set_position(&batch, record.position)?;
+        }
+        outcomes.push(apply::record(&batch, tree, record)?);
+    }
+    // In the batch's transaction: what is applied and how far are one.
+    if let Some(last) = records.last() {
+        set_position(&batch, last.position)?;
     }
     batch.commit()?;
     Ok(outcomes)
