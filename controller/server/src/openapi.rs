@@ -1,6 +1,8 @@
 //! The OpenAPI document: made of the routes, served at `/v1/openapi.json`, and committed as `openapi.json`.
 
-use npanel_sdk_types::{ChangePreview, IDEMPOTENCY_HEADER, OPERATION_HEADER, PROBLEM_MEDIA_TYPE, Problem};
+use npanel_sdk_types::{
+    ChangePreview, IDEMPOTENCY_HEADER, INDEX_HEADER, OPERATION_HEADER, PROBLEM_MEDIA_TYPE, Problem,
+};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -116,6 +118,9 @@ fn add_write(operation: &mut Operation, is_conditional: bool) {
     for response in successes(operation) {
         let shown = Header::new(text().description(Some("The operation")).build());
         response.headers.insert(OPERATION_HEADER.to_owned(), shown.into());
+        let shown =
+            Header::new(text().description(Some("From here on every controller's state shows it")).build());
+        response.headers.insert(INDEX_HEADER.to_owned(), shown.into());
     }
     add_entity_tag(operation);
     add_preview(operation);

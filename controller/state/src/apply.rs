@@ -5,17 +5,13 @@ use std::cell::{OnceCell, RefCell};
 use npanel_audit::Frontier;
 use npanel_model::{ApiKeyId, NodeId, Timestamp, TokenId};
 use npanel_proto::command::{Accepted, Envelope, Outcome, outcome, principal};
-use prost::Message;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::{
     LogPosition, LogRecord, RecordPayload, Refusal, RefusalCode, StoreError, audit,
     context::{Context, Halt, Principal, Rule},
-    revision, rules,
+    repetition, revision, rules,
 };
-
-/// How long the answer to an idempotency key is kept: 24 hours.
-const IDEMPOTENCY_MILLIS: i64 = 24 * 3600 * 1000;
 
 /// Applies the record. A refusal is an outcome; an error means that the database failed. `tree` goes on with the
 /// record, and is that of the batch's transaction.
@@ -156,7 +152,7 @@ fn apply(
         key_tenant: OnceCell::new(),
         warnings,
     };
-    if let Some(earlier) = replay(&ctx, envelope)? {
+    if let Some(earlier) = repetition::answer(&ctx, envelope)? {
         return Ok((earlier, None));
     }
     revision::require(&ctx, envelope, command)?;
@@ -166,7 +162,7 @@ fn apply(
     let Some((asked, effect)) = asked.zip(effect) else { return Ok((Accepted::default(), None)) };
     audit::enter(&ctx, &asked, &effect, envelope, command)?;
     let accepted = Accepted { object_id: effect.object, operation_id: effect.operation, replayed: false };
-    remember(&ctx, envelope, &accepted)?;
+    repetition::remember(&ctx, envelope, &accepted)?;
     Ok((accepted, ctx.appended.take()))
 }
 
@@ -189,44 +185,6 @@ fn principal(envelope: &Envelope) -> Rule<Principal> {
         principal::Who::TokenId(id) => TokenId::from_bytes(id).map(Principal::Token),
     };
     parsed.map_err(|_| unknown().into())
-}
-
-/// The answer that an earlier command with the same idempotency key got.
-fn replay(ctx: &Context<'_>, envelope: &Envelope) -> Rule<Option<Accepted>> {
-    if envelope.idempotency_key.is_empty() {
-        return Ok(None);
-    }
-    let oldest = ctx.now.as_millis() - IDEMPOTENCY_MILLIS;
-    ctx.run("DELETE FROM idempotency WHERE created_millis < ?1", [oldest])?;
-    let found = ctx.find(
-        "SELECT request_digest, outcome FROM idempotency WHERE tenant_id = ?1 AND key = ?2",
-        (ctx.principal_tenant()?.to_bytes(), &envelope.idempotency_key),
-        |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?)),
-    )?;
-    let Some((digest, outcome)) = found else { return Ok(None) };
-    if digest != envelope.request_digest {
-        let message = "this idempotency key was used with another request";
-        return Err(Refusal::new(RefusalCode::IdempotencyKeyReused, "", message).into());
-    }
-    let earlier = Accepted::decode(outcome.as_slice()).unwrap_or_default();
-    Ok(Some(Accepted { replayed: true, ..earlier }))
-}
-
-fn remember(ctx: &Context<'_>, envelope: &Envelope, accepted: &Accepted) -> Rule<()> {
-    if envelope.idempotency_key.is_empty() {
-        return Ok(());
-    }
-    ctx.run(
-        "INSERT INTO idempotency (tenant_id, key, request_digest, outcome, created_millis) VALUES (?1, ?2, ?3, ?4, ?5)",
-        (
-            ctx.principal_tenant()?.to_bytes(),
-            &envelope.idempotency_key,
-            &envelope.request_digest,
-            accepted.encode_to_vec(),
-            ctx.now.as_millis(),
-        ),
-    )?;
-    Ok(())
 }
 
 fn write_changes(ctx: &Context<'_>) -> Rule<()> {

@@ -19,6 +19,7 @@ mod points;
 mod query;
 mod record;
 mod refusal;
+mod repetition;
 mod revision;
 mod rules;
 mod store;
@@ -32,7 +33,7 @@ pub use open::StoreError;
 pub use query::{
     Account, AccountFilter, ApiKey, ApiKeyFilter, Assignment, AuditCheckpoint, AuditFilter, AuditKeyRow,
     AuditPage, Authority, Cluster, Condition, Controller, Convergence, Converging, CronTable, Database,
-    DatabaseUser, Domain, Event, EventDifference, EventFilter, EventPage, FollowedNode, Grant, IntentSource,
+    DatabaseUser, Domain, Earlier, Event, EventDifference, EventFilter, EventPage, FollowedNode, Grant, IntentSource,
     KnownIdentity, Login, Node, NodeFilter, NodeLoad, ObjectStatus, Observed, Operation, OperationFilter,
     OperationTarget, OwnedFilter, Page, Plan, PlanFilter, PlanPlacement, QueryError, Reader, RecordSet,
     RecordSetFilter, Revocation, Suspension, TargetProgress, Tenant, TenantFilter, Token, TokenFilter,
@@ -40,6 +41,7 @@ pub use query::{
 };
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};
+pub use repetition::CALLERS_KEY;
 pub use store::{Applied, Store};
 pub use wanted::ObjectKind;
 

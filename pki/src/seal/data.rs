@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use npanel_model::TenantId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
@@ -82,7 +83,29 @@ impl ClusterKey {
     }
 }
 
+/// Digests of requests, by which a repetition is told from another request. Keyed: a digest of a body that holds a
+/// password must not help to guess it. The same on every controller.
+pub struct RequestDigests(hmac::Key);
+
+impl RequestDigests {
+    /// The digest of a tenant's request.
+    pub fn of(&self, tenant: TenantId, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in [&tenant.to_bytes(), method.as_bytes(), path.as_bytes(), body] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        context.sign().as_ref().to_vec()
+    }
+}
+
 impl ClusterKey {
+    /// Digests of requests, keyed by a key of their own that comes from this one.
+    pub fn request_digests(&self) -> RequestDigests {
+        let key = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), b"npanel request digests");
+        RequestDigests(hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
+    }
+
     /// Seals the key that vouches for the audit, for the replicated state.
     ///
     /// # Errors
@@ -138,6 +161,12 @@ impl fmt::Debug for ClusterKey {
     }
 }
 
+impl fmt::Debug for RequestDigests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequestDigests([redacted])")
+    }
+}
+
 impl fmt::Debug for DataKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DataKey([redacted])")
@@ -172,6 +201,22 @@ mod tests {
         assert_eq!(cluster.unwrap(one, &wrapped).expect("unwrapped").0, key.0);
         assert!(cluster.unwrap(other, &wrapped).is_err());
         assert!(ClusterKey::generate().unwrap(one, &wrapped).is_err());
+    }
+
+    #[test]
+    fn a_requests_digest_depends_on_every_part_and_on_the_key() {
+        let (cluster, tenant) = (ClusterKey::generate(), TenantId::generate());
+        let (one, same, other) = (
+            cluster.request_digests(),
+            cluster.clone().request_digests(),
+            ClusterKey::generate().request_digests(),
+        );
+        let digest = one.of(tenant, "POST", "/v1/plans", b"{}");
+        assert_eq!(digest, same.of(tenant, "POST", "/v1/plans", b"{}"));
+        assert_ne!(digest, other.of(tenant, "POST", "/v1/plans", b"{}"));
+        assert_ne!(digest, one.of(TenantId::generate(), "POST", "/v1/plans", b"{}"));
+        assert_ne!(digest, one.of(tenant, "POST", "/v1/plan", b"s{}"));
+        assert_ne!(digest, one.of(tenant, "POST", "/v1/plans", b"{ }"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod machine;
 mod secrets;
 
 pub use aead::SealError;
-pub use data::{ClusterKey, DataKey, Field};
+pub use data::{ClusterKey, DataKey, Field, RequestDigests};
 pub use join::JoinKey;
 pub use machine::MachineKey;
 pub use secrets::{ClusterSecrets, SecretsFileError};

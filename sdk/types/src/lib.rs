@@ -68,6 +68,8 @@ pub use zone::{CreateZone, Zone};
 
 /// The header in which every write's answer names its operation.
 pub const OPERATION_HEADER: &str = "npanel-operation";
+/// The header that names the place in the log from which on every controller's state shows a write.
+pub const INDEX_HEADER: &str = "npanel-index";
 /// The header with which a caller makes a repeated request harmless.
 pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 /// The header that names a request, in both directions.

@@ -81,6 +81,7 @@ pub(crate) async fn authorise(
         Ok(caller) => {
             tracing::Span::current().record("api_key", caller.key_id.to_string());
             request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(action);
             next.run(request).await
         }
         Err(failure) => failure.into_response(),
@@ -99,7 +100,7 @@ async fn admit(gate: &Gate, action: Action, headers: &HeaderMap) -> Result<Calle
     if !is_covered || (is_for_platform(action) && !login.is_platform) {
         return Err(Failure::forbidden(action));
     }
-    Ok(Caller::new(login.key.id, login.key.tenant_id, login.is_platform, text))
+    Ok(Caller { key_id: login.key.id, tenant_id: login.key.tenant_id, is_platform: login.is_platform })
 }
 
 /// The key; one that another controller has just made is looked for once more. One such look at a time: a

@@ -11,11 +11,17 @@ use http::{
     header::{ETAG, LOCATION},
 };
 use npanel_model::{IdError, OperationId};
-use npanel_proto::command::Accepted;
-use npanel_sdk_types::{OPERATION_HEADER, Revised};
+use npanel_sdk_types::{INDEX_HEADER, OPERATION_HEADER, Revised};
+use npanel_state::RefusalCode;
 use serde::Serialize;
 
-use super::{app::App, asked::Asked, fresh::Steady, operations, problem::Failure};
+use super::{
+    app::{App, Written},
+    asked::Asked,
+    fresh::Steady,
+    operations,
+    problem::{Failure, Kind},
+};
 
 /// An object with its revision as the entity tag.
 pub(crate) struct Tagged<T>(pub(crate) T);
@@ -39,13 +45,13 @@ pub(crate) fn id<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, Fail
 
 /// The id of the object that a write made. It may be an earlier one, if the write is a repetition.
 pub(crate) fn made<T>(
-    accepted: &Accepted,
+    accepted: &Written,
     parse: impl FnOnce(&[u8]) -> Result<T, IdError>,
 ) -> Result<T, Failure> {
     parse(&accepted.object_id).map_err(|error| Failure::internal(&error))
 }
 
-fn operation_of(accepted: &Accepted) -> Result<Option<OperationId>, Failure> {
+fn operation_of(accepted: &Written) -> Result<Option<OperationId>, Failure> {
     if accepted.operation_id.is_empty() {
         return Ok(None);
     }
@@ -57,7 +63,7 @@ fn operation_of(accepted: &Accepted) -> Result<Option<OperationId>, Failure> {
 pub(crate) async fn created<T: Serialize + Revised, F: Future<Output = Result<T, Failure>>>(
     app: &App,
     asked: &Asked,
-    accepted: &Accepted,
+    accepted: &Written,
     path: impl Display,
     object: impl FnOnce() -> F,
 ) -> Result<Response, Failure> {
@@ -70,7 +76,7 @@ pub(crate) async fn created<T: Serialize + Revised, F: Future<Output = Result<T,
 pub(crate) async fn updated<T: Serialize + Revised, F: Future<Output = Result<T, Failure>>>(
     app: &App,
     asked: &Asked,
-    accepted: &Accepted,
+    accepted: &Written,
     object: impl FnOnce() -> F,
 ) -> Result<Response, Failure> {
     written(app, asked, accepted, StatusCode::OK, object).await
@@ -79,7 +85,7 @@ pub(crate) async fn updated<T: Serialize + Revised, F: Future<Output = Result<T,
 async fn written<T: Serialize + Revised, F: Future<Output = Result<T, Failure>>>(
     app: &App,
     asked: &Asked,
-    accepted: &Accepted,
+    accepted: &Written,
     done: StatusCode,
     object: impl FnOnce() -> F,
 ) -> Result<Response, Failure> {
@@ -88,7 +94,8 @@ async fn written<T: Serialize + Revised, F: Future<Output = Result<T, Failure>>>
         Some((operation, time)) if !app.is_finished_within(operation, time).await? => StatusCode::ACCEPTED,
         _ => done,
     };
-    let mut response = (status, Tagged(object().await?)).into_response();
+    let object = object().await.map_err(|failure| gone(accepted, failure))?;
+    let mut response = indexed(accepted, (status, Tagged(object)));
     if let Some(operation) = operation {
         insert(&mut response, HeaderName::from_static(OPERATION_HEADER), operation);
     }
@@ -96,16 +103,34 @@ async fn written<T: Serialize + Revised, F: Future<Output = Result<T, Failure>>>
 }
 
 /// 202 and the operation, or 200 if it was waited for and is done. 204 if the fleet has nothing to do.
-pub(crate) async fn deleted(app: &App, asked: &Asked, accepted: &Accepted) -> Result<Response, Failure> {
-    let Some(id) = operation_of(accepted)? else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+pub(crate) async fn deleted(app: &App, asked: &Asked, accepted: &Written) -> Result<Response, Failure> {
+    let Some(id) = operation_of(accepted)? else { return Ok(indexed(accepted, StatusCode::NO_CONTENT)) };
     let status = match asked.wait {
         Some(time) if app.is_finished_within(id, time).await? => StatusCode::OK,
         _ => StatusCode::ACCEPTED,
     };
-    let operation = operations::read(app, &asked.caller, id).await?;
-    let mut response = (status, Json(operation)).into_response();
+    let operation = operations::read(app, &asked.caller, id).await;
+    let operation = operation.map_err(|failure| gone(accepted, failure))?;
+    let mut response = indexed(accepted, (status, Json(operation)));
     insert(&mut response, HeaderName::from_static(OPERATION_HEADER), id);
     Ok(response)
+}
+
+/// The answer to a write, with the place in the log from which on reads show it.
+pub(crate) fn indexed(written: &Written, answer: impl IntoResponse) -> Response {
+    let mut response = answer.into_response();
+    response.headers_mut().insert(INDEX_HEADER, HeaderValue::from(written.index));
+    response
+}
+
+/// Why there is nothing to show. Of a repetition, because what the first request made or changed has gone since.
+fn gone(written: &Written, failure: Failure) -> Failure {
+    if written.replayed && failure.kind() == Kind::Refused(RefusalCode::NotFound) {
+        let detail = "this request was carried out before, under the same idempotency key, and what it made or changed \
+                      has gone since";
+        return Failure::new(Kind::GoneSince, detail);
+    }
+    failure
 }
 
 fn insert(response: &mut Response, name: HeaderName, value: impl Display) {

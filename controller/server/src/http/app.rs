@@ -3,18 +3,18 @@
 use std::{future::Future, ops::Deref, sync::Arc, time::Duration};
 
 use npanel_model::{NodeId, OperationId, TenantId, Timestamp};
-use npanel_pki::ClusterKey;
+use npanel_pki::{ClusterKey, RequestDigests};
 use npanel_proto::{
-    command::{Accepted, envelope::Command, outcome},
+    command::{Accepted, Outcome, envelope::Command, outcome},
     controller::foresee_response::Foresight,
 };
-use npanel_state::{QueryError, Reader};
+use npanel_state::{QueryError, Reader, RefusalCode};
 
 use super::{
     asked::Asked,
     placements,
     preview::{self, Ended},
-    problem::Failure,
+    problem::{Failure, Kind},
 };
 use crate::{
     agreement::{Agreement, Unproposed},
@@ -62,18 +62,38 @@ pub struct Services {
 
 /// [`Services`], shared.
 #[derive(Clone)]
-pub(crate) struct App(Arc<Services>);
+pub(crate) struct App(Arc<Shared>);
+
+struct Shared {
+    services: Services,
+    digests: RequestDigests,
+}
 
 impl Deref for App {
     type Target = Services;
     fn deref(&self) -> &Services {
-        &self.0
+        &self.0.services
+    }
+}
+
+/// A write that was accepted.
+#[derive(Debug)]
+pub(crate) struct Written {
+    accepted: Accepted,
+    /// From here on the state shows it.
+    pub(crate) index: u64,
+}
+
+impl Deref for Written {
+    type Target = Accepted;
+    fn deref(&self) -> &Accepted {
+        &self.accepted
     }
 }
 
 impl App {
     pub(crate) fn new(services: Services) -> Self {
-        Self(Arc::new(services))
+        Self(Arc::new(Shared { digests: services.cluster_key.request_digests(), services }))
     }
 
     pub(crate) fn reader(&self) -> &Reader {
@@ -86,12 +106,14 @@ impl App {
         asked: &Asked,
         body: &[u8],
         command: Command,
-    ) -> Result<Accepted, Ended> {
+    ) -> Result<Written, Ended> {
         if asked.dry_run {
             return Err(self.foresee(asked, body, command).await?);
         }
-        match self.agreement.propose(asked.envelope(body, command)).await?.outcome {
-            Some(outcome::Outcome::Accepted(accepted)) => Ok(accepted),
+        let Outcome { index, outcome } =
+            self.agreement.propose(asked.envelope(&self.0.digests, body, command)).await?;
+        match outcome {
+            Some(outcome::Outcome::Accepted(accepted)) => Ok(Written { accepted, index }),
             Some(outcome::Outcome::Refused(refused)) => {
                 Err(placements::refusal(&asked.caller, refused).into())
             }
@@ -99,8 +121,42 @@ impl App {
         }
     }
 
+    /// The same where making the command takes a look at what is there. If that fails, the request may be one that was
+    /// accepted before: what it was about has gone since.
+    pub(crate) async fn propose_if_made(
+        &self,
+        asked: &Asked,
+        body: &[u8],
+        command: Result<Command, Failure>,
+    ) -> Result<Written, Ended> {
+        match command {
+            Ok(command) => self.propose(asked, body, command).await,
+            Err(failure) => match self.earlier(asked, body).await? {
+                Some(written) => Ok(written),
+                None => Err(failure.into()),
+            },
+        }
+    }
+
+    async fn earlier(&self, asked: &Asked, body: &[u8]) -> Result<Option<Written>, Failure> {
+        if asked.dry_run {
+            return Ok(None);
+        }
+        self.agreement.catch_up().await;
+        let index = self.reader().applied_index();
+        let found = self.reader().earlier(asked.caller.tenant_id, &asked.idempotency_key).await?;
+        let Some(found) = found else { return Ok(None) };
+        if found.request_digest != asked.digest(&self.0.digests, body) {
+            return Err(Failure::new(
+                Kind::Refused(RefusalCode::IdempotencyKeyReused),
+                "this idempotency key was used with another request",
+            ));
+        }
+        Ok(Some(Written { accepted: found.accepted, index }))
+    }
+
     async fn foresee(&self, asked: &Asked, body: &[u8], command: Command) -> Result<Ended, Failure> {
-        match self.agreement.foresee(asked.envelope(body, command)).await?.foresight {
+        match self.agreement.foresee(asked.envelope(&self.0.digests, body, command)).await?.foresight {
             Some(Foresight::Foreseen(foreseen)) => {
                 Ok(Ended::Previewed(Box::new(preview::shown(self, &asked.caller, foreseen).await?)))
             }

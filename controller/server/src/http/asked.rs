@@ -8,9 +8,11 @@ use http::{
     header::{IF_MATCH, IF_NONE_MATCH},
     request::Parts,
 };
-use npanel_model::RequestId;
+use npanel_model::{Action, RequestId};
+use npanel_pki::RequestDigests;
 use npanel_proto::command::{Envelope, Principal, envelope::Command, principal};
 use npanel_sdk_types::IDEMPOTENCY_HEADER;
+use npanel_state::CALLERS_KEY;
 
 use super::{
     problem::{Failure, Kind},
@@ -31,7 +33,7 @@ pub(crate) struct Asked {
     pub(crate) dry_run: bool,
     request_id: RequestId,
     source_address: String,
-    idempotency_key: String,
+    pub(super) idempotency_key: String,
     condition: Condition,
     method: Method,
     path: String,
@@ -63,7 +65,7 @@ impl Asked {
             dry_run: query.dry_run(),
             request_id: parts.extensions.get().copied().unwrap_or_else(RequestId::generate),
             source_address: peer.unwrap_or_default(),
-            idempotency_key: idempotency_key(&parts.headers)?,
+            idempotency_key: idempotency_key(&parts.headers, parts.extensions.get())?,
             condition: Condition::of(&parts.headers)?,
             method: parts.method.clone(),
             path: uri.path().to_owned(),
@@ -71,14 +73,16 @@ impl Asked {
     }
 }
 
-/// The caller's key; without one, a key of this request alone (and not of its id, which callers may reuse), so
-/// that a command whose answer is lost between controllers is not carried out twice.
-fn idempotency_key(headers: &HeaderMap) -> Result<String, Failure> {
+/// The caller's key, which is the route's: the same for something else is another. Without one, a key of this request
+/// alone (and not of its id, which callers may reuse), so that a command whose answer is lost between controllers is not
+/// carried out twice.
+fn idempotency_key(headers: &HeaderMap, route: Option<&Action>) -> Result<String, Failure> {
     let Some(value) = headers.get(IDEMPOTENCY_HEADER) else {
         return Ok(format!("once/{}", RequestId::generate()));
     };
     let text = value.to_str().ok().filter(|text| (1..=255).contains(&text.len()));
-    text.map(|text| format!("caller/{text}")).ok_or_else(|| {
+    let route = route.map_or("", |route| route.as_str());
+    text.map(|text| format!("{CALLERS_KEY}{route}/{text}")).ok_or_else(|| {
         let detail = "an Idempotency-Key is 1 to 255 printable ASCII characters";
         Failure::new(Kind::InvalidHeader, detail).at("Idempotency-Key")
     })
@@ -134,7 +138,7 @@ fn revision(tag: &str) -> Option<u64> {
 
 impl Asked {
     /// The envelope of a command. The leader fills in what is its to know.
-    pub(crate) fn envelope(&self, body: &[u8], command: Command) -> Envelope {
+    pub(super) fn envelope(&self, digests: &RequestDigests, body: &[u8], command: Command) -> Envelope {
         let who = principal::Who::ApiKeyId(self.caller.key_id.to_bytes());
         Envelope {
             principal: Some(Principal { who: Some(who) }),
@@ -144,10 +148,15 @@ impl Asked {
             if_match: self.condition.revisions.clone(),
             must_exist: self.condition.must_exist,
             must_not_exist: self.condition.must_not_exist,
-            request_digest: self.caller.digest(self.method.as_str(), &self.path, body),
+            request_digest: self.digest(digests, body),
             command: Some(command),
             ..Envelope::default()
         }
+    }
+
+    /// By which a repetition is told from another request.
+    pub(super) fn digest(&self, digests: &RequestDigests, body: &[u8]) -> Vec<u8> {
+        digests.of(self.caller.tenant_id, self.method.as_str(), &self.path, body)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `/v1/ca`: the certificate authorities, and their rotation.
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, response::Response};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use npanel_model::Timestamp;
 use npanel_pki::KeyFingerprint;
@@ -8,7 +8,7 @@ use npanel_proto::command::{RetireAuthority, RotateAuthority, envelope::Command}
 use npanel_sdk_types::{Authority, Ca, RetireCa, RotateCa};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{app::App, asked::Asked, body::Body, preview::Ended, problem::Failure};
+use super::{answer::indexed, app::App, asked::Asked, body::Body, preview::Ended, problem::Failure};
 use crate::authorities::authority_command;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -55,13 +55,13 @@ async fn rotate(
     State(app): State<App>,
     asked: Asked,
     Body { bytes, .. }: Body<RotateCa>,
-) -> Result<Json<Ca>, Ended> {
+) -> Result<Response, Ended> {
     let successor = app.authorities.successor(Timestamp::now()).map_err(|error| Failure::internal(&error))?;
     let authority = authority_command(&successor.authority, Some(&successor.cross), &app.cluster_key)
         .map_err(|error| Failure::internal(&error))?;
     let command = RotateAuthority { authority: Some(authority), replaces: successor.replaces.to_bytes() };
-    app.propose(&asked, &bytes, Command::RotateAuthority(command)).await?;
-    Ok(Json(shown(&app).await?))
+    let written = app.propose(&asked, &bytes, Command::RotateAuthority(command)).await?;
+    Ok(indexed(&written, Json(shown(&app).await?)))
 }
 
 /// Trust the certificate authority before the last rotation no longer.
@@ -72,10 +72,15 @@ async fn retire(
     State(app): State<App>,
     asked: Asked,
     Body { value, bytes }: Body<RetireCa>,
-) -> Result<Json<Ca>, Ended> {
+) -> Result<Response, Ended> {
+    let command = retirement(&app, value.force).await.map(Command::RetireAuthority);
+    let written = app.propose_if_made(&asked, &bytes, command).await?;
+    Ok(indexed(&written, Json(shown(&app).await?)))
+}
+
+/// Of the one that does not issue any more.
+async fn retirement(app: &App, force: bool) -> Result<RetireAuthority, Failure> {
     let rows = app.reader().authorities().await?;
-    let old = rows.iter().find(|row| !row.issuing).ok_or_else(|| Failure::not_found("old authority"))?;
-    let command = RetireAuthority { key_fingerprint: old.key_fingerprint.clone(), force: value.force };
-    app.propose(&asked, &bytes, Command::RetireAuthority(command)).await?;
-    Ok(Json(shown(&app).await?))
+    let old = rows.into_iter().find(|row| !row.issuing).ok_or_else(|| Failure::not_found("old authority"))?;
+    Ok(RetireAuthority { key_fingerprint: old.key_fingerprint, force })
 }

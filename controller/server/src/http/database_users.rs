@@ -81,6 +81,17 @@ async fn sealed(
         .map_err(|error| Failure::internal(&error))
 }
 
+/// The same for a user that is there.
+async fn sealed_for(
+    app: &App,
+    caller: &Caller,
+    id: DatabaseUserId,
+    password: &Secret,
+) -> Result<Vec<u8>, Failure> {
+    let user = app.find("database user", || app.reader().database_user(caller.tenant_id, id)).await?;
+    sealed(app, user.tenant_id, id, password).await
+}
+
 /// The password that was given, if it is good; else a new one, which is to be shown once.
 fn chosen(given: Option<Secret>) -> Result<(Secret, Option<Secret>), Failure> {
     match given {
@@ -106,21 +117,10 @@ async fn create(
     asked: Asked,
     Body { value, bytes }: Body<CreateDatabaseUser>,
 ) -> Result<Response, Ended> {
-    let account = accounts::row(&app, &asked.caller, value.account_id).await?;
-    accounts::refuse_prefix(&account.username, &value.name)?;
-    let name = DatabaseUserName::of_account(&account.username, &value.name)
-        .map_err(|error| Failure::invalid("name", error.to_string()))?;
-    let (password, generated) = chosen(value.password)?;
+    let (password, generated) = chosen(value.password.clone())?;
     let user = DatabaseUserId::generate();
-    let command = command::CreateDatabaseUser {
-        database_user_id: user.to_bytes(),
-        account_id: account.id.to_bytes(),
-        name: name.into(),
-        sealed_password_hash: sealed(&app, account.tenant_id, user, &password).await?,
-        grants: value.grants.iter().map(granted).collect(),
-        operation_id: OperationId::generate().to_bytes(),
-    };
-    let accepted = app.propose(&asked, &bytes, Command::CreateDatabaseUser(command)).await?;
+    let command = creation(&app, &asked.caller, &value, user, &password).await;
+    let accepted = app.propose_if_made(&asked, &bytes, command.map(Command::CreateDatabaseUser)).await?;
     let id = made(&accepted, DatabaseUserId::from_bytes)?;
     // A repetition made no user: its password is nobody's.
     let once = generated.filter(|_| id == user);
@@ -129,6 +129,27 @@ async fn create(
         Ok(DatabaseUser { password: once, ..read(&app, &asked.caller, id).await? })
     })
     .await?)
+}
+
+async fn creation(
+    app: &App,
+    caller: &Caller,
+    value: &CreateDatabaseUser,
+    user: DatabaseUserId,
+    password: &Secret,
+) -> Result<command::CreateDatabaseUser, Failure> {
+    let account = accounts::row(app, caller, value.account_id).await?;
+    accounts::refuse_prefix(&account.username, &value.name)?;
+    let name = DatabaseUserName::of_account(&account.username, &value.name)
+        .map_err(|error| Failure::invalid("name", error.to_string()))?;
+    Ok(command::CreateDatabaseUser {
+        database_user_id: user.to_bytes(),
+        account_id: account.id.to_bytes(),
+        name: name.into(),
+        sealed_password_hash: sealed(app, account.tenant_id, user, password).await?,
+        grants: value.grants.iter().map(granted).collect(),
+        operation_id: OperationId::generate().to_bytes(),
+    })
 }
 
 /// List database users.
@@ -193,15 +214,17 @@ async fn set_password(
     Body { value, bytes }: Body<SetPassword>,
 ) -> Result<Response, Ended> {
     let id: DatabaseUserId = id("database user", &text)?;
-    let user = app.find("database user", || app.reader().database_user(asked.caller.tenant_id, id)).await?;
     let (password, generated) = chosen(value.password)?;
     let operation = OperationId::generate().to_bytes();
-    let command = command::SetDatabasePassword {
-        database_user_id: id.to_bytes(),
-        sealed_password_hash: sealed(&app, user.tenant_id, id, &password).await?,
-        operation_id: operation.clone(),
-    };
-    let accepted = app.propose(&asked, &bytes, Command::SetDatabasePassword(command)).await?;
+    let sealed = sealed_for(&app, &asked.caller, id, &password).await;
+    let command = sealed.map(|sealed_password_hash| {
+        Command::SetDatabasePassword(command::SetDatabasePassword {
+            database_user_id: id.to_bytes(),
+            sealed_password_hash,
+            operation_id: operation.clone(),
+        })
+    });
+    let accepted = app.propose_if_made(&asked, &bytes, command).await?;
     // A repetition set no password: this one is nobody's.
     let once = generated.filter(|_| accepted.operation_id == operation);
     Ok(updated(&app, &asked, &accepted, || async {

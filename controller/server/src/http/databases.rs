@@ -64,20 +64,28 @@ async fn create(
     asked: Asked,
     Body { value, bytes }: Body<CreateDatabase>,
 ) -> Result<Response, Ended> {
-    let account = accounts::row(&app, &asked.caller, value.account_id).await?;
+    let command = creation(&app, &asked.caller, &value).await.map(Command::CreateDatabase);
+    let accepted = app.propose_if_made(&asked, &bytes, command).await?;
+    let id = made(&accepted, DatabaseId::from_bytes)?;
+    let path = format!("/v1/databases/{id}");
+    Ok(created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await?)
+}
+
+async fn creation(
+    app: &App,
+    caller: &Caller,
+    value: &CreateDatabase,
+) -> Result<command::CreateDatabase, Failure> {
+    let account = accounts::row(app, caller, value.account_id).await?;
     accounts::refuse_prefix(&account.username, &value.name)?;
     let name = DatabaseName::of_account(&account.username, &value.name)
         .map_err(|error| Failure::invalid("name", error.to_string()))?;
-    let command = command::CreateDatabase {
+    Ok(command::CreateDatabase {
         database_id: DatabaseId::generate().to_bytes(),
         account_id: account.id.to_bytes(),
         name: name.into(),
         operation_id: OperationId::generate().to_bytes(),
-    };
-    let accepted = app.propose(&asked, &bytes, Command::CreateDatabase(command)).await?;
-    let id = made(&accepted, DatabaseId::from_bytes)?;
-    let path = format!("/v1/databases/{id}");
-    Ok(created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await?)
+    })
 }
 
 /// List databases.

@@ -39,6 +39,8 @@ pub(crate) enum Kind {
     Removed,
     /// The request took too long.
     TimedOut,
+    /// What the same request made or changed before has gone since.
+    GoneSince,
     /// The request was not read as HTTP says.
     BadRequest,
     /// The controller is at fault.
@@ -60,6 +62,7 @@ impl Kind {
             Self::NoLeader,
             Self::Removed,
             Self::TimedOut,
+            Self::GoneSince,
             Self::BadRequest,
             Self::Internal,
         ];
@@ -78,6 +81,7 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::NoRoute => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Kind::NoLeader | Kind::Removed | Kind::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::GoneSince => StatusCode::GONE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let (code, title) = match kind {
@@ -93,6 +97,7 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::NoLeader => ("no_leader", "The controllers have no leader"),
         Kind::Removed => ("controller_removed", "This controller was removed from the cluster"),
         Kind::TimedOut => ("timed_out", "The request took too long"),
+        Kind::GoneSince => ("gone_since", "It was done before, and what it made has gone since"),
         Kind::BadRequest => ("bad_request", "The request is not readable"),
         Kind::Internal => ("internal", "The controller is at fault"),
     };
@@ -187,7 +192,6 @@ impl Failure {
         self.field.as_deref()
     }
 
-    #[cfg(test)]
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }

@@ -50,6 +50,9 @@ fn advice(kind: Kind) -> &'static str {
             "This machine is no controller of the cluster any more and knows nothing new. Ask another controller, and take this one's address out of --api-url, of profiles and of whatever balances between controllers. `npanel cluster status` lists those that there are."
         }
         Kind::TimedOut => "Repeat the request, a write with the same Idempotency-Key: it may have happened.",
+        Kind::GoneSince => {
+            "Nothing is to be done for this request: it happened, once. What it made or changed was deleted later. To make it again, use a new Idempotency-Key."
+        }
         Kind::BadRequest => "The request is not HTTP as this API reads it.",
         Kind::Internal => {
             "It is not your fault. The controller's log has the cause under the problem's request_id."

@@ -134,20 +134,24 @@ async fn update(
 ) -> Result<Response, Ended> {
     let id: RecordSetId = id("record set", &text)?;
     let zone: ZoneId = super::answer::id("zone", &zone)?;
-    let set = read(&app, &asked.caller, zone, id).await?;
+    let set = read(&app, &asked.caller, zone, id).await;
+    let command = set.and_then(|set| change(&set, &value)).map(Command::UpdateRecordSet);
+    let accepted = app.propose_if_made(&asked, &bytes, command).await?;
+    Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, zone, id)).await?)
+}
+
+fn change(set: &RecordSet, value: &UpdateRecordSet) -> Result<command::UpdateRecordSet, Failure> {
     let records = match &value.records {
         Some(records) => validate_record_set(&set.name, set.kind, records)
             .map_err(|error| Failure::invalid("records", error.to_string()))?,
         None => Vec::new(),
     };
-    let command = command::UpdateRecordSet {
-        record_set_id: id.to_bytes(),
+    Ok(command::UpdateRecordSet {
+        record_set_id: set.id.to_bytes(),
         ttl_seconds: value.ttl_seconds.map(npanel_model::Ttl::seconds),
         records: records.iter().map(RecordData::canonical).collect(),
         operation_id: OperationId::generate().to_bytes(),
-    };
-    let accepted = app.propose(&asked, &bytes, Command::UpdateRecordSet(command)).await?;
-    Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, zone, id)).await?)
+    })
 }
 
 /// Remove a record set.

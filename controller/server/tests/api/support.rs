@@ -11,8 +11,8 @@ use npanel_pki::{
     LiveCredentials,
 };
 use npanel_proto::command::{
-    Certificate, CreateApiKey, CreateCluster, CreateToken, EnrolController, EnrolNode, UpdateNodeFacts,
-    envelope::Command, principal::Who,
+    Authority, Certificate, CreateApiKey, CreateCluster, CreateToken, EnrolController, EnrolNode,
+    UpdateNodeFacts, envelope::Command, principal::Who,
 };
 use npanel_server::{
     authorities::Authorities,
@@ -31,6 +31,7 @@ pub(crate) struct Fleet {
     pub(crate) services: Services,
     router: Router,
     pub(crate) admin: String,
+    maker: Who,
     pub(crate) root: TenantId,
     pub(crate) node: NodeId,
 }
@@ -103,10 +104,12 @@ impl Fleet {
         let cluster_key = ClusterKey::generate();
         let admin = ApiKeyText::generate();
         let wrapped = cluster_key.wrap(root, &DataKey::generate()).expect("wrapped");
-        agreement.accept(Who::ControllerId(1), cluster(root, &admin, wrapped)).await;
-        enrol(&agreement, &admin, node).await;
         let authority =
             CertificateAuthority::create(ClusterId::generate(), Timestamp::now()).expect("an authority");
+        let first = first_authority(&authority, &cluster_key);
+        agreement.accept(Who::ControllerId(1), cluster(root, &admin, wrapped, first)).await;
+        let maker = Who::ApiKeyId(admin.id.to_bytes());
+        enrol(&agreement, &maker, "n1", 2, node).await;
         let secrets = ClusterSecrets::new(&authority, cluster_key.clone());
         let authorities = Authorities::new(secrets, Lifetimes::default()).expect("authorities");
         let services = Services {
@@ -118,7 +121,29 @@ impl Fleet {
         };
         let router = router(services.clone());
         let admin = admin.reveal().expose().to_owned();
-        Self { agreement, services, router, admin, root, node }
+        Self { agreement, services, router, admin, maker, root, node }
+    }
+
+    /// Another node, which carries nothing.
+    pub(crate) async fn spare_node(&self) -> NodeId {
+        let node = NodeId::generate();
+        enrol(&self.agreement, &self.maker, "spare", 3, node).await;
+        node
+    }
+
+    /// Another controller.
+    pub(crate) async fn spare_controller(&self) -> u64 {
+        let (token_id, machine) = token(&self.agreement, &self.maker, "controller").await;
+        let enrol = EnrolController {
+            controller_id: 2,
+            name: "c2".to_owned(),
+            fleet_address: "c2.example:8444".to_owned(),
+            certificate: certificate(4),
+            token_id,
+            token_secret_hash: vec![7; 32],
+        };
+        self.agreement.accept(machine, Command::EnrolController(enrol)).await;
+        2
     }
 
     /// The certificates of a controller.
@@ -199,8 +224,19 @@ pub(crate) fn id(answer: &Answer) -> String {
     answer.expect(201)["id"].as_str().expect("an id").to_owned()
 }
 
-fn cluster(root: TenantId, admin: &ApiKeyText, wrapped_data_key: Vec<u8>) -> Command {
+fn first_authority(authority: &CertificateAuthority, key: &ClusterKey) -> Authority {
+    Authority {
+        key_fingerprint: authority.pin().to_bytes(),
+        certificate: authority.certificate().to_vec(),
+        sealed_key: key.wrap_authority(authority).expect("sealed"),
+        not_after_millis: authority.not_after().as_millis(),
+        ..Authority::default()
+    }
+}
+
+fn cluster(root: TenantId, admin: &ApiKeyText, wrapped_data_key: Vec<u8>, authority: Authority) -> Command {
     Command::CreateCluster(CreateCluster {
+        first_authority: Some(authority),
         cluster_id: "test".to_owned(),
         root_tenant_id: root.to_bytes(),
         root_tenant_name: "platform".to_owned(),
@@ -226,26 +262,32 @@ fn cluster(root: TenantId, admin: &ApiKeyText, wrapped_data_key: Vec<u8>) -> Com
     })
 }
 
-async fn enrol(agreement: &Alone, admin: &ApiKeyText, node: NodeId) {
+/// Makes a bootstrap token; its id, and who shows it.
+async fn token(agreement: &Alone, maker: &Who, role: &str) -> (Vec<u8>, Who) {
     let token = TokenId::generate().to_bytes();
     let create = CreateToken {
         token_id: token.clone(),
-        role: "node".to_owned(),
+        role: role.to_owned(),
         secret_hash: vec![7; 32],
         uses: 1,
         expires_millis: Timestamp::now().as_millis() + 60_000,
         pool: "default".to_owned(),
         ..CreateToken::default()
     };
-    agreement.accept(Who::ApiKeyId(admin.id.to_bytes()), Command::CreateToken(create)).await;
+    agreement.accept(maker.clone(), Command::CreateToken(create)).await;
+    (token.clone(), Who::TokenId(token))
+}
+
+async fn enrol(agreement: &Alone, maker: &Who, name: &str, serial: u8, node: NodeId) {
+    let (token_id, machine) = token(agreement, maker, "node").await;
     let enrol = EnrolNode {
         node_id: node.to_bytes(),
-        name: "n1".to_owned(),
-        certificate: certificate(2),
-        token_id: token.clone(),
+        name: name.to_owned(),
+        certificate: certificate(serial),
+        token_id,
         token_secret_hash: vec![7; 32],
     };
-    agreement.accept(Who::TokenId(token), Command::EnrolNode(enrol)).await;
+    agreement.accept(machine, Command::EnrolNode(enrol)).await;
     let facts = UpdateNodeFacts {
         node_id: node.to_bytes(),
         roles: vec!["web".to_owned(), "database".to_owned(), "dns".to_owned()],

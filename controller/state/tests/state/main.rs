@@ -12,6 +12,7 @@ mod lost;
 mod operations;
 mod ownership;
 mod plans;
+mod repetitions;
 mod replicas;
 mod revocation;
 mod support;
