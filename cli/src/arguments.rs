@@ -11,8 +11,8 @@ use serde::{
 };
 
 use crate::command::{
-    account, api_key, audit, ca, cluster, controller, cron, database, dns, domain, event, explain, node,
-    operation, plan, profile, tenant, token,
+    account, api_key, audit, ca, cluster, controller, cron, database, dns, domain, events, explain, node,
+    node_event, operation, plan, profile, tenant, token,
 };
 use crate::{failure::Failure, resolve, session::Session};
 
@@ -103,7 +103,9 @@ pub(crate) enum Command {
     Operation(operation::Command),
     /// What happens on nodes by itself.
     #[command(subcommand)]
-    Event(event::Command),
+    NodeEvent(node_event::Command),
+    /// Show what changes, as it changes: one line for each object that is made, changed, removed or observed.
+    Events(events::Events),
     /// Who did what, and the proofs that it is all there.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -313,6 +315,10 @@ mod tests {
             let by_machines =
                 [Action::NodeEnrol, Action::NodeReplace, Action::ControllerJoin, Action::IdentityRenew];
             if by_machines.contains(action) {
+                continue;
+            }
+            if *action == Action::EventList {
+                assert!(command.find_subcommand("events").is_some(), "npanel events");
                 continue;
             }
             let (noun, verb) = words(*action);

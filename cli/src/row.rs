@@ -3,8 +3,8 @@
 use npanel_model::AntiAffinity;
 use npanel_sdk_types::{
     Account, ApiKey, AuditCheckpoint, AuditEntry, Authority, Controller, Convergence, CronTable, Database,
-    DatabaseUser, Domain, Event, Node, Operation, Plan, PlanPlacement, RecordSet, Suspension, Tenant, Token,
-    Zone,
+    DatabaseUser, Domain, Node, NodeEvent, Operation, Plan, PlanPlacement, RecordSet, Suspension, Tenant,
+    Token, Zone,
 };
 
 /// A line of a list.
@@ -125,7 +125,7 @@ rows! {
         "STATUS" => this.status.as_str().to_owned(), "OBJECT" => this.object_id.clone(),
         "CREATED" => this.created_at.to_string(), "FINISHED" => or_dash(this.finished_at),
     }
-    Event(this) {
+    NodeEvent(this) {
         "TIME" => this.time.to_string(), "REASON" => this.reason.clone(), "OBJECT" => format!("{}\n{}", this.object_kind, this.object_id),
         "MESSAGE" => this.message.clone(),
         "WHAT DIFFERED" => this.differences.iter().map(|one| format!("{}: {}, not {}", one.what, one.found, one.expected)).collect::<Vec<_>>().join("\n"),

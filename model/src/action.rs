@@ -135,6 +135,8 @@ named_enum! {
         /// List operations.
         OperationList = "operation.list",
         /// List what happened on nodes by itself.
+        NodeEventList = "node_event.list",
+        /// Follow what changes.
         EventList = "event.list",
         /// List accepted writes.
         AuditList = "audit.list",

@@ -11,6 +11,7 @@ mod cron;
 mod database;
 mod dns;
 mod email;
+mod event;
 mod fqdn;
 mod id;
 mod names;
@@ -38,6 +39,7 @@ pub use dns::{
     ZoneProvider, validate_record_set,
 };
 pub use email::{EmailAddress, EmailAddressError};
+pub use event::{EventChange, EventKind, EventPattern, EventPatternError};
 pub use fqdn::{Fqdn, FqdnError};
 pub use id::{
     AccountId, ApiKeyId, AssignmentId, ControllerId, DatabaseId, DatabaseUserId, DomainId, EventId, IdError,

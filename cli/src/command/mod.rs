@@ -11,9 +11,10 @@ pub(crate) mod cron;
 pub(crate) mod database;
 pub(crate) mod dns;
 pub(crate) mod domain;
-pub(crate) mod event;
+pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod node;
+pub(crate) mod node_event;
 pub(crate) mod operation;
 pub(crate) mod placement;
 pub(crate) mod plan;
@@ -50,7 +51,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             Some(verified) => verified,
             None => audit::run(command, &session()?).await,
         },
-        Command::Event(command) => event::run(command, &session()?).await,
+        Command::NodeEvent(command) => node_event::run(command, &session()?).await,
+        Command::Events(asked) => events::run(asked, &session()?).await,
         Command::Cluster(command) => cluster::run(command, &session()?).await,
         Command::Profile(command) => profile::run(command, &connection, output),
         Command::Completions { shell } => completions::run(shell),

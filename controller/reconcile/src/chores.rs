@@ -1,11 +1,13 @@
 //! What the leader has done a batch at a time, so that no command holds up the others: accounts follow their plan to
-//! another PHP version, what a node carried that is gone for good is settled, and operations that ended long ago are
-//! forgotten.
+//! another PHP version, what a node carried that is gone for good is settled, and operations that ended long ago and changes
+//! that the feed keeps no longer are forgotten.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use npanel_consensus::{Cluster, ProposeError};
-use npanel_proto::command::{FollowPlan, PurgeOperations, WriteOffNode, envelope::Command, outcome::Outcome};
+use npanel_proto::command::{
+    FollowPlan, PurgeChanges, PurgeOperations, WriteOffNode, envelope::Command, outcome::Outcome,
+};
 use npanel_state::QueryError;
 
 use crate::recorder::own_envelope;
@@ -18,6 +20,9 @@ const WRITTEN_OFF: u32 = 250;
 
 /// How many rows of old operations go in one command: some 10 ms of the writer's time.
 const PURGED: u32 = 500;
+
+/// How many changes that are kept no longer go in one command: some 10 ms of the writer's time.
+const PURGED_CHANGES: u32 = 5_000;
 
 /// How often it is looked for what is old by now.
 const AGEING: Duration = Duration::from_secs(60);
@@ -36,9 +41,10 @@ enum ChoreError {
 /// Runs until it is dropped. Level-triggered: the state says what is left to do, whoever began it.
 pub(crate) async fn run(cluster: Cluster) {
     let mut applied = cluster.applied();
+    let mut feed_due = Instant::now();
     loop {
         applied.borrow_and_update();
-        match once(&cluster).await {
+        match once(&cluster, &mut feed_due).await {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "a chore could not be done; trying again"),
@@ -52,7 +58,7 @@ pub(crate) async fn run(cluster: Cluster) {
 }
 
 /// Does what there is to do, a batch of each. Whether there may be more.
-async fn once(cluster: &Cluster) -> Result<bool, ChoreError> {
+async fn once(cluster: &Cluster, feed_due: &mut Instant) -> Result<bool, ChoreError> {
     let plans = cluster.state().followed_plans().await?;
     for plan in &plans {
         let command = FollowPlan { plan_id: plan.to_bytes(), most: FOLLOWERS };
@@ -68,7 +74,15 @@ async fn once(cluster: &Cluster) -> Result<bool, ChoreError> {
     if is_old {
         propose(cluster, Command::PurgeOperations(PurgeOperations { most: PURGED })).await?;
     }
-    Ok(is_old || !plans.is_empty() || !lost.is_empty())
+    // To see that it is too long, what came since the last time is counted.
+    let is_long =
+        Instant::now() >= *feed_due && cluster.state().has_changes_to_purge(cluster.time().await).await?;
+    if is_long {
+        propose(cluster, Command::PurgeChanges(PurgeChanges { most: PURGED_CHANGES })).await?;
+    } else if Instant::now() >= *feed_due {
+        *feed_due = Instant::now() + AGEING;
+    }
+    Ok(is_old || is_long || !plans.is_empty() || !lost.is_empty())
 }
 
 async fn propose(cluster: &Cluster, command: Command) -> Result<(), ChoreError> {

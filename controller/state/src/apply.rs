@@ -188,10 +188,21 @@ fn principal(envelope: &Envelope) -> Rule<Principal> {
 }
 
 fn write_changes(ctx: &Context<'_>) -> Rule<()> {
+    let actor = ctx.principal.to_string();
     for (place, change) in ctx.changes.take().into_iter().enumerate() {
         ctx.run(
-            "INSERT INTO changes (log_index, position, tenant_id, kind, object_id, change) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            (ctx.index, place, change.tenant.to_bytes(), change.kind, &change.object, change.change),
+            "INSERT INTO changes (log_index, position, tenant_id, kind, object_id, change, time_millis, actor)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            (
+                ctx.index,
+                place,
+                change.tenant.to_bytes(),
+                change.kind,
+                &change.object,
+                change.change,
+                ctx.now.as_millis(),
+                &actor,
+            ),
         )?;
         revision::renew(ctx, &change)?;
     }

@@ -33,11 +33,12 @@ pub use open::StoreError;
 pub use query::{
     Account, AccountFilter, ApiKey, ApiKeyFilter, Assignment, AuditCheckpoint, AuditFilter, AuditKeyRow,
     AuditPage, Authority, Cluster, Condition, Controller, Convergence, Converging, CronTable, Database,
-    DatabaseUser, Domain, Earlier, Event, EventDifference, EventFilter, EventPage, FollowedNode, Grant, IntentSource,
-    KnownIdentity, Login, Node, NodeFilter, NodeLoad, ObjectStatus, Observed, Operation, OperationFilter,
-    OperationTarget, OwnedFilter, Page, Plan, PlanFilter, PlanPlacement, QueryError, Reader, RecordSet,
-    RecordSetFilter, Revocation, Suspension, TargetProgress, Tenant, TenantFilter, Token, TokenFilter,
-    UnmetTerm, UnplacedAccount, Unsettled, UnsettledObject, WantedObject, Zone, ZoneRecordSet,
+    DatabaseUser, Domain, Earlier, Event, EventDifference, EventFilter, EventPage, FeedEvent, FeedGone,
+    FeedPart, FollowedNode, Grant, IntentSource, KnownIdentity, Login, Node, NodeFilter, NodeLoad,
+    ObjectStatus, Observed, Operation, OperationFilter, OperationTarget, OwnedFilter, Page, Plan, PlanFilter,
+    PlanPlacement, QueryError, Reader, RecordSet, RecordSetFilter, Revocation, Suspension, TargetProgress,
+    Tenant, TenantFilter, Token, TokenFilter, UnmetTerm, UnplacedAccount, Unsettled, UnsettledObject,
+    WantedObject, Zone, ZoneRecordSet,
 };
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};

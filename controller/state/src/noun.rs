@@ -106,3 +106,15 @@ impl Noun {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_the_feed_calls_a_noun_can_be_asked_for() {
+        for noun in Noun::ALL {
+            assert!(noun.as_str().parse::<npanel_model::EventKind>().is_ok(), "{}", noun.as_str());
+        }
+    }
+}

@@ -3,8 +3,8 @@
 use std::{fmt::Display, time::Duration};
 
 use npanel_model::{
-    AccountId, ControllerId, DatabaseUserId, NodeId, NodeLabel, OperationId, PlanId, RecordSetId, Revision,
-    TenantId, ZoneId,
+    AccountId, ControllerId, DatabaseUserId, EventPattern, NodeId, NodeLabel, OperationId, PlanId,
+    RecordSetId, Revision, TenantId, ZoneId,
 };
 use npanel_sdk_types::{
     AuditCheckpoint, AuditConsistency, AuditEntry, AuditInclusion, AuditKey, Ca, ClusterStatus,
@@ -16,7 +16,7 @@ use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Config, Creatable, Deletable, Error, Noun, Suspendable, Updatable,
+    Config, Creatable, Deletable, Error, Events, Noun, Suspendable, Updatable,
     transport::{Answer, Call, Transport},
 };
 
@@ -75,6 +75,11 @@ impl Client {
     #[must_use]
     pub fn previewing(&self) -> Self {
         Self { transport: self.transport.previewing() }
+    }
+
+    /// The change feed: what comes after an index, or from now on. Nothing is asked before [`Events::next`].
+    pub fn events(&self, after: Option<u64>, types: &[EventPattern]) -> Events {
+        Events::new(self.transport.clone(), after, types)
     }
 
     /// Makes an object.

@@ -25,6 +25,7 @@
 mod client;
 mod config;
 mod error;
+mod events;
 mod noun;
 mod progress;
 mod transport;
@@ -32,5 +33,6 @@ mod transport;
 pub use client::{Client, Terms, Wait, Written};
 pub use config::Config;
 pub use error::Error;
+pub use events::{Events, Told};
 pub use noun::{Creatable, Deletable, Noun, Suspendable, Updatable};
 pub use progress::Waited;

@@ -65,7 +65,7 @@ nouns! {
     CronTable, AccountId, "cron-tables";
     Node, NodeId, "nodes";
     Operation, OperationId, "operations";
-    Event, EventId, "events";
+    NodeEvent, EventId, "node-events";
 }
 
 macro_rules! deletable {

@@ -1,6 +1,7 @@
 //! One request, sent until a controller takes it.
 
 use std::{
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -97,6 +98,16 @@ impl Answer {
     }
 }
 
+/// An answer that goes on.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) url: String,
+    pub(crate) response: reqwest::Response,
+}
+
+/// A try at one controller.
+type Attempt<'a, T> = Pin<Box<dyn Future<Output = Result<Result<T, Missed>, Error>> + Send + 'a>>;
+
 /// Why a controller did not take a request.
 enum Missed {
     /// The next one may; nothing was done, or the idempotency key makes a repetition harmless.
@@ -147,16 +158,49 @@ impl Transport {
         if previews { Err(Error::Previewed(Box::new(answer.json()?))) } else { Ok(answer) }
     }
 
+    /// Opens an answer that goes on, at one controller after the other until one takes it.
+    pub(crate) async fn open(&self, call: &Call) -> Result<Opened, Error> {
+        self.try_each(|url| Box::pin(self.open_at(url, call))).await
+    }
+
+    async fn open_at(&self, url: String, call: &Call) -> Result<Result<Opened, Missed>, Error> {
+        let sent = tokio::time::timeout(self.config.request_timeout, self.request(&url, call).send()).await;
+        let response = match sent {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Ok(Err(missed(&url, error))),
+            Err(_) => return Ok(Err(Missed::Connection(format!("{url}: no answer in time")))),
+        };
+        if response.status().is_success() {
+            return Ok(Ok(Opened { url, response }));
+        }
+        // It is a problem, which ends.
+        match received(&url, response).await {
+            Ok(answer) => judge(answer).map(|judged| {
+                judged.and_then(|_| Err(Missed::Connection(format!("{url}: an answer that does not go on"))))
+            }),
+            Err(error) => Ok(Err(missed(&url, error))),
+        }
+    }
+
     async fn deliver(&self, call: &Call) -> Result<Answer, Error> {
         let key = RequestId::generate().to_string();
+        let key = key.as_str();
+        self.try_each(|url| Box::pin(async move { self.send_to(&url, call, key).await })).await
+    }
+
+    async fn try_each<'a, T>(&self, attempt: impl Fn(String) -> Attempt<'a, T> + Send) -> Result<T, Error> {
         let deadline = Instant::now() + self.config.patience;
         loop {
             let mut reasons = Vec::new();
             let mut refused = None;
             let mut pause = Duration::from_millis(200);
             for url in self.in_order() {
-                match self.send_to(&url, call, &key).await? {
-                    Ok(answer) => return Ok(answer),
+                match attempt(url.clone()).await? {
+                    Ok(answer) => {
+                        let index = self.config.api_urls.iter().position(|known| *known == url);
+                        self.preferred.store(index.unwrap_or(0), Ordering::Relaxed);
+                        return Ok(answer);
+                    }
                     Err(Missed::Connection(reason)) => reasons.push(reason),
                     Err(Missed::NotNow { problem, pause: wanted }) => {
                         refused = Some(problem);
@@ -171,6 +215,11 @@ impl Transport {
         }
     }
 
+    /// Begins with another controller next time: the one that answered last is lost.
+    pub(crate) fn avoid_last(&self) {
+        self.preferred.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn in_order(&self) -> Vec<String> {
         let urls = &self.config.api_urls;
         let first = self.preferred.load(Ordering::Relaxed) % urls.len();
@@ -179,25 +228,21 @@ impl Transport {
 
     async fn send_to(&self, url: &str, call: &Call, key: &str) -> Result<Result<Answer, Missed>, Error> {
         match self.exchange(url, call, key).await {
-            Ok(answer) => {
-                let index = self.config.api_urls.iter().position(|known| known == url);
-                self.preferred.store(index.unwrap_or(0), Ordering::Relaxed);
-                judge(answer)
-            }
-            Err(error) => {
-                tracing::debug!(url, error = %causes(&error), "a controller did not answer");
-                Ok(Err(Missed::Connection(format!("{url}: {}", causes(&error.without_url())))))
-            }
+            Ok(answer) => judge(answer),
+            Err(error) => Ok(Err(missed(url, error))),
         }
     }
 
-    async fn exchange(&self, url: &str, call: &Call, key: &str) -> Result<Answer, reqwest::Error> {
-        let mut request = self
-            .http
+    fn request(&self, url: &str, call: &Call) -> reqwest::RequestBuilder {
+        self.http
             .request(call.method.clone(), format!("{}{}", url.trim_end_matches('/'), call.path))
             .query(&call.query)
             .header(AUTHORIZATION, self.authorization.clone())
-            .timeout(self.config.request_timeout + call.patience_while_waiting());
+    }
+
+    async fn exchange(&self, url: &str, call: &Call, key: &str) -> Result<Answer, reqwest::Error> {
+        let mut request =
+            self.request(url, call).timeout(self.config.request_timeout + call.patience_while_waiting());
         if call.method != Method::GET {
             request = request.header(IDEMPOTENCY_HEADER, key);
         }
@@ -207,14 +252,22 @@ impl Transport {
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
         }
-        let response = request.send().await?;
-        Ok(Answer {
-            url: url.to_owned(),
-            status: response.status(),
-            headers: response.headers().clone(),
-            body: response.bytes().await?.to_vec(),
-        })
+        received(url, request.send().await?).await
     }
+}
+
+async fn received(url: &str, response: reqwest::Response) -> Result<Answer, reqwest::Error> {
+    Ok(Answer {
+        url: url.to_owned(),
+        status: response.status(),
+        headers: response.headers().clone(),
+        body: response.bytes().await?.to_vec(),
+    })
+}
+
+fn missed(url: &str, error: reqwest::Error) -> Missed {
+    tracing::debug!(url, error = %causes(&error), "a controller did not answer");
+    Missed::Connection(format!("{url}: {}", causes(&error.without_url())))
 }
 
 fn judge(answer: Answer) -> Result<Result<Answer, Missed>, Error> {

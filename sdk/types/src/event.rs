@@ -1,52 +1,33 @@
-//! What happens on nodes by itself.
+//! The change feed.
 
-use npanel_model::{AccountId, EventId, NodeId, TenantId, Timestamp};
+use npanel_model::{TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Something that happened on a node by itself: what was changed by hand and put right, for instance.
+/// That an object has changed. What it is like now is for its own route to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
-    /// Its id.
-    #[schema(value_type = String, format = "uuid")]
-    pub id: EventId,
-    /// When, by the node's clock.
+    /// The place in the log: the same on every controller, and higher with every later change.
+    pub index: u64,
+    /// Which of the events of that place, from 0: a write may change several objects.
+    pub position: u64,
+    /// When, by the controllers' clock.
     #[schema(value_type = String, format = DateTime)]
     pub time: Timestamp,
-    /// A stable word for programs, in `CamelCase`.
-    #[schema(example = "DriftRepaired")]
-    pub reason: String,
-    /// The same for people.
-    pub message: String,
-    /// What was not as it should be.
-    pub differences: Vec<EventDifference>,
-    /// The kind of object: `account`, `domain`, ...; `node` for the node's own.
-    #[schema(example = "domain")]
+    /// The kind of object and what became of it: `created`, `changed`, `deleted`, or `observed` when a node said how it
+    /// stands there.
+    #[serde(rename = "type")]
+    #[schema(example = "account.created")]
+    pub kind: String,
+    /// The kind of object.
+    #[schema(example = "account")]
     pub object_kind: String,
     /// The object.
-    #[schema(format = "uuid")]
     pub object_id: String,
-    /// The account that the object belongs to; `null` for the node's own.
-    #[schema(value_type = Option<String>, format = "uuid")]
-    pub account_id: Option<AccountId>,
-    /// Whose the object is.
+    /// Whose it is.
     #[schema(value_type = String, format = "uuid")]
     pub tenant_id: TenantId,
-    /// The node.
-    #[schema(value_type = String, format = "uuid")]
-    pub node_id: NodeId,
-}
-
-/// How something was not as it should be. Never what is in a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct EventDifference {
-    /// A path, a unit, a database.
-    #[schema(example = "/etc/userdb/acme.user")]
-    pub what: String,
-    /// What should be.
-    #[schema(example = "a file, mode 0644 of 0:0")]
-    pub expected: String,
-    /// What was.
-    #[schema(example = "nothing")]
-    pub found: String,
+    /// Who did it: `api_key/<id>`, `token/<id>`, `node/<id>` or `controller/<id>`.
+    #[schema(example = "controller/1")]
+    pub actor: String,
 }

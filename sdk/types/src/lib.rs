@@ -20,6 +20,7 @@ mod database_user;
 mod domain;
 mod event;
 mod node;
+mod node_event;
 mod operation;
 mod page;
 mod placement;
@@ -43,11 +44,12 @@ pub use cron::{CronJob, CronTable, SetCronJobs};
 pub use database::{CreateDatabase, Database};
 pub use database_user::{CreateDatabaseUser, DatabaseUser, Grant, SetPassword, SetPrivileges};
 pub use domain::{CreateDomain, Domain, UpdateDomain};
-pub use event::{Event, EventDifference};
+pub use event::Event;
 pub use node::{
     MissingCapability, Node, NodeCapacity, NodeCondition, NodeHealth, NodeLimits, NodeLoad, NodeReserved,
     NodeRevocation, NodeStatus, RevokeNode, UnsettledObject, UpdateNode,
 };
+pub use node_event::{EventDifference, NodeEvent};
 pub use operation::{Operation, OperationStatus, Progress};
 pub use page::Page;
 pub use placement::{

@@ -12,6 +12,7 @@ use npanel_state::{QueryError, Reader, RefusalCode};
 
 use super::{
     asked::Asked,
+    listening::Listeners,
     placements,
     preview::{self, Ended},
     problem::{Failure, Kind},
@@ -67,6 +68,7 @@ pub(crate) struct App(Arc<Shared>);
 struct Shared {
     services: Services,
     digests: RequestDigests,
+    listeners: Listeners,
 }
 
 impl Deref for App {
@@ -93,7 +95,12 @@ impl Deref for Written {
 
 impl App {
     pub(crate) fn new(services: Services) -> Self {
-        Self(Arc::new(Shared { digests: services.cluster_key.request_digests(), services }))
+        let digests = services.cluster_key.request_digests();
+        Self(Arc::new(Shared { services, digests, listeners: Listeners::default() }))
+    }
+
+    pub(super) fn listeners(&self) -> &Listeners {
+        &self.0.listeners
     }
 
     pub(crate) fn reader(&self) -> &Reader {

@@ -1,47 +1,53 @@
-//! Which events a request wants.
+//! Which events a listener wants.
 
-use npanel_model::{AccountId, NodeId, Timestamp};
-use serde::Deserialize;
+use std::str::FromStr;
+
+use npanel_model::EventPattern;
+use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
 
-use super::list::{Cursor, Listed};
-
-/// Which events.
+/// From where on, and what.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct EventsQuery {
-    /// How many items at most: 1 to 200; 100 if absent.
-    #[param(minimum = 1, maximum = 200)]
-    pub(super) limit: Option<u32>,
-    /// The cursor that the answer before gave as `next`: the events that are older follow.
-    #[param(value_type = Option<String>)]
-    pub(super) after: Option<Cursor>,
-    /// Only of this node.
-    #[param(value_type = Option<String>, format = "uuid")]
-    pub(super) node_id: Option<NodeId>,
-    /// Only of this account and what it has.
-    #[param(value_type = Option<String>, format = "uuid")]
-    pub(super) account_id: Option<AccountId>,
-    /// Only about this kind of object: `account`, `domain`, `database`, `database_user`, `zone`, `node`.
-    pub(super) object_kind: Option<String>,
-    /// Only about this object.
-    #[param(value_type = Option<String>, format = "uuid")]
-    pub(super) object_id: Option<uuid::Uuid>,
-    /// Only with this reason.
-    #[param(example = "DriftRepaired")]
-    pub(super) reason: Option<String>,
-    /// Only of this time or later.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(super) since: Option<Timestamp>,
+    /// The events after this index; those from now on if absent. The header `Last-Event-ID` goes before it.
+    pub(super) after: Option<u64>,
+    /// Only these, separated by commas: `<kind>.*` or types such as `account.created`.
+    #[param(value_type = Option<String>, example = "account.*,domain.deleted")]
+    pub(super) types: Option<EventTypes>,
 }
 
-impl Listed for EventsQuery {
-    fn limit(&self) -> Option<u32> {
-        self.limit
-    }
+/// Which events.
+#[derive(Debug, Clone)]
+pub(super) struct EventTypes(Vec<EventPattern>);
 
-    fn after(&self) -> Option<&Cursor> {
-        self.after.as_ref()
+impl EventTypes {
+    pub(super) fn cover(&self, kind: &str, change: &str) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(kind, change))
+    }
+}
+
+impl<'de> Deserialize<'de> for EventTypes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let patterns = text.split(',').map(EventPattern::from_str).collect::<Result<_, _>>();
+        patterns.map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_patterns_between_commas() {
+        let read = |text: &str| serde_json::from_value::<EventTypes>(serde_json::json!(text));
+        let types = read("account.*,domain.deleted").expect("types");
+        assert!(types.cover("account", "created") && types.cover("domain", "deleted"));
+        assert!(!types.cover("domain", "created"));
+        for text in ["", "account.*,", "accounts", "account.*, domain.*"] {
+            assert!(read(text).is_err(), "{text:?}");
+        }
     }
 }

@@ -39,6 +39,12 @@ pub(crate) enum Kind {
     Removed,
     /// The request took too long.
     TimedOut,
+    /// The events asked for are kept no longer.
+    EventsGone,
+    /// The tenant has too many listeners.
+    TooManyListeners,
+    /// This controller has as much to do as it takes.
+    Busy,
     /// What the same request made or changed before has gone since.
     GoneSince,
     /// The request was not read as HTTP says.
@@ -62,6 +68,9 @@ impl Kind {
             Self::NoLeader,
             Self::Removed,
             Self::TimedOut,
+            Self::EventsGone,
+            Self::TooManyListeners,
+            Self::Busy,
             Self::GoneSince,
             Self::BadRequest,
             Self::Internal,
@@ -80,8 +89,9 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::NoRoute => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Kind::NoLeader | Kind::Removed | Kind::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::GoneSince => StatusCode::GONE,
+        Kind::NoLeader | Kind::Removed | Kind::TimedOut | Kind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::GoneSince | Kind::EventsGone => StatusCode::GONE,
+        Kind::TooManyListeners => StatusCode::TOO_MANY_REQUESTS,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let (code, title) = match kind {
@@ -97,6 +107,9 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::NoLeader => ("no_leader", "The controllers have no leader"),
         Kind::Removed => ("controller_removed", "This controller was removed from the cluster"),
         Kind::TimedOut => ("timed_out", "The request took too long"),
+        Kind::EventsGone => ("events_gone", "The events are kept no longer"),
+        Kind::TooManyListeners => ("too_many_listeners", "The tenant follows the events too often"),
+        Kind::Busy => ("busy", "The controller has as much to do as it takes"),
         Kind::GoneSince => ("gone_since", "It was done before, and what it made has gone since"),
         Kind::BadRequest => ("bad_request", "The request is not readable"),
         Kind::Internal => ("internal", "The controller is at fault"),
@@ -211,7 +224,8 @@ impl Failure {
         let mut response = (status, axum::Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
-        if status == StatusCode::SERVICE_UNAVAILABLE && self.kind != Kind::Removed {
+        let passes = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+        if passes && self.kind != Kind::Removed {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if status == StatusCode::UNAUTHORIZED {

@@ -50,6 +50,13 @@ fn advice(kind: Kind) -> &'static str {
             "This machine is no controller of the cluster any more and knows nothing new. Ask another controller, and take this one's address out of --api-url, of profiles and of whatever balances between controllers. `npanel cluster status` lists those that there are."
         }
         Kind::TimedOut => "Repeat the request, a write with the same Idempotency-Key: it may have happened.",
+        Kind::EventsGone => {
+            "Events are kept for seven days, and a million of them. Note the index in NPanel-Index or of a heartbeat, read the objects themselves (their lists), and follow the events after that index."
+        }
+        Kind::TooManyListeners => {
+            "Close connections to /v1/events that nobody reads, let one connection serve several readers, or ask another controller."
+        }
+        Kind::Busy => "Ask again after Retry-After, or ask another controller.",
         Kind::GoneSince => {
             "Nothing is to be done for this request: it happened, once. What it made or changed was deleted later. To make it again, use a new Idempotency-Key."
         }

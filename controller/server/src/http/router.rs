@@ -14,8 +14,8 @@ use super::{
     app::{App, Services},
     audit,
     body::MAX_BYTES,
-    ca, cluster, context, cron, database_users, databases, domains, events, fresh, nodes, operations,
-    placements, plans,
+    ca, cluster, context, cron, database_users, databases, domains, events, fresh, node_events, nodes,
+    operations, placements, plans,
     problem::Failure,
     problem_pages, record_sets, tenants, tokens, unread, zones,
 };
@@ -41,6 +41,7 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .merge(tokens::routes())
         .merge(api_keys::routes())
         .merge(operations::routes())
+        .merge(node_events::routes())
         .merge(events::routes())
         .merge(audit::routes())
         .merge(cluster::routes())

@@ -8,9 +8,10 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
+use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
@@ -24,8 +25,14 @@ const MOST_CONNECTIONS: usize = 4096;
 const MOST_STREAMS: u32 = 128;
 /// How long a client may take for the TLS handshake, and for a request's header.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a client may leave what it was sent unread.
+const UNREAD_MILLIS: u32 = 30_000;
 /// How long requests at work may go on after the stop.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Becomes `true` when the controller stops: answers without an end are to end then.
+#[derive(Debug, Clone)]
+pub(super) struct Stopping(pub(super) watch::Receiver<bool>);
 
 /// Serves the API on a listener until `stop` ends; then lets requests at work finish, for ten seconds.
 ///
@@ -40,6 +47,7 @@ pub async fn serve(
     let acceptor = TlsAcceptor::from(tls);
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let (stop_answers, stopping) = watch::channel(false);
     let mut stop = std::pin::pin!(stop);
     loop {
         let permit = room.clone().acquire_owned();
@@ -57,11 +65,18 @@ pub async fn serve(
                 }
             },
         };
-        let connection =
-            Connection { stream, peer, permit, router: router.clone(), acceptor: acceptor.clone() };
+        let connection = Connection {
+            stream,
+            peer,
+            permit,
+            router: router.clone(),
+            acceptor: acceptor.clone(),
+            stopping: Stopping(stopping.clone()),
+        };
         tokio::spawn(connection.run(graceful.watcher()));
     }
     drop(listener);
+    stop_answers.send_replace(true);
     if timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were cut off at the stop");
     }
@@ -74,6 +89,7 @@ struct Connection {
     permit: OwnedSemaphorePermit,
     router: Router,
     acceptor: TlsAcceptor,
+    stopping: Stopping,
 }
 
 impl Connection {
@@ -83,13 +99,19 @@ impl Connection {
         if let Err(error) = self.stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
         }
+        // Whoever takes nothing of an answer for so long is not waited for any longer.
+        if let Err(error) = setsockopt(&self.stream, TcpUserTimeout, &UNREAD_MILLIS) {
+            tracing::debug!(%peer, %error, "TCP_USER_TIMEOUT could not be set");
+        }
         let stream = match timeout(PATIENCE, self.acceptor.accept(self.stream)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return tracing::debug!(%peer, %error, "the TLS handshake failed"),
             Err(_) => return tracing::debug!(%peer, "the TLS handshake took too long"),
         };
+        let stopping = self.stopping;
         let service = self.router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(stopping.clone());
             request.map(axum::body::Body::new)
         });
         let builder = builder();

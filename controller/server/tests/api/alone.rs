@@ -1,6 +1,9 @@
 //! One replica that agrees with itself.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicI64, Ordering},
+};
 
 use futures::future::BoxFuture;
 use npanel_model::{AssignmentId, ControllerId, NodeId, Timestamp};
@@ -21,6 +24,8 @@ pub(crate) struct Alone {
     applied: watch::Sender<u64>,
     node: NodeId,
     has_leader: watch::Sender<bool>,
+    /// By how many milliseconds the leader's clock is ahead of this machine's.
+    pub(crate) ahead: AtomicI64,
     /// What another controller has acknowledged and this one has not applied yet.
     behind: Mutex<Vec<(Who, Command)>>,
     /// What was proposed, as the log would keep it.
@@ -37,10 +42,15 @@ impl Alone {
             applied: watch::Sender::new(0),
             node,
             has_leader: watch::Sender::new(true),
+            ahead: AtomicI64::default(),
             behind: Mutex::default(),
             log: Mutex::default(),
             _directory: directory,
         }
+    }
+
+    pub(crate) fn applied_now(&self) -> u64 {
+        *self.applied.borrow()
     }
 
     pub(crate) fn lose_leader(&self) {
@@ -54,7 +64,7 @@ impl Alone {
 
     /// What the leader does before it proposes.
     fn prepare(&self, envelope: &mut Envelope) {
-        envelope.time_millis = Timestamp::now().as_millis();
+        envelope.time_millis = Timestamp::now().as_millis() + self.ahead.load(Ordering::Relaxed);
         envelope.feature_level = npanel_state::FEATURE_LEVEL;
         match &mut envelope.command {
             Some(Command::CreateAccount(account)) => self.place(account),

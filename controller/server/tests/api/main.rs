@@ -7,6 +7,7 @@ mod changes;
 mod conditions;
 mod converging;
 mod dry_run;
+mod feed;
 mod filled;
 mod forms;
 mod idempotency;

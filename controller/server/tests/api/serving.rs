@@ -16,7 +16,7 @@ use http::Method;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use npanel_client::{Client, Config, Error, Wait, Waited};
+use npanel_client::{Client, Config, Error, Told, Wait, Waited};
 use npanel_model::{Action, ControllerId, Limit, Megabytes, Secret, Timestamp};
 use npanel_pki::{CertificateAuthority, ClusterId, Credentials, Identity, PrivateKey, Serial, tls};
 use npanel_sdk_types::{
@@ -229,4 +229,21 @@ async fn a_stop_lets_a_request_at_work_finish() {
     assert!(matches!(waited, Ok(Waited::Ended(_))), "{waited:?}");
     served.served.await.expect("no panic").expect("served");
     assert!(TcpStream::connect(served.address).await.is_err(), "it still listens");
+}
+
+#[tokio::test]
+async fn a_client_follows_what_changes_and_a_stop_does_not_wait_for_it() {
+    let served = Served::new().await;
+    let client = served.client();
+    let mut events = client.events(None, &["plan.*".parse().expect("a pattern")]);
+    assert!(matches!(events.next().await, Ok(Told::UpTo(_))));
+    served.fleet.reseller("acme").await;
+    let told = events.next().await.expect("an event");
+    let Told::Event(event) = told else { panic!("{told:?}") };
+    assert_eq!(event.kind, "plan.created");
+    assert_eq!(events.after(), Some(event.index));
+    served.stop.send(()).expect("it serves");
+    let stopped = tokio::time::timeout(Duration::from_secs(5), served.served);
+    stopped.await.expect("a listener holds up the stop").expect("no panic").expect("no error");
+    assert!(matches!(events.next().await, Err(Error::Unreachable(_))));
 }

@@ -154,9 +154,18 @@ impl Fleet {
         OwnCertificates { fleet: own(), api: own() }
     }
 
+    /// An answer that goes on.
+    pub(crate) async fn open(&self, request: Request<Body>) -> http::Response<Body> {
+        self.router.clone().oneshot(request).await.expect("an answer")
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
+        // That one has no end.
+        if parts.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream") {
+            return Answer { status: parts.status, headers: parts.headers, text: String::new() };
+        }
         let bytes = body.collect().await.expect("a body").to_bytes();
         let text = String::from_utf8(bytes.to_vec()).expect("text");
         Answer { status: parts.status, headers: parts.headers, text }
@@ -258,7 +267,6 @@ fn cluster(root: TenantId, admin: &ApiKeyText, wrapped_data_key: Vec<u8>, author
         }),
         name_server_domain: "ns.example".to_owned(),
         retention_seconds: 3600,
-        ..CreateCluster::default()
     })
 }
 

@@ -185,6 +185,7 @@ pub(crate) fn audited_object<'a>(ctx: &Context<'_>, command: &'a Command) -> Rul
         | Command::WriteOffNode(_)
         | Command::FollowPlan(_)
         | Command::PurgeOperations(_)
+        | Command::PurgeChanges(_)
         | Command::CreateAuditKey(_)
         | Command::RecordCheckpoint(_) => return Ok(None),
     };

@@ -9,6 +9,7 @@ mod database;
 mod dns;
 mod domain;
 mod event;
+mod feed;
 mod fleet;
 mod identity;
 mod intent;
@@ -42,6 +43,7 @@ pub use database::{Database, DatabaseUser, Grant};
 pub use dns::{RecordSet, RecordSetFilter, Zone};
 pub use domain::Domain;
 pub use event::{Event, EventDifference, EventFilter, EventPage};
+pub use feed::{FeedEvent, FeedGone, FeedPart};
 pub use fleet::{
     Cluster, Controller, FollowedNode, Node, NodeFilter, NodeLoad, Revocation, Unsettled, UnsettledObject,
 };

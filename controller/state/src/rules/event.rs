@@ -66,7 +66,7 @@ fn record_one(ctx: &Context<'_>, event: &NodeEvent) -> Rule<()> {
         ),
     )?;
     if added == 1 {
-        ctx.note(owned.tenant, "event", id.to_bytes(), "created");
+        ctx.note(owned.tenant, "node_event", id.to_bytes(), "created");
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ mod database;
 mod database_user;
 mod domain;
 mod event;
+mod feed;
 mod fitness;
 mod following;
 mod identity;
@@ -33,6 +34,8 @@ mod zone;
 use std::borrow::Cow;
 
 use npanel_proto::command::envelope::Command;
+
+pub(crate) use feed::{KEPT as FEED_KEPT, KEPT_MILLIS as FEED_KEPT_MILLIS};
 
 use crate::{
     Refusal, RefusalCode,
@@ -100,6 +103,7 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::RecordObservations(body) => return observation::record(ctx, body).map(|()| None),
         Command::CreateAuditKey(body) => return audit::create_key(ctx, body).map(|()| None),
         Command::RecordCheckpoint(body) => return audit::record_checkpoint(ctx, body).map(|()| None),
+        Command::PurgeChanges(body) => return feed::purge(ctx, body).map(|()| None),
     }
     .map(Some)
 }
@@ -157,6 +161,7 @@ pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Optio
         | Command::FollowPlan(_)
         | Command::WriteOffNode(_)
         | Command::PurgeOperations(_)
+        | Command::PurgeChanges(_)
         | Command::PlaceAccount(_)
         | Command::PlaceZone(_)
         | Command::RecordEvents(_)

@@ -6,7 +6,7 @@ use npanel_proto::command::{CreateTenant, DeleteTenant, UpdateTenant};
 use super::require_new;
 use crate::{
     Refusal, RefusalCode,
-    context::{Context, Effect, Rule, wire_id, wire_text},
+    context::{Context, Effect, Rule, tenant_id, wire_id, wire_text},
 };
 
 pub(super) fn create(ctx: &Context<'_>, body: &CreateTenant) -> Rule<Effect> {
@@ -129,11 +129,14 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteTenant) -> Rule<Effect> {
             return Err(Refusal::new(RefusalCode::InUse, "/id", message).into());
         }
     }
+    // Nobody sees any more what was the tenant's: that it has gone is news of the one above it.
+    let above =
+        ctx.find("SELECT parent_id FROM tenants WHERE id = ?1", [id.to_bytes()], |row| tenant_id(row, 0))?;
     ctx.run("DELETE FROM api_keys WHERE tenant_id = ?1", [id.to_bytes()])?;
     ctx.run("DELETE FROM tenant_tree WHERE tenant_id = ?1", [id.to_bytes()])?;
     ctx.run("DELETE FROM tenant_accounts WHERE tenant_id = ?1", [id.to_bytes()])?;
     ctx.run("DELETE FROM tenants WHERE id = ?1", [id.to_bytes()])?;
-    ctx.note(id, "tenant", id.to_bytes(), "deleted");
+    ctx.note(above.unwrap_or(id), "tenant", id.to_bytes(), "deleted");
     Ok(Effect { tenant: id, action: Action::TenantDelete, object: id.to_bytes(), operation: Vec::new() })
 }
 

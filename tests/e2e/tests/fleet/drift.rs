@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use npanel_e2e::{Site, World};
 use npanel_fleet::until;
-use npanel_sdk_types::Event;
+use npanel_sdk_types::NodeEvent;
 
 /// Within it, everything is to be as it should be again.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -108,8 +108,8 @@ fn try_all(world: &World, site: &Site, cases: &[Case], filter: &[(&str, String)]
     for case in cases {
         let told = of(site, case.told);
         until(&format!("an event that names {told}"), LIMIT, || {
-            let events = world.block_on(world.client.list_all::<Event>(filter))?;
-            let names = |event: &Event| {
+            let events = world.block_on(world.client.list_all::<NodeEvent>(filter))?;
+            let names = |event: &NodeEvent| {
                 event.reason == "DriftRepaired"
                     && event.differences.iter().any(|one| one.what.contains(&told))
             };
@@ -145,7 +145,7 @@ pub(crate) fn a_zone_changed_by_hand_is_put_right_and_told(world: &World) -> Res
             Ok((answer == [address.to_string()]).then_some(()))
         })?;
         until("an event", LIMIT, || {
-            let events = world.block_on(world.client.list_all::<Event>(&filter))?;
+            let events = world.block_on(world.client.list_all::<NodeEvent>(&filter))?;
             Ok((events.len() > count).then_some(()))
         })?;
     }
@@ -166,7 +166,7 @@ pub(crate) fn what_a_tenant_does_is_no_drift(world: &World) -> Result<()> {
         Ok((begun.elapsed() > TWO_SWEEPS).then_some(()))
     })?;
     let filter = [("account_id", site.account.id.to_string())];
-    let events = world.block_on(world.client.list_all::<Event>(&filter))?;
+    let events = world.block_on(world.client.list_all::<NodeEvent>(&filter))?;
     ensure!(events.is_empty(), "told of a tenant's own doings: {events:?}");
     let mode = site.run(world, &["/usr/bin/stat", "-c", "%a", &root])?;
     ensure!(mode.trim().ends_with("777"), "the document root's mode was taken back: {mode}");

@@ -1,10 +1,10 @@
-//! `npanel event`.
+//! `npanel node-event`.
 
 use std::{collections::HashSet, time::Duration};
 
 use clap::Subcommand;
 use npanel_model::{EventId, Timestamp};
-use npanel_sdk_types::Event;
+use npanel_sdk_types::NodeEvent;
 
 use crate::{arguments::time, failure::Failure, output, resolve, session::Session};
 
@@ -58,15 +58,15 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
     if follow {
         return self::follow(session, &query).await;
     }
-    output::list(session.format, &session.client.list::<Event>(&query).await?.items)
+    output::list(session.format, &session.client.list::<NodeEvent>(&query).await?.items)
 }
 
 async fn follow(session: &Session, query: &[(&str, String)]) -> Result<(), Failure> {
     let mut seen: HashSet<EventId> = HashSet::new();
     loop {
-        let newest = session.client.list::<Event>(query).await?.items;
+        let newest = session.client.list::<NodeEvent>(query).await?.items;
         let ids: HashSet<EventId> = newest.iter().map(|event| event.id).collect();
-        let mut news: Vec<Event> = newest.into_iter().filter(|event| !seen.contains(&event.id)).collect();
+        let mut news: Vec<NodeEvent> = newest.into_iter().filter(|event| !seen.contains(&event.id)).collect();
         news.reverse();
         if !news.is_empty() {
             output::list(session.format, &news)?;
