@@ -73,7 +73,7 @@ impl Machine {
 
     pub(crate) async fn build(&self) -> Result<npanel_state::Applied, StoreError> {
         let building = self.start_file(BUILDING).await?;
-        let applied = self.store.copy_to(building.clone()).await?;
+        let applied = self.store.copy_to(building.clone()).await?.applied;
         tokio::fs::rename(&building, self.snapshots.join(CURRENT)).await?;
         Ok(applied)
     }

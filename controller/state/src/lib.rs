@@ -2,7 +2,7 @@
 //!
 //! What runs inside: one writer thread owns the only connection that writes ([`Store`]); it applies batches of
 //! log records, each batch in one transaction together with `last_applied`. Queries ([`Reader`]) run
-//! concurrently on a pool of read-only connections. A snapshot is a copy of the database made beside the
+//! concurrently on a pool of read-only connections. A snapshot ([`Snapshot`]) is a copy of the database made beside the
 //! writer; a received one gets a path of its own, and writer and pool are moved over to it.
 //!
 //! Applying uses nothing but the command and the database: no clock, no randomness, no map order.
@@ -22,6 +22,8 @@ mod refusal;
 mod repetition;
 mod revision;
 mod rules;
+mod snapshot;
+pub mod space;
 mod store;
 mod wanted;
 mod writer;
@@ -43,6 +45,7 @@ pub use query::{
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};
 pub use repetition::CALLERS_KEY;
+pub use snapshot::{Snapshot, Unsound};
 pub use store::{Applied, Store};
 pub use wanted::ObjectKind;
 

@@ -11,6 +11,9 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 /// As many as there are cores on a small controller, twice: readers wait for the disk, not for each other.
 const READER_CONNECTIONS: u32 = 4;
 
+/// What is left of a write-ahead log that grew beside a snapshot, once all of it is written back: 64 MiB.
+const KEPT_WAL: i64 = 64 * 1024 * 1024;
+
 /// The state's database cannot be used. Not a refusal: the replica stops.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -40,6 +43,24 @@ pub enum StoreError {
     Audit {
         /// How many entries there seem to be.
         size: u64,
+    },
+    /// A snapshot would not fit on the disk.
+    #[error("a snapshot takes {needed} bytes, and the disk has {free} left")]
+    NoSpace {
+        /// With what must be left free.
+        needed: u64,
+        /// What there is.
+        free: u64,
+    },
+    /// The writer was so fast that a snapshot was given up.
+    #[error(
+        "a snapshot was given up: the write-ahead log grew to {wal} bytes beside it, and {most} is the most"
+    )]
+    Outrun {
+        /// What it grew to.
+        wal: u64,
+        /// What it may grow to.
+        most: u64,
     },
     /// The writer thread has ended.
     #[error("the state's writer has stopped")]
@@ -79,6 +100,7 @@ pub(crate) fn writer(path: &Path) -> Result<rusqlite::Connection, StoreError> {
     let connection = rusqlite::Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "journal_size_limit", KEPT_WAL)?;
     connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
 }

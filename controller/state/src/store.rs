@@ -4,17 +4,22 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use npanel_proto::command::{Envelope, Outcome};
 use tokio::sync::{Mutex, watch};
 
 use crate::{
-    ContentHash, Foresight, LogPosition, LogRecord, Reader, StoreError, content, open, writer, writer::Writer,
+    ContentHash, Foresight, LogPosition, LogRecord, Reader, Snapshot, StoreError, content, open, snapshot,
+    writer, writer::Writer,
 };
 
 /// Names the current database file, so that a replacement takes effect by one rename.
 const CURRENT: &str = "CURRENT";
+
+/// How long the files of a replaced state stay: a query that had just begun may be about to open them.
+const OLD_IS_KEPT: Duration = Duration::from_secs(5);
 
 /// How far the state is applied, and the membership as of then.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -108,28 +113,22 @@ impl Store {
         content::hash(&directory.join(name.trim()))
     }
 
-    /// Copies the state, as it is at one moment, to a new file. The writer goes on meanwhile.
+    /// Makes a snapshot: the state as it is at one moment, in a new file that needs nothing beside it. The writer goes on
+    /// meanwhile, and no write waits for it. It is finished even if nobody waits for it any more.
     ///
     /// # Errors
-    /// If the copy cannot be made.
-    pub async fn copy_to(&self, target: PathBuf) -> Result<Applied, StoreError> {
-        let _guard = self.replacing.lock().await;
-        let source = current(&self.directory)?;
-        blocking(move || {
-            let copier = rusqlite::Connection::open(&source)?;
-            let text =
-                target.to_str().ok_or_else(|| std::io::Error::other("the snapshot's path is not UTF-8"))?;
-            copier.execute("VACUUM INTO ?1", [text])?;
-            fs::File::open(&target)?.sync_all()?;
-            // The log will be purged up to the copy, so the state itself must be durable up to there, too.
-            // What the writer has committed is in the database file or its write-ahead log: fsync both.
-            copier.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
-            for file in [source.clone(), wal_of(&source)] {
-                fs::File::open(file)?.sync_all()?;
-            }
-            Self::applied_in(&target)
-        })
-        .await
+    /// If it cannot be made; what there is of the file is then of no use.
+    pub async fn copy_to(&self, target: PathBuf) -> Result<Snapshot, StoreError> {
+        let store = self.clone();
+        let making = tokio::spawn(async move {
+            let _guard = store.replacing.lock().await;
+            let source = current(&store.directory)?;
+            store.writer.write_back(false).await?;
+            let made = blocking(move || snapshot::make(&source, &target)).await;
+            store.writer.write_back(true).await?;
+            made
+        });
+        making.await.map_err(std::io::Error::other)?
     }
 
     /// Replaces the state by the database in `source`, which is moved. Readers that are at work finish on the
@@ -139,6 +138,7 @@ impl Store {
     /// If the file is not a state database; the old state then stays.
     pub async fn replace_by(&self, source: &Path) -> Result<Applied, StoreError> {
         let _guard = self.replacing.lock().await;
+        Self::applied_in(source)?;
         open::migrate(source).await?;
         let old = current(&self.directory)?;
         let path = next_path(&self.directory, &old);
@@ -146,9 +146,17 @@ impl Store {
         fs::File::open(&path)?.sync_all()?;
         set_current(&self.directory, &path)?;
         // Readers first: whoever sees the new position must also see the rows that go with it.
-        self.reader.move_to(open::readers(&path).await?, &path).await;
-        self.writer.move_to(path.clone()).await?;
-        remove_others(&self.directory, &path)?;
+        self.reader.move_to(open::readers(&path).await?, &path);
+        self.writer.move_to(path).await?;
+        let directory = Arc::clone(&self.directory);
+        tokio::spawn(async move {
+            tokio::time::sleep(OLD_IS_KEPT).await;
+            // Whatever is current then: there may have been another replacement.
+            let removed = current(&directory).and_then(|path| remove_others(&directory, &path));
+            if let Err(error) = removed {
+                tracing::warn!(%error, "a state that was replaced cannot be removed; it will be at the next start");
+            }
+        });
         Ok(self.writer.applied().borrow().clone())
     }
 }
@@ -182,13 +190,6 @@ fn set_current(directory: &Path, path: &Path) -> Result<(), StoreError> {
     fs::rename(&staged, directory.join(CURRENT))?;
     fs::File::open(directory)?.sync_all()?;
     Ok(())
-}
-
-/// The write-ahead log of a database. It is there as long as the writer has the database open.
-fn wal_of(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push("-wal");
-    PathBuf::from(name)
 }
 
 fn number(path: &Path) -> Option<u64> {

@@ -14,12 +14,16 @@ use crate::{
 /// Batches waiting for the writer. Raft hands over one at a time; more only when a snapshot is installed.
 const QUEUE: usize = 16;
 
+/// The write-ahead log is written back when it has so many pages: SQLite's own measure.
+const WRITE_BACK_PAGES: i64 = 1000;
+
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 enum Job {
     Apply(Vec<LogRecord>, Reply<Vec<Outcome>>),
     Foresee(Box<Envelope>, Reply<Foresight>),
     Move(PathBuf, Reply<()>),
+    WriteBack(bool, Reply<()>),
 }
 
 /// The handle to the thread, which ends when the last handle is dropped or the database fails.
@@ -58,6 +62,11 @@ impl Writer {
     /// Goes on with the database at another path; the old connection is closed.
     pub(crate) async fn move_to(&self, path: PathBuf) -> Result<(), StoreError> {
         self.ask(|reply| Job::Move(path, reply)).await
+    }
+
+    /// Whether this thread writes back the write-ahead log when it gets long, as it does unless told otherwise.
+    pub(crate) async fn write_back(&self, does: bool) -> Result<(), StoreError> {
+        self.ask(|reply| Job::WriteBack(does, reply)).await
     }
 
     async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
@@ -101,6 +110,11 @@ fn run(
                     Ok(())
                 });
                 let _ = reply.send(moved);
+            }
+            Job::WriteBack(does, reply) => {
+                let pages = if does { WRITE_BACK_PAGES } else { 0 };
+                let set = connection.pragma_update(None, "wal_autocheckpoint", pages);
+                let _ = reply.send(set.map_err(StoreError::from));
             }
         }
     }

@@ -114,11 +114,10 @@ impl Reader {
         Arc::clone(&self.sources.read().unwrap_or_else(PoisonError::into_inner).points)
     }
 
-    /// Goes over to another database. Queries at work finish on the old one, which closes after them.
-    pub(crate) async fn move_to(&self, next: SqlitePool, path: &Path) {
+    /// Goes over to another database. Queries at work finish on the old one, which closes with the last of them: were it closed
+    /// now, those that have just begun would fail.
+    pub(crate) fn move_to(&self, next: SqlitePool, path: &Path) {
         let next = Sources::new(next, path);
-        let old = std::mem::replace(&mut *self.sources.write().unwrap_or_else(PoisonError::into_inner), next);
-        tokio::spawn(async move { old.pool.close().await });
-        tokio::task::yield_now().await;
+        *self.sources.write().unwrap_or_else(PoisonError::into_inner) = next;
     }
 }

@@ -15,5 +15,6 @@ mod plans;
 mod repetitions;
 mod replicas;
 mod revocation;
+mod snapshots;
 mod support;
 mod tampering;

@@ -16,7 +16,7 @@ async fn some_history() -> World {
 }
 
 async fn copy(store: &Store, to: &Path) -> npanel_state::Applied {
-    store.copy_to(to.to_owned()).await.expect("a copy")
+    store.copy_to(to.to_owned()).await.expect("a copy").applied
 }
 
 async fn hash(store: &Store) -> ContentHash {
