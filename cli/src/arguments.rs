@@ -12,7 +12,7 @@ use serde::{
 
 use crate::command::{
     account, api_key, audit, ca, cluster, controller, cron, database, dns, domain, events, explain, node,
-    node_event, operation, plan, profile, tenant, token,
+    node_event, operation, plan, profile, tenant, token, webhook,
 };
 use crate::{failure::Failure, resolve, session::Session};
 
@@ -104,6 +104,9 @@ pub(crate) enum Command {
     /// What happens on nodes by itself.
     #[command(subcommand)]
     NodeEvent(node_event::Command),
+    /// Addresses that are told what changes.
+    #[command(subcommand)]
+    Webhook(webhook::Command),
     /// Show what changes, as it changes: one line for each object that is made, changed, removed or observed.
     Events(events::Events),
     /// Who did what, and the proofs that it is all there.

@@ -4,7 +4,7 @@ use npanel_model::AntiAffinity;
 use npanel_sdk_types::{
     Account, ApiKey, AuditCheckpoint, AuditEntry, Authority, Controller, Convergence, CronTable, Database,
     DatabaseUser, Domain, Node, NodeEvent, Operation, Plan, PlanPlacement, RecordSet, Suspension, Tenant,
-    Token, Zone,
+    Token, Webhook, Zone,
 };
 
 /// A line of a list.
@@ -129,6 +129,11 @@ rows! {
         "TIME" => this.time.to_string(), "REASON" => this.reason.clone(), "OBJECT" => format!("{}\n{}", this.object_kind, this.object_id),
         "MESSAGE" => this.message.clone(),
         "WHAT DIFFERED" => this.differences.iter().map(|one| format!("{}: {}, not {}", one.what, one.found, one.expected)).collect::<Vec<_>>().join("\n"),
+    }
+    Webhook(this) {
+        "ID" => this.id.to_string(), "URL" => this.url.to_string(), "EVENTS" => joined(&this.events),
+        "TOLD UNTIL" => this.delivery.index.to_string(),
+        "STATUS" => this.disabled.as_ref().map_or_else(|| or_dash(this.delivery.last_error.as_ref()), |disabled| format!("disabled: {}", disabled.reason)),
     }
     AuditEntry(this) {
         "POSITION" => or_dash(this.position), "TIME" => this.time.to_string(), "ACTION" => this.action.clone(),

@@ -138,6 +138,16 @@ named_enum! {
         NodeEventList = "node_event.list",
         /// Follow what changes.
         EventList = "event.list",
+        /// Make a webhook.
+        WebhookCreate = "webhook.create",
+        /// Show a webhook, and how far it was told (never its secret).
+        WebhookGet = "webhook.get",
+        /// List webhooks.
+        WebhookList = "webhook.list",
+        /// Change where a webhook is, of what it is told, or whether it is.
+        WebhookUpdate = "webhook.update",
+        /// Remove a webhook.
+        WebhookDelete = "webhook.delete",
         /// List accepted writes.
         AuditList = "audit.list",
         /// Show the key that the audit's checkpoints are signed by.

@@ -35,6 +35,8 @@ named_enum! {
         ApiKey = "api_key",
         /// The cluster's settings.
         Cluster = "cluster",
+        /// A webhook.
+        Webhook = "webhook",
         /// A controller.
         Controller = "controller",
         /// A certificate authority.

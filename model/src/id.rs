@@ -85,6 +85,8 @@ ids! {
     NodeId,
     /// A bootstrap token.
     TokenId,
+    /// A webhook.
+    WebhookId,
     /// An API key.
     ApiKeyId,
     /// An operation: one accepted write and its way to convergence.

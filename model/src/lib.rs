@@ -26,6 +26,7 @@ mod text;
 mod time;
 mod uid;
 mod username;
+mod webhook;
 
 pub use action::{Action, ActionPattern, ActionPatternError};
 pub use capacity::{Amounts, NodeLimits, Overcommit, OvercommitError, Overselling, Shortage};
@@ -43,7 +44,7 @@ pub use event::{EventChange, EventKind, EventPattern, EventPatternError};
 pub use fqdn::{Fqdn, FqdnError};
 pub use id::{
     AccountId, ApiKeyId, AssignmentId, ControllerId, DatabaseId, DatabaseUserId, DomainId, EventId, IdError,
-    NodeId, OperationId, PlanId, RecordSetId, RequestId, TenantId, TokenId, ZoneId,
+    NodeId, OperationId, PlanId, RecordSetId, RequestId, TenantId, TokenId, WebhookId, ZoneId,
 };
 pub use names::{AvailabilityZone, Label, LabelError, NodeName, PlanName, PoolName, TenantName};
 pub use network::{Network, NetworkError};
@@ -58,3 +59,4 @@ pub use secret::Secret;
 pub use time::Timestamp;
 pub use uid::{Uid, UidError};
 pub use username::{Username, UsernameError};
+pub use webhook::{WebhookUrl, WebhookUrlError};

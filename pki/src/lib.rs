@@ -23,6 +23,7 @@ mod renewal;
 mod seal;
 mod secret;
 mod token;
+mod webhook;
 
 pub mod tls;
 
@@ -43,3 +44,4 @@ pub use seal::{
 };
 pub use secret::{ApiKeySecret, SecretFormError, SecretHash, TokenSecret};
 pub use token::{ApiKeyText, ApiKeyTextError, BootstrapToken, TokenCredential, TokenError};
+pub use webhook::WebhookSecret;

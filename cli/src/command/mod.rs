@@ -21,6 +21,7 @@ pub(crate) mod plan;
 pub(crate) mod profile;
 pub(crate) mod tenant;
 pub(crate) mod token;
+pub(crate) mod webhook;
 
 use crate::{
     arguments::{Arguments, Command},
@@ -52,6 +53,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             None => audit::run(command, &session()?).await,
         },
         Command::NodeEvent(command) => node_event::run(command, &session()?).await,
+        Command::Webhook(command) => webhook::run(command, &session()?).await,
         Command::Events(asked) => events::run(asked, &session()?).await,
         Command::Cluster(command) => cluster::run(command, &session()?).await,
         Command::Profile(command) => profile::run(command, &connection, output),

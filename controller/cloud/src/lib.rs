@@ -1,9 +1,11 @@
-//! What controllers use of other people's machines: a bucket of S3 or of what speaks like it.
+//! What controllers use of other people's machines: a bucket of S3 or of what speaks like it, and the addresses of webhooks.
 //!
 //! Nothing runs inside.
 
 mod bucket;
+mod courier;
 mod keys;
 
 pub use bucket::{Bucket, BucketError, BucketNameError};
+pub use courier::{Courier, CourierError};
 pub use keys::KeysError;

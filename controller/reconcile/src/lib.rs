@@ -10,6 +10,7 @@
 //! | the replacing | one | places anew what was on nodes that are gone for good |
 //! | [`checkpoints`] | one | nothing; signs what the audit's tree is, once a minute |
 //! | [`anchoring`] | one, if configured | nothing; has the newest checkpoint in a bucket |
+//! | [`webhooks`] | one, and one for each that is being told | how far each webhook was told |
 //! | the recorders | two | observations, and events, on their way into the log, many at a time |
 //!
 //! Everything is level-triggered: a session compares intent (the state) with observation (the node's ledger and
@@ -37,6 +38,7 @@ mod roster;
 mod session;
 mod supervisor;
 mod view;
+mod webhooks;
 
 pub use anchoring::Anchor;
 pub use connections::{Connection, NodeConnections, Registration};

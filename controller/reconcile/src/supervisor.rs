@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
+use npanel_cloud::Courier;
 use npanel_consensus::{Cluster, Leadership};
 use npanel_model::NodeId;
 use npanel_pki::ClusterKey;
@@ -24,6 +25,7 @@ use crate::{
     liveness::Liveness,
     recorder, replacing, roster,
     session::{Session, SessionError},
+    webhooks,
 };
 
 /// Before a session that failed is begun again.
@@ -41,6 +43,7 @@ pub struct Reconciler {
     key: ClusterKey,
     issuing: watch::Receiver<Vec<u8>>,
     anchor: Option<Anchor>,
+    courier: Option<Courier>,
 }
 
 impl Reconciler {
@@ -53,6 +56,7 @@ impl Reconciler {
             key,
             issuing: watch::Sender::default().subscribe(),
             anchor: None,
+            courier: None,
         }
     }
 
@@ -66,6 +70,12 @@ impl Reconciler {
     #[must_use]
     pub fn anchoring(self, anchor: Option<Anchor>) -> Self {
         Self { anchor, ..self }
+    }
+
+    /// Has webhooks told what changes.
+    #[must_use]
+    pub fn telling(self, courier: Courier) -> Self {
+        Self { courier: Some(courier), ..self }
     }
 
     /// Follows leadership, and leads while this controller is the leader. Ends with the cluster. Safe to drop at
@@ -132,6 +142,9 @@ impl Reconciler {
         recording.spawn(checkpoints::run(self.cluster.clone(), self.key.clone()));
         if let Some(anchor) = self.anchor.clone() {
             recording.spawn(anchoring::run(self.cluster.clone(), anchor));
+        }
+        if let Some(courier) = self.courier.clone() {
+            recording.spawn(webhooks::run(self.cluster.clone(), self.key.clone(), courier));
         }
 
         let mut connections = self.connections.changes();

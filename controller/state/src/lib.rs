@@ -40,7 +40,7 @@ pub use query::{
     ObjectStatus, Observed, Operation, OperationFilter, OperationTarget, OwnedFilter, Page, Plan, PlanFilter,
     PlanPlacement, QueryError, Reader, RecordSet, RecordSetFilter, Revocation, Suspension, TargetProgress,
     Tenant, TenantFilter, Token, TokenFilter, UnmetTerm, UnplacedAccount, Unsettled, UnsettledObject,
-    WantedObject, Zone, ZoneRecordSet,
+    WantedObject, Webhook, WebhookFilter, Zone, ZoneRecordSet,
 };
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};

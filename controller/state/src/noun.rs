@@ -15,12 +15,13 @@ pub(crate) enum Noun {
     Node,
     Token,
     ApiKey,
+    Webhook,
     /// The cluster's settings: one row.
     Cluster,
 }
 
 impl Noun {
-    pub(crate) const ALL: [Noun; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Tenant,
         Self::Plan,
         Self::Account,
@@ -33,6 +34,7 @@ impl Noun {
         Self::Node,
         Self::Token,
         Self::ApiKey,
+        Self::Webhook,
         Self::Cluster,
     ];
 
@@ -51,6 +53,7 @@ impl Noun {
             Self::Node => "node",
             Self::Token => "token",
             Self::ApiKey => "api_key",
+            Self::Webhook => "webhook",
             Self::Cluster => "cluster",
         }
     }
@@ -85,6 +88,7 @@ impl Noun {
             Self::Node => "nodes",
             Self::Token => "tokens",
             Self::ApiKey => "api_keys",
+            Self::Webhook => "webhooks",
             Self::Cluster => "cluster",
         }
     }

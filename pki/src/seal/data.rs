@@ -35,6 +35,11 @@ impl<'a> Field<'a> {
     pub fn database_password(tenant: TenantId, object: &'a [u8]) -> Self {
         Self { tenant, object, name: "database_user.password_hash" }
     }
+
+    /// What a webhook's messages are signed by; `object` is the webhook's id.
+    pub fn webhook_secret(tenant: TenantId, object: &'a [u8]) -> Self {
+        Self { tenant, object, name: "webhook.secret" }
+    }
 }
 
 impl ClusterKey {

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use npanel_model::{
     AccountId, ApiKeyId, DatabaseId, DatabaseUserId, DomainId, EventId, NodeId, OperationId, PlanId,
-    TenantId, TokenId, ZoneId,
+    TenantId, TokenId, WebhookId, ZoneId,
 };
 use npanel_sdk_types as types;
 use serde::{Serialize, de::DeserializeOwned};
@@ -62,6 +62,7 @@ nouns! {
     Zone, ZoneId, "zones", CreateZone;
     Token, TokenId, "tokens", CreateToken;
     ApiKey, ApiKeyId, "api-keys", CreateApiKey;
+    Webhook, WebhookId, "webhooks", CreateWebhook;
     CronTable, AccountId, "cron-tables";
     Node, NodeId, "nodes";
     Operation, OperationId, "operations";
@@ -72,7 +73,7 @@ macro_rules! deletable {
     ($($name:ident),*) => {$( impl Deletable for types::$name {} )*};
 }
 
-deletable!(Tenant, Plan, Account, Domain, Database, DatabaseUser, Zone, Token, ApiKey, Node);
+deletable!(Tenant, Plan, Account, Domain, Database, DatabaseUser, Zone, Token, ApiKey, Webhook, Node);
 
 macro_rules! updatable {
     ($($name:ident by $update:ident),*) => {$(
@@ -84,7 +85,7 @@ macro_rules! updatable {
 
 updatable!(
     Tenant by UpdateTenant, Plan by UpdatePlan, Account by UpdateAccount, Domain by UpdateDomain,
-    ApiKey by UpdateApiKey, Node by UpdateNode
+    ApiKey by UpdateApiKey, Webhook by UpdateWebhook, Node by UpdateNode
 );
 
 impl Suspendable for types::Account {}

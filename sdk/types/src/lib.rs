@@ -32,6 +32,7 @@ mod revised;
 mod suspension;
 mod tenant;
 mod token;
+mod webhook;
 mod zone;
 
 pub use account::{Account, Assignment, AssignmentState, CreateAccount, UpdateAccount};
@@ -66,6 +67,7 @@ pub use revised::Revised;
 pub use suspension::{Suspend, Suspension, SuspensionOf};
 pub use tenant::{CreateTenant, Tenant, UpdateTenant};
 pub use token::{CreateToken, Token};
+pub use webhook::{CreateWebhook, UpdateWebhook, Webhook, WebhookDelivery, WebhookDisabled};
 pub use zone::{CreateZone, Zone};
 
 /// The header in which every write's answer names its operation.

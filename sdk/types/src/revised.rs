@@ -4,7 +4,7 @@ use npanel_model::Revision;
 
 use crate::{
     Account, ApiKey, ClusterStatus, CronTable, Database, DatabaseUser, Domain, Node, Plan, RecordSet, Tenant,
-    Token, Zone,
+    Token, Webhook, Zone,
 };
 
 /// An object with a revision: what its entity tag is made of.
@@ -29,4 +29,4 @@ macro_rules! revised {
 }
 
 revised!(true: ApiKey, Plan, Tenant, Token);
-revised!(false: Account, ClusterStatus, CronTable, Database, DatabaseUser, Domain, Node, RecordSet, Zone);
+revised!(false: Account, ClusterStatus, CronTable, Database, DatabaseUser, Domain, Node, RecordSet, Webhook, Zone);

@@ -9,9 +9,11 @@ use std::{
     time::Duration,
 };
 
+use npanel_cloud::Courier;
 use npanel_consensus::{Cluster, Dial, Leadership, Prepare, Purpose};
 use npanel_model::{
-    AccountId, ControllerId, DomainId, NodeId, OperationId, PlanId, TenantId, Timestamp, TokenId, ZoneId,
+    AccountId, ControllerId, DomainId, Network, NodeId, OperationId, PlanId, TenantId, Timestamp, TokenId,
+    ZoneId,
 };
 use npanel_pki::{ClusterKey, DataKey, TokenSecret};
 use npanel_proto::command::{
@@ -89,7 +91,8 @@ pub(crate) struct Fleet {
     pub(crate) days_ahead: Arc<AtomicI64>,
     cluster: Cluster,
     pub(crate) plan: PlanId,
-    _tasks: JoinSet<()>,
+    loops: Reconciler,
+    tasks: JoinSet<()>,
     _directory: TempDir,
 }
 
@@ -100,11 +103,20 @@ pub(crate) struct Created {
 
 impl Fleet {
     pub(crate) async fn new() -> Self {
-        Self::anchored(None).await
+        Self::led(None, None).await
     }
 
     /// Whose checkpoints of the audit are kept outside, too.
-    pub(crate) async fn anchored(anchor: Option<Anchor>) -> Self {
+    pub(crate) async fn anchored(anchor: Anchor) -> Self {
+        Self::led(Some(anchor), None).await
+    }
+
+    /// Which tells webhooks, also those in these networks.
+    pub(crate) async fn telling(networks: &[Network]) -> Self {
+        Self::led(None, Some(Courier::new(networks).expect("a courier"))).await
+    }
+
+    async fn led(anchor: Option<Anchor>, courier: Option<Courier>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let (liveness, connections) = (Liveness::default(), NodeConnections::default());
         let (key, data_key, root) = (ClusterKey::generate(), DataKey::generate(), TenantId::generate());
@@ -122,13 +134,16 @@ impl Fleet {
         cluster.found("127.0.0.1:1").await.expect("a cluster");
         let mut leadership = cluster.leadership();
         leadership.wait_for(|now| matches!(now, Leadership::Leader { .. })).await.expect("a leader");
+        let loops = Reconciler::new(cluster.clone(), connections.clone(), liveness.clone(), key.clone())
+            .anchoring(anchor);
+        let loops = match courier {
+            Some(courier) => loops.telling(courier),
+            None => loops,
+        };
         let mut tasks = JoinSet::new();
-        tasks.spawn(
-            Reconciler::new(cluster.clone(), connections.clone(), liveness.clone(), key.clone())
-                .anchoring(anchor)
-                .run(),
-        );
+        tasks.spawn(loops.clone().run());
         let fleet = Self {
+            loops,
             root,
             liveness,
             connections,
@@ -137,7 +152,7 @@ impl Fleet {
             days_ahead,
             cluster,
             plan: PlanId::generate(),
-            _tasks: tasks,
+            tasks,
             _directory: directory,
             data_key,
         };
@@ -166,6 +181,16 @@ impl Fleet {
             }))
             .await;
         fleet
+    }
+
+    /// What a leader does is done no longer.
+    pub(crate) fn lose_leader(&mut self) {
+        self.tasks = JoinSet::new();
+    }
+
+    /// It is done again, by one that knows nothing but the state.
+    pub(crate) fn lead_anew(&mut self) {
+        self.tasks.spawn(self.loops.clone().run());
     }
 
     pub(crate) fn state(&self) -> &Reader {

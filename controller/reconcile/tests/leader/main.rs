@@ -1,5 +1,6 @@
 //! The leader's loops, with a cluster of one real controller and nodes that are played.
 
+mod calling;
 mod fleet;
 mod played_node;
 mod replacing;

@@ -54,7 +54,7 @@ async fn a_checkpoint_is_kept_outside_however_often_that_fails() {
     std::fs::write(&keys, "access_key_id = \"id\"\nsecret_access_key = \"secret\"\n").expect("written");
     let bucket = Bucket::new(&endpoint, "eu-central-1", "audit", keys).expect("a bucket");
     let anchor = Anchor { bucket, prefix: "here/".into(), retention: Duration::from_secs(86_400) };
-    let fleet = Fleet::anchored(Some(anchor)).await;
+    let fleet = Fleet::anchored(anchor).await;
     fleet.until("it is written again", async || written.lock().expect("no panic").len() == 2).await;
     let newest = fleet.state().audit_checkpoint().await.expect("a query").expect("a checkpoint");
     assert_eq!(written.lock().expect("no panic").last(), Some(&newest.note));

@@ -145,6 +145,7 @@ fn is_for_platform(action: Action) -> bool {
         A::RecordAdd | A::RecordGet | A::RecordList | A::RecordUpdate | A::RecordDelete => false,
         A::ApiKeyCreate | A::ApiKeyGet | A::ApiKeyList | A::ApiKeyUpdate | A::ApiKeyDelete => false,
         A::OperationGet | A::OperationList | A::NodeEventList | A::EventList => false,
+        A::WebhookCreate | A::WebhookGet | A::WebhookList | A::WebhookUpdate | A::WebhookDelete => false,
         A::AuditList | A::AuditKey | A::AuditCheckpoint | A::AuditListCheckpoints => false,
         A::AuditProve | A::AuditVerify => false,
         A::CronSetJobs | A::CronGetJobs | A::CronListJobs => false,

@@ -2,6 +2,7 @@
 
 mod anchor;
 mod fields;
+mod webhooks;
 
 use std::{
     fmt, fs, io,
@@ -10,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use npanel_model::NodeName;
+use npanel_model::{Network, NodeName};
 use npanel_pki::{Lifetimes, lifetime};
 use npanel_reconcile::Anchor;
 use rustls::pki_types::ServerName;
@@ -40,6 +41,8 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     /// Where the leader keeps the audit's checkpoints outside of the fleet. The same on every controller.
     pub anchor: Option<Anchor>,
+    /// Networks that webhooks may be in although they are not public. The same on every controller.
+    pub webhook_networks: Vec<Network>,
 }
 
 /// A week: long enough to notice that something is missed.
@@ -124,6 +127,7 @@ impl Config {
         fields.end_section(certificates);
         let lifetimes = node.zip(controller).map(|(node, controller)| Lifetimes { node, controller });
         let anchor = anchor::read(&mut fields);
+        let webhook_networks = webhooks::read(&mut fields);
         let problems = fields.end();
         let required = (data_directory, name, api_listen, fleet_listen, fleet_advertise, telemetry_listen);
         match (required, retained.zip(lifetimes)) {
@@ -148,6 +152,7 @@ impl Config {
                 retention,
                 lifetimes,
                 anchor,
+                webhook_networks,
             }),
             _ => Err(problems),
         }
@@ -280,6 +285,18 @@ mod tests {
         ] {
             let problems = with(&wrong).expect_err("wrong");
             assert!(problems.iter().any(|problem| problem.starts_with(key)), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn webhooks_are_on_the_internet_at_large_unless_it_says_where_else() {
+        assert!(Config::parse(GOOD).expect("good").webhook_networks.is_empty());
+        let with = |value: &str| Config::parse(&format!("{GOOD}\n[webhooks]\nallowed_networks = {value}\n"));
+        let networks = with("[\"10.20.0.0/16\"]").expect("good").webhook_networks;
+        assert_eq!(networks.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.20.0.0/16"]);
+        for wrong in ["[]", "[\"10.20.0.1/16\"]", "\"10.20.0.0/16\""] {
+            let problems = with(wrong).expect_err("wrong");
+            assert!(problems[0].starts_with("webhooks.allowed_networks: "), "{problems:?}");
         }
     }
 

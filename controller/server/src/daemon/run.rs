@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use npanel_cloud::Courier;
 use npanel_consensus::Cluster;
 use npanel_pki::{Identity, tls};
 use npanel_reconcile::{Liveness, NodeConnections, Placing, Reconciler};
@@ -93,7 +94,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
     let reconciler = Reconciler::new(cluster.clone(), connections.clone(), liveness, key.clone())
         .announcing(issuing)
-        .anchoring(config.anchor.clone());
+        .anchoring(config.anchor.clone())
+        .telling(Courier::new(&config.webhook_networks)?);
     parts.spawn(async move {
         reconciler.run().await;
         Ok(())

@@ -44,6 +44,7 @@ mod serve;
 mod tenants;
 mod tokens;
 mod unread;
+mod webhooks;
 mod zones;
 
 pub use app::{NodePresence, Presence, Services};

@@ -17,7 +17,7 @@ use super::{
     ca, cluster, context, cron, database_users, databases, domains, events, fresh, node_events, nodes,
     operations, placements, plans,
     problem::Failure,
-    problem_pages, record_sets, tenants, tokens, unread, zones,
+    problem_pages, record_sets, tenants, tokens, unread, webhooks, zones,
 };
 use crate::{
     auth::{Gate, RouteActions, authorise},
@@ -41,6 +41,7 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .merge(tokens::routes())
         .merge(api_keys::routes())
         .merge(operations::routes())
+        .merge(webhooks::routes())
         .merge(node_events::routes())
         .merge(events::routes())
         .merge(audit::routes())

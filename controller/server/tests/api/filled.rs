@@ -26,6 +26,8 @@ impl Filled {
         let make = async |path: &str, body: Value| id(&fleet.post(path, &fleet.admin, &body).await);
         let token = make("/v1/tokens", json!({"role": "node", "uses": 1, "ttl_seconds": 900})).await;
         let key = make("/v1/api-keys", json!({"name": "other", "actions": ["plan.get"]})).await;
+        let webhook = json!({"url": "https://example.com/", "events": ["*"]});
+        let webhook = make("/v1/webhooks", webhook).await;
         let empty = make("/v1/tenants", json!({"name": "empty"})).await;
         let unused = json!({"name": "unused", "disk_mb": 1, "php_version": "8.2"});
         let unused = make("/v1/plans", unused).await;
@@ -44,6 +46,7 @@ impl Filled {
             ("zones", zone.clone()),
             ("tokens", token),
             ("api-keys", key),
+            ("webhooks", webhook),
             ("nodes", fleet.node.to_string()),
             ("controllers", "1".to_owned()),
         ]);
@@ -81,6 +84,8 @@ impl Filled {
             "dns.create_zone" => json!({"account_id": account, "name": "new.example"}),
             "dns.add_record" => json!({"name": "www", "type": "A", "records": ["192.0.2.1"]}),
             "dns.update_record" => json!({"ttl_seconds": 60}),
+            "webhook.create" => json!({"url": "https://example.com/hook", "events": ["account.*"]}),
+            "webhook.update" => json!({"enabled": false}),
             "token.create" => json!({"role": "node", "uses": 1, "ttl_seconds": 900}),
             "api_key.create" => json!({"name": "new", "actions": ["plan.get"]}),
             "cron.set_jobs" => json!({"jobs": [{"schedule": "@daily", "command": "true"}]}),

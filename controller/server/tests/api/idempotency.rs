@@ -48,6 +48,7 @@ async fn a_secret_is_shown_once() {
     for (path, secret, body) in [
         ("/v1/tokens", "token", json!({"role": "node", "uses": 1, "ttl_seconds": 900})),
         ("/v1/api-keys", "key", json!({"name": "ci", "actions": ["*"]})),
+        ("/v1/webhooks", "secret", json!({"url": "https://example.com/", "events": ["*"]})),
     ] {
         let first = post(&fleet, path, path, &body).await;
         let again = post(&fleet, path, path, &body).await;

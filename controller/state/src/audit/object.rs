@@ -98,6 +98,10 @@ impl Kind {
                 "SELECT id, tenant_id, name, secret_hash, actions, expires_millis, created_millis, revision
                  FROM api_keys WHERE id = ?1"
             }
+            Self::Noun(Noun::Webhook) => {
+                "SELECT id, tenant_id, url, events, disabled_millis, disabled_reason, created_millis, revision
+                 FROM webhooks WHERE id = ?1"
+            }
             Self::Noun(Noun::Cluster) => {
                 "SELECT root_tenant_id, cluster_id, name_server_domain, retention_seconds, placement_strategy,
                      revision, operation_retention_seconds
@@ -160,6 +164,9 @@ pub(crate) fn audited_object<'a>(ctx: &Context<'_>, command: &'a Command) -> Rul
         Command::CreateApiKey(body) => noun(Noun::ApiKey, &body.api_key_id),
         Command::UpdateApiKey(body) => noun(Noun::ApiKey, &body.api_key_id),
         Command::DeleteApiKey(body) => noun(Noun::ApiKey, &body.api_key_id),
+        Command::CreateWebhook(body) => noun(Noun::Webhook, &body.webhook_id),
+        Command::UpdateWebhook(body) => noun(Noun::Webhook, &body.webhook_id),
+        Command::DeleteWebhook(body) => noun(Noun::Webhook, &body.webhook_id),
         Command::EnrolNode(body) => noun(Noun::Node, &body.node_id),
         Command::UpdateNode(body) => noun(Noun::Node, &body.node_id),
         Command::RevokeNode(body) => noun(Noun::Node, &body.node_id),
@@ -186,6 +193,7 @@ pub(crate) fn audited_object<'a>(ctx: &Context<'_>, command: &'a Command) -> Rul
         | Command::FollowPlan(_)
         | Command::PurgeOperations(_)
         | Command::PurgeChanges(_)
+        | Command::RecordDeliveries(_)
         | Command::CreateAuditKey(_)
         | Command::RecordCheckpoint(_) => return Ok(None),
     };
@@ -263,6 +271,19 @@ mod tests {
                 "missing",
                 "all_labels",
                 "written_off_by",
+            ],
+        ),
+        (
+            "webhooks",
+            &[
+                "sealed_secret",
+                "next_index",
+                "next_position",
+                "failures",
+                "failing_since_millis",
+                "next_attempt_millis",
+                "last_error",
+                "delivered_millis",
             ],
         ),
         // What moves with every command.

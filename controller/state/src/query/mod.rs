@@ -21,6 +21,7 @@ mod row;
 mod suspension;
 mod tenant;
 mod unplaced;
+mod webhook;
 
 use std::{
     path::Path,
@@ -55,6 +56,7 @@ pub use repetition::Earlier;
 pub use suspension::Suspension;
 pub use tenant::{Plan, PlanFilter, PlanPlacement, Tenant, TenantFilter};
 pub use unplaced::UnplacedAccount;
+pub use webhook::{Webhook, WebhookFilter};
 
 /// A query that could not be answered. Never the caller's fault: what does not exist is `None`.
 #[derive(Debug, thiserror::Error)]

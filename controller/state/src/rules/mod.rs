@@ -29,6 +29,7 @@ mod revocation;
 mod suspension;
 mod tenant;
 mod token;
+mod webhook;
 mod zone;
 
 use std::borrow::Cow;
@@ -103,6 +104,10 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::RecordObservations(body) => return observation::record(ctx, body).map(|()| None),
         Command::CreateAuditKey(body) => return audit::create_key(ctx, body).map(|()| None),
         Command::RecordCheckpoint(body) => return audit::record_checkpoint(ctx, body).map(|()| None),
+        Command::CreateWebhook(body) => webhook::create(ctx, body),
+        Command::UpdateWebhook(body) => webhook::update(ctx, body),
+        Command::DeleteWebhook(body) => webhook::delete(ctx, body),
+        Command::RecordDeliveries(body) => return webhook::record(ctx, body).map(|()| None),
         Command::PurgeChanges(body) => return feed::purge(ctx, body).map(|()| None),
     }
     .map(Some)
@@ -134,6 +139,8 @@ pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Optio
         Command::DeleteRecordSet(body) => (Noun::RecordSet, &body.record_set_id),
         Command::DeleteToken(body) => (Noun::Token, &body.token_id),
         Command::DeleteApiKey(body) => (Noun::ApiKey, &body.api_key_id),
+        Command::UpdateWebhook(body) => (Noun::Webhook, &body.webhook_id),
+        Command::DeleteWebhook(body) => (Noun::Webhook, &body.webhook_id),
         Command::DeleteNode(body) => (Noun::Node, &body.node_id),
         Command::UpdateNode(body) => (Noun::Node, &body.node_id),
         Command::UpdateCluster(_) => {
@@ -162,6 +169,8 @@ pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Optio
         | Command::WriteOffNode(_)
         | Command::PurgeOperations(_)
         | Command::PurgeChanges(_)
+        | Command::CreateWebhook(_)
+        | Command::RecordDeliveries(_)
         | Command::PlaceAccount(_)
         | Command::PlaceZone(_)
         | Command::RecordEvents(_)

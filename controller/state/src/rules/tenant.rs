@@ -133,6 +133,7 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteTenant) -> Rule<Effect> {
     let above =
         ctx.find("SELECT parent_id FROM tenants WHERE id = ?1", [id.to_bytes()], |row| tenant_id(row, 0))?;
     ctx.run("DELETE FROM api_keys WHERE tenant_id = ?1", [id.to_bytes()])?;
+    ctx.run("DELETE FROM webhooks WHERE tenant_id = ?1", [id.to_bytes()])?;
     ctx.run("DELETE FROM tenant_tree WHERE tenant_id = ?1", [id.to_bytes()])?;
     ctx.run("DELETE FROM tenant_accounts WHERE tenant_id = ?1", [id.to_bytes()])?;
     ctx.run("DELETE FROM tenants WHERE id = ?1", [id.to_bytes()])?;

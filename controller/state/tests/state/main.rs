@@ -18,3 +18,4 @@ mod revocation;
 mod snapshots;
 mod support;
 mod tampering;
+mod webhooks;
