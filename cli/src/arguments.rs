@@ -28,8 +28,20 @@ pub(crate) struct Arguments {
     /// Change nothing: show what the command would come to.
     #[arg(long, global = true)]
     pub(crate) dry_run: bool,
+    /// How fresh what is read must be.
+    #[arg(long, global = true, value_enum, default_value_t = Consistency::Linearizable)]
+    pub(crate) consistency: Consistency,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// How fresh what is read must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Consistency {
+    /// All that was acknowledged before.
+    Linearizable,
+    /// What the controller that answers has, also without a leader.
+    Stale,
 }
 
 /// Whom to ask, where it is not the current profile.

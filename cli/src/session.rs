@@ -61,6 +61,11 @@ impl Session {
         Ok(Self { client: if dry_run { client.previewing() } else { client }, format })
     }
 
+    /// The same, whose reads are answered with what the controller that is asked has.
+    pub(crate) fn reading_stale(self) -> Self {
+        Self { client: self.client.reading_stale(), ..self }
+    }
+
     /// Makes something that the fleet has nothing to do for.
     pub(crate) async fn create<T: Creatable + Serialize>(&self, body: &T::Create) -> Result<(), Failure> {
         let made = self.client.create::<T>(body, npanel_client::Wait::No).await?;

@@ -24,15 +24,18 @@ pub(crate) mod token;
 pub(crate) mod webhook;
 
 use crate::{
-    arguments::{Arguments, Command},
+    arguments::{Arguments, Command, Consistency},
     failure::Failure,
     session::Session,
 };
 
 /// Does what was typed.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { connection, output, dry_run, command } = arguments;
-    let session = || Session::open(&connection, output, dry_run);
+    let Arguments { connection, output, dry_run, consistency, command } = arguments;
+    let session = || {
+        let session = Session::open(&connection, output, dry_run)?;
+        Ok::<_, Failure>(if consistency == Consistency::Stale { session.reading_stale() } else { session })
+    };
     match command {
         Command::Tenant(command) => tenant::run(command, &session()?).await,
         Command::Plan(command) => plan::run(command, &session()?).await,

@@ -24,6 +24,7 @@ use crate::{
     machine::Machine,
     membership,
     network::Network,
+    reading::Rounds,
     types::Raft,
 };
 
@@ -103,6 +104,7 @@ struct Inner {
     prepare: Arc<dyn Prepare>,
     clock: Arc<Clock>,
     belonging: Arc<Belonging>,
+    rounds: Rounds,
     /// Held by the leader from its word that others can do without a controller until that is removed.
     removing: tokio::sync::Mutex<()>,
     /// Ends with the last handle.
@@ -171,6 +173,7 @@ impl Cluster {
         let clock = Clock::new(raft.clone(), Arc::clone(&dial), Arc::clone(&prepare), Arc::clone(&belonging));
         let clock = Arc::new(clock);
         tasks.spawn(Arc::clone(&clock).keep_comparing());
+        let rounds = Rounds::start(raft.clone(), Arc::clone(&dial), &mut tasks);
         let (sender, leader) = watch::channel(None);
         tasks.spawn(leadership::publish_leader(raft.clone(), sender));
         let applying = Applying::follow(&store, &mut tasks);
@@ -187,6 +190,7 @@ impl Cluster {
                 prepare,
                 clock,
                 belonging,
+                rounds,
                 removing: tokio::sync::Mutex::new(()),
                 _tasks: tasks,
             }),
@@ -306,6 +310,21 @@ impl Cluster {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    pub(crate) fn rounds(&self) -> &Rounds {
+        &self.inner.rounds
+    }
+
+    /// How long ago this controller last knew that what was decided had come to it: that a majority followed it, or that
+    /// it followed a leader. `None`: not since it started.
+    pub fn age(&self) -> Option<Duration> {
+        let metrics = self.inner.raft.metrics();
+        let now = metrics.borrow();
+        if now.current_leader == Some(now.id) {
+            return now.millis_since_quorum_ack.map(Duration::from_millis);
+        }
+        self.inner.hearing.followed_ago()
     }
 
     pub(crate) fn removing(&self) -> &tokio::sync::Mutex<()> {

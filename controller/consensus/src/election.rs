@@ -66,8 +66,13 @@ impl Hearing {
 
     /// Whether a leader was followed so lately.
     pub(crate) fn followed_within(&self, lately: Duration) -> bool {
+        self.followed_ago().is_some_and(|ago| ago <= lately)
+    }
+
+    /// How long ago a leader was followed, if one was.
+    pub(crate) fn followed_ago(&self) -> Option<Duration> {
         let leader = *self.leader.lock().unwrap_or_else(PoisonError::into_inner);
-        leader.is_some_and(|leader| leader.elapsed() <= lately)
+        leader.map(|leader| leader.elapsed())
     }
 
     fn last(&self) -> Instant {

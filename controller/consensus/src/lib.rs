@@ -35,6 +35,7 @@ mod membership;
 mod network;
 mod propose;
 mod quorum;
+mod reading;
 mod service;
 #[cfg(test)]
 mod suite;

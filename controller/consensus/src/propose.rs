@@ -8,11 +8,11 @@ use npanel_proto::{
     controller::{Answer, ProposeRequest, Question, ReadIndexRequest},
 };
 use npanel_state::RefusalCode;
-use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
+use openraft::error::{ClientWriteError, RaftError};
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
 
-use crate::{applying::Stopped, cluster::Cluster, config::Purpose, network::client, types::Logged};
+use crate::{applying::Stopped, cluster::Cluster, config::Purpose, network::client, reading, types::Logged};
 
 /// How long a write is tried: an election after a leader's death takes up to 3 s, and on a machine under load
 /// may need a second round.
@@ -246,7 +246,7 @@ impl Cluster {
     pub async fn linearize(&self) -> Result<(), ReadError> {
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
-            let index = timeout_at(deadline, self.read_index_anywhere()).await.map_err(|_| ReadError)?;
+            let index = timeout_at(deadline, self.rounds().index()).await.map_err(|_| ReadError)?;
             match index {
                 Some(index) => return self.wait_applied(index, deadline).await.map_err(|_| ReadError),
                 None if Instant::now() >= deadline => return Err(ReadError),
@@ -265,33 +265,9 @@ impl Cluster {
         }
     }
 
-    async fn read_index_anywhere(&self) -> Option<u64> {
-        let (own, leader, address) = {
-            let metrics = self.raft().metrics();
-            let now = metrics.borrow();
-            let address =
-                now.current_leader.and_then(|id| now.membership_config.membership().get_node(&id).cloned());
-            (now.id, now.current_leader?, address)
-        };
-        if leader == own {
-            return self.read_index().await;
-        }
-        let mut remote = client(self.channel(ControllerId(leader), &address?.addr));
-        remote.read_index(ReadIndexRequest {}).await.ok().map(|answer| answer.into_inner().index)
-    }
-
     /// The index that a linearizable read must have seen, confirmed by a majority. `None`: not the leader.
     pub(crate) async fn read_index(&self) -> Option<u64> {
-        match self.raft().get_read_log_id().await {
-            Ok((read, applied)) => Some(read.or(applied).map_or(0, |id| id.index)),
-            Err(RaftError::APIError(
-                CheckIsLeaderError::ForwardToLeader(_) | CheckIsLeaderError::QuorumNotEnough(_),
-            )) => None,
-            Err(RaftError::Fatal(error)) => {
-                tracing::error!(error = %error, "the consensus library has stopped");
-                None
-            }
-        }
+        reading::confirmed(self.raft()).await
     }
 }
 

@@ -23,6 +23,11 @@ pub trait Agreement: Send + Sync + 'static {
     /// Returns when this controller has applied everything that was agreed on before the call.
     fn linearize(&self) -> BoxFuture<'_, Result<(), Unproposed>>;
 
+    /// How long ago this controller last knew that it had all that was agreed on; `None`: not since it started.
+    fn age(&self) -> Option<Duration> {
+        None
+    }
+
     /// Has the leader answer what only it knows.
     fn ask(&self, _: Question) -> BoxFuture<'_, Result<Answer, Unproposed>> {
         Box::pin(std::future::ready(Err(Unproposed::NoLeader)))

@@ -1,7 +1,8 @@
 //! The OpenAPI document: made of the routes, served at `/v1/openapi.json`, and committed as `openapi.json`.
 
 use npanel_sdk_types::{
-    ChangePreview, IDEMPOTENCY_HEADER, INDEX_HEADER, OPERATION_HEADER, PROBLEM_MEDIA_TYPE, Problem,
+    AGE_HEADER, ChangePreview, IDEMPOTENCY_HEADER, INDEX_HEADER, MIN_INDEX_HEADER, OPERATION_HEADER,
+    PROBLEM_MEDIA_TYPE, Problem,
 };
 use utoipa::{
     PartialSchema, ToSchema,
@@ -59,6 +60,10 @@ fn build() -> OpenApi {
         let writes = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in reads.into_iter().flatten() {
             add_problem(operation);
+            // That one has no end, and so no moment.
+            if path != "/v1/events" {
+                add_read(operation);
+            }
             if is_conditional && !path.starts_with("/v1/operations") {
                 add_entity_tag(operation);
             }
@@ -89,6 +94,19 @@ fn add_problem(operation: &mut Operation) {
     let response =
         ResponseBuilder::new().description("A problem").content(PROBLEM_MEDIA_TYPE, content).build();
     operation.responses.responses.insert("default".to_owned(), response.into());
+}
+
+/// Every read says how fresh it is to be, and says where in the log it was.
+fn add_read(operation: &mut Operation) {
+    let parameters = operation.parameters.get_or_insert_default();
+    parameters.extend(http::read_parameters().into_iter().map(Into::into));
+    parameters.push(header(MIN_INDEX_HEADER, "The same as `min_index`").into());
+    for response in successes(operation) {
+        let shown = Header::new(text().description(Some("The answer shows all up to here")).build());
+        response.headers.insert(INDEX_HEADER.to_owned(), shown.into());
+        let shown = Header::new(text().description(Some("Of a stale answer: how old it is at most")).build());
+        response.headers.insert(AGE_HEADER.to_owned(), shown.into());
+    }
 }
 
 /// Every write can wait for the fleet, takes an idempotency key, and names its operation if the fleet has

@@ -77,6 +77,13 @@ impl Client {
         Self { transport: self.transport.previewing() }
     }
 
+    /// The same client, whose reads do without the controllers' leader: each is answered with what the controller that is
+    /// asked has, which may be behind.
+    #[must_use]
+    pub fn reading_stale(&self) -> Self {
+        Self { transport: self.transport.reading_stale() }
+    }
+
     /// The change feed: what comes after an index, or from now on. Nothing is asked before [`Events::next`].
     pub fn events(&self, after: Option<u64>, types: &[EventPattern]) -> Events {
         Events::new(self.transport.clone(), after, types)

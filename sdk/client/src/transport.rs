@@ -29,6 +29,8 @@ pub(crate) struct Transport {
     authorization: HeaderValue,
     /// Whether writes are only looked at.
     previews: bool,
+    /// Whether reads are answered with what a controller has.
+    is_stale: bool,
     /// The controller that answered last.
     preferred: Arc<AtomicUsize>,
 }
@@ -138,6 +140,7 @@ impl Transport {
             config: Arc::new(config),
             authorization,
             previews: false,
+            is_stale: false,
             preferred: Arc::default(),
         })
     }
@@ -147,12 +150,20 @@ impl Transport {
         Self { previews: true, ..self.clone() }
     }
 
+    /// The same, whose reads are answered with what the controller that is asked has.
+    pub(crate) fn reading_stale(&self) -> Self {
+        Self { is_stale: true, ..self.clone() }
+    }
+
     /// Sends a call to one controller after the other until one takes it. If writes are only looked at, one ends
     /// with what it would come to.
     pub(crate) async fn send(&self, mut call: Call) -> Result<Answer, Error> {
         let previews = self.previews && call.method != Method::GET;
         if previews {
             call.query.push(("dry_run".to_owned(), "true".to_owned()));
+        }
+        if self.is_stale && call.method == Method::GET {
+            call.query.push(("consistency".to_owned(), "stale".to_owned()));
         }
         let answer = self.deliver(&call).await?;
         if previews { Err(Error::Previewed(Box::new(answer.json()?))) } else { Ok(answer) }

@@ -72,8 +72,13 @@ pub use zone::{CreateZone, Zone};
 
 /// The header in which every write's answer names its operation.
 pub const OPERATION_HEADER: &str = "npanel-operation";
-/// The header that names the place in the log from which on every controller's state shows a write.
+/// The header that names a place in the log: with a write, from there on the state shows it; with a read, the answer shows
+/// all up to there.
 pub const INDEX_HEADER: &str = "npanel-index";
+/// The header by which a read asks for the state at this place in the log or later.
+pub const MIN_INDEX_HEADER: &str = "npanel-min-index";
+/// The header that says how long ago a controller that gives a stale answer last knew that it had all, in milliseconds.
+pub const AGE_HEADER: &str = "npanel-age-millis";
 /// The header with which a caller makes a repeated request harmless.
 pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 /// The header that names a request, in both directions.

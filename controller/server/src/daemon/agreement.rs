@@ -1,6 +1,6 @@
 //! The replicated state as the API asks for it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
 use npanel_consensus::{Cluster, ProposeError};
@@ -35,6 +35,10 @@ impl Agreement for Member {
 
     fn linearize(&self) -> BoxFuture<'_, Result<(), Unproposed>> {
         async move { self.0.linearize().await.map_err(|_| Unproposed::NoLeader) }.boxed()
+    }
+
+    fn age(&self) -> Option<Duration> {
+        self.0.age()
     }
 
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<Answer, Unproposed>> {

@@ -191,7 +191,7 @@ async fn list(
         return Err(Failure::invalid("placement_met", PLACING_IS_THE_PLATFORMS));
     }
     let filter = AccountFilter { plan_id, username, suspended, placement_met, converging };
-    let rows = app.reader().accounts(caller.tenant_id, filter, &paging.rows(&app).await).await?;
+    let rows = app.reader().accounts(caller.tenant_id, filter, &paging.rows()).await?;
     let mut page = paging.page(rows, |row| row.id.to_bytes(), shown);
     show_unmet(&app, &caller, &mut page.items).await?;
     Ok(page)

@@ -97,7 +97,7 @@ async fn list(
 ) -> Result<Json<Page<ApiKey>>, Failure> {
     let filter =
         ApiKeyFilter { tenant_id: query.tenant_id, name: query.name, created_since: query.created_since };
-    let rows = app.reader().api_keys(caller.tenant_id, filter, &paging.rows(&app).await).await?;
+    let rows = app.reader().api_keys(caller.tenant_id, filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

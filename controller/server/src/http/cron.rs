@@ -67,7 +67,7 @@ async fn list(
         converging: query.converging(),
         ..OwnedFilter::default()
     };
-    let rows = app.reader().cron_tables(caller.tenant_id, filter, &paging.rows(&app).await).await?;
+    let rows = app.reader().cron_tables(caller.tenant_id, filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

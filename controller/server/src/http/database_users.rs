@@ -163,7 +163,7 @@ async fn list(
 ) -> Result<Json<Page<DatabaseUser>>, Failure> {
     let (account_id, converging) = (query.account_id, query.converging());
     let filter = OwnedFilter { account_id, name: query.name, suspended: None, converging };
-    let rows = app.reader().database_users(caller.tenant_id, filter, &paging.rows(&app).await).await?;
+    let rows = app.reader().database_users(caller.tenant_id, filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

@@ -133,7 +133,7 @@ async fn list(
         suspended: query.suspended,
         converging,
     };
-    let rows = app.reader().domains(caller.tenant_id, filter, &paging.rows(&app).await).await?;
+    let rows = app.reader().domains(caller.tenant_id, filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

@@ -8,7 +8,6 @@ use npanel_sdk_types::Page;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use super::{
-    app::App,
     problem::{Failure, Kind},
     query::Query,
 };
@@ -113,14 +112,8 @@ impl Paging {
         Ok(Self { list, limit, after: after.map(|cursor| cursor.after.clone()) })
     }
 
-    /// The rows to ask the state for, once it shows what other controllers have acknowledged.
-    pub(crate) async fn rows(&self, app: &App) -> npanel_state::Page {
-        app.agreement.catch_up().await;
-        self.and_one_more()
-    }
-
-    /// One row more than wanted, to know whether there are more.
-    fn and_one_more(&self) -> npanel_state::Page {
+    /// The rows to ask the state for: one more than wanted, to know whether there are more.
+    pub(crate) fn rows(&self) -> npanel_state::Page {
         npanel_state::Page { after: self.after.clone(), limit: self.limit + 1 }
     }
 
@@ -225,7 +218,7 @@ mod tests {
     #[test]
     fn a_full_page_leads_to_the_next() {
         let paging = Paging::new(LIST, Some(2), None).expect("a page");
-        assert_eq!(paging.and_one_more().limit, 3);
+        assert_eq!(paging.rows().limit, 3);
         let id = |row: &u8| vec![*row; MOST_PLACE_BYTES];
         let page = paging.page(vec![1, 2, 3], id, |row| row).0;
         assert_eq!(page.items, [1, 2]);

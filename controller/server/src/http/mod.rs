@@ -14,6 +14,7 @@ mod audit_query;
 mod body;
 mod ca;
 mod cluster;
+mod consistency;
 mod context;
 mod convergence;
 mod cron;
@@ -48,6 +49,7 @@ mod webhooks;
 mod zones;
 
 pub use app::{NodePresence, Presence, Services};
+pub(crate) use consistency::read_parameters;
 pub(crate) use nodes::status as node_status;
 pub(crate) use problem::Failure;
 pub(crate) use query::write_parameters;

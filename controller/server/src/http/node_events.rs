@@ -48,7 +48,7 @@ async fn list(
         reason: query.reason,
         since: query.since,
     };
-    let rows = paging.rows(&app).await;
+    let rows = paging.rows();
     let before = rows.after.and_then(|place| place.try_into().ok()).map(u64::from_be_bytes);
     let page = EventPage { before, limit: rows.limit };
     let rows = app.reader().events(caller.tenant_id, &filter, page).await?;

@@ -175,7 +175,7 @@ async fn list(
         revoked: query.revoked,
         created_since: query.created_since,
     };
-    let rows = app.reader().nodes(filter, &paging.rows(&app).await).await?;
+    let rows = app.reader().nodes(filter, &paging.rows()).await?;
     let mut conditions = app.reader().node_conditions(None).await?;
     let show = |row: npanel_state::Node| {
         let conditions = conditions.remove(&row.id).unwrap_or_default();

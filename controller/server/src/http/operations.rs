@@ -84,7 +84,7 @@ async fn list(
         finished: query.finished,
         created_since: query.created_since,
     };
-    let rows = app.reader().operations(caller.tenant_id, filter, &paging.rows(&app).await).await?;
+    let rows = app.reader().operations(caller.tenant_id, filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

@@ -108,7 +108,7 @@ async fn list(
 ) -> Result<Json<Page<Plan>>, Failure> {
     let filter =
         PlanFilter { tenant_id: query.tenant_id, name: query.name, created_since: query.created_since };
-    let rows = app.reader().plans(caller.tenant_id, filter, &paging.rows(&app).await).await?;
+    let rows = app.reader().plans(caller.tenant_id, filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), |row| shown(&caller, row)))
 }
 

@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     TimedOut,
     /// The events asked for are kept no longer.
     EventsGone,
+    /// This controller has not come to the index that a read is to show.
+    NotReached,
     /// The tenant has too many listeners.
     TooManyListeners,
     /// This controller has as much to do as it takes.
@@ -69,6 +71,7 @@ impl Kind {
             Self::Removed,
             Self::TimedOut,
             Self::EventsGone,
+            Self::NotReached,
             Self::TooManyListeners,
             Self::Busy,
             Self::GoneSince,
@@ -89,7 +92,9 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::NoRoute => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Kind::NoLeader | Kind::Removed | Kind::TimedOut | Kind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::NoLeader | Kind::Removed | Kind::TimedOut | Kind::NotReached | Kind::Busy => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Kind::GoneSince | Kind::EventsGone => StatusCode::GONE,
         Kind::TooManyListeners => StatusCode::TOO_MANY_REQUESTS,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -108,6 +113,7 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::Removed => ("controller_removed", "This controller was removed from the cluster"),
         Kind::TimedOut => ("timed_out", "The request took too long"),
         Kind::EventsGone => ("events_gone", "The events are kept no longer"),
+        Kind::NotReached => ("not_reached", "The controller is not that far yet"),
         Kind::TooManyListeners => ("too_many_listeners", "The tenant follows the events too often"),
         Kind::Busy => ("busy", "The controller has as much to do as it takes"),
         Kind::GoneSince => ("gone_since", "It was done before, and what it made has gone since"),

@@ -53,6 +53,9 @@ fn advice(kind: Kind) -> &'static str {
         Kind::EventsGone => {
             "Events are kept for seven days, and a million of them. Note the index in NPanel-Index or of a heartbeat, read the objects themselves (their lists), and follow the events after that index."
         }
+        Kind::NotReached => {
+            "The controller has not applied the log up to min_index within five seconds: it is behind, or has lost the others, or the index is of no answer of this cluster. Ask again, or another controller."
+        }
         Kind::TooManyListeners => {
             "Close connections to /v1/events that nobody reads, let one connection serve several readers, or ask another controller."
         }

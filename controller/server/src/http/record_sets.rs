@@ -102,7 +102,7 @@ async fn list(
 ) -> Result<Json<Page<RecordSet>>, Failure> {
     let zone = zones::row(&app, &caller, id("zone", &zone)?).await?;
     let filter = RecordSetFilter { name: query.name, kind: query.kind };
-    let rows = app.reader().record_sets(caller.tenant_id, zone.id, filter, &paging.rows(&app).await).await?;
+    let rows = app.reader().record_sets(caller.tenant_id, zone.id, filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), |row| shown(row, &zone)))
 }
 

@@ -14,8 +14,8 @@ use super::{
     app::{App, Services},
     audit,
     body::MAX_BYTES,
-    ca, cluster, context, cron, database_users, databases, domains, events, fresh, node_events, nodes,
-    operations, placements, plans,
+    ca, cluster, consistency, context, cron, database_users, databases, domains, events, fresh, node_events,
+    nodes, operations, placements, plans,
     problem::Failure,
     problem_pages, record_sets, tenants, tokens, unread, webhooks, zones,
 };
@@ -59,7 +59,10 @@ pub fn router(services: Services) -> Router {
     let (routes, document) = document_of(api());
     let gate = Gate::new(services.agreement.clone(), RouteActions::of(&document));
     let metrics = services.metrics.clone();
+    let agreement = services.agreement.clone();
     routes
+        // Within the gate: strangers make no work for the leader.
+        .route_layer(middleware::from_fn_with_state(agreement, consistency::keep))
         .route_layer(middleware::from_fn_with_state(gate, authorise))
         .route("/v1/openapi.json", axum::routing::get(published))
         .route("/problems/{code}", axum::routing::get(problem_pages::page))

@@ -101,7 +101,7 @@ async fn list(
 ) -> Result<Json<Page<Tenant>>, Failure> {
     let filter =
         TenantFilter { parent_id: query.parent_id, name: query.name, created_since: query.created_since };
-    let rows = app.reader().tenants(caller.tenant_id, filter, &paging.rows(&app).await).await?;
+    let rows = app.reader().tenants(caller.tenant_id, filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

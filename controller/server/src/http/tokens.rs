@@ -119,7 +119,7 @@ async fn list(
 ) -> Result<Json<Page<Token>>, Failure> {
     let TokensQuery { role, pool, name, unused, created_since, .. } = query;
     let filter = TokenFilter { role, pool, name, unused, created_since };
-    let rows = app.reader().tokens(filter, &paging.rows(&app).await).await?;
+    let rows = app.reader().tokens(filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

@@ -120,7 +120,7 @@ async fn list(
 ) -> Result<Json<Page<Webhook>>, Failure> {
     let WebhooksQuery { tenant_id, enabled, created_since, .. } = query;
     let filter = WebhookFilter { tenant_id, enabled, created_since };
-    let rows = app.reader().webhooks(caller.tenant_id, filter, &paging.rows(&app).await).await?;
+    let rows = app.reader().webhooks(caller.tenant_id, filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

@@ -92,7 +92,7 @@ async fn list(
 ) -> Result<Json<Page<Zone>>, Failure> {
     let (account_id, converging) = (query.account_id, query.converging());
     let filter = OwnedFilter { account_id, name: query.name.map(String::from), suspended: None, converging };
-    let rows = app.reader().zones(caller.tenant_id, filter, &paging.rows(&app).await).await?;
+    let rows = app.reader().zones(caller.tenant_id, filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

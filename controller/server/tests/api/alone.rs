@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
 };
 
 use futures::future::BoxFuture;
@@ -197,11 +198,18 @@ impl Agreement for Alone {
 
     fn linearize(&self) -> BoxFuture<'_, Result<(), Unproposed>> {
         Box::pin(async {
+            if !*self.has_leader.borrow() {
+                return Err(Unproposed::NoLeader);
+            }
             for (who, command) in std::mem::take(&mut *self.behind.lock().await) {
                 self.accept(who, command).await;
             }
             Ok(())
         })
+    }
+
+    fn age(&self) -> Option<Duration> {
+        Some(Duration::from_millis(7))
     }
 
     fn reader(&self) -> &Reader {

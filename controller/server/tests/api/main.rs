@@ -5,6 +5,7 @@ mod alone;
 mod audit;
 mod changes;
 mod conditions;
+mod consistency;
 mod converging;
 mod dry_run;
 mod feed;
