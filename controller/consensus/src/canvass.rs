@@ -106,7 +106,7 @@ impl Canvass {
 
     async fn ask_one(&self, id: u64, address: &str, payload: Vec<u8>) -> Option<Verdict> {
         let mut voter = client(self.dial.channel(ControllerId(id), address));
-        match timeout(PATIENCE, voter.would_vote(RaftMessage { payload })).await.ok()? {
+        match timeout(PATIENCE, voter.would_vote(RaftMessage { payload, data: Vec::new() })).await.ok()? {
             Ok(answer) => from_bytes(&answer.into_inner().payload).ok(),
             Err(status) => {
                 self.belonging.note(&status);

@@ -17,6 +17,7 @@ use crate::{
     belonging::{Belonging, Roll},
     canvass::{self, Canvass},
     clock::Clock,
+    compaction::{Answering, Compaction},
     config::{self, Dial, Prepare, Purpose},
     election::{self, Hearing},
     leadership::{self, Leadership},
@@ -25,6 +26,8 @@ use crate::{
     membership,
     network::Network,
     reading::Rounds,
+    receiving::Receiving,
+    sending::Sending,
     types::Raft,
 };
 
@@ -96,6 +99,7 @@ struct Inner {
     raft: Raft,
     hearing: Arc<Hearing>,
     store: Store,
+    receiving: Arc<Receiving>,
     applying: Arc<Applying>,
     leadership: watch::Receiver<Leadership>,
     /// The leader that the library knows of.
@@ -151,14 +155,19 @@ impl Cluster {
         if log.is_new() && store.applied().borrow().position.is_some() {
             return Err(ClusterError::LogGone);
         }
-        let machine = Machine::open(store.clone(), &directory.join("snapshots"))?;
+        let machine = Machine::open(store.clone(), &directory.join("snapshots")).await?;
+        let receiving = Receiving::new(machine.shelf().clone(), store.clone());
+        let (sending, answering) = (Arc::new(Sending::default()), Arc::new(Answering::default()));
         let config = config::raft().validate().map_err(|error| ClusterError::Consensus(error.to_string()))?;
         let (hearing, belonging) = (Hearing::new(), Belonging::new());
         let network = Network {
             dial: Arc::clone(&dial),
             hearing: Arc::clone(&hearing),
             belonging: Arc::clone(&belonging),
+            sending: Arc::clone(&sending),
+            answering: Arc::clone(&answering),
         };
+        let extent = log.extent();
         let raft = Raft::new(id.0, Arc::new(config), network, log, machine)
             .await
             .map_err(|error| ClusterError::Consensus(error.to_string()))?;
@@ -167,6 +176,9 @@ impl Cluster {
         let canvass =
             Canvass { raft: raft.clone(), dial: Arc::clone(&dial), belonging: Arc::clone(&belonging) };
         tasks.spawn(election::run(canvass, Arc::clone(&hearing)));
+        let compaction =
+            Compaction { raft: raft.clone(), log: extent, store: store.clone(), sending, answering };
+        tasks.spawn(compaction.run());
         let (sender, leadership) = watch::channel(Leadership::Follower { leader: None });
         tasks.spawn(leadership::publish(raft.clone(), sender));
         tasks.spawn(membership::run(raft.clone(), store.reader().clone(), leadership.clone()));
@@ -183,6 +195,7 @@ impl Cluster {
                 raft,
                 hearing,
                 store,
+                receiving,
                 applying,
                 leadership,
                 leader,
@@ -341,6 +354,10 @@ impl Cluster {
 
     pub(crate) fn channel(&self, controller: ControllerId, address: &str) -> Channel {
         self.inner.dial.channel(controller, address)
+    }
+
+    pub(crate) fn receiving(&self) -> &Arc<Receiving> {
+        &self.inner.receiving
     }
 
     pub(crate) fn store(&self) -> &Store {

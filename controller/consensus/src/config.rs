@@ -91,9 +91,9 @@ pub(crate) fn raft() -> openraft::Config {
         enable_elect: false,
         install_snapshot_timeout: 10_000,
         max_payload_entries: 256,
-        snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(10_000),
-        max_in_snapshot_log_to_keep: 5_000,
-        snapshot_max_chunk_size: 1024 * 1024,
+        // When snapshots are made and what is purged is decided in `compaction`.
+        snapshot_policy: openraft::SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: u64::MAX,
         ..openraft::Config::default()
     }
 }

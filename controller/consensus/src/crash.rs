@@ -97,7 +97,7 @@ impl Replica {
     async fn open(directory: &Path) -> Self {
         let log = Log::open(&directory.join("raft-log")).expect("a log");
         let store = Store::open(&directory.join("state")).await.expect("a store");
-        let machine = Machine::open(store.clone(), &directory.join("snapshots")).expect("a machine");
+        let machine = Machine::open(store.clone(), &directory.join("snapshots")).await.expect("a machine");
         Self { log, store, machine }
     }
 

@@ -3,7 +3,7 @@
 //! What runs inside a [`Cluster`]: the consensus library's own tasks; the log's writer thread, which owns the
 //! log file and fsyncs before it answers; the state's writer thread (`npanel-state`); one task that publishes
 //! [`Leadership`]; and, on the leader, one that brings the membership up to the state: enrolled controllers in, removed
-//! ones out, one at a time.
+//! ones out, one at a time. One task has snapshots made and the log purged ([`compaction`]).
 //!
 //! One more task compares this controller's clock with the others' ([`clock`]), one says when to stand for election
 //! ([`election`]), and one sees whether this controller was removed ([`belonging`]).
@@ -20,6 +20,7 @@ mod belonging;
 mod canvass;
 mod clock;
 mod cluster;
+mod compaction;
 mod config;
 #[cfg(test)]
 mod crash;
@@ -36,7 +37,10 @@ mod network;
 mod propose;
 mod quorum;
 mod reading;
+mod receiving;
+mod sending;
 mod service;
+mod shelf;
 #[cfg(test)]
 mod suite;
 mod types;

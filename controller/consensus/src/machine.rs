@@ -2,29 +2,33 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     io::Seek,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use npanel_state::{Store, StoreError};
+use npanel_state::{Snapshot as Made, Store, StoreError};
 use openraft::{AnyError, OptionalSend, RaftSnapshotBuilder, Snapshot, storage::RaftStateMachine};
 use tokio::fs::File;
 
 use crate::{
     encoding::{from_bytes, log_id, record},
+    shelf::{BUILDING, INSTALLING, Label, Shelf},
     types::{Applied, Entry, LogId, SnapshotMeta, StorageError, StorageIoError, StoredMembership, Types},
 };
 
-const CURRENT: &str = "snapshot.db";
-const BUILDING: &str = "building.db";
-const RECEIVING: &str = "receiving.db";
-const INSTALLING: &str = "installing.db";
+/// How long until a snapshot that could not be made is tried again. Until then the log is kept.
+const BUILD_AGAIN: Duration = Duration::from_secs(10);
+
+/// The file of a snapshot that the library receives by itself.
+const BEGUN: &str = "begun.db";
 
 /// The store with the directory for its snapshots.
 #[derive(Debug, Clone)]
 pub(crate) struct Machine {
     store: Store,
-    snapshots: PathBuf,
+    shelf: Shelf,
 }
 
 fn failed(error: &(impl std::error::Error + 'static)) -> StorageError {
@@ -50,52 +54,117 @@ pub(crate) fn members(applied: &npanel_state::Applied) -> BTreeSet<u64> {
     membership.nodes().map(|(id, _)| *id).collect()
 }
 
-fn meta(applied: &npanel_state::Applied) -> Result<SnapshotMeta, StorageError> {
+fn meta(applied: &npanel_state::Applied, label: &Label) -> Result<SnapshotMeta, StorageError> {
     let (last_log_id, last_membership) = place(applied)?;
-    let snapshot_id =
-        last_log_id.map_or_else(|| "empty".to_owned(), |id| format!("{}-{}", id.leader_id.term, id.index));
-    Ok(SnapshotMeta { last_log_id, last_membership, snapshot_id })
+    Ok(SnapshotMeta { last_log_id, last_membership, snapshot_id: label.to_string() })
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
 }
 
 impl Machine {
-    pub(crate) fn open(store: Store, snapshots: &Path) -> std::io::Result<Self> {
-        std::fs::create_dir_all(snapshots)?;
-        Ok(Self { store, snapshots: snapshots.to_owned() })
+    /// Takes charge of the store and its snapshots. One that was received, and not yet installed when the process ended, is
+    /// installed.
+    pub(crate) async fn open(store: Store, snapshots: &Path) -> Result<Self, StoreError> {
+        let machine = Self { store, shelf: Shelf::open(snapshots)? };
+        if let Some((label, path)) = machine.shelf.current()? {
+            let place = Store::applied_in(&path).map(|applied| applied.position.map(|at| at.index));
+            match place {
+                Ok(place) if place > machine.store.applied().borrow().position.map(|at| at.index) => {
+                    tracing::info!(snapshot = %label, "a snapshot was received and not installed: it is now");
+                    machine.install_file(path).await?;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, snapshot = %label, "a snapshot is of no use any more: it is made anew");
+                    fs::remove_file(path)?;
+                }
+            }
+        }
+        Ok(machine)
     }
 
-    async fn start_file(&self, name: &str) -> std::io::Result<PathBuf> {
-        let path = self.snapshots.join(name);
-        match tokio::fs::remove_file(&path).await {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => Ok(path),
+    pub(crate) fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    pub(crate) async fn build(&self) -> Result<Made, StoreError> {
+        let building = self.shelf.clear(BUILDING)?;
+        let made = self.store.copy_to(building.clone()).await?;
+        self.shelf.put(&building, &Label::of(&made))?;
+        Ok(made)
+    }
+
+    /// Builds until it is built: a full disk is waited out, and the log is kept meanwhile.
+    async fn build_in_the_end(&self) -> Made {
+        loop {
+            match self.build().await {
+                Ok(made) => return made,
+                Err(error) => {
+                    tracing::error!(%error, cause = ?std::error::Error::source(&error), "a snapshot cannot be made; trying again");
+                    // What there is of it takes space that the log and the state need.
+                    drop(self.shelf.clear(BUILDING));
+                    tokio::time::sleep(BUILD_AGAIN).await;
+                }
+            }
         }
     }
 
-    pub(crate) async fn build(&self) -> Result<npanel_state::Applied, StoreError> {
-        let building = self.start_file(BUILDING).await?;
-        let applied = self.store.copy_to(building.clone()).await?.applied;
-        tokio::fs::rename(&building, self.snapshots.join(CURRENT)).await?;
-        Ok(applied)
+    /// Makes a copy of a snapshot the state.
+    async fn install_file(&self, snapshot: PathBuf) -> Result<(), StoreError> {
+        let installing = self.shelf.clear(INSTALLING)?;
+        let to = installing.clone();
+        blocking(move || {
+            fs::copy(snapshot, &to)?;
+            Ok(fs::File::open(to)?.sync_all()?)
+        })
+        .await?;
+        self.store.replace_by(&installing).await.map(drop)
+    }
+
+    /// First it is the snapshot that is handed on, and can be installed after a crash; then it is installed.
+    async fn install(&self, meta: &SnapshotMeta, snapshot: File) -> Result<(), StoreError> {
+        let (file, shelf, label) =
+            (snapshot.into_std().await, self.shelf.clone(), Label::parse(&meta.snapshot_id));
+        let path = blocking(move || {
+            if let Some(label) = &label
+                && let Some(path) = shelf.is_received(&file, label)?
+            {
+                return Ok(shelf.put(&path, label)?);
+            }
+            let building = shelf.clear(BUILDING)?;
+            copy(file, &building)?;
+            Ok(shelf.put(&building, &Label::of(&Made::of_file(&building)?))?)
+        })
+        .await?;
+        self.install_file(path).await
     }
 }
 
 /// Copies a received snapshot, from its start, to a file of its own, which is on disk then.
-async fn copy(snapshot: File, to: PathBuf) -> std::io::Result<()> {
-    let mut from = snapshot.into_std().await;
-    let copied = tokio::task::spawn_blocking(move || {
-        from.rewind()?;
-        let mut to = std::fs::File::create(to)?;
-        std::io::copy(&mut from, &mut to)?;
-        to.sync_all()
-    });
-    copied.await?
+fn copy(mut from: fs::File, to: &Path) -> std::io::Result<()> {
+    from.rewind()?;
+    let mut to = fs::File::create(to)?;
+    std::io::copy(&mut from, &mut to)?;
+    to.sync_all()
 }
 
 impl RaftSnapshotBuilder<Types> for Machine {
     async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError> {
-        let applied = self.build().await.map_err(|error| snapshot_failed(&error))?;
-        let file = File::open(self.snapshots.join(CURRENT)).await.map_err(|error| snapshot_failed(&error))?;
-        Ok(Snapshot { meta: meta(&applied)?, snapshot: Box::new(file) })
+        loop {
+            let made = self.build_in_the_end().await;
+            let label = Label::of(&made);
+            // Unless a newer one was received meanwhile.
+            if let Ok(Some((current, path))) = self.shelf.current()
+                && current == label
+            {
+                let file = File::open(path).await.map_err(|error| snapshot_failed(&error))?;
+                return Ok(Snapshot { meta: meta(&made.applied, &label)?, snapshot: Box::new(file) });
+            }
+        }
     }
 }
 
@@ -121,37 +190,26 @@ impl RaftStateMachine<Types> for Machine {
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<File>, StorageError> {
-        let path = self.start_file(RECEIVING).await.map_err(|error| snapshot_failed(&error))?;
+        let path = self.shelf.clear(BEGUN).map_err(|error| snapshot_failed(&error))?;
         let file = File::options().read(true).write(true).create_new(true).open(path).await;
         Ok(Box::new(file.map_err(|error| snapshot_failed(&error))?))
     }
 
     async fn install_snapshot(
         &mut self,
-        _meta: &SnapshotMeta,
+        meta: &SnapshotMeta,
         snapshot: Box<File>,
     ) -> Result<(), StorageError> {
-        let install = async {
-            let installing = self.start_file(INSTALLING).await?;
-            copy(*snapshot, installing.clone()).await?;
-            self.store.replace_by(&installing).await?;
-            // What was installed is also what this replica can hand on.
-            self.build().await
-        };
-        install.await.map(drop).map_err(|error: StoreError| snapshot_failed(&error))
+        self.install(meta, *snapshot).await.map_err(|error| snapshot_failed(&error))
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {
-        let path = self.snapshots.join(CURRENT);
-        let file = match File::open(&path).await {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(snapshot_failed(&error)),
+        let Some((label, path)) = self.shelf.current().map_err(|error| snapshot_failed(&error))? else {
+            return Ok(None);
         };
-        let applied = tokio::task::spawn_blocking(move || Store::applied_in(&path))
-            .await
-            .map_err(|error| snapshot_failed(&error))?
-            .map_err(|error| snapshot_failed(&error))?;
-        Ok(Some(Snapshot { meta: meta(&applied)?, snapshot: Box::new(file) }))
+        let file = File::open(&path).await.map_err(|error| snapshot_failed(&error))?;
+        let applied =
+            blocking(move || Store::applied_in(&path)).await.map_err(|error| snapshot_failed(&error))?;
+        Ok(Some(Snapshot { meta: meta(&applied, &label)?, snapshot: Box::new(file) }))
     }
 }

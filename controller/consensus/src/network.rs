@@ -5,12 +5,14 @@ use std::sync::Arc;
 use npanel_model::ControllerId;
 use npanel_proto::controller::{RaftMessage, controller_client::ControllerClient};
 use openraft::{
-    BasicNode, RaftNetwork, RaftNetworkFactory,
-    error::{InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, Unreachable},
+    BasicNode, RaftNetwork, RaftNetworkFactory, Snapshot,
+    error::{
+        InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, ReplicationClosed, Unreachable,
+    },
     network::RPCOption,
     raft::{
         AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
-        VoteRequest, VoteResponse,
+        SnapshotResponse, VoteRequest, VoteResponse,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -18,10 +20,12 @@ use tonic::{Code, Request, Status, transport::Channel};
 
 use crate::{
     belonging::Belonging,
+    compaction::Answering,
     config::Dial,
     election::Hearing,
     encoding::{from_bytes, to_bytes},
-    types::Types,
+    sending::{self, SendError, Sending},
+    types::{Types, Vote},
 };
 
 /// The largest message between controllers: a snapshot's chunk is 1 MiB, a batch of 256 entries rarely more
@@ -33,6 +37,8 @@ pub(crate) struct Network {
     pub(crate) dial: Arc<dyn Dial>,
     pub(crate) hearing: Arc<Hearing>,
     pub(crate) belonging: Arc<Belonging>,
+    pub(crate) sending: Arc<Sending>,
+    pub(crate) answering: Arc<Answering>,
 }
 
 /// The connection to one peer.
@@ -41,6 +47,8 @@ pub(crate) struct Connection {
     client: ControllerClient<Channel>,
     hearing: Arc<Hearing>,
     belonging: Arc<Belonging>,
+    sending: Arc<Sending>,
+    answering: Arc<Answering>,
 }
 
 pub(crate) fn client(channel: Channel) -> ControllerClient<Channel> {
@@ -55,7 +63,8 @@ impl RaftNetworkFactory<Types> for Network {
     async fn new_client(&mut self, target: u64, node: &BasicNode) -> Connection {
         let client = client(self.dial.channel(ControllerId(target), &node.addr));
         let (hearing, belonging) = (Arc::clone(&self.hearing), Arc::clone(&self.belonging));
-        Connection { target, client, hearing, belonging }
+        let (sending, answering) = (Arc::clone(&self.sending), Arc::clone(&self.answering));
+        Connection { target, client, hearing, belonging, sending, answering }
     }
 }
 
@@ -71,7 +80,7 @@ fn not_sent<E: std::error::Error>(status: &Status) -> Failure<E> {
 
 impl Connection {
     fn request(message: &impl Serialize, option: &RPCOption) -> Request<RaftMessage> {
-        let mut request = Request::new(RaftMessage { payload: to_bytes(message) });
+        let mut request = Request::new(RaftMessage { payload: to_bytes(message), data: Vec::new() });
         request.set_timeout(option.hard_ttl());
         request
     }
@@ -86,6 +95,7 @@ impl Connection {
             not_sent(&status)
         };
         let message = answer.map_err(refused)?.into_inner();
+        self.answering.note(self.target);
         let decoded: Result<T, RaftError<u64, E>> =
             from_bytes(&message.payload).map_err(|error| RPCError::Network(NetworkError::new(&error)))?;
         decoded.map_err(|error| RPCError::RemoteError(RemoteError::new(self.target, error)))
@@ -102,14 +112,25 @@ impl RaftNetwork<Types> for Connection {
         self.answer(answer)
     }
 
+    /// Never called: [`Self::full_snapshot`] does without.
     async fn install_snapshot(
         &mut self,
-        rpc: InstallSnapshotRequest<Types>,
-        option: RPCOption,
+        _: InstallSnapshotRequest<Types>,
+        _: RPCOption,
     ) -> Result<InstallSnapshotResponse<u64>, RPCError<u64, BasicNode, RaftError<u64, InstallSnapshotError>>>
     {
-        let answer = self.client.install_snapshot(Self::request(&rpc, &option)).await;
-        self.answer(answer)
+        let error = std::io::Error::other("snapshots are sent by another way");
+        Err(RPCError::Unreachable(Unreachable::new(&error)))
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: Snapshot<Types>,
+        cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
+        _: RPCOption,
+    ) -> Result<SnapshotResponse<u64>, SendError> {
+        sending::send(&mut self.client, &self.sending, vote, snapshot, cancel).await
     }
 
     async fn vote(

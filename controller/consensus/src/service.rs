@@ -19,6 +19,7 @@ use crate::{
     encoding::{from_bytes, to_bytes},
     network::LARGEST_MESSAGE,
     propose::NOT_LEADER,
+    receiving::Answer as Answered,
 };
 
 /// Seals the cluster's keys for a controller that joins.
@@ -55,7 +56,7 @@ fn decode<T: DeserializeOwned>(request: Request<RaftMessage>) -> Result<T, Statu
 }
 
 fn encode(answer: &impl Serialize) -> Result<Response<RaftMessage>, Status> {
-    Ok(Response::new(RaftMessage { payload: to_bytes(answer) }))
+    Ok(Response::new(RaftMessage { payload: to_bytes(answer), data: Vec::new() }))
 }
 
 #[tonic::async_trait]
@@ -84,9 +85,11 @@ impl Controller for ControllerService {
     }
 
     async fn install_snapshot(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
-        let message = decode(request)?;
-        let answer = self.cluster.raft().install_snapshot(message).await;
-        if answer.is_ok() {
+        caller(&request)?;
+        let RaftMessage { payload, data } = request.into_inner();
+        let piece = from_bytes(&payload).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let answer = self.cluster.receiving().take(self.cluster.raft(), piece, data).await;
+        if !matches!(answer, Answered::Later { .. }) {
             self.cluster.hearing().followed();
         }
         encode(&answer)

@@ -85,6 +85,14 @@ impl Store {
         self.writer.foresee(envelope).await
     }
 
+    /// How much of the disk the state takes, beside its write-ahead log.
+    ///
+    /// # Errors
+    /// If its files cannot be looked at.
+    pub fn bytes(&self) -> Result<u64, StoreError> {
+        Ok(fs::metadata(current(&self.directory)?)?.len())
+    }
+
     /// How far the database in a file, such as a snapshot, is applied.
     ///
     /// # Errors

@@ -144,6 +144,14 @@ impl<F> Index<F> {
         self.places.front().map(|place| place.segment)
     }
 
+    /// The first entry that is within the last so many, and within the last so many segments.
+    pub(super) fn floor(&self, entries: u64, segments: u64) -> u64 {
+        let range = self.range();
+        let newest = self.places.back().map_or(0, |place| place.segment);
+        let beyond = self.places.partition_point(|place| place.segment + segments <= newest);
+        (self.first + beyond as u64).max(range.end.saturating_sub(entries))
+    }
+
     /// Those of the entries that are there.
     pub(super) fn find(&self, wanted: Range<u64>) -> Vec<Found<F>> {
         let range = self.range();

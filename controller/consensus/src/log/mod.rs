@@ -51,6 +51,19 @@ pub(crate) struct Log {
     index: Shared,
 }
 
+/// How long the log is. It keeps the log from nobody: whoever has a [`Log`] keeps its directory.
+#[derive(Debug)]
+pub(crate) struct Extent {
+    index: Shared,
+}
+
+impl Extent {
+    /// The first entry that is within the last so many entries and bytes.
+    pub(crate) fn floor(&self, entries: u64, bytes: u64) -> u64 {
+        lock(&self.index).floor(entries, bytes / engine::SEGMENT_BYTES)
+    }
+}
+
 fn write_failed(error: &(impl std::error::Error + 'static)) -> StorageError {
     StorageIoError::write_logs(AnyError::new(error)).into()
 }
@@ -70,6 +83,11 @@ impl Log {
     pub(crate) fn is_new(&self) -> bool {
         let index = lock(&self.index);
         index.kept == kept::Kept::default() && index.range().is_empty()
+    }
+
+    /// For whoever asks how long it is.
+    pub(crate) fn extent(&self) -> Extent {
+        Extent { index: Arc::clone(&self.index) }
     }
 
     async fn ask(

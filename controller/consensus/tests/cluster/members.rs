@@ -26,7 +26,7 @@ use npanel_state::Reader;
 use tokio::{
     io::DuplexStream,
     sync::{mpsc, watch},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::timeout,
 };
 use tonic::transport::{Channel, Endpoint, Server};
@@ -82,14 +82,34 @@ pub(crate) struct Traffic {
     pub(crate) cut_off: Mutex<BTreeSet<u64>>,
     /// Calls of theirs that came to nothing.
     pub(crate) lost: watch::Sender<usize>,
+    /// One who is cut off as soon as it has received two megabytes of a snapshot, and where it keeps that.
+    pub(crate) cut_halfway: Mutex<Option<(u64, PathBuf)>>,
     /// Who belongs to the cluster, as each member has it.
     rolls: Mutex<HashMap<u64, Roll>>,
 }
 
+/// The snapshot that is being received in a directory, and how much of it there is.
+pub(crate) fn received(snapshots: &std::path::Path) -> Option<(PathBuf, u64)> {
+    let mut files = std::fs::read_dir(snapshots).ok()?.flatten();
+    let file = files.find(|file| file.file_name().to_string_lossy().starts_with("receiving-"))?;
+    Some((file.path(), file.metadata().ok()?.len()))
+}
+
 impl Traffic {
+    fn cut_if_halfway(&self, at: u64) {
+        let mut halfway = self.cut_halfway.lock().expect("no panic");
+        let is_halfway = |(id, snapshots): &mut (u64, PathBuf)| {
+            *id == at && received(snapshots).is_some_and(|(_, have)| have >= 2 << 20)
+        };
+        if halfway.take_if(is_halfway).is_some() {
+            self.cut_off.lock().expect("no panic").insert(at);
+        }
+    }
+
     fn admit(&self, at: u64, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
         let agent = request.metadata().get("user-agent").and_then(|agent| agent.to_str().ok());
         let caller = agent.and_then(|agent| agent.split(' ').next()?.parse().ok()).expect("a member calls");
+        self.cut_if_halfway(at);
         let is_in = |set: &Mutex<BTreeSet<u64>>, id| set.lock().expect("no panic").contains(&id);
         if is_in(&self.cut_off, caller) || is_in(&self.cut_off, at) {
             self.lost.send_modify(|lost| *lost += usize::from(is_in(&self.cut_off, caller)));
@@ -144,6 +164,8 @@ pub(crate) struct Member {
     pub(crate) ahead: Arc<AtomicI64>,
     server: JoinHandle<()>,
     roll: JoinHandle<()>,
+    /// The connections to it.
+    lines: Arc<Mutex<JoinSet<()>>>,
 }
 
 /// All of them.
@@ -194,9 +216,19 @@ impl Members {
         let prepare = Arc::new(Preparing { refuses, ahead: Arc::clone(&ahead) });
         let cluster = Cluster::start(ControllerId(id), &path, dial, prepare).await.expect("it starts");
         let (door, visitors) = mpsc::unbounded_channel::<DuplexStream>();
+        let lines: Arc<Mutex<JoinSet<()>>> = Arc::default();
+        let of_member = Arc::clone(&lines);
+        // Through a line of its own, which ends with the member, as those of a process do.
+        let connect = move |mut outside: DuplexStream| {
+            let (mut line, inside) = tokio::io::duplex(1 << 20);
+            of_member.lock().expect("no panic").spawn(async move {
+                drop(tokio::io::copy_bidirectional(&mut outside, &mut line).await);
+            });
+            Ok::<_, io::Error>(inside)
+        };
         let incoming = tokio_stream::StreamExt::map(
             tokio_stream::wrappers::UnboundedReceiverStream::new(visitors),
-            Ok::<_, io::Error>,
+            connect,
         );
         let service = ControllerService::server(cluster.clone(), Arc::new(NoKeys));
         let traffic = Arc::clone(&self.traffic);
@@ -209,7 +241,7 @@ impl Members {
         });
         self.doors.lock().expect("no panic").insert(id, door);
         let roll = tokio::spawn(call_the_roll(id, cluster.clone(), Arc::clone(&self.traffic)));
-        self.running.insert(id, Member { cluster, server, roll, ahead });
+        self.running.insert(id, Member { cluster, server, roll, ahead, lines });
     }
 
     /// Takes a controller away without a word.
@@ -217,6 +249,7 @@ impl Members {
         self.doors.lock().expect("no panic").remove(&id);
         let member = self.running.remove(&id).expect("it runs");
         member.server.abort();
+        member.lines.lock().expect("no panic").abort_all();
         member.roll.abort();
         member.cluster.shutdown().await.expect("its tasks end");
     }

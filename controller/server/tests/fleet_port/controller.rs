@@ -269,7 +269,7 @@ pub(crate) async fn node_credentials(controller: &Controller) -> Credentials {
 }
 
 pub(crate) fn raft_message() -> RaftMessage {
-    RaftMessage { payload: vec![1, 2, 3] }
+    RaftMessage { payload: vec![1, 2, 3], ..RaftMessage::default() }
 }
 
 /// Reads until the other end is gone.
