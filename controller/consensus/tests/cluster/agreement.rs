@@ -30,26 +30,6 @@ async fn a_write_at_a_follower_is_seen_there_and_everywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reads_that_are_asked_for_together_show_what_was_decided_before_them() {
-    let members = Members::start(3).await;
-    let leader = members.leader_among(&[1, 2, 3]).await;
-    for at in [1, 2, 3] {
-        for number in 0..5 {
-            let name = format!("t-{at}-{number}");
-            members.accept(leader, members.by_admin(), members.tenant(TenantId::generate(), &name)).await;
-            let reads = (0..100).map(|_| {
-                let member = members.member(at).clone();
-                tokio::spawn(async move { member.linearize().await })
-            });
-            for read in reads.collect::<Vec<_>>() {
-                read.await.expect("no panic").expect("a leader");
-            }
-            assert!(names(&members, at).await.contains(&name), "{name}");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_outlives_the_leader_and_happens_once() {
     let mut members = Members::start(3).await;
     let leader = members.leader_among(&[1, 2, 3]).await;

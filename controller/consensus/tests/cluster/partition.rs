@@ -91,3 +91,38 @@ async fn who_is_cut_off_knows_of_no_leader_until_it_is_back() {
     members.cut_off(follower);
     members.wait_until_leaderless(follower).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_back_shows_what_was_decided_meanwhile_to_all_who_ask_together() {
+    let members = Members::start(3).await;
+    let leader = members.leader_among(&[1, 2, 3]).await;
+    let behind = (1..=3).find(|id| *id != leader).expect("a follower");
+    members.cut_off(behind);
+    let mut written = 0;
+    for number in 0..20 {
+        written = members.write_at(leader, &format!("t-{number}")).await;
+    }
+    let member = members.member(behind);
+    assert!(*member.applied().borrow() < written, "it is not behind");
+    members.join_again(behind);
+    let reads = (0..100).map(|_| {
+        let member = member.clone();
+        tokio::spawn(async move { (member.linearize().await, *member.applied().borrow()) })
+    });
+    for read in reads.collect::<Vec<_>>() {
+        let (read, shown) = read.await.expect("no panic");
+        read.expect("a leader");
+        assert!(shown >= written, "a read shows {shown}, and {written} was acknowledged before");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_cut_off_confirms_no_read() {
+    let members = Members::start(3).await;
+    let leader = members.leader_among(&[1, 2, 3]).await;
+    members.cut_off(leader);
+    let reads = (0..10).map(|_| members.member(leader).linearize());
+    for read in futures::future::join_all(reads).await {
+        read.expect_err("nobody confirms that it leads");
+    }
+}
