@@ -127,6 +127,14 @@ impl World {
         Ok(self.create::<Plan>(&plan)?.id)
     }
 
+    /// A client that asks this controller first, and then the others.
+    pub fn client_that_asks(&self, first: &str) -> Result<Client> {
+        let mut names: Vec<&str> =
+            self.fleet.of_kind(Kind::Controller).map(|member| member.name.as_str()).collect();
+        names.sort_by_key(|name| *name != first);
+        client(&self.fleet, &names, &key(&self.fleet)?)
+    }
+
     /// The name of the leader, once there is one.
     pub fn leader(&self) -> Result<String> {
         until("a leader", LIMIT, || {

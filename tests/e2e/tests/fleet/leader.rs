@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use npanel_client::{Client, Error, Wait};
+use npanel_client::{Client, Error, Events, Told, Wait};
 use npanel_e2e::World;
 use npanel_fleet::until;
 use npanel_model::{PlanId, TenantId};
-use npanel_sdk_types::{Account, CreateAccount, Status};
+use npanel_sdk_types::{Account, CreateAccount, Event, Status};
 
 const CALLERS: usize = 4;
 const EACH: usize = 5;
@@ -20,6 +20,9 @@ pub(crate) fn no_acknowledged_account_is_lost_or_doubled_when_the_leader_is_kill
     let platform = world.platform()?;
     let leader = world.leader()?;
     let acknowledged = Arc::new(AtomicUsize::new(0));
+    let mut events = world.client_that_asks(&leader)?.events(None, &["account.created".parse()?]);
+    ensure!(matches!(world.block_on(events.next())?, Told::UpTo(_)), "there is something to tell already");
+    let told = world.spawn(async move { tokio::time::timeout(LIMIT, follow(events)).await });
     let callers: Vec<_> = (0..CALLERS)
         .map(|caller| world.spawn(create(world.client.clone(), platform, caller, Arc::clone(&acknowledged))))
         .collect();
@@ -36,7 +39,24 @@ pub(crate) fn no_acknowledged_account_is_lost_or_doubled_when_the_leader_is_kill
     for account in &made {
         converges(world, account)?;
     }
-    none_twice(world, &made)
+    none_twice(world, &made)?;
+    let told = world.block_on(told)?.context("not all that was made was told in time")??;
+    let ids: HashSet<String> = made.iter().map(|account| account.id.to_string()).collect();
+    let told_ids: HashSet<String> = told.iter().map(|event| event.object_id.clone()).collect();
+    ensure!(told_ids == ids && told.len() == ids.len(), "told {told:?}");
+    ensure!(told.is_sorted_by_key(|event| event.index), "told in another order: {told:?}");
+    Ok(())
+}
+
+/// Who listens at the leader, and goes on at another when it has died, is told of each account once.
+async fn follow(mut events: Events) -> Result<Vec<Event>, Error> {
+    let mut told = Vec::new();
+    while told.len() < CALLERS * EACH {
+        if let Told::Event(event) = events.next().await? {
+            told.push(event);
+        }
+    }
+    Ok(told)
 }
 
 async fn create(
