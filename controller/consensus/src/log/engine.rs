@@ -95,6 +95,8 @@ pub(super) fn lock<F>(index: &Mutex<Index<F>>) -> MutexGuard<'_, Index<F>> {
 fn make_spare<D: Directory>(directory: &D, size: u64) -> io::Result<D::File> {
     let file = directory.create(SPARE, size)?;
     file.sync()?;
+    // Its name, too: it is renamed next, and must not be another file that had the name.
+    directory.sync()?;
     Ok(file)
 }
 

@@ -43,6 +43,8 @@ pub(super) fn write(directory: &impl Directory, kept: &Kept) -> io::Result<()> {
     let staged = directory.create(STAGED, 0)?;
     staged.write_at(0, &encode(kept))?;
     staged.sync()?;
+    // Its name, too: what is renamed must not be what a write that was cut off had left there.
+    directory.sync()?;
     directory.rename(STAGED, NAME)?;
     directory.sync()
 }

@@ -68,6 +68,7 @@ pub(super) fn recover<D: Directory>(directory: &D) -> Result<Recovered<D::File>,
     replay(&mut index, &read)?;
     let active = read.pop();
     if let Some(active) = &active {
+        write_again(active)?;
         cut(active)?;
         let newest = active.segment.header.number;
         if index.kept.newest < newest {
@@ -165,6 +166,14 @@ fn replay<F>(index: &mut Index<F>, read: &[Read<F>]) -> Result<(), Unusable> {
         Some(file) => return Err(Unusable::Hole { index: start, file }),
     }
     Ok(())
+}
+
+/// Writes what was read once more, and syncs it. After a sync that failed, what the disk never took may still be read from memory,
+/// and no later sync would say so. Every earlier segment was synced before this one was begun.
+fn write_again<F: Blocks>(active: &Read<F>) -> Result<(), Unusable> {
+    let end = usize::try_from(active.content.end).map_err(io::Error::other)?;
+    active.segment.file.write_at(0, &active.segment.file.read_at(0, end)?)?;
+    Ok(active.segment.file.sync()?)
 }
 
 /// Makes zeros again of a frame that was being written when the machine stopped. Nobody was told that it is there.

@@ -167,3 +167,25 @@ fn a_full_disk_takes_nothing_and_the_log_goes_on_when_there_is_space() {
     }
     assert_eq!(held(&open(&disk).expect("it opens again")), model);
 }
+
+#[test]
+fn what_a_failed_sync_left_in_memory_only_is_acknowledged_by_nobody_until_it_is_on_disk() {
+    let disk = LossyDisk::default();
+    let mut log = open(&disk).expect("a new log");
+    let append = |count| Change::Append { count, size: 100, fill: 7 };
+    let (done, model) = Model::new().change(&mut log, &append(2));
+    done.expect("written");
+    disk.fail_to_sync();
+    let (failed, then) = model.change(&mut log, &append(3));
+    assert!(matches!(&failed, Err(Failure::Broken(why)) if why.contains("I/O error")), "{failed:?}");
+    let (refused, _) = model.change(&mut log, &append(1));
+    assert!(matches!(refused, Err(Failure::Broken(_))), "it went on: {refused:?}");
+    assert!(matches!(log.save_vote(crate::types::Vote::new(9, 1)), Err(Failure::Broken(_))), "it voted");
+
+    // Started again: what it finds, it tells the others that it has.
+    drop(log);
+    let found = held(&open(&disk).expect("it opens"));
+    assert!(found == model || found == then, "{found:?}");
+    let after = disk.after_power_loss(&mut fastrand::Rng::with_seed(4));
+    assert_eq!(held(&open(&after).expect("it opens")), found, "what it had told is gone");
+}

@@ -33,6 +33,8 @@ struct World {
     /// Steps until the power fails.
     steps: Option<u64>,
     is_full: bool,
+    /// The next sync of a file fails, and what it should have brought to disk is then only read from memory.
+    fails_to_sync: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -106,6 +108,10 @@ impl LossyDisk {
     /// Whether there is space for another file.
     pub(super) fn be_full(&self, is_full: bool) {
         self.world.lock().expect("no panic").is_full = is_full;
+    }
+
+    pub(super) fn fail_to_sync(&self) {
+        self.world.lock().expect("no panic").fails_to_sync = true;
     }
 
     /// The disk as it is found when the power is back.
@@ -227,9 +233,16 @@ impl Blocks for LossyFile {
     fn sync(&self) -> io::Result<()> {
         let mut world = self.world.lock().expect("no panic");
         world.step()?;
+        let fails = std::mem::take(&mut world.fails_to_sync);
         let file = world.files.get_mut(&self.id).expect("a file");
-        file.on_disk = file.now.clone();
-        file.unsynced.clear();
+        let unsynced = std::mem::take(&mut file.unsynced);
+        if fails {
+            // It is given up, and no later sync brings it to disk or says so.
+            return Err(io::Error::other("an I/O error"));
+        }
+        for (offset, piece) in unsynced {
+            put(&mut file.on_disk, offset, &piece);
+        }
         Ok(())
     }
 }
