@@ -27,6 +27,7 @@ use crate::{
     network::Network,
     reading::Rounds,
     receiving::Receiving,
+    room::Room,
     sending::Sending,
     types::Raft,
 };
@@ -100,6 +101,7 @@ struct Inner {
     hearing: Arc<Hearing>,
     store: Store,
     receiving: Arc<Receiving>,
+    room: Arc<Room>,
     applying: Arc<Applying>,
     leadership: watch::Receiver<Leadership>,
     /// The leader that the library knows of.
@@ -179,6 +181,8 @@ impl Cluster {
         let compaction =
             Compaction { raft: raft.clone(), log: extent, store: store.clone(), sending, answering };
         tasks.spawn(compaction.run());
+        let room = Arc::new(Room::default());
+        tasks.spawn(Arc::clone(&room).look(directory.to_owned(), Arc::clone(&prepare)));
         let (sender, leadership) = watch::channel(Leadership::Follower { leader: None });
         tasks.spawn(leadership::publish(raft.clone(), sender));
         tasks.spawn(membership::run(raft.clone(), store.reader().clone(), leadership.clone()));
@@ -196,6 +200,7 @@ impl Cluster {
                 hearing,
                 store,
                 receiving,
+                room,
                 applying,
                 leadership,
                 leader,
@@ -354,6 +359,10 @@ impl Cluster {
 
     pub(crate) fn channel(&self, controller: ControllerId, address: &str) -> Channel {
         self.inner.dial.channel(controller, address)
+    }
+
+    pub(crate) fn room(&self) -> &Room {
+        &self.inner.room
     }
 
     pub(crate) fn receiving(&self) -> &Arc<Receiving> {

@@ -1,6 +1,6 @@
 //! What a cluster member is given from outside.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, io, path::Path, pin::Pin, time::Duration};
 
 use npanel_model::{ControllerId, Timestamp};
 use npanel_proto::{
@@ -41,6 +41,14 @@ pub trait Prepare: Send + Sync + 'static {
     /// What this machine's clock says.
     fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    /// How many bytes are free where this controller keeps its log and state.
+    ///
+    /// # Errors
+    /// If it cannot be asked.
+    fn free_space(&self, directory: &Path) -> io::Result<u64> {
+        npanel_state::space::free(directory)
     }
 
     /// Asks the nodes concerned what these objects would change there: one answer per object, in order. Runs on the

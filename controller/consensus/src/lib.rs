@@ -38,6 +38,7 @@ mod propose;
 mod quorum;
 mod reading;
 mod receiving;
+mod room;
 mod sending;
 mod service;
 mod shelf;

@@ -37,6 +37,9 @@ pub enum ProposeError {
     /// No leader was found in time. The command may still be decided later if it had been sent before.
     #[error("the cluster has no leader at the moment")]
     NoLeader,
+    /// The leader's disk is full. The command was not begun.
+    #[error("the disk of the controller that leads is full")]
+    DiskFull,
     /// This replica has stopped.
     #[error("this controller has stopped taking part in the cluster")]
     Stopped,
@@ -52,6 +55,7 @@ enum Try {
     Decided(Outcome),
     /// Not decided as far as known; the leader may have changed.
     Again,
+    Full,
     Stopped,
 }
 
@@ -75,6 +79,7 @@ impl Cluster {
                     self.wait_applied(outcome.index, deadline).await?;
                     return Ok(outcome);
                 }
+                Try::Full => return Err(ProposeError::DiskFull),
                 Try::Stopped => return Err(ProposeError::Stopped),
                 Try::Again if Instant::now() >= deadline => return Err(ProposeError::NoLeader),
                 Try::Again => self.wait_for_other_leader(deadline).await,
@@ -112,6 +117,7 @@ impl Cluster {
                 request.set_timeout(deadline.saturating_duration_since(Instant::now()));
                 match remote.propose(request).await {
                     Ok(answer) => answer.into_inner().outcome.map_or(Try::Again, Try::Decided),
+                    Err(status) if status.code() == DISK_FULL => Try::Full,
                     Err(status) => {
                         tracing::debug!(code = ?status.code(), leader, "the leader did not decide a command");
                         Try::Again
@@ -125,6 +131,9 @@ impl Cluster {
     /// Prepares and proposes, as the leader; anew when the rules refuse the nodes that were chosen, for what was
     /// known when they were chosen may be over when the command's turn has come.
     async fn propose_here(&self, mut envelope: Envelope) -> Try {
+        if self.room().is_short() {
+            return Try::Full;
+        }
         let _alone = match envelope.command {
             // One at a time: two that could each be done without may not both be.
             Some(Command::RemoveController(_)) => Some(self.removing().lock().await),
@@ -219,7 +228,7 @@ impl Cluster {
         }
         match self.propose_here(envelope).await {
             Try::Decided(outcome) => Some(outcome),
-            Try::Again | Try::Stopped => None,
+            Try::Again | Try::Full | Try::Stopped => None,
         }
     }
 
@@ -323,3 +332,6 @@ fn make_repeatable(envelope: &mut Envelope) {
 
 /// Whether another controller's refusal to decide means "not the leader".
 pub(crate) const NOT_LEADER: Code = Code::FailedPrecondition;
+
+/// Another controller's refusal to decide when its disk is full.
+pub(crate) const DISK_FULL: Code = Code::ResourceExhausted;

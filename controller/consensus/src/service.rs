@@ -18,7 +18,7 @@ use crate::{
     Cluster, canvass,
     encoding::{from_bytes, to_bytes},
     network::LARGEST_MESSAGE,
-    propose::NOT_LEADER,
+    propose::{DISK_FULL, NOT_LEADER},
     receiving::Answer as Answered,
 };
 
@@ -103,6 +103,9 @@ impl Controller for ControllerService {
             .ok_or_else(|| Status::invalid_argument("there is no command in the request"))?;
         match self.cluster.propose_as_leader(envelope).await {
             Some(outcome) => Ok(Response::new(ProposeResponse { outcome: Some(outcome) })),
+            None if self.cluster.room().is_short() => {
+                Err(Status::new(DISK_FULL, "this controller's disk is full"))
+            }
             None => Err(Status::new(NOT_LEADER, "this controller does not lead")),
         }
     }

@@ -72,6 +72,9 @@ pub enum Unproposed {
     /// No leader answered in time. The command may have been agreed on, or may still be.
     #[error("the cluster has no leader at the moment")]
     NoLeader,
+    /// The leader's disk is full. The command was not begun.
+    #[error("the disk of the controller that leads is full")]
+    DiskFull,
     /// This controller cannot go on.
     #[error("this controller cannot take part in the agreement: {0}")]
     Stopped(String),

@@ -1,6 +1,9 @@
 //! The writer thread: the only one that changes the database.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use npanel_audit::Frontier;
 use npanel_proto::command::{Envelope, Outcome};
@@ -16,6 +19,9 @@ const QUEUE: usize = 16;
 
 /// The write-ahead log is written back when it has so many pages: SQLite's own measure.
 const WRITE_BACK_PAGES: i64 = 1000;
+
+/// How often a full disk is tried again.
+const FULL_DISK_RETRY: Duration = Duration::from_secs(1);
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -86,7 +92,10 @@ fn run(
     while let Some(job) = queue.blocking_recv() {
         match job {
             Job::Apply(records, reply) => {
-                let outcomes = apply_batch(&mut connection, &mut tree, &records);
+                let outcomes = apply_when_there_is_space(&mut connection, &mut tree, &records, || {
+                    std::thread::sleep(FULL_DISK_RETRY);
+                    !queue.is_closed()
+                });
                 let failed = outcomes.is_err();
                 if let (false, Ok(now)) = (failed, read_applied(&connection)) {
                     applied.send_replace(now);
@@ -118,6 +127,41 @@ fn run(
             }
         }
     }
+}
+
+/// Applies a batch. While the disk is full it waits: of the batch nothing is in the database, and it is tried again for as long
+/// as `pause` says so. What is committed is in the log, so nothing is lost meanwhile; readers go on.
+fn apply_when_there_is_space(
+    connection: &mut Connection,
+    tree: &mut Frontier,
+    records: &[LogRecord],
+    mut pause: impl FnMut() -> bool,
+) -> Result<Vec<Outcome>, StoreError> {
+    let (before, mut is_told) = (read_applied(connection)?, false);
+    loop {
+        let of_before = tree.clone();
+        match apply_batch(connection, tree, records) {
+            Err(error) if is_for_want_of_space(&error) => {
+                *tree = of_before;
+                // The database has taken the batch back. If it has not, nothing is known.
+                if read_applied(connection)? != before {
+                    return Err(error);
+                }
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::error!("the disk is full: the state waits for space, and reads go on");
+                }
+                if !pause() {
+                    return Err(error);
+                }
+            }
+            done => return done,
+        }
+    }
+}
+
+fn is_for_want_of_space(error: &StoreError) -> bool {
+    let StoreError::Database(rusqlite::Error::SqliteFailure(failure, _)) = error else { return false };
+    failure.code == rusqlite::ErrorCode::DiskFull
 }
 
 /// After an error nothing may be written any more: then `tree` is not that of the database, either.
@@ -161,4 +205,50 @@ pub(crate) fn read_applied(db: &Connection) -> Result<Applied, StoreError> {
         })
         .optional()?;
     Ok(found.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blank(index: u64) -> LogRecord {
+        LogRecord { position: LogPosition { term: 1, leader: 1, index }, payload: RecordPayload::Blank }
+    }
+
+    /// A membership of so many bytes: what makes a state longer.
+    fn large(index: u64) -> LogRecord {
+        LogRecord { payload: RecordPayload::Membership(vec![7; 400_000]), ..blank(index) }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_waited_out_and_the_batch_is_applied_once() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("state-1.db");
+        open::migrate(&path).await.expect("made");
+        let mut connection = open::writer(&path).expect("opened");
+        let mut tree = audit::frontier(&connection).expect("a tree");
+        let mut apply =
+            |connection: &mut Connection, records: &[LogRecord], pause: &mut dyn FnMut() -> bool| {
+                apply_when_there_is_space(connection, &mut tree, records, pause)
+            };
+        apply(&mut connection, &[blank(1)], &mut || false).expect("there is space");
+        let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).expect("a number");
+        let allow = |connection: &Connection, pages: i64| {
+            connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).expect("set");
+        };
+        allow(&connection, pages + 2);
+        let mut tries = 0;
+        let full = apply(&mut connection, &[blank(2), large(3)], &mut || {
+            tries += 1;
+            tries < 3
+        });
+        assert!(full.as_ref().is_err_and(is_for_want_of_space), "{full:?}");
+        assert_eq!(tries, 3, "it was tried again while it was to be");
+        let place =
+            |connection: &Connection| read_applied(connection).expect("a place").position.map(|at| at.index);
+        assert_eq!(place(&connection), Some(1), "nothing of it is there");
+        allow(&connection, pages + 1000);
+        assert_eq!(apply(&mut connection, &[blank(2), large(3)], &mut || false).expect("space").len(), 2);
+        assert_eq!(place(&connection), Some(3));
+    }
 }

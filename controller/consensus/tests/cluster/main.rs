@@ -3,6 +3,7 @@
 mod agreement;
 mod clock;
 mod files;
+mod full_disk;
 mod members;
 mod partition;
 mod removal;

@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -50,6 +50,8 @@ struct Preparing {
     refuses: Arc<AtomicBool>,
     /// How far the member's clock is ahead, in milliseconds.
     ahead: Arc<AtomicI64>,
+    /// What is free of its disk.
+    free: Arc<AtomicU64>,
 }
 
 impl Prepare for Preparing {
@@ -67,6 +69,10 @@ impl Prepare for Preparing {
 
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(Timestamp::now().as_millis() + self.ahead.load(Ordering::Relaxed))
+    }
+
+    fn free_space(&self, _: &std::path::Path) -> io::Result<u64> {
+        Ok(self.free.load(Ordering::Relaxed))
     }
 }
 
@@ -162,6 +168,8 @@ pub(crate) struct Member {
     pub(crate) cluster: Cluster,
     /// How far its clock is ahead, in milliseconds.
     pub(crate) ahead: Arc<AtomicI64>,
+    /// What is free of its disk.
+    pub(crate) free: Arc<AtomicU64>,
     server: JoinHandle<()>,
     roll: JoinHandle<()>,
     /// The connections to it.
@@ -213,7 +221,8 @@ impl Members {
         let path = self.path(id);
         let ahead = Arc::default();
         let refuses = Arc::clone(&self.refuse_preparation);
-        let prepare = Arc::new(Preparing { refuses, ahead: Arc::clone(&ahead) });
+        let free = Arc::new(AtomicU64::new(1 << 40));
+        let prepare = Arc::new(Preparing { refuses, ahead: Arc::clone(&ahead), free: Arc::clone(&free) });
         let cluster = Cluster::start(ControllerId(id), &path, dial, prepare).await.expect("it starts");
         let (door, visitors) = mpsc::unbounded_channel::<DuplexStream>();
         let lines: Arc<Mutex<JoinSet<()>>> = Arc::default();
@@ -241,7 +250,7 @@ impl Members {
         });
         self.doors.lock().expect("no panic").insert(id, door);
         let roll = tokio::spawn(call_the_roll(id, cluster.clone(), Arc::clone(&self.traffic)));
-        self.running.insert(id, Member { cluster, server, roll, ahead, lines });
+        self.running.insert(id, Member { cluster, server, roll, ahead, free, lines });
     }
 
     /// Takes a controller away without a word.

@@ -20,6 +20,7 @@ pub(super) struct Member(pub(super) Cluster);
 fn unproposed(error: &ProposeError) -> Unproposed {
     match error {
         ProposeError::NoLeader => Unproposed::NoLeader,
+        ProposeError::DiskFull => Unproposed::DiskFull,
         ProposeError::Stopped => Unproposed::Stopped(error.to_string()),
     }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     MethodNotAllowed,
     /// There is no leader at the moment.
     NoLeader,
+    /// The disk of the controller that leads is full.
+    DiskFull,
     /// This controller was removed from the cluster.
     Removed,
     /// The request took too long.
@@ -68,6 +70,7 @@ impl Kind {
             Self::NoRoute,
             Self::MethodNotAllowed,
             Self::NoLeader,
+            Self::DiskFull,
             Self::Removed,
             Self::TimedOut,
             Self::EventsGone,
@@ -92,7 +95,7 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::NoRoute => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Kind::NoLeader | Kind::Removed | Kind::TimedOut | Kind::NotReached | Kind::Busy => {
+        Kind::NoLeader | Kind::DiskFull | Kind::Removed | Kind::TimedOut | Kind::NotReached | Kind::Busy => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         Kind::GoneSince | Kind::EventsGone => StatusCode::GONE,
@@ -110,6 +113,7 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::NoRoute => ("no_route", "There is no such route"),
         Kind::MethodNotAllowed => ("method_not_allowed", "The route does not take this method"),
         Kind::NoLeader => ("no_leader", "The controllers have no leader"),
+        Kind::DiskFull => ("disk_full", "The disk of a controller is full"),
         Kind::Removed => ("controller_removed", "This controller was removed from the cluster"),
         Kind::TimedOut => ("timed_out", "The request took too long"),
         Kind::EventsGone => ("events_gone", "The events are kept no longer"),
@@ -263,6 +267,9 @@ impl From<Unproposed> for Failure {
                 Kind::NoLeader,
                 format!("{error}; a write may still happen: repeat it with the same Idempotency-Key"),
             ),
+            Unproposed::DiskFull => {
+                Self::new(Kind::DiskFull, format!("{error}; repeat it with the same Idempotency-Key"))
+            }
             Unproposed::Stopped(_) => Self::internal(&error),
         }
     }

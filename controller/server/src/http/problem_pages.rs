@@ -43,6 +43,9 @@ fn advice(kind: Kind) -> &'static str {
         Kind::MethodNotAllowed => {
             "The methods of each route are in /v1/openapi.json and in the header Allow."
         }
+        Kind::DiskFull => {
+            "The disk of the controller that leads is full, so it takes no writes; reads are answered, and sites are served. Free 48 MiB on its data directory's file system, or stop it, and another leads: writes go on by themselves. Repeat the request later."
+        }
         Kind::NoLeader => {
             "The controllers have no majority, or are choosing a leader: that takes about two seconds. Repeat the request, a write with the same Idempotency-Key. If it lasts, see `npanel cluster status` and the controllers' logs. Sites are served meanwhile."
         }
