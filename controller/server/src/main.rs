@@ -8,6 +8,9 @@ use npanel_model::{Fqdn, Secret};
 use npanel_pki::BootstrapToken;
 use npanel_server::{check, config::Config, daemon, openapi};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A controller of an nPanel fleet.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]

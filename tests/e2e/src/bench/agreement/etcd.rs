@@ -1,4 +1,5 @@
-//! Three members of etcd, on loopback, as Debian packages it.
+//! Three members of etcd, on loopback, as Debian packages it, and behind TLS as the controllers are: to clients, and
+//! between members with certificates on both sides.
 
 use std::{
     fs,
@@ -11,11 +12,12 @@ use anyhow::{Context, Result, ensure};
 use npanel_e2e::World;
 use npanel_fleet::{cache_directory, until};
 use tempfile::TempDir;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use super::{
     drive::Asker,
     etcd_api::{PutRequest, put, status},
+    etcd_tls::Keys,
 };
 
 const MEMBERS: u16 = 3;
@@ -28,6 +30,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The running members; they end with this value.
 pub(super) struct Etcd {
     members: Vec<Child>,
+    keys: Keys,
     /// On the same disk as the controllers' data.
     _data: TempDir,
 }
@@ -36,8 +39,9 @@ impl Etcd {
     pub(super) fn start() -> Result<Self> {
         let program = program()?;
         let data = tempfile::tempdir_in(cache_directory()?).context("etcd's data")?;
-        let client = |number: u16| format!("http://127.0.0.1:{}", FIRST_PORT + 10 * number);
-        let peer = |number: u16| format!("http://127.0.0.1:{}", FIRST_PORT + 10 * number + 1);
+        let keys = Keys::generate(data.path())?;
+        let client = |number: u16| format!("https://127.0.0.1:{}", client_port(number));
+        let peer = |number: u16| format!("https://127.0.0.1:{}", client_port(number) + 1);
         let all: Vec<_> = (0..MEMBERS).map(|number| format!("e{number}={}", peer(number))).collect();
         let mut members = Vec::new();
         for number in 0..MEMBERS {
@@ -50,6 +54,7 @@ impl Etcd {
                 .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
                 .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
                 .args(["--initial-cluster", &all.join(","), "--initial-cluster-state", "new"])
+                .args(keys.arguments())
                 .args(["--logger", "zap", "--log-level", "error"])
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
@@ -57,14 +62,14 @@ impl Etcd {
                 .spawn();
             members.push(member.context("etcd")?);
         }
-        Ok(Self { members, _data: data })
+        Ok(Self { members, keys, _data: data })
     }
 
     /// Clients of the leader.
     pub(super) fn writers(&self, world: &World, clients: usize) -> Result<Vec<Writer>> {
-        let leader = until("etcd's leader", LIMIT, || Ok(world.block_on(leader()).ok()))?;
+        let leader = until("etcd's leader", LIMIT, || Ok(world.block_on(self.leader()).ok()))?;
         let connections: Vec<_> = (0..clients.div_ceil(ON_A_CONNECTION))
-            .map(|_| world.block_on(connect(&leader)))
+            .map(|_| world.block_on(self.keys.connect(leader)))
             .collect::<Result<_, _>>()?;
         let writer = |client: usize| Writer {
             etcd: connections[client % connections.len()].clone(),
@@ -72,6 +77,17 @@ impl Etcd {
             value: vec![b'v'; VALUE],
         };
         Ok((0..clients).map(writer).collect())
+    }
+
+    /// Its port.
+    async fn leader(&self) -> Result<u16> {
+        for port in (0..MEMBERS).map(client_port) {
+            let status = status(self.keys.connect(port).await?).await?;
+            if status.leader != 0 && status.header.is_some_and(|header| header.member_id == status.leader) {
+                return Ok(port);
+            }
+        }
+        anyhow::bail!("no member leads")
     }
 }
 
@@ -84,19 +100,8 @@ impl Drop for Etcd {
     }
 }
 
-async fn connect(endpoint: &str) -> Result<Channel> {
-    Ok(Endpoint::from_shared(endpoint.to_owned())?.tcp_nodelay(true).connect().await?)
-}
-
-async fn leader() -> Result<String> {
-    for number in 0..MEMBERS {
-        let endpoint = format!("http://127.0.0.1:{}", FIRST_PORT + 10 * number);
-        let status = status(connect(&endpoint).await?).await?;
-        if status.leader != 0 && status.header.is_some_and(|header| header.member_id == status.leader) {
-            return Ok(endpoint);
-        }
-    }
-    anyhow::bail!("no member leads")
+fn client_port(number: u16) -> u16 {
+    FIRST_PORT + 10 * number
 }
 
 pub(super) struct Writer {

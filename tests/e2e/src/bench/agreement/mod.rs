@@ -1,10 +1,11 @@
 //! Writes and reads that a majority agrees on, beside etcd's: the same number of clients, one after the other on the same
 //! machine in one run. What etcd writes are values of 256 bytes; what the controllers write are changes of accounts, asked
-//! for through the public API over TLS.
+//! for through the public API. Both fsync what they acknowledge, and both are behind TLS.
 
 mod drive;
 mod etcd;
 mod etcd_api;
+mod etcd_tls;
 mod ours;
 
 use anyhow::Result;

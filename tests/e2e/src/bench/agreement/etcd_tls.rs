@@ -1,0 +1,66 @@
+//! TLS to etcd's members and between them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result};
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tonic::transport::{Channel, Endpoint};
+
+const ADDRESS: &str = "127.0.0.1";
+
+/// One certificate for all members, which is its own authority, and who trusts it.
+pub(super) struct Keys {
+    certificate: PathBuf,
+    private_key: PathBuf,
+    client: TlsConnector,
+}
+
+impl Keys {
+    pub(super) fn generate(folder: &Path) -> Result<Self> {
+        let made = rcgen::generate_simple_self_signed([ADDRESS.to_owned()])?;
+        let (certificate, private_key) = (folder.join("members.pem"), folder.join("members.key"));
+        fs::write(&certificate, made.cert.pem())?;
+        fs::write(&private_key, made.signing_key.serialize_pem())?;
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone())?;
+        let mut client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        client.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Self { certificate, private_key, client: Arc::new(client).into() })
+    }
+
+    /// What a member is started with.
+    pub(super) fn arguments(&self) -> Vec<String> {
+        let (certificate, key) = (self.certificate.display(), self.private_key.display());
+        vec![
+            format!("--cert-file={certificate}"),
+            format!("--key-file={key}"),
+            format!("--peer-cert-file={certificate}"),
+            format!("--peer-key-file={key}"),
+            format!("--peer-trusted-ca-file={certificate}"),
+            "--peer-client-cert-auth".to_owned(),
+        ]
+    }
+
+    pub(super) async fn connect(&self, port: u16) -> Result<Channel> {
+        let tls = self.client.clone();
+        let connector = tower::service_fn(move |_| {
+            let tls = tls.clone();
+            async move {
+                let stream = TcpStream::connect((ADDRESS, port)).await?;
+                stream.set_nodelay(true)?;
+                let name = ServerName::try_from(ADDRESS).map_err(std::io::Error::other)?;
+                tls.connect(name, stream).await.map(TokioIo::new)
+            }
+        });
+        // The address that is dialled is the connector's.
+        let endpoint = Endpoint::from_static("http://etcd.invalid");
+        endpoint.connect_with_connector(connector).await.context("etcd does not answer")
+    }
+}
