@@ -75,6 +75,9 @@ fn build() -> OpenApi {
             add_problem(operation);
             add_write(operation, is_conditional);
         }
+        if let Some(change) = &mut item.patch {
+            add_minimal(change);
+        }
     }
     document
 }
@@ -142,6 +145,15 @@ fn add_write(operation: &mut Operation, is_conditional: bool) {
     }
     add_entity_tag(operation);
     add_preview(operation);
+}
+
+/// Who changes something may do without being shown what it is then.
+fn add_minimal(operation: &mut Operation) {
+    let prefer =
+        header("prefer", "`return=minimal`: a change that is done is answered by 204, without the object");
+    operation.parameters.get_or_insert_default().push(prefer.into());
+    let done = ResponseBuilder::new().description("Changed; not shown, as preferred").build();
+    operation.responses.responses.insert("204".to_owned(), done.into());
 }
 
 /// A dry run answers 200 with what the write would come to.

@@ -10,6 +10,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use crate::{
     LogPosition, LogRecord, RecordPayload, Refusal, RefusalCode, StoreError, audit,
     context::{Context, Halt, Principal, Rule},
+    logins::Logins,
+    noun::Noun,
     repetition, revision, rules,
 };
 
@@ -18,6 +20,7 @@ use crate::{
 pub(crate) fn record(
     batch: &Transaction<'_>,
     tree: &mut Frontier,
+    logins: &Logins,
     record: &LogRecord,
 ) -> Result<Outcome, StoreError> {
     let index = record.position.index;
@@ -28,7 +31,7 @@ pub(crate) fn record(
             Ok(accepted(index, Accepted::default()))
         }
         RecordPayload::Newer => Err(StoreError::Newer { index }),
-        RecordPayload::Command(envelope) => command(batch, tree, record.position, envelope),
+        RecordPayload::Command(envelope) => command(batch, tree, logins, record.position, envelope),
     }
 }
 
@@ -44,11 +47,12 @@ fn refused(index: u64, refusal: Refusal) -> Outcome {
 fn command(
     batch: &Transaction<'_>,
     tree: &mut Frontier,
+    logins: &Logins,
     position: LogPosition,
     envelope: &Envelope,
 ) -> Result<Outcome, StoreError> {
     run(batch, "SAVEPOINT command")?;
-    match apply(batch, tree, position, envelope, None) {
+    match apply(batch, tree, logins, position, envelope, None) {
         Ok((done, appended)) => {
             run(batch, "RELEASE command")?;
             if let Some(appended) = appended {
@@ -109,11 +113,12 @@ pub(crate) enum Applied {
 pub(crate) fn foresee(
     db: &Connection,
     tree: &Frontier,
+    logins: &Logins,
     position: LogPosition,
     envelope: &Envelope,
 ) -> Result<Applied, StoreError> {
     let warnings = RefCell::default();
-    match apply(db, tree, position, envelope, Some(&warnings)) {
+    match apply(db, tree, logins, position, envelope, Some(&warnings)) {
         Ok((accepted, _)) => Ok(Applied::Accepted { accepted, warnings: warnings.into_inner() }),
         Err(Halt::Refused(refusal)) => Ok(Applied::Refused(refusal)),
         Err(Halt::Broken(error)) if is_of_the_command(&error) => Ok(Applied::Refused(unstorable())),
@@ -131,6 +136,7 @@ fn unstorable() -> Refusal {
 fn apply(
     db: &Connection,
     tree: &Frontier,
+    logins: &Logins,
     position: LogPosition,
     envelope: &Envelope,
     warnings: Option<&RefCell<Vec<String>>>,
@@ -149,7 +155,8 @@ fn apply(
         changes: RefCell::default(),
         tree,
         appended: RefCell::default(),
-        key_tenant: OnceCell::new(),
+        key: OnceCell::new(),
+        logins,
         warnings,
     };
     if let Some(earlier) = repetition::answer(&ctx, envelope)? {
@@ -205,6 +212,10 @@ fn write_changes(ctx: &Context<'_>) -> Rule<()> {
             ),
         )?;
         revision::renew(ctx, &change)?;
+        if matches!(Noun::from_text(change.kind), Some(Noun::ApiKey | Noun::Tenant)) {
+            // With a tenant go its keys.
+            ctx.logins.will_change();
+        }
     }
     Ok(())
 }

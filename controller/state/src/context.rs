@@ -6,7 +6,7 @@ use npanel_audit::Frontier;
 use npanel_model::{Action, ActionPattern, ApiKeyId, IdError, NodeId, TenantId, Timestamp, TokenId};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
-use crate::{ObjectKind, Refusal, RefusalCode};
+use crate::{ObjectKind, Refusal, RefusalCode, logins::Logins};
 
 /// Where in the world accounts are is for everyone to say.
 pub const PLACING_IS_THE_PLATFORMS: &str =
@@ -75,6 +75,14 @@ pub(crate) struct Effect {
     pub(crate) operation: Vec<u8>,
 }
 
+/// An API key as rules ask for it.
+#[derive(Debug)]
+pub(crate) struct Key {
+    tenant: TenantId,
+    actions: String,
+    expires_millis: Option<i64>,
+}
+
 pub(crate) struct Context<'a> {
     pub(crate) db: &'a Connection,
     pub(crate) now: Timestamp,
@@ -88,8 +96,10 @@ pub(crate) struct Context<'a> {
     /// The audit's tree before the command, and with the command's entry.
     pub(crate) tree: &'a Frontier,
     pub(crate) appended: RefCell<Option<Frontier>>,
-    /// Once it is known: no rule changes whose a key is.
-    pub(crate) key_tenant: OnceCell<TenantId>,
+    /// The principal's API key, once it is read: what the command does to it counts from the next one on.
+    pub(crate) key: OnceCell<Option<Key>>,
+    /// Whom to tell of keys that may be others than before.
+    pub(crate) logins: &'a Logins,
     /// Where to put what people should know beforehand; none while a command is really applied.
     pub(crate) warnings: Option<&'a RefCell<Vec<String>>>,
 }
@@ -157,16 +167,11 @@ impl Context<'_> {
     }
 
     fn authorise_key(&self, id: ApiKeyId, action: Action) -> Rule<()> {
-        let key = self.find(
-            "SELECT actions, expires_millis FROM api_keys WHERE id = ?1",
-            [id.to_bytes()],
-            |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?)),
-        )?;
-        let alive = key.filter(|(_, expires)| expires.is_none_or(|at| at > self.now.as_millis()));
-        let (actions, _) = alive.ok_or_else(|| {
+        let is_alive = |key: &&Key| key.expires_millis.is_none_or(|at| at > self.now.as_millis());
+        let key = self.key(id)?.filter(is_alive).ok_or_else(|| {
             Refusal::new(RefusalCode::Unauthenticated, "", "the API key is unknown, expired or revoked")
         })?;
-        if patterns(&actions).iter().any(|pattern| pattern.matches(action)) {
+        if patterns(&key.actions).iter().any(|pattern| pattern.matches(action)) {
             Ok(())
         } else {
             Err(forbidden(action).into())
@@ -176,13 +181,20 @@ impl Context<'_> {
     /// The tenant whose subtree the principal acts in. Machines act for the platform.
     pub(crate) fn principal_tenant(&self) -> Rule<TenantId> {
         let Principal::ApiKey(id) = self.principal else { return self.root_tenant() };
-        if let Some(known) = self.key_tenant.get() {
-            return Ok(*known);
+        let key = self.key(id)?.ok_or_else(|| Refusal::not_found("API key", ""))?;
+        Ok(key.tenant)
+    }
+
+    fn key(&self, id: ApiKeyId) -> Rule<Option<&Key>> {
+        if let Some(known) = self.key.get() {
+            return Ok(known.as_ref());
         }
-        let found = self
-            .find("SELECT tenant_id FROM api_keys WHERE id = ?1", [id.to_bytes()], |row| tenant_id(row, 0))?;
-        let tenant = found.ok_or_else(|| Refusal::not_found("API key", ""))?;
-        Ok(*self.key_tenant.get_or_init(|| tenant))
+        let found = self.find(
+            "SELECT tenant_id, actions, expires_millis FROM api_keys WHERE id = ?1",
+            [id.to_bytes()],
+            |row| Ok(Key { tenant: tenant_id(row, 0)?, actions: row.get(1)?, expires_millis: row.get(2)? }),
+        )?;
+        Ok(self.key.get_or_init(|| found).as_ref())
     }
 
     pub(crate) fn root_tenant(&self) -> Rule<TenantId> {

@@ -10,6 +10,7 @@ use crate::{
     apply::{self, Applied},
     context::typed,
     intent,
+    logins::Logins,
 };
 
 /// What a command would come to if it were applied now.
@@ -65,13 +66,14 @@ pub enum ForeseenWish {
 pub(crate) fn of(
     connection: &mut Connection,
     tree: &Frontier,
+    logins: &Logins,
     applied: Option<LogPosition>,
     envelope: &Envelope,
 ) -> Result<Foresight, StoreError> {
     let transaction = connection.transaction()?;
     let last = applied.unwrap_or(LogPosition { term: 0, leader: 0, index: 0 });
     let next = LogPosition { index: last.index + 1, ..last };
-    let foresight = match apply::foresee(&transaction, tree, next, envelope)? {
+    let foresight = match apply::foresee(&transaction, tree, logins, next, envelope)? {
         Applied::Refused(refusal) => Foresight::Refused(refusal.into()),
         Applied::Accepted { accepted, warnings } => {
             let (placement_report, objects) = looked_at(&transaction, next, &accepted)?;

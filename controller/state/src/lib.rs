@@ -13,6 +13,7 @@ mod content;
 mod context;
 mod foresight;
 mod intent;
+mod logins;
 mod noun;
 mod open;
 mod points;

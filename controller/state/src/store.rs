@@ -53,7 +53,7 @@ impl Store {
         let writer = Writer::start(&path)?;
         Ok(Self {
             directory: Arc::new(directory.to_owned()),
-            reader: Reader::new(open::readers(&path).await?, &path, writer.applied()),
+            reader: Reader::new(open::readers(&path).await?, &path, writer.applied(), writer.logins()),
             writer,
             replacing: Arc::default(),
         })

@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,7 +12,8 @@ use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    Applied, Foresight, LogPosition, LogRecord, RecordPayload, StoreError, apply, audit, foresight, open,
+    Applied, Foresight, LogPosition, LogRecord, RecordPayload, StoreError, apply, audit, foresight,
+    logins::Logins, open,
 };
 
 /// Batches waiting for the writer. Raft hands over one at a time; more only when a snapshot is installed.
@@ -37,6 +39,7 @@ enum Job {
 pub(crate) struct Writer {
     jobs: mpsc::Sender<Job>,
     applied: watch::Receiver<Applied>,
+    logins: Arc<Logins>,
 }
 
 impl Writer {
@@ -45,14 +48,21 @@ impl Writer {
         let tree = audit::frontier(&connection)?;
         let (applied_sender, applied) = watch::channel(read_applied(&connection)?);
         let (jobs, queue) = mpsc::channel(QUEUE);
+        let logins = Arc::new(Logins::default());
+        let of_thread = Arc::clone(&logins);
         std::thread::Builder::new()
             .name("state-writer".to_owned())
-            .spawn(move || run(connection, tree, queue, &applied_sender))?;
-        Ok(Self { jobs, applied })
+            .spawn(move || run(connection, tree, queue, &applied_sender, &of_thread))?;
+        Ok(Self { jobs, applied, logins })
     }
 
     pub(crate) fn applied(&self) -> watch::Receiver<Applied> {
         self.applied.clone()
+    }
+
+    /// The keys that were looked up in what is applied.
+    pub(crate) fn logins(&self) -> Arc<Logins> {
+        Arc::clone(&self.logins)
     }
 
     pub(crate) async fn apply(&self, records: Vec<LogRecord>) -> Result<Vec<Outcome>, StoreError> {
@@ -88,15 +98,17 @@ fn run(
     mut tree: Frontier,
     mut queue: mpsc::Receiver<Job>,
     applied: &watch::Sender<Applied>,
+    logins: &Logins,
 ) {
     while let Some(job) = queue.blocking_recv() {
         match job {
             Job::Apply(records, reply) => {
-                let outcomes = apply_when_there_is_space(&mut connection, &mut tree, &records, || {
+                let outcomes = apply_when_there_is_space(&mut connection, &mut tree, logins, &records, || {
                     std::thread::sleep(FULL_DISK_RETRY);
                     !queue.is_closed()
                 });
                 let failed = outcomes.is_err();
+                logins.settle();
                 if let (false, Ok(now)) = (failed, read_applied(&connection)) {
                     applied.send_replace(now);
                 }
@@ -108,13 +120,15 @@ fn run(
             }
             Job::Foresee(envelope, reply) => {
                 let next = read_applied(&connection).map(|now| now.position);
-                let foresight = next.and_then(|now| foresight::of(&mut connection, &tree, now, &envelope));
+                let foresight =
+                    next.and_then(|now| foresight::of(&mut connection, &tree, logins, now, &envelope));
                 let _ = reply.send(foresight);
             }
             Job::Move(path, reply) => {
                 let moved = open::writer(&path).and_then(|next| {
                     let (now, of_next) = (read_applied(&next)?, audit::frontier(&next)?);
                     (connection, tree) = (next, of_next);
+                    logins.forget();
                     applied.send_replace(now);
                     Ok(())
                 });
@@ -134,13 +148,14 @@ fn run(
 fn apply_when_there_is_space(
     connection: &mut Connection,
     tree: &mut Frontier,
+    logins: &Logins,
     records: &[LogRecord],
     mut pause: impl FnMut() -> bool,
 ) -> Result<Vec<Outcome>, StoreError> {
     let (before, mut is_told) = (read_applied(connection)?, false);
     loop {
         let of_before = tree.clone();
-        match apply_batch(connection, tree, records) {
+        match apply_batch(connection, tree, logins, records) {
             Err(error) if is_for_want_of_space(&error) => {
                 *tree = of_before;
                 // The database has taken the batch back. If it has not, nothing is known.
@@ -168,6 +183,7 @@ fn is_for_want_of_space(error: &StoreError) -> bool {
 fn apply_batch(
     connection: &mut Connection,
     tree: &mut Frontier,
+    logins: &Logins,
     records: &[LogRecord],
 ) -> Result<Vec<Outcome>, StoreError> {
     let batch = connection.transaction()?;
@@ -177,7 +193,7 @@ fn apply_batch(
             // Its row is where a membership goes.
             set_position(&batch, record.position)?;
         }
-        outcomes.push(apply::record(&batch, tree, record)?);
+        outcomes.push(apply::record(&batch, tree, logins, record)?);
     }
     // In the batch's transaction: what is applied and how far are one.
     if let Some(last) = records.last() {
@@ -229,7 +245,7 @@ mod tests {
         let mut tree = audit::frontier(&connection).expect("a tree");
         let mut apply =
             |connection: &mut Connection, records: &[LogRecord], pause: &mut dyn FnMut() -> bool| {
-                apply_when_there_is_space(connection, &mut tree, records, pause)
+                apply_when_there_is_space(connection, &mut tree, &Logins::default(), records, pause)
             };
         apply(&mut connection, &[blank(1)], &mut || false).expect("there is space");
         let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).expect("a number");

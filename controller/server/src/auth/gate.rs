@@ -105,7 +105,7 @@ async fn admit(gate: &Gate, action: Action, headers: &HeaderMap) -> Result<Calle
 
 /// The key; one that another controller has just made is looked for once more. One such look at a time: a
 /// stranger's inventions must not become work for the leader.
-async fn find(gate: &Gate, id: ApiKeyId) -> Result<Option<Login>, QueryError> {
+async fn find(gate: &Gate, id: ApiKeyId) -> Result<Option<Arc<Login>>, QueryError> {
     let found = gate.agreement.reader().login(id).await?;
     if found.is_some() {
         return Ok(found);

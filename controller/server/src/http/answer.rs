@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::{
     app::{App, Written},
-    asked::Asked,
+    asked::{Asked, RETURN_MINIMAL},
     fresh::Steady,
     operations,
     problem::{Failure, Kind},
@@ -72,14 +72,22 @@ pub(crate) async fn created<T: Serialize + Revised, F: Future<Output = Result<T,
     Ok(response)
 }
 
-/// 200 and the object as it is now; 202 if it was to be waited for and the time ended first.
+/// 200 and the object as it is now, or 204 for who prefers that; 202 if it was to be waited for and the time ended first.
 pub(crate) async fn updated<T: Serialize + Revised, F: Future<Output = Result<T, Failure>>>(
     app: &App,
     asked: &Asked,
     accepted: &Written,
     object: impl FnOnce() -> F,
 ) -> Result<Response, Failure> {
-    written(app, asked, accepted, StatusCode::OK, object).await
+    if !asked.prefers_minimal {
+        return written(app, asked, accepted, StatusCode::OK, object).await;
+    }
+    let operation = operation_of(accepted)?;
+    let status = status(app, asked, operation, StatusCode::NO_CONTENT).await?;
+    let mut response = indexed(accepted, status);
+    name_operation(&mut response, operation);
+    insert(&mut response, HeaderName::from_static("preference-applied"), RETURN_MINIMAL);
+    Ok(response)
 }
 
 async fn written<T: Serialize + Revised, F: Future<Output = Result<T, Failure>>>(
@@ -90,16 +98,32 @@ async fn written<T: Serialize + Revised, F: Future<Output = Result<T, Failure>>>
     object: impl FnOnce() -> F,
 ) -> Result<Response, Failure> {
     let operation = operation_of(accepted)?;
-    let status = match operation.zip(asked.wait) {
-        Some((operation, time)) if !app.is_finished_within(operation, time).await? => StatusCode::ACCEPTED,
-        _ => done,
-    };
+    let status = status(app, asked, operation, done).await?;
     let object = object().await.map_err(|failure| gone(accepted, failure))?;
     let mut response = indexed(accepted, (status, Tagged(object)));
-    if let Some(operation) = operation {
-        insert(&mut response, HeaderName::from_static(OPERATION_HEADER), operation);
-    }
+    name_operation(&mut response, operation);
     Ok(response)
+}
+
+/// `done`, or 202 if the operation was to be waited for and the time ended first.
+async fn status(
+    app: &App,
+    asked: &Asked,
+    operation: Option<OperationId>,
+    done: StatusCode,
+) -> Result<StatusCode, Failure> {
+    match operation.zip(asked.wait) {
+        Some((operation, time)) if !app.is_finished_within(operation, time).await? => {
+            Ok(StatusCode::ACCEPTED)
+        }
+        _ => Ok(done),
+    }
+}
+
+fn name_operation(response: &mut Response, operation: Option<OperationId>) {
+    if let Some(operation) = operation {
+        insert(response, HeaderName::from_static(OPERATION_HEADER), operation);
+    }
 }
 
 /// 202 and the operation, or 200 if it was waited for and is done. 204 if the fleet has nothing to do.

@@ -20,6 +20,10 @@ use super::{
 };
 use crate::auth::Caller;
 
+/// The header of preferences, and the one that writes know.
+pub(crate) const PREFER: &str = "prefer";
+pub(crate) const RETURN_MINIMAL: &str = "return=minimal";
+
 /// The client's address.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
@@ -31,6 +35,8 @@ pub(crate) struct Asked {
     pub(crate) wait: Option<Duration>,
     /// Whether it is only asked what the write would come to.
     pub(crate) dry_run: bool,
+    /// Whether an answer without what was written is enough.
+    pub(crate) prefers_minimal: bool,
     request_id: RequestId,
     source_address: String,
     pub(super) idempotency_key: String,
@@ -63,6 +69,7 @@ impl Asked {
             caller: Caller::from_request_parts(parts, state).await?,
             wait: query.wait().time(),
             dry_run: query.dry_run(),
+            prefers_minimal: prefers_minimal(&parts.headers),
             request_id: parts.extensions.get().copied().unwrap_or_else(RequestId::generate),
             source_address: peer.unwrap_or_default(),
             idempotency_key: idempotency_key(&parts.headers, parts.extensions.get())?,
@@ -71,6 +78,12 @@ impl Asked {
             path: uri.path().to_owned(),
         })
     }
+}
+
+/// `Prefer: return=minimal` (RFC 7240).
+fn prefers_minimal(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(PREFER).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|preference| preference.trim() == RETURN_MINIMAL)
 }
 
 /// The caller's key, which is the route's: the same for something else is another. Without one, a key of this request

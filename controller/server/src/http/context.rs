@@ -1,15 +1,15 @@
 //! What surrounds every request: its id, its trace span, its metrics, its deadline, and problems for errors.
 
 use std::{
-    any::Any,
+    panic::AssertUnwindSafe,
     time::{Duration, Instant},
 };
 
 use axum::{
-    extract::{MatchedPath, Request, State},
-    middleware::Next,
+    extract::{MatchedPath, Request},
     response::{IntoResponse, Response},
 };
+use futures::FutureExt;
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use npanel_model::RequestId;
 use npanel_sdk_types::{PROBLEM_MEDIA_TYPE, REQUEST_ID_HEADER};
@@ -27,7 +27,11 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Gives the request its id and span, and makes a problem of every error.
-pub(super) async fn context(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
+pub(super) async fn context<F: Future<Output = Response>>(
+    metrics: &Metrics,
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
     let method = request.method().clone();
@@ -43,7 +47,7 @@ pub(super) async fn context(State(metrics): State<Metrics>, mut request: Request
         api_key = tracing::field::Empty
     );
     request.extensions_mut().insert(id);
-    let response = next.run(request).instrument(span.clone()).await;
+    let response = next(request).instrument(span.clone()).await;
     let mut response = span.in_scope(|| with_problem(response, id));
     if let Ok(value) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(REQUEST_ID_HEADER, value);
@@ -80,10 +84,13 @@ fn with_problem(mut response: Response, id: RequestId) -> Response {
 }
 
 /// Ends a request that takes too long.
-pub(super) async fn deadline(request: Request, next: Next) -> Response {
+pub(super) async fn deadline<F: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let waits = request.uri().query().is_some_and(|query| query.contains("wait="));
     let limit = if waits { DEADLINE + LONGEST_WAIT } else { DEADLINE };
-    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+    tokio::time::timeout(limit, next(request)).await.unwrap_or_else(|_| {
         let detail = format!(
             "the request took longer than {} s; a write may still happen: repeat it with the same \
              Idempotency-Key",
@@ -94,6 +101,7 @@ pub(super) async fn deadline(request: Request, next: Next) -> Response {
 }
 
 /// What a panic becomes. Its message is in the log by the panic hook.
-pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response {
-    Failure::of_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()
+pub(super) async fn caught(next: impl Future<Output = Response>) -> Response {
+    let panicked = |_| Failure::of_status(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+    AssertUnwindSafe(next).catch_unwind().await.unwrap_or_else(panicked)
 }

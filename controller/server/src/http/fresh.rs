@@ -3,7 +3,7 @@
 //! Only of what changes with its revision alone. An account's entity tag stays while its nodes work on it, so that nobody
 //! loses the right to write it; who polls it for its status must see every answer.
 
-use axum::{extract::Request, middleware::Next, response::Response};
+use axum::{extract::Request, response::Response};
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
     header::{ETAG, IF_NONE_MATCH},
@@ -13,9 +13,12 @@ use http::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Steady;
 
-pub(crate) async fn answer_unchanged(request: Request, next: Next) -> Response {
+pub(crate) async fn answer_unchanged<F: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let known = (request.method() == Method::GET).then(|| request.headers().clone());
-    let response = next.run(request).await;
+    let response = next(request).await;
     let Some((headers, tag)) = known.as_ref().zip(response.headers().get(ETAG)) else { return response };
     let is_steady = response.status() == StatusCode::OK && response.extensions().get::<Steady>().is_some();
     if !is_steady || !names(headers, tag) {

@@ -1,6 +1,11 @@
 //! What is left of the API when the controller was removed from the cluster: one answer to everything.
 
-use axum::{Router, middleware};
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::Response,
+};
 use http::header::AUTHORIZATION;
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 
@@ -18,14 +23,18 @@ pub fn removed_router(metrics: Metrics) -> Router {
         .fallback(|| async {
             Failure::new(Kind::Removed, "ask another controller: what this one has is old")
         })
-        .layer(middleware::from_fn_with_state(metrics, context::context))
+        .layer(middleware::from_fn_with_state(metrics, in_context))
         .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
+}
+
+async fn in_context(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    context::context(&metrics, request, |request| next.run(request)).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{Request, StatusCode};
+    use http::StatusCode;
     use tower::ServiceExt;
 
     #[tokio::test]
@@ -33,7 +42,7 @@ mod tests {
         for (method, path) in
             [("GET", "/v1/accounts"), ("POST", "/v1/tenants"), ("GET", "/"), ("GET", "/v1/cluster")]
         {
-            let request = Request::builder().method(method).uri(path).body(axum::body::Body::empty());
+            let request = http::Request::builder().method(method).uri(path).body(axum::body::Body::empty());
             let answer = removed_router(Metrics::new()).oneshot(request.expect("a request")).await;
             let answer = answer.expect("an answer");
             assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{method} {path}");

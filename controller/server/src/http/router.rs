@@ -1,11 +1,14 @@
 //! The routes, and what every request passes through.
 
-use axum::{Router, extract::DefaultBodyLimit, middleware, response::IntoResponse};
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use tower_http::{
-    catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer,
-    sensitive_headers::SetSensitiveRequestHeadersLayer,
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
 };
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use tower::ServiceBuilder;
+use tower_http::{limit::RequestBodyLimitLayer, sensitive_headers::SetSensitiveRequestHeadersLayer};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -22,6 +25,7 @@ use super::{
 use crate::{
     auth::{Gate, RouteActions, authorise},
     openapi,
+    telemetry::Metrics,
 };
 
 /// Every route, with its part of the OpenAPI document.
@@ -69,14 +73,22 @@ pub fn router(services: Services) -> Router {
         .method_not_allowed_fallback(|| async { Failure::method_not_allowed() })
         .fallback(|| async { Failure::of_status(http::StatusCode::NOT_FOUND) })
         .with_state(App::new(services))
-        .layer(middleware::from_fn(fresh::answer_unchanged))
-        .layer(middleware::from_fn(context::deadline))
-        .layer(DefaultBodyLimit::max(MAX_BYTES))
-        .layer(RequestBodyLimitLayer::new(MAX_BYTES))
-        .layer(middleware::from_fn(unread::read_rest))
-        .layer(CatchPanicLayer::custom(context::panicked))
-        .layer(middleware::from_fn_with_state(metrics, context::context))
-        .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
+        .layer(
+            // One layer of the router's: each boxes every route, and is copied with it for every request.
+            ServiceBuilder::new()
+                .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
+                .layer(middleware::from_fn_with_state(metrics, surround))
+                .layer(RequestBodyLimitLayer::new(MAX_BYTES))
+                .layer(DefaultBodyLimit::max(MAX_BYTES)),
+        )
+}
+
+/// What every request passes through, from the outside in.
+async fn surround(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let within_time = |request| context::deadline(request, |request| next.run(request));
+    let if_newer = |request| fresh::answer_unchanged(request, within_time);
+    let read_up = |request| context::caught(unread::read_rest(request, if_newer));
+    context::context(&metrics, request, read_up).await
 }
 
 /// The OpenAPI document. Like the pages of problems, it needs no API key.

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{body::Body, extract::Request, middleware::Next, response::Response};
+use axum::{body::Body, extract::Request, response::Response};
 use bytes::Bytes;
 use http::header::EXPECT;
 use http_body_util::BodyExt;
@@ -22,15 +22,18 @@ const MOST_BYTES: u64 = 16 * super::body::MAX_BYTES as u64;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads what the handler did not, within bounds, before the answer goes out.
-pub(super) async fn read_rest(request: Request, next: Next) -> Response {
+pub(super) async fn read_rest<F: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     // Whoever waits for a "100 Continue" has not sent anything yet, and needs not.
     let waits = request.headers().contains_key(EXPECT);
     if waits || request.body().size_hint().lower() > MOST_BYTES {
-        return next.run(request).await;
+        return next(request).await;
     }
     let (give_back, left) = oneshot::channel();
     let lend = |body| Body::new(Lent { body: Some(body), give_back: Some(give_back) });
-    let response = next.run(request.map(lend)).await;
+    let response = next(request.map(lend)).await;
     if let Ok(rest) = { left }.try_recv()
         && timeout(PATIENCE, discard(rest)).await.is_err()
     {

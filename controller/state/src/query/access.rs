@@ -1,5 +1,7 @@
 //! API keys and bootstrap tokens. Never with a secret; the hash of a key's only for checking it.
 
+use std::sync::Arc;
+
 use npanel_model::{
     ActionPattern, ApiKeyId, EnrolRole, Network, NodeName, PoolName, Revision, TenantId, Timestamp, TokenId,
 };
@@ -129,19 +131,27 @@ impl FromRow for Token {
 }
 
 impl Reader {
-    /// The API key as the check of a request needs it. A point read on the path of every request.
+    /// The API key as the check of a request needs it: every request asks for one, so it is kept until any key changes.
     ///
     /// # Errors
     /// If the state cannot be queried.
-    pub async fn login(&self, id: ApiKeyId) -> Result<Option<Login>, QueryError> {
+    pub async fn login(&self, id: ApiKeyId) -> Result<Option<Arc<Login>>, QueryError> {
+        let epoch = self.logins.epoch();
+        if let Some(known) = self.logins.get(id, epoch) {
+            return Ok(Some(known));
+        }
         let select = "SELECT k.*, k.tenant_id = c.root_tenant_id AS is_platform FROM api_keys k CROSS JOIN cluster c WHERE k.id = ?1";
-        self.point(select, [id.to_bytes()], |row| {
-            Ok(Login {
+        let found = self.point(select, [id.to_bytes()], |row| {
+            Ok(Arc::new(Login {
                 key: ApiKey::from_row(row)?,
                 secret_hash: row::get(row, "secret_hash")?,
                 is_platform: row::get(row, "is_platform")?,
-            })
-        })
+            }))
+        })?;
+        if let Some(login) = &found {
+            self.logins.keep(epoch, login);
+        }
+        Ok(found)
     }
 
     /// The API key, if `scope` sees it.

@@ -33,7 +33,7 @@ use tokio::sync::watch;
 
 use crate::Applied;
 
-use crate::points::Points;
+use crate::{logins::Logins, points::Points};
 
 pub use access::{ApiKey, ApiKeyFilter, Login, Token, TokenFilter};
 pub use account::{Account, AccountFilter, Assignment, UnmetTerm};
@@ -82,6 +82,7 @@ pub enum QueryError {
 pub struct Reader {
     sources: Arc<RwLock<Sources>>,
     applied: watch::Receiver<Applied>,
+    logins: Arc<Logins>,
 }
 
 /// Where the rows come from: a pool for lists and joins, and threads' own connections for hot point reads.
@@ -98,8 +99,13 @@ impl Sources {
 }
 
 impl Reader {
-    pub(crate) fn new(pool: SqlitePool, path: &Path, applied: watch::Receiver<Applied>) -> Self {
-        Self { sources: Arc::new(RwLock::new(Sources::new(pool, path))), applied }
+    pub(crate) fn new(
+        pool: SqlitePool,
+        path: &Path,
+        applied: watch::Receiver<Applied>,
+        logins: Arc<Logins>,
+    ) -> Self {
+        Self { sources: Arc::new(RwLock::new(Sources::new(pool, path))), applied, logins }
     }
 
     /// The log index that queries show at least.

@@ -3,15 +3,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use anyhow::{Context, Result};
-use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
+
+use super::tls::Tls;
 
 const ADDRESS: &str = "127.0.0.1";
 
@@ -19,7 +16,7 @@ const ADDRESS: &str = "127.0.0.1";
 pub(super) struct Keys {
     certificate: PathBuf,
     private_key: PathBuf,
-    client: TlsConnector,
+    client: Tls,
 }
 
 impl Keys {
@@ -28,11 +25,7 @@ impl Keys {
         let (certificate, private_key) = (folder.join("members.pem"), folder.join("members.key"));
         fs::write(&certificate, made.cert.pem())?;
         fs::write(&private_key, made.signing_key.serialize_pem())?;
-        let mut roots = RootCertStore::empty();
-        roots.add(made.cert.der().clone())?;
-        let mut client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        client.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Self { certificate, private_key, client: Arc::new(client).into() })
+        Ok(Self { certificate, private_key, client: Tls::trusting([made.cert.der().clone()])? })
     }
 
     /// What a member is started with.
@@ -52,12 +45,7 @@ impl Keys {
         let tls = self.client.clone();
         let connector = tower::service_fn(move |_| {
             let tls = tls.clone();
-            async move {
-                let stream = TcpStream::connect((ADDRESS, port)).await?;
-                stream.set_nodelay(true)?;
-                let name = ServerName::try_from(ADDRESS).map_err(std::io::Error::other)?;
-                tls.connect(name, stream).await.map(TokioIo::new)
-            }
+            async move { tls.connect(&format!("{ADDRESS}:{port}")).await }
         });
         // The address that is dialled is the connector's.
         let endpoint = Endpoint::from_static("http://etcd.invalid");

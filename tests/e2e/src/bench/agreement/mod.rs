@@ -7,6 +7,7 @@ mod etcd;
 mod etcd_api;
 mod etcd_tls;
 mod ours;
+mod tls;
 
 use anyhow::Result;
 
@@ -33,7 +34,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     let mut measures = Vec::new();
     for clients in CLIENTS {
         let theirs = drive(&bench.world, etcd.writers(&bench.world, clients)?)?;
-        let own = drive(&bench.world, ours.writers(clients)?)?;
+        let own = drive(&bench.world, ours.writers(&bench.world, clients)?)?;
         let ratio = own.rate() / theirs.rate();
         println!("  {clients:>7}  {theirs}  {own}   {ratio:>5.2}");
         let target =

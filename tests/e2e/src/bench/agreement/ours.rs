@@ -1,12 +1,20 @@
 //! The controllers, by their public API.
 
-use anyhow::{Context, Result};
-use npanel_client::{Client, Config, Wait};
+use anyhow::{Context, Result, ensure};
+use http::{
+    HeaderValue, Request,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Bytes, client::conn::http2::SendRequest};
+use hyper_util::rt::TokioExecutor;
+use npanel_e2e::World;
 use npanel_fleet::Kind;
-use npanel_model::{AccountId, Secret};
-use npanel_sdk_types::{Account, UpdateAccount};
+use npanel_model::AccountId;
+use npanel_sdk_types::Account;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 
-use super::drive::Asker;
+use super::{drive::Asker, tls::Tls};
 use crate::{Bench, serving::account};
 
 const ACCOUNTS: usize = 64;
@@ -16,7 +24,9 @@ const ON_A_CONNECTION: usize = 32;
 /// Accounts to change, and where.
 pub(super) struct Ours {
     accounts: Vec<AccountId>,
-    config: Config,
+    tls: Tls,
+    leader: String,
+    authorization: HeaderValue,
 }
 
 impl Ours {
@@ -32,22 +42,37 @@ impl Ours {
             world.fleet.stop(&node.name)?;
         }
         let leader = world.fleet.api_url(&world.leader()?)?;
+        let leader = leader.trim_start_matches("https://").to_owned();
         let ca = std::fs::read(world.fleet.ca_file()?).context("the cluster's CA")?;
-        let config = Config::new(vec![leader], Secret::new(world.administrator_key()?)).with_ca(ca);
-        Ok(Self { accounts, config })
+        let authorities = CertificateDer::pem_slice_iter(&ca).collect::<Result<Vec<_>, _>>()?;
+        let authorization = format!("Bearer {}", world.administrator_key()?).parse()?;
+        Ok(Self { accounts, tls: Tls::trusting(authorities)?, leader, authorization })
     }
 
     /// Clients of the leader.
-    pub(super) fn writers(&self, clients: usize) -> Result<Vec<Writer>> {
+    pub(super) fn writers(&self, world: &World, clients: usize) -> Result<Vec<Writer>> {
         let connections: Vec<_> = (0..clients.div_ceil(ON_A_CONNECTION))
-            .map(|_| Client::new(self.config.clone()))
+            .map(|_| world.block_on(self.connect()))
             .collect::<Result<_, _>>()?;
         let writer = |client: usize| Writer {
             api: connections[client % connections.len()].clone(),
+            authorization: self.authorization.clone(),
+            url: {
+                let account = self.accounts[client % self.accounts.len()];
+                format!("https://{}/v1/accounts/{account}", self.leader)
+            },
             client,
-            account: self.accounts[client % self.accounts.len()],
         };
         Ok((0..clients).map(writer).collect())
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
+        let stream = self.tls.connect(&self.leader).await?;
+        let (sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await?;
+        // It ends when the last client is gone.
+        tokio::spawn(connection);
+        Ok(sender)
     }
 
     pub(super) fn finish(self, bench: &Bench) -> Result<()> {
@@ -56,16 +81,26 @@ impl Ours {
 }
 
 pub(super) struct Writer {
-    api: Client,
+    api: SendRequest<Full<Bytes>>,
+    authorization: HeaderValue,
+    url: String,
     client: usize,
-    account: AccountId,
 }
 
 impl Asker for Writer {
     async fn ask(&mut self, number: u64) -> Result<()> {
-        let contact = format!("c{}n{number}@agreed.example", self.client).parse()?;
-        let change = UpdateAccount { contact: Some(Some(contact)), ..UpdateAccount::default() };
-        self.api.update::<Account>(self.account, &change, Wait::No).await?;
+        let change = format!(r#"{{"contact":"c{}n{number}@agreed.example"}}"#, self.client);
+        let request = Request::patch(&self.url)
+            .header(AUTHORIZATION, &self.authorization)
+            .header(CONTENT_TYPE, "application/json")
+            // As etcd, which answers that it is done, not what it is then.
+            .header("prefer", "return=minimal")
+            .body(Full::from(change))?;
+        self.api.ready().await?;
+        let answer = self.api.send_request(request).await?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await?.to_bytes();
+        ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
         Ok(())
     }
 }
