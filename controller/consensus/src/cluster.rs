@@ -21,7 +21,7 @@ use crate::{
     config::{self, Dial, Prepare, Purpose},
     election::{self, Hearing},
     leadership::{self, Leadership},
-    log::Log,
+    log::{Log, Synced},
     machine::Machine,
     membership,
     network::Network,
@@ -99,6 +99,8 @@ pub struct ClusterStatus {
 struct Inner {
     raft: Raft,
     hearing: Arc<Hearing>,
+    /// How far the log is on disk.
+    synced: Synced,
     store: Store,
     receiving: Arc<Receiving>,
     room: Arc<Room>,
@@ -157,7 +159,7 @@ impl Cluster {
         if log.is_new() && store.applied().borrow().position.is_some() {
             return Err(ClusterError::LogGone);
         }
-        let machine = Machine::open(store.clone(), &directory.join("snapshots")).await?;
+        let machine = Machine::open(store.clone(), &directory.join("snapshots"), log.synced()).await?;
         let receiving = Receiving::new(machine.shelf().clone(), store.clone());
         let (sending, answering) = (Arc::new(Sending::default()), Arc::new(Answering::default()));
         let config = config::raft().validate().map_err(|error| ClusterError::Consensus(error.to_string()))?;
@@ -168,8 +170,9 @@ impl Cluster {
             belonging: Arc::clone(&belonging),
             sending: Arc::clone(&sending),
             answering: Arc::clone(&answering),
+            synced: log.synced(),
         };
-        let extent = log.extent();
+        let (synced, extent) = (log.synced(), log.extent());
         let raft = Raft::new(id.0, Arc::new(config), network, log, machine)
             .await
             .map_err(|error| ClusterError::Consensus(error.to_string()))?;
@@ -198,6 +201,7 @@ impl Cluster {
             inner: Arc::new(Inner {
                 raft,
                 hearing,
+                synced,
                 store,
                 receiving,
                 room,
@@ -367,6 +371,10 @@ impl Cluster {
 
     pub(crate) fn receiving(&self) -> &Arc<Receiving> {
         &self.inner.receiving
+    }
+
+    pub(crate) fn synced(&self) -> &Synced {
+        &self.inner.synced
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -20,7 +20,7 @@ use openraft::{
 };
 
 use crate::{
-    log::Log,
+    log::{Log, Synced},
     machine::Machine,
     types::{Entry, LogId, Logged},
 };
@@ -97,7 +97,9 @@ impl Replica {
     async fn open(directory: &Path) -> Self {
         let log = Log::open(&directory.join("raft-log")).expect("a log");
         let store = Store::open(&directory.join("state")).await.expect("a store");
-        let machine = Machine::open(store.clone(), &directory.join("snapshots")).await.expect("a machine");
+        let machine = Machine::open(store.clone(), &directory.join("snapshots"), Synced::everything())
+            .await
+            .expect("a machine");
         Self { log, store, machine }
     }
 
@@ -122,6 +124,7 @@ impl Replica {
             let batch: Vec<Entry> = (next..next + 1 + next % 31).map(entry).collect();
             next += batch.len() as u64;
             self.log.blocking_append(batch.clone()).await.expect("appended");
+            self.log.synced().reaches(next - 1).await.expect("on disk");
             say(next);
             self.machine.apply(batch).await.expect("applied");
             // Old entries go now and then, with their segments.

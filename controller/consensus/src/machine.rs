@@ -14,6 +14,7 @@ use tokio::fs::File;
 
 use crate::{
     encoding::{from_bytes, log_id, record},
+    log::Synced,
     shelf::{BUILDING, INSTALLING, Label, Shelf},
     types::{Applied, Entry, LogId, SnapshotMeta, StorageError, StorageIoError, StoredMembership, Types},
 };
@@ -29,6 +30,8 @@ const BEGUN: &str = "begun.db";
 pub(crate) struct Machine {
     store: Store,
     shelf: Shelf,
+    /// Of the log whose entries are applied.
+    synced: Synced,
 }
 
 fn failed(error: &(impl std::error::Error + 'static)) -> StorageError {
@@ -68,8 +71,8 @@ async fn blocking<T: Send + 'static>(
 impl Machine {
     /// Takes charge of the store and its snapshots. One that was received, and not yet installed when the process ended, is
     /// installed.
-    pub(crate) async fn open(store: Store, snapshots: &Path) -> Result<Self, StoreError> {
-        let machine = Self { store, shelf: Shelf::open(snapshots)? };
+    pub(crate) async fn open(store: Store, snapshots: &Path, synced: Synced) -> Result<Self, StoreError> {
+        let machine = Self { store, shelf: Shelf::open(snapshots)?, synced };
         if let Some((label, path)) = machine.shelf.current()? {
             let place = Store::applied_in(&path).map(|applied| applied.position.map(|at| at.index));
             match place {
@@ -180,7 +183,11 @@ impl RaftStateMachine<Types> for Machine {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let records = entries.into_iter().map(record).collect();
+        let records: Vec<_> = entries.into_iter().map(record).collect();
+        if let Some(last) = records.last() {
+            // Callers are answered by what is applied, and the state must not be ahead of the log after a crash.
+            self.synced.reaches(last.position.index).await.map_err(|error| failed(&error))?;
+        }
         let outcomes = self.store.apply(records).await.map_err(|error| failed(&error))?;
         Ok(outcomes.into_iter().map(|outcome| Applied { outcome }).collect())
     }

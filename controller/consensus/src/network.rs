@@ -1,6 +1,6 @@
 //! Raft's messages to other controllers, over gRPC.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use npanel_model::ControllerId;
 use npanel_proto::controller::{RaftMessage, controller_client::ControllerClient};
@@ -24,9 +24,13 @@ use crate::{
     config::Dial,
     election::Hearing,
     encoding::{from_bytes, to_bytes},
+    log::Synced,
     sending::{self, SendError, Sending},
-    types::{Types, Vote},
+    types::{LogId, Types, Vote},
 };
+
+/// How long a message that tells nothing but a commit waits for this leader's disk.
+const COMMIT_PATIENCE: Duration = Duration::from_millis(50);
 
 /// The largest message between controllers: a snapshot's chunk is 1 MiB, a batch of 256 entries rarely more
 /// than that; commands are at most 1 MiB each.
@@ -39,6 +43,7 @@ pub(crate) struct Network {
     pub(crate) belonging: Arc<Belonging>,
     pub(crate) sending: Arc<Sending>,
     pub(crate) answering: Arc<Answering>,
+    pub(crate) synced: Synced,
 }
 
 /// The connection to one peer.
@@ -49,6 +54,28 @@ pub(crate) struct Connection {
     belonging: Arc<Belonging>,
     sending: Arc<Sending>,
     answering: Arc<Answering>,
+    told: Told,
+}
+
+/// Which commits followers are told of: those that are on this leader's disk, too, for the library counts its entries before
+/// they are.
+struct Told {
+    synced: Synced,
+    last: Option<LogId>,
+}
+
+impl Told {
+    async fn limit(&mut self, rpc: &mut AppendEntriesRequest<Types>) {
+        let Some(commit) = rpc.leader_commit else { return };
+        if rpc.entries.is_empty() {
+            // Nothing else is told: it may as well wait, for less than a heartbeat.
+            let _ = tokio::time::timeout(COMMIT_PATIENCE, self.synced.reaches(commit.index)).await;
+        }
+        if self.synced.upto() >= commit.index {
+            self.last = Some(commit);
+        }
+        rpc.leader_commit = self.last;
+    }
 }
 
 pub(crate) fn client(channel: Channel) -> ControllerClient<Channel> {
@@ -64,7 +91,8 @@ impl RaftNetworkFactory<Types> for Network {
         let client = client(self.dial.channel(ControllerId(target), &node.addr));
         let (hearing, belonging) = (Arc::clone(&self.hearing), Arc::clone(&self.belonging));
         let (sending, answering) = (Arc::clone(&self.sending), Arc::clone(&self.answering));
-        Connection { target, client, hearing, belonging, sending, answering }
+        let told = Told { synced: self.synced.clone(), last: None };
+        Connection { target, client, hearing, belonging, sending, answering, told }
     }
 }
 
@@ -105,9 +133,10 @@ impl Connection {
 impl RaftNetwork<Types> for Connection {
     async fn append_entries(
         &mut self,
-        rpc: AppendEntriesRequest<Types>,
+        mut rpc: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, RPCError<u64, BasicNode, RaftError<u64>>> {
+        self.told.limit(&mut rpc).await;
         let answer = self.client.append_entries(Self::request(&rpc, &option)).await;
         self.answer(answer)
     }
@@ -144,5 +173,39 @@ impl RaftNetwork<Types> for Connection {
             self.hearing.refused_as_behind();
         }
         Ok(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::CommittedLeaderId;
+    use tokio::sync::watch;
+
+    use super::*;
+
+    fn at(index: u64) -> LogId {
+        LogId::new(CommittedLeaderId::new(1, 1), index)
+    }
+
+    async fn told(told: &mut Told, commit: u64) -> Option<u64> {
+        let mut rpc = AppendEntriesRequest {
+            vote: Vote::new_committed(1, 1),
+            prev_log_id: None,
+            entries: Vec::new(),
+            leader_commit: Some(at(commit)),
+        };
+        told.limit(&mut rpc).await;
+        rpc.leader_commit.map(|id| id.index)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn followers_are_not_told_of_a_commit_before_it_is_on_the_leaders_disk() {
+        let disk = watch::Sender::new(Ok(4));
+        let mut to_follower = Told { synced: Synced::told_by(&disk), last: None };
+        assert_eq!(told(&mut to_follower, 5).await, None);
+        assert_eq!(told(&mut to_follower, 3).await, Some(3));
+        assert_eq!(told(&mut to_follower, 5).await, Some(3));
+        drop(disk.send_replace(Ok(5)));
+        assert_eq!(told(&mut to_follower, 5).await, Some(5));
     }
 }

@@ -10,16 +10,18 @@ use npanel_proto::controller::{
     ProposeRequest, ProposeResponse, Question, RaftMessage, ReadIndexRequest, ReadIndexResponse,
     controller_server::{Controller, ControllerServer},
 };
-use openraft::raft::AppendEntriesResponse;
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::{Request, Response, Status};
 
 use crate::{
     Cluster, canvass,
     encoding::{from_bytes, to_bytes},
+    log::Synced,
     network::LARGEST_MESSAGE,
     propose::{DISK_FULL, NOT_LEADER},
     receiving::Answer as Answered,
+    types::{LogId, Types},
 };
 
 /// Seals the cluster's keys for a controller that joins.
@@ -59,14 +61,31 @@ fn encode(answer: &impl Serialize) -> Result<Response<RaftMessage>, Status> {
     Ok(Response::new(RaftMessage { payload: to_bytes(answer), data: Vec::new() }))
 }
 
+/// Returns once the entries that an answer says are here are on disk. Without an answer the leader asks again.
+async fn on_disk<E>(
+    answer: &Result<AppendEntriesResponse<u64>, E>,
+    last: Option<LogId>,
+    synced: &Synced,
+) -> Result<(), Status> {
+    match (answer, last) {
+        (Ok(AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_)), Some(last)) => {
+            let reached = synced.reaches(last.index).await;
+            reached.map_err(|failure| Status::unavailable(failure.to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[tonic::async_trait]
 impl Controller for ControllerService {
     async fn append_entries(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
-        let message = decode(request)?;
+        let message: AppendEntriesRequest<Types> = decode(request)?;
+        let last = message.entries.last().map(|entry| entry.log_id).or(message.prev_log_id);
         let answer = self.cluster.raft().append_entries(message).await;
         if !matches!(answer, Ok(AppendEntriesResponse::HigherVote(_)) | Err(_)) {
             self.cluster.hearing().followed();
         }
+        on_disk(&answer, last, self.cluster.synced()).await?;
         encode(&answer)
     }
 
@@ -153,5 +172,30 @@ impl Controller for ControllerService {
             .seal_for(joiner, &request.into_inner().sealing_key)
             .ok_or_else(|| Status::invalid_argument("the sealing key is not an X25519 public key"))?;
         Ok(Response::new(JoinResponse { sealed_keys }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use openraft::CommittedLeaderId;
+    use tokio::sync::watch;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_leader_is_not_told_that_an_entry_is_here_before_it_is_on_disk() {
+        let disk = watch::Sender::new(Ok(4));
+        let synced = Synced::told_by(&disk);
+        let last = Some(LogId::new(CommittedLeaderId::new(1, 1), 5));
+        let taken: Result<_, ()> = Ok(AppendEntriesResponse::Success);
+        assert!(on_disk(&taken, last, &synced).now_or_never().is_none());
+        let refused: Result<_, ()> = Ok(AppendEntriesResponse::Conflict);
+        assert!(on_disk(&refused, last, &synced).now_or_never().is_some());
+        drop(disk.send_replace(Ok(5)));
+        on_disk(&taken, last, &synced).await.expect("it is on disk");
+        drop(disk);
+        let later = Some(LogId::new(CommittedLeaderId::new(1, 1), 6));
+        on_disk(&taken, later, &synced).await.expect_err("it never will be");
     }
 }

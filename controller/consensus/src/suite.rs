@@ -5,7 +5,7 @@ use openraft::testing::{StoreBuilder, Suite};
 use tempfile::TempDir;
 
 use crate::{
-    log::Log,
+    log::{Log, Synced},
     machine::Machine,
     types::{StorageError, Types},
 };
@@ -17,7 +17,9 @@ impl StoreBuilder<Types, Log, Machine, TempDir> for InDirectories {
         let directory = tempfile::tempdir().expect("a directory");
         let log = Log::open(&directory.path().join("raft-log")).expect("a log");
         let store = Store::open(&directory.path().join("state")).await.expect("a store");
-        let machine = Machine::open(store, &directory.path().join("snapshots")).await.expect("a machine");
+        let machine = Machine::open(store, &directory.path().join("snapshots"), Synced::everything())
+            .await
+            .expect("a machine");
         Ok((directory, log, machine))
     }
 }

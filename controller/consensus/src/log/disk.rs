@@ -95,7 +95,12 @@ impl Directory for RealDirectory {
 
     fn create(&self, name: &str, size: u64) -> io::Result<fs::File> {
         let path = self.path.join(name);
-        let file = fs::File::options().read(true).write(true).create(true).truncate(true).open(path)?;
+        // Another file, if there was one of this name: a rename that the power cut short may have left two names to one.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = fs::File::options().read(true).write(true).create_new(true).open(path)?;
         // Written rather than allocated: a sync then has no extents to convert, and so no journal to write.
         io::copy(&mut io::repeat(0).take(size), &mut io::BufWriter::with_capacity(ZEROS, &file))?;
         Ok(file)

@@ -55,6 +55,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// The last entry's index, if there is one.
+    pub(super) fn last(&self) -> Option<u64> {
+        (self.count > 0).then(|| self.index + u64::from(self.count) - 1)
+    }
+
     /// Adds an entry, which follows the one that was added before.
     pub(super) fn push(&mut self, index: u64, entry: &[u8]) {
         if self.count == 0 {

@@ -152,6 +152,12 @@ impl<F> Index<F> {
         (self.first + beyond as u64).max(range.end.saturating_sub(entries))
     }
 
+    /// The last entry that there was, purged or not; 0 if none.
+    pub(super) fn last(&self) -> u64 {
+        let purged = self.kept.purged.map_or(0, |id| id.index);
+        self.range().end.saturating_sub(1).max(purged)
+    }
+
     /// Those of the entries that are there.
     pub(super) fn find(&self, wanted: Range<u64>) -> Vec<Found<F>> {
         let range = self.range();

@@ -2,7 +2,8 @@
 //!
 //! One thread writes ([`thread`]), so appends complete in order; those that arrive while the disk is busy share the next sync.
 //! What a segment is made of is in [`frame`], what is made of a broken one in [`segment`] and [`recover`]: a write that was cut
-//! off is cut away, and anything else is refused. Readers take the newest entries from memory and others from the files; they
+//! off is cut away, and anything else is refused. What is appended counts before it is on disk, and nothing rests on it until
+//! it is: see [`synced`]. Readers take the newest entries from memory and others from the files; they
 //! never wait for the thread.
 
 mod disk;
@@ -14,6 +15,7 @@ mod recover;
 #[cfg(test)]
 pub(crate) mod sample;
 mod segment;
+mod synced;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -40,7 +42,9 @@ use crate::{
 use engine::{Batch, Failure, lock};
 use index::{Found, Index};
 pub(crate) use recover::Unusable;
-use thread::Job;
+pub(crate) use synced::Synced;
+use synced::Waiting;
+use thread::{Job, Started};
 
 type Shared = Arc<Mutex<Index<File>>>;
 
@@ -49,6 +53,8 @@ type Shared = Arc<Mutex<Index<File>>>;
 pub(crate) struct Log {
     jobs: mpsc::UnboundedSender<Job>,
     index: Shared,
+    synced: Synced,
+    waiting: Waiting,
 }
 
 /// How long the log is. It keeps the log from nobody: whoever has a [`Log`] keeps its directory.
@@ -75,8 +81,8 @@ fn read_failed(error: &(impl std::error::Error + 'static)) -> StorageError {
 impl Log {
     /// Opens the log in a directory, which is made if it is not there. Blocks on the disk.
     pub(crate) fn open(path: &Path) -> Result<Self, Unusable> {
-        let (jobs, index) = thread::start(path)?;
-        Ok(Self { jobs, index })
+        let Started { jobs, index, synced, waiting } = thread::start(path)?;
+        Ok(Self { jobs, index, synced, waiting })
     }
 
     /// Whether nothing was ever kept in it.
@@ -88,6 +94,11 @@ impl Log {
     /// For whoever asks how long it is.
     pub(crate) fn extent(&self) -> Extent {
         Extent { index: Arc::clone(&self.index) }
+    }
+
+    /// How far it is on disk.
+    pub(crate) fn synced(&self) -> Synced {
+        self.synced.clone()
     }
 
     async fn ask(
@@ -161,6 +172,9 @@ impl RaftLogStorage<Types> for Log {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        if let Some(failure) = self.synced.failure() {
+            return Err(write_failed(&failure));
+        }
         let encode = |entry: Entry| (encode_entry(&entry), entry);
         let encoded: Vec<(Vec<u8>, Entry)> = entries.into_iter().map(encode).collect();
         // The lock is held until the job is sent: entries are written in the order in which they can be read.
@@ -180,7 +194,13 @@ impl RaftLogStorage<Types> for Log {
             batch.push(at, &bytes);
             index.push(entry, bytes.len());
         }
-        self.jobs.send(Job::Append(batch, callback)).map_err(|_| write_failed(&Failure::Stopped))
+        let must_wait = self.waiting.is_too_much_with(batch.body.len());
+        let (later, now) = if must_wait { (Some(callback), None) } else { (None, Some(callback)) };
+        self.jobs.send(Job::Append(batch, later)).map_err(|_| write_failed(&Failure::Stopped))?;
+        if let Some(now) = now {
+            now.log_io_completed(Ok(()));
+        }
+        Ok(())
     }
 
     async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {

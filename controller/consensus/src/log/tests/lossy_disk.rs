@@ -20,7 +20,6 @@ pub(super) struct Contents {
 #[derive(Debug, Clone)]
 enum Naming {
     Is(String, u64),
-    Moved(String, String),
     Gone(String),
 }
 
@@ -60,11 +59,6 @@ fn put(bytes: &mut Vec<u8>, offset: u64, piece: &[u8]) {
 fn rename(names: &mut BTreeMap<String, u64>, naming: &Naming) {
     match naming {
         Naming::Is(name, id) => drop(names.insert(name.clone(), *id)),
-        Naming::Moved(from, to) => {
-            if let Some(id) = names.remove(from) {
-                names.insert(to.clone(), id);
-            }
-        }
         Naming::Gone(name) => drop(names.remove(name)),
     }
 }
@@ -185,7 +179,10 @@ impl Directory for LossyDisk {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut world = self.world.lock().expect("no panic");
         world.step()?;
-        world.name(Naming::Moved(from.to_owned(), to.to_owned()));
+        let id = *world.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        // Either may be lost by itself.
+        world.name(Naming::Is(to.to_owned(), id));
+        world.name(Naming::Gone(from.to_owned()));
         Ok(())
     }
 
