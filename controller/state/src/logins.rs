@@ -65,3 +65,43 @@ impl Logins {
         self.epoch.fetch_add(1, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use npanel_model::{TenantId, Timestamp};
+
+    use super::*;
+    use crate::ApiKey;
+
+    fn login() -> Arc<Login> {
+        let key = ApiKey {
+            id: ApiKeyId::generate(),
+            tenant_id: TenantId::generate(),
+            name: "one".to_owned(),
+            actions: Vec::new(),
+            expires_at: None,
+            created_at: Timestamp::now(),
+            revision: npanel_model::Revision(1),
+        };
+        Arc::new(Login { key, secret_hash: Vec::new(), is_platform: false })
+    }
+
+    #[test]
+    fn what_was_read_before_a_change_does_not_count_after_it() {
+        let (logins, login) = (Logins::default(), login());
+        let before = logins.epoch();
+        logins.keep(before, &login);
+        assert!(logins.get(login.key.id, logins.epoch()).is_some());
+        logins.settle();
+        assert!(logins.get(login.key.id, logins.epoch()).is_some(), "no key has changed");
+        logins.will_change();
+        assert!(logins.get(login.key.id, logins.epoch()).is_some(), "the change is not to be seen yet");
+        logins.settle();
+        assert!(logins.get(login.key.id, logins.epoch()).is_none());
+        logins.keep(before, &login);
+        assert!(logins.get(login.key.id, logins.epoch()).is_none(), "it was read before the change");
+        logins.keep(logins.epoch(), &login);
+        logins.forget();
+        assert!(logins.get(login.key.id, logins.epoch()).is_none(), "the state is another");
+    }
+}

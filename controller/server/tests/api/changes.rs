@@ -198,3 +198,28 @@ async fn a_tenant_does_not_raise_its_own_limits() {
     let lifted = patch(&fleet, &path, &json!({"account_limit": null}), &admin).await.expect(200);
     assert_eq!(lifted["account_limit"], Value::Null);
 }
+
+#[tokio::test]
+async fn who_prefers_it_is_not_shown_what_a_change_came_to() {
+    let fleet = Fleet::new().await;
+    let of = fleet.reseller("acme").await;
+    let account = id(&fleet.account(&of, "alice", None).await);
+    let path = format!("/v1/accounts/{account}");
+    for (preference, status) in
+        [("return=minimal", 204), ("wait=1, return=minimal", 204), ("return=representation", 200)]
+    {
+        let contact = format!("{status}.{}@example.com", preference.len());
+        let request = Fleet::request(Method::PATCH, &path, &of.key)
+            .header("content-type", JSON)
+            .header("prefer", preference);
+        let body = Body::from(json!({"contact": contact}).to_string());
+        let answer = fleet.send(request.body(body).expect("a request")).await;
+        assert_eq!(answer.status.as_u16(), status, "{preference}");
+        assert_eq!(answer.text.is_empty(), status == 204, "{preference}");
+        if status == 204 {
+            assert_eq!(answer.header("preference-applied"), "return=minimal");
+        }
+        let read = fleet.get(&path, &of.key).await;
+        assert_eq!(read.expect(200)["contact"], contact);
+    }
+}
