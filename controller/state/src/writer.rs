@@ -103,10 +103,11 @@ fn run(
     while let Some(job) = queue.blocking_recv() {
         match job {
             Job::Apply(records, reply) => {
-                let outcomes = apply_when_there_is_space(&mut connection, &mut tree, logins, &records, || {
-                    std::thread::sleep(FULL_DISK_RETRY);
-                    !queue.is_closed()
-                });
+                let outcomes =
+                    apply_when_there_is_space(&mut connection, &mut tree, logins, &records, || {
+                        std::thread::sleep(FULL_DISK_RETRY);
+                        !queue.is_closed()
+                    });
                 let failed = outcomes.is_err();
                 logins.settle();
                 if let (false, Ok(now)) = (failed, read_applied(&connection)) {
