@@ -181,8 +181,14 @@ impl Cluster {
         let canvass =
             Canvass { raft: raft.clone(), dial: Arc::clone(&dial), belonging: Arc::clone(&belonging) };
         tasks.spawn(election::run(canvass, Arc::clone(&hearing)));
-        let compaction =
-            Compaction { raft: raft.clone(), log: extent, store: store.clone(), sending, answering };
+        let compaction = Compaction {
+            raft: raft.clone(),
+            log: extent,
+            store: store.clone(),
+            sending,
+            answering,
+            retention: prepare.retention(),
+        };
         tasks.spawn(compaction.run());
         let room = Arc::new(Room::default());
         tasks.spawn(Arc::clone(&room).look(directory.to_owned(), Arc::clone(&prepare)));

@@ -15,28 +15,39 @@ use crate::{log::Extent, sending::Sending, types::Raft};
 /// How often it is looked whether anything is due.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// A snapshot is due after so many entries, or after one for each of so many bytes of the state, for it costs what the state
-/// has: with a million accounts some 300,000.
-const LEAST_ENTRIES: u64 = 10_000;
+/// How much of the log is kept, and for how long for whom, as far as that is for others to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// A snapshot is due after so many entries, or more with a larger state.
+    pub snapshot_after_entries: u64,
+    /// So many entries below its snapshot the leader keeps, for one that was away for a moment. Followers keep twenty times as
+    /// many, because they do not know what a later leader's followers will need.
+    pub kept_entries: u64,
+    /// One who has not answered for so long holds nothing up any more: it gets a snapshot when it comes back.
+    pub patience: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { snapshot_after_entries: 10_000, kept_entries: 5_000, patience: Duration::from_secs(600) }
+    }
+}
+
+const FOLLOWER_KEEPS_TIMES: u64 = 20;
+
+/// With a large state a snapshot is due after one entry for each of so many bytes, for it costs what the state has: with a million
+/// accounts after some 300,000.
 const BYTES_AN_ENTRY: u64 = 8 * 1024;
 
 /// After so many it is due in any case.
 const MOST_BETWEEN: u64 = 400_000;
 
-/// So many entries below its snapshot the leader keeps, for one that was away for a moment; followers keep more, because they do
-/// not know what a later leader's followers will need.
-const LEADER_KEEPS: u64 = 5_000;
-const FOLLOWER_KEEPS: u64 = 100_000;
-
 /// What is kept for those who are behind: no more than a restart reads again in seconds.
 const MOST_ENTRIES: u64 = 1_000_000;
 const MOST_BYTES: u64 = 512 * 1024 * 1024;
 
-/// Entries go so many at a time.
+/// Entries go so many at a time, or as many as the leader keeps.
 const PURGED_AT_ONCE: u64 = 1_000;
-
-/// One who has not answered for so long holds nothing up any more: it gets a snapshot when it comes back.
-const GIVEN_UP: Duration = Duration::from_secs(600);
 
 /// When the others last answered this controller.
 #[derive(Debug, Default)]
@@ -50,9 +61,9 @@ impl Answering {
     }
 
     /// One who was never heard has the time that all have, from here on.
-    fn is_live(&self, id: u64) -> bool {
+    fn is_live(&self, id: u64, patience: Duration) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.entry(id).or_insert_with(Instant::now).elapsed() < GIVEN_UP
+        last.entry(id).or_insert_with(Instant::now).elapsed() < patience
     }
 }
 
@@ -62,6 +73,7 @@ pub(crate) struct Compaction {
     pub(crate) store: Store,
     pub(crate) sending: Arc<Sending>,
     pub(crate) answering: Arc<Answering>,
+    pub(crate) retention: Retention,
 }
 
 /// What the decisions are made of.
@@ -79,18 +91,20 @@ struct Standing {
 
 /// Whether a snapshot is due, with a state of so many bytes. While one is being sent, the next waits: the other one goes on with
 /// what it has.
-fn is_due(now: &Standing, state_bytes: u64, is_sending: bool) -> bool {
+fn is_due(now: &Standing, retention: &Retention, state_bytes: u64, is_sending: bool) -> bool {
     let new = now.applied.saturating_sub(now.snapshot);
-    let often = (state_bytes / BYTES_AN_ENTRY).clamp(LEAST_ENTRIES, MOST_BETWEEN);
+    let least = retention.snapshot_after_entries.min(MOST_BETWEEN);
+    let often = (state_bytes / BYTES_AN_ENTRY).clamp(least, MOST_BETWEEN);
     new >= MOST_BETWEEN || new >= often && !is_sending
 }
 
 /// The entry up to which the log is let go now.
-fn purge_upto(now: &Standing) -> Option<u64> {
-    let kept = if now.is_leader { LEADER_KEEPS } else { FOLLOWER_KEEPS };
+fn purge_upto(now: &Standing, retention: &Retention) -> Option<u64> {
+    let times = if now.is_leader { 1 } else { FOLLOWER_KEEPS_TIMES };
+    let kept = retention.kept_entries.saturating_mul(times);
     let wanted = now.snapshot.saturating_sub(kept).min(now.followers.unwrap_or(u64::MAX));
     let upto = wanted.max(now.floor.saturating_sub(1)).min(now.snapshot);
-    (upto >= now.purged + PURGED_AT_ONCE).then_some(upto)
+    (upto >= now.purged + PURGED_AT_ONCE.min(retention.kept_entries.max(1))).then_some(upto)
 }
 
 impl Compaction {
@@ -109,13 +123,13 @@ impl Compaction {
             let now = self.standing(&metrics.borrow());
             let state_bytes = self.store.bytes().unwrap_or(u64::MAX);
             let asked_for = Standing { snapshot: now.snapshot.max(asked), ..now };
-            if is_due(&asked_for, state_bytes, self.sending.is_under_way()) {
+            if is_due(&asked_for, &self.retention, state_bytes, self.sending.is_under_way()) {
                 asked = now.applied;
                 if self.raft.trigger().snapshot().await.is_err() {
                     return;
                 }
             }
-            if let Some(upto) = purge_upto(&now)
+            if let Some(upto) = purge_upto(&now, &self.retention)
                 && self.raft.trigger().purge_log(upto).await.is_err()
             {
                 return;
@@ -126,7 +140,9 @@ impl Compaction {
     fn standing(&self, now: &RaftMetrics<u64, BasicNode>) -> Standing {
         let index = |id: Option<openraft::LogId<u64>>| id.map_or(0, |id| id.index);
         let followers = now.replication.as_ref().map(|all| {
-            let live = all.iter().filter(|(id, _)| **id != now.id && self.answering.is_live(**id));
+            let live = all
+                .iter()
+                .filter(|(id, _)| **id != now.id && self.answering.is_live(**id, self.retention.patience));
             live.map(|(_, matched)| index(*matched)).min().unwrap_or(u64::MAX)
         });
         Standing {
@@ -153,42 +169,50 @@ mod tests {
         is_leader: true,
     };
 
+    fn purged(now: &Standing) -> Option<u64> {
+        purge_upto(now, &Retention::default())
+    }
+
     #[test]
     fn the_log_goes_as_far_as_every_live_follower_has_come() {
-        assert_eq!(purge_upto(&LEADER), Some(285_000));
-        assert_eq!(purge_upto(&Standing { followers: Some(120_000), ..LEADER }), Some(120_000));
-        assert_eq!(purge_upto(&Standing { followers: Some(0), ..LEADER }), None, "it needs all");
+        assert_eq!(purged(&LEADER), Some(285_000));
+        assert_eq!(purged(&Standing { followers: Some(120_000), ..LEADER }), Some(120_000));
+        assert_eq!(purged(&Standing { followers: Some(0), ..LEADER }), None, "it needs all");
     }
 
     #[test]
     fn one_who_is_too_far_behind_does_not_hold_it_up() {
-        assert_eq!(purge_upto(&Standing { followers: Some(0), floor: 50_001, ..LEADER }), Some(50_000));
+        assert_eq!(purged(&Standing { followers: Some(0), floor: 50_001, ..LEADER }), Some(50_000));
         // Never beyond the snapshot, which is what whoever is behind gets.
         let beyond = Standing { followers: Some(0), floor: 299_000, ..LEADER };
-        assert_eq!(purge_upto(&beyond), Some(290_000));
+        assert_eq!(purged(&beyond), Some(290_000));
     }
 
     #[test]
     fn a_follower_keeps_what_others_may_ask_it_for_when_it_leads() {
         let follower = Standing { followers: None, is_leader: false, ..LEADER };
-        assert_eq!(purge_upto(&follower), Some(190_000));
+        assert_eq!(purged(&follower), Some(190_000));
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_who_is_dead_too_long_holds_nothing_up() {
+        let patience = Retention::default().patience;
         let answering = Answering::default();
-        assert!(answering.is_live(2), "it was not heard yet");
-        tokio::time::advance(GIVEN_UP - Duration::from_secs(1)).await;
-        assert!(answering.is_live(2));
+        let is_live = |answering: &Answering| answering.is_live(2, patience);
+        assert!(is_live(&answering), "it was not heard yet");
+        tokio::time::advance(patience - Duration::from_secs(1)).await;
+        assert!(is_live(&answering));
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(!answering.is_live(2));
+        assert!(!is_live(&answering));
         answering.note(2);
-        assert!(answering.is_live(2), "it is back");
+        assert!(is_live(&answering), "it is back");
     }
 
     #[test]
     fn a_snapshot_waits_for_as_many_entries_as_it_costs_and_for_one_that_is_sent() {
         let after = |entries| Standing { snapshot: LEADER.applied - entries, ..LEADER };
+        let is_due =
+            |now: &Standing, bytes, is_sending| is_due(now, &Retention::default(), bytes, is_sending);
         assert!(is_due(&after(10_000), 0, false));
         assert!(!is_due(&after(9_999), 0, false));
         assert!(!is_due(&after(100_000), 2 << 30, false), "the state is large");

@@ -9,7 +9,7 @@ use npanel_proto::{
 };
 use npanel_state::{ForeseenObject, Reader};
 
-use crate::election::LEASE;
+use crate::{compaction::Retention, election::LEASE};
 
 /// How to reach another controller's gRPC services.
 pub trait Dial: Send + Sync + 'static {
@@ -49,6 +49,11 @@ pub trait Prepare: Send + Sync + 'static {
     /// If it cannot be asked.
     fn free_space(&self, directory: &Path) -> io::Result<u64> {
         npanel_state::space::free(directory)
+    }
+
+    /// How much of the log is kept.
+    fn retention(&self) -> Retention {
+        Retention::default()
     }
 
     /// Asks the nodes concerned what these objects would change there: one answer per object, in order. Runs on the

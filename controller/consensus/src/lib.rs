@@ -48,6 +48,7 @@ mod types;
 
 pub use belonging::{Roll, refused_as_removed};
 pub use cluster::{Cluster, ClusterError, ClusterStatus, Peer};
+pub use compaction::Retention;
 pub use config::{Dial, Prepare, Purpose, Unprepared};
 pub use foresee::told;
 pub use leadership::Leadership;

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use npanel_consensus::{Prepare, Purpose};
+use npanel_consensus::{Prepare, Purpose, Retention};
 use npanel_model::{
     Amounts, AssignmentId, Megabytes, NodeId, NodeRole, Overselling, Part, PlanId, Strategy, TenantId,
     Timestamp,
@@ -49,6 +49,7 @@ pub struct Placing {
     liveness: Liveness,
     consulting: Option<Consulting>,
     fleet: Arc<FleetView>,
+    retention: Retention,
 }
 
 pub(crate) enum Stop {
@@ -103,6 +104,10 @@ impl Prepare for Placing {
             };
             placed.map_err(Refused::from)
         })
+    }
+
+    fn retention(&self) -> Retention {
+        self.retention
     }
 
     fn consult<'a>(
@@ -183,7 +188,14 @@ struct PartPlaced {
 impl Placing {
     /// Placement that takes nodes for what they last said to the leader.
     pub fn new(liveness: Liveness) -> Self {
-        Self { fleet: Arc::new(FleetView::new(liveness.clone())), consulting: None, liveness }
+        let fleet = Arc::new(FleetView::new(liveness.clone()));
+        Self { fleet, consulting: None, liveness, retention: Retention::default() }
+    }
+
+    /// The same, of a controller that keeps so much of the log.
+    #[must_use]
+    pub fn keeping(self, retention: Retention) -> Self {
+        Self { retention, ..self }
     }
 
     /// The same, which also asks nodes over these connections what something would change there.

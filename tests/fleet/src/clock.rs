@@ -5,12 +5,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::fleet::Fleet;
 use crate::node::Node;
-use crate::spec::Kind;
+use crate::spec::{Kind, Member};
+
+/// How often a daemon looks where its movable clock is.
+pub const CLOCK_SEEN_AFTER: Duration = Duration::from_secs(1);
 
 /// Where a node has its copy: the image has no such package.
 const ON_NODES: &str = "usr/lib/npanel-clock/libfaketime.so.1";
@@ -27,6 +31,37 @@ impl Fleet {
             set_on(&self.node(member), days)?;
         }
         fs::write(self.clock_file()?, days.to_string()).context("the fleet's clock")
+    }
+
+    /// From its next start on, the controller's own wall clock can be moved while it runs.
+    pub fn make_clock_movable(&self, controller: &str) -> Result<()> {
+        ensure!(!self.is_up(controller)?, "{controller} is up while its clock is made movable");
+        self.set_clock(controller, 0)
+    }
+
+    /// Moves a movable clock to so many seconds ahead of the machine's (behind, if negative). A daemon that runs sees it
+    /// within [`CLOCK_SEEN_AFTER`].
+    pub fn set_clock(&self, controller: &str, seconds: i64) -> Result<()> {
+        let file = self.movable_clock(self.member(controller)?)?;
+        let new = file.with_extension("new");
+        fs::write(&new, format!("{seconds:+}\n")).with_context(|| new.display().to_string())?;
+        fs::rename(&new, &file).with_context(|| file.display().to_string())
+    }
+
+    fn movable_clock(&self, member: &Member) -> Result<PathBuf> {
+        Ok(self.member_disk(member)?.join("clock"))
+    }
+
+    /// What a controller's daemon is started with, so that it sees its own clock, or the fleet's.
+    pub(crate) fn clock_of(&self, member: &Member) -> Result<Vec<(&'static str, String)>> {
+        let file = self.movable_clock(member)?;
+        if !file.exists() {
+            return self.clock();
+        }
+        let mut environment = faked(&library()?);
+        environment.push(("FAKETIME_TIMESTAMP_FILE", file.display().to_string()));
+        environment.push(("FAKETIME_CACHE_DURATION", CLOCK_SEEN_AFTER.as_secs().to_string()));
+        Ok(environment)
     }
 
     fn clock_file(&self) -> Result<PathBuf> {
@@ -59,9 +94,14 @@ fn set_on(node: &Node<'_>, days: u32) -> Result<()> {
 }
 
 fn ahead(days: u32, library: &Path) -> Vec<(&'static str, String)> {
+    let mut environment = faked(library);
+    environment.push(("FAKETIME", format!("+{days}d")));
+    environment
+}
+
+fn faked(library: &Path) -> Vec<(&'static str, String)> {
     vec![
         ("LD_PRELOAD", library.display().to_string()),
-        ("FAKETIME", format!("+{days}d")),
         // Timers are not to notice, and what the kernel waits for knows nothing of the other clock.
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
         ("DONT_FAKE_MONOTONIC", "1".to_owned()),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde::Deserialize;
 
 use crate::cgroup::Cgroup;
 use crate::fleet::Fleet;
@@ -21,6 +22,15 @@ pub(crate) const FLEET_PORT: u16 = 8444;
 const NODE_SECONDS: u32 = 600;
 const CONTROLLER_SECONDS: u32 = 2 * 24 * 3600;
 const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// What a controller's state came to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Content {
+    /// The last log entry that is applied in it.
+    pub index: u64,
+    /// Of all of it, in hexadecimal.
+    pub sha256: String,
+}
 
 /// A controller's place in a fleet; it may be down.
 pub(crate) struct Controller<'a> {
@@ -49,8 +59,20 @@ impl Controller<'_> {
     pub(crate) fn install(&self) -> Result<()> {
         let data = self.data()?;
         fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
-        let text = configuration(self.member, &data.to_string_lossy());
+        let more = fs::read_to_string(self.more_configuration()?).unwrap_or_default();
+        let text = configuration(self.member, &data.to_string_lossy()) + &more;
         fs::write(self.configuration_file()?, text).context("cannot write controller.toml")
+    }
+
+    /// What a test adds to the configuration; there may be none.
+    fn more_configuration(&self) -> Result<PathBuf> {
+        Ok(self.disk()?.join("more.toml"))
+    }
+
+    /// Adds tables to the configuration, also of whoever comes after it under its name.
+    pub(crate) fn configure(&self, tables: &str) -> Result<()> {
+        fs::write(self.more_configuration()?, format!("\n{tables}")).context("cannot write more.toml")?;
+        self.install()
     }
 
     /// Makes the cluster; what `init` prints.
@@ -61,6 +83,12 @@ impl Controller<'_> {
     /// Joins the cluster of the controller at this fleet address.
     pub(crate) fn join(&self, controller: &str, token: &str) -> Result<String> {
         self.run("join", &["--controller", controller], Some(token))
+    }
+
+    /// What its state came to; its daemon must be down.
+    pub(crate) fn content(&self) -> Result<Content> {
+        let said = self.run("content-hash", &["--output", "json"], None)?;
+        serde_json::from_str(&said).context("the answer of `npanel-controller content-hash`")
     }
 
     /// Runs a subcommand that ends by itself in this controller's namespace.
@@ -84,7 +112,7 @@ impl Controller<'_> {
             Launch { binaries: self.fleet.binaries(), cgroup: &cgroup, netns: Some(&namespace), log: &log };
         let mut command = launch.command()?;
         command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()));
-        command.envs(self.fleet.clock()?);
+        command.envs(self.fleet.clock_of(self.member)?);
         command.arg(self.fleet.binaries().path("npanel-controller")?);
         command.arg("run").arg("--config").arg(self.configuration_file()?);
         let mut child = command.spawn().context("cannot start the controller")?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::boot::{self, Access};
 use crate::cgroup::Cgroup;
-use crate::controller::{API_PORT, Controller};
+use crate::controller::{API_PORT, Content, Controller};
 use crate::image::Image;
 use crate::logs;
 use crate::mounts;
@@ -26,7 +26,8 @@ pub struct Fleet {
     spec: FleetSpec,
     members: Vec<Member>,
     binaries: Binaries,
-    image: PathBuf,
+    /// What the nodes are made of; none without nodes.
+    image: Option<PathBuf>,
     network: Network,
     cgroup: Cgroup,
     pub(crate) access: Option<Access>,
@@ -40,11 +41,14 @@ impl Fleet {
         let _lock = lock(&spec.name)?;
         take_down(&spec.name)?;
         let mut timings = Timings::default();
-        let image = timings.measure("node image", Image::ensure)?;
+        let image = match spec.nodes {
+            0 => None,
+            _ => Some(timings.measure("node image", Image::ensure)?.path().to_owned()),
+        };
         let mut fleet = Self {
             members: spec.members(),
             binaries: Binaries::locate()?,
-            image: image.path().to_owned(),
+            image,
             network: Network::of_fleet(spec.name.as_str()),
             cgroup: Cgroup::of_fleet(spec.name.as_str())?,
             access: None,
@@ -131,6 +135,16 @@ impl Fleet {
         self.controller(self.member(name)?).data()
     }
 
+    /// Has a controller be configured by these tables (TOML) besides, from its next start on.
+    pub fn configure(&self, controller: &str, tables: &str) -> Result<()> {
+        self.controller(self.member(controller)?).configure(tables)
+    }
+
+    /// What the state of a controller, which must be down, came to.
+    pub fn content(&self, controller: &str) -> Result<Content> {
+        self.controller(self.member(controller)?).content()
+    }
+
     pub(crate) fn access(&self) -> Result<&Access> {
         self.access.as_ref().context("this fleet has no controllers")
     }
@@ -215,6 +229,12 @@ impl Fleet {
         self.network.cut_from(&self.member(name)?.name, peers)
     }
 
+    /// What the one sends does not reach the other; what the other sends does reach it.
+    pub fn cut_one_way(&self, from: &str, to: &str) -> Result<()> {
+        let (from, to) = (self.member(from)?, self.member(to)?);
+        self.network.cut_one_way(&from.name, &to.name)
+    }
+
     /// Ends every cut.
     pub fn heal(&self) -> Result<()> {
         self.network.heal()
@@ -234,8 +254,8 @@ impl Fleet {
         &self.binaries
     }
 
-    pub(crate) fn image(&self) -> &Path {
-        &self.image
+    pub(crate) fn image(&self) -> Result<&Path> {
+        self.image.as_deref().context("this fleet has no nodes")
     }
 
     pub(crate) fn network(&self) -> &Network {

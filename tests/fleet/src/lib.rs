@@ -32,6 +32,8 @@ mod spec;
 mod timing;
 mod wait;
 
+pub use clock::CLOCK_SEEN_AFTER;
+pub use controller::Content;
 pub use demo::demo;
 pub use fleet::Fleet;
 pub use forward::forward;

@@ -47,6 +47,15 @@ enum Action {
     Restart { name: FleetName, member: String },
     /// Cut a member off from everyone, or from the named peers only.
     Cut { name: FleetName, member: String, peers: Vec<String> },
+    /// Let nothing of a member reach another, but all of the other's reach it.
+    CutOneWay { name: FleetName, from: String, to: String },
+    /// Move the wall clock of a controller that was started with a movable one: seconds ahead of the machine's.
+    SetClock {
+        name: FleetName,
+        member: String,
+        #[arg(allow_hyphen_values = true)]
+        seconds: i64,
+    },
     /// End every cut.
     Heal { name: FleetName },
     /// Run a command as root inside a node.
@@ -119,6 +128,8 @@ fn run(action: Action) -> Result<ExitCode> {
             let peers: Vec<&str> = peers.iter().map(String::as_str).collect();
             Fleet::open(&name)?.cut_from(&member, &peers)?;
         }
+        Action::CutOneWay { name, from, to } => Fleet::open(&name)?.cut_one_way(&from, &to)?,
+        Action::SetClock { name, member, seconds } => Fleet::open(&name)?.set_clock(&member, seconds)?,
         Action::Heal { name } => Fleet::open(&name)?.heal()?,
         Action::Exec { name, node, command } => return exec(&Fleet::open(&name)?, &node, &command),
         Action::Hub { name, command } => {

@@ -22,11 +22,16 @@ const NSENTER: &str = "/usr/bin/nsenter";
 /// The address of the test driver in the hub.
 pub(crate) const DRIVER: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 254);
 
-/// The rules of the bridge: whole members cut off, and pairs that do not hear each other.
+/// The rules of the bridge: whole members cut off, pairs that do not hear each other, and pairs of whom the second does not
+/// hear the first, but for who has which address: without that, soon neither would hear the other.
 const RULES: &str = "table bridge fleet {
   set cut { type ifname; }
   set pairs { type ifname . ifname; }
-  chain forward { type filter hook forward priority 0; iifname @cut drop; oifname @cut drop; iifname . oifname @pairs drop; }
+  set deaf { type ifname . ifname; }
+  chain forward {
+    type filter hook forward priority 0;
+    iifname @cut drop; oifname @cut drop; iifname . oifname @pairs drop; ether type ip iifname . oifname @deaf drop;
+  }
   chain input { type filter hook input priority 0; iifname @cut drop; }
   chain output { type filter hook output priority 0; oifname @cut drop; }
 }
@@ -129,9 +134,14 @@ impl Network {
         self.rules(&rules)
     }
 
+    /// What the one sends does not reach the other.
+    pub(crate) fn cut_one_way(&self, from: &str, to: &str) -> Result<()> {
+        self.rules(&format!("add element bridge fleet deaf {{ {} . {} }}\n", quoted(from), quoted(to)))
+    }
+
     /// Ends every partition.
     pub(crate) fn heal(&self) -> Result<()> {
-        self.rules("flush set bridge fleet cut\nflush set bridge fleet pairs\n")
+        self.rules("flush set bridge fleet cut\nflush set bridge fleet pairs\nflush set bridge fleet deaf\n")
     }
 
     fn rules(&self, text: &str) -> Result<()> {

@@ -91,7 +91,7 @@ impl Node<'_> {
             fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         }
         mounts::unmount_below(&root)?;
-        mounts::overlay(self.fleet.image(), &self.upper()?, &work, &root)?;
+        mounts::overlay(self.fleet.image()?, &self.upper()?, &work, &root)?;
         // A group that was killed while frozen would freeze the next life too.
         cgroup.remove()?;
         cgroup.create()?;

@@ -17,6 +17,7 @@ fn nodes_are_steered_one_by_one_and_leave_nothing_behind() -> Result<()> {
     a_node_is_a_whole_system(&fleet)?;
     a_user_record_resolves_at_once(&fleet)?;
     a_cut_is_silent_and_heals(&fleet)?;
+    a_cut_can_be_of_one_direction(&fleet)?;
     a_pause_keeps_the_node_up_and_still(&fleet)?;
     a_killed_node_comes_back_with_its_files(&fleet)?;
     logs_of_a_node_that_is_down_are_collected(&fleet)?;
@@ -67,6 +68,26 @@ fn a_cut_is_silent_and_heals(fleet: &Fleet) -> Result<()> {
     assert!(!answers(fleet, None));
     fleet.heal()?;
     assert!(answers(fleet, None) && answers(fleet, Some("n2")));
+    Ok(())
+}
+
+/// Whether a datagram that one sends reaches the other, which counts those that it has no use for.
+fn reaches(fleet: &Fleet, from: &str, to: &str) -> Result<bool> {
+    let unwanted =
+        || fleet.exec(to, ["/bin/sh", "-c", "awk '/^Udp:/ { print $3 }' /proc/net/snmp | tail -n 1"]);
+    let (before, address) = (unwanted()?, fleet.member(to)?.address);
+    fleet.exec(from, ["/bin/bash", "-c", &format!("echo hello > /dev/udp/{address}/9")])?;
+    // It has gone through a bridge of this machine when the sender has ended.
+    Ok(unwanted()? != before)
+}
+
+fn a_cut_can_be_of_one_direction(fleet: &Fleet) -> Result<()> {
+    assert!(reaches(fleet, "n1", "n2")? && reaches(fleet, "n2", "n1")?);
+    fleet.cut_one_way("n2", "n1")?;
+    assert!(reaches(fleet, "n1", "n2")? && !reaches(fleet, "n2", "n1")?);
+    assert!(!answers(fleet, Some("n2")), "it takes both directions to ask and be answered");
+    fleet.heal()?;
+    assert!(reaches(fleet, "n2", "n1")? && answers(fleet, Some("n2")));
     Ok(())
 }
 

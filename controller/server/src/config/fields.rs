@@ -62,8 +62,7 @@ impl Fields {
         parse(text).map_err(|problem| self.problem(key, problem)).ok()
     }
 
-    /// A whole number of seconds.
-    pub(super) fn seconds(&mut self, key: &str, default: Duration) -> Option<Duration> {
+    fn number(&mut self, key: &str, default: u64) -> Option<u64> {
         let value = match self.table.remove(key) {
             Some(Value::Integer(value)) => value,
             Some(other) => {
@@ -73,9 +72,29 @@ impl Fields {
             None => return Some(default),
         };
         u64::try_from(value)
-            .map(Duration::from_secs)
             .map_err(|_| self.problem(key, format_args!("at least 0 is expected (got {value})")))
             .ok()
+    }
+
+    /// A whole number within bounds.
+    pub(super) fn number_within(
+        &mut self,
+        key: &str,
+        default: u64,
+        bounds: RangeInclusive<u64>,
+    ) -> Option<u64> {
+        let value = self.number(key, default)?;
+        if bounds.contains(&value) {
+            return Some(value);
+        }
+        let (least, most) = bounds.into_inner();
+        self.problem(key, format_args!("{least} to {most} are expected (got {value})"));
+        None
+    }
+
+    /// A whole number of seconds.
+    pub(super) fn seconds(&mut self, key: &str, default: Duration) -> Option<Duration> {
+        self.number(key, default.as_secs()).map(Duration::from_secs)
     }
 
     /// A whole number of seconds within bounds.

@@ -2,6 +2,7 @@
 
 mod anchor;
 mod fields;
+mod raft_log;
 mod webhooks;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use npanel_consensus::Retention;
 use npanel_model::{Network, NodeName};
 use npanel_pki::{Lifetimes, lifetime};
 use npanel_reconcile::Anchor;
@@ -43,6 +45,8 @@ pub struct Config {
     pub anchor: Option<Anchor>,
     /// Networks that webhooks may be in although they are not public. The same on every controller.
     pub webhook_networks: Vec<Network>,
+    /// How much of the log is kept.
+    pub raft_log: Retention,
 }
 
 /// A week: long enough to notice that something is missed.
@@ -128,6 +132,7 @@ impl Config {
         let lifetimes = node.zip(controller).map(|(node, controller)| Lifetimes { node, controller });
         let anchor = anchor::read(&mut fields);
         let webhook_networks = webhooks::read(&mut fields);
+        let raft_log = raft_log::read(&mut fields);
         let problems = fields.end();
         let required = (data_directory, name, api_listen, fleet_listen, fleet_advertise, telemetry_listen);
         match (required, retained.zip(lifetimes)) {
@@ -153,6 +158,7 @@ impl Config {
                 lifetimes,
                 anchor,
                 webhook_networks,
+                raft_log,
             }),
             _ => Err(problems),
         }
@@ -297,6 +303,21 @@ mod tests {
         for wrong in ["[]", "[\"10.20.0.1/16\"]", "\"10.20.0.0/16\""] {
             let problems = with(wrong).expect_err("wrong");
             assert!(problems[0].starts_with("webhooks.allowed_networks: "), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn how_much_of_the_log_is_kept_has_bounds() {
+        assert_eq!(Config::parse(GOOD).expect("good").raft_log, Retention::default());
+        let with = |rest: &str| Config::parse(&format!("{GOOD}\n[raft_log]\n{rest}\n"));
+        let all = "snapshot_after_entries = 100\nkept_entries = 50\npatience_seconds = 3";
+        let expected =
+            Retention { snapshot_after_entries: 100, kept_entries: 50, patience: Duration::from_secs(3) };
+        assert_eq!(with(all).expect("good").raft_log, expected);
+        for wrong in ["snapshot_after_entries = 0", "kept_entries = 400001", "patience_seconds = 0"] {
+            let problems = with(wrong).expect_err("out of bounds");
+            let key = wrong.split(' ').next().expect("a key");
+            assert!(problems[0].starts_with(&format!("raft_log.{key}: 1 to ")), "{problems:?}");
         }
     }
 

@@ -56,7 +56,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         id,
         files.root(),
         Arc::new(FleetDial::new(&keeper.fleet)?),
-        Arc::new(Placing::new(liveness.clone()).asking(connections.clone(), key.clone())),
+        Arc::new(
+            Placing::new(liveness.clone()).asking(connections.clone(), key.clone()).keeping(config.raft_log),
+        ),
     )
     .await?;
 
