@@ -27,6 +27,7 @@ mod snapshot;
 pub mod space;
 mod store;
 mod wanted;
+mod write_back;
 mod writer;
 
 pub use content::ContentHash;

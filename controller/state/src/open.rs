@@ -1,8 +1,8 @@
 //! Opening and preparing the database file.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use rusqlite::config::DbConfig;
+use rusqlite::{OpenFlags, config::DbConfig};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -14,6 +14,13 @@ const READER_CONNECTIONS: u32 = 4;
 
 /// What is left of a write-ahead log that grew beside a snapshot, once all of it is written back: 64 MiB.
 const KEPT_WAL: i64 = 64 * 1024 * 1024;
+
+/// What the writer keeps of the database in memory, in KiB: 128 MiB. A command looks at some fifty pages; with a million accounts
+/// those that many commands need (the upper levels of the indexes, and the ends of what only grows) are some thousands.
+const WRITER_CACHE_KIB: i64 = 128 * 1024;
+
+/// How long who has begun to read the write-ahead log is waited for before that is begun anew, in the way of the writer.
+const READERS_END: Duration = Duration::from_millis(10);
 
 /// The state's database cannot be used. Not a refusal: the replica stops.
 #[derive(Debug, thiserror::Error)]
@@ -102,10 +109,23 @@ pub(crate) fn writer(path: &Path) -> Result<rusqlite::Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "journal_size_limit", KEPT_WAL)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    // It is written back beside this connection: `write_back.rs`.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     // Statements are planned once, not anew for each value that is bound.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Each command's savepoint keeps the pages that it changes: in memory, not in a file.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(256);
+    Ok(connection)
+}
+
+/// The connection by which the write-ahead log is written back. It holds no transaction.
+pub(crate) fn writing_back(path: &Path) -> Result<rusqlite::Connection, rusqlite::Error> {
+    let connection = rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // The log is on disk before the database is written, and the database before the log is begun anew.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.busy_timeout(READERS_END)?;
     Ok(connection)
 }

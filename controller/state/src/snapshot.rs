@@ -3,8 +3,7 @@
 //! The copy is read in one transaction of an own connection, so the writer goes on and every page is of the same moment. It is
 //! written in small pieces, each on disk before the next, so that the log's syncs do not wait behind a copy's worth of dirty
 //! pages. Meanwhile the write-ahead log cannot be written back beyond that moment and grows: the longer it is, the faster the
-//! copy goes, and beyond [`largest_wal`] it is given up. Once the copy is made, it is written back here, for the writer would
-//! do all of it at once, in the way of a command.
+//! copy goes, and beyond [`largest_wal`] it is given up.
 
 use std::{
     fs::{self, File},
@@ -29,12 +28,6 @@ const UNHURRIED_WAL: u64 = 256 * 1024 * 1024;
 
 /// The write-ahead log may always grow so far while a copy is made.
 const LEAST_LARGEST_WAL: u64 = 1024 * 1024 * 1024;
-
-/// What is left for the writer to write back: what it writes back by itself now and then.
-const LEFT_PAGES: i64 = 1000;
-
-/// Passes over the write-ahead log after a copy. Each one finds what was written during the one before.
-const PASSES: u32 = 8;
 
 /// Space that a snapshot leaves free: the log and the state need it more.
 const SPARE_SPACE: u64 = 64 * 1024 * 1024;
@@ -180,7 +173,7 @@ fn largest_wal(database: u64) -> u64 {
     database.max(LEAST_LARGEST_WAL)
 }
 
-/// Makes the snapshot. The writer must not write back the write-ahead log meanwhile.
+/// Makes the snapshot. The state itself is then on disk as far as the snapshot, for the log will be purged up to there.
 pub(crate) fn make(database: &Path, target: &Path) -> Result<Snapshot, StoreError> {
     let needed = length(database) + SPARE_SPACE;
     let directory = target.parent().unwrap_or(Path::new("."));
@@ -201,7 +194,8 @@ pub(crate) fn make(database: &Path, target: &Path) -> Result<Snapshot, StoreErro
     copy.pragma_update(None, "journal_mode", "DELETE")?;
     copy.close().map_err(|(_, error)| error)?;
     File::open(target)?.sync_all()?;
-    write_back(&source, database)?;
+    // What is not in it any more was written back, and is on disk.
+    File::open(wal_of(database))?.sync_all()?;
     Snapshot::of_file(target)
 }
 
@@ -229,20 +223,4 @@ fn copy_pages(
             _ => std::thread::sleep(Duration::from_millis(10)),
         }
     }
-}
-
-/// Writes back what the writer has written while the copy was made, and has the state itself on disk as far as the copy: the
-/// log will be purged up to there.
-fn write_back(source: &Connection, database: &Path) -> Result<(), StoreError> {
-    for _ in 0..PASSES {
-        let (in_log, written): (i64, i64) =
-            source.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?;
-        if in_log - written < LEFT_PAGES {
-            break;
-        }
-    }
-    for file in [database.to_owned(), wal_of(database)] {
-        File::open(file)?.sync_all()?;
-    }
-    Ok(())
 }

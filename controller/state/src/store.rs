@@ -131,10 +131,7 @@ impl Store {
         let making = tokio::spawn(async move {
             let _guard = store.replacing.lock().await;
             let source = current(&store.directory)?;
-            store.writer.write_back(false).await?;
-            let made = blocking(move || snapshot::make(&source, &target)).await;
-            store.writer.write_back(true).await?;
-            made
+            blocking(move || snapshot::make(&source, &target)).await
         });
         making.await.map_err(std::io::Error::other)?
     }

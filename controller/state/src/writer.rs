@@ -8,19 +8,18 @@ use std::{
 
 use npanel_audit::Frontier;
 use npanel_proto::command::{Envelope, Outcome};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, config::DbConfig};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     Applied, Foresight, LogPosition, LogRecord, RecordPayload, StoreError, apply, audit, foresight,
-    logins::Logins, open,
+    logins::Logins,
+    open,
+    write_back::{Rest, WriteBack},
 };
 
 /// Batches waiting for the writer. Raft hands over one at a time; more only when a snapshot is installed.
 const QUEUE: usize = 16;
-
-/// The write-ahead log is written back when it has so many pages: SQLite's own measure.
-const WRITE_BACK_PAGES: i64 = 1000;
 
 /// How often a full disk is tried again.
 const FULL_DISK_RETRY: Duration = Duration::from_secs(1);
@@ -31,7 +30,13 @@ enum Job {
     Apply(Vec<LogRecord>, Reply<Vec<Outcome>>),
     Foresee(Box<Envelope>, Reply<Foresight>),
     Move(PathBuf, Reply<()>),
-    WriteBack(bool, Reply<()>),
+    Rest(Rest),
+}
+
+impl From<Rest> for Job {
+    fn from(rest: Rest) -> Self {
+        Self::Rest(rest)
+    }
 }
 
 /// The handle to the thread, which ends when the last handle is dropped or the database fails.
@@ -40,6 +45,7 @@ pub(crate) struct Writer {
     jobs: mpsc::Sender<Job>,
     applied: watch::Receiver<Applied>,
     logins: Arc<Logins>,
+    write_back: WriteBack,
 }
 
 impl Writer {
@@ -49,11 +55,12 @@ impl Writer {
         let (applied_sender, applied) = watch::channel(read_applied(&connection)?);
         let (jobs, queue) = mpsc::channel(QUEUE);
         let logins = Arc::new(Logins::default());
-        let of_thread = Arc::clone(&logins);
+        let write_back = WriteBack::start(path, jobs.downgrade())?;
+        let (of_thread, wrote) = (Arc::clone(&logins), write_back.clone());
         std::thread::Builder::new()
             .name("state-writer".to_owned())
-            .spawn(move || run(connection, tree, queue, &applied_sender, &of_thread))?;
-        Ok(Self { jobs, applied, logins })
+            .spawn(move || run(connection, tree, queue, &applied_sender, &of_thread, &wrote))?;
+        Ok(Self { jobs, applied, logins, write_back })
     }
 
     pub(crate) fn applied(&self) -> watch::Receiver<Applied> {
@@ -77,12 +84,9 @@ impl Writer {
 
     /// Goes on with the database at another path; the old connection is closed.
     pub(crate) async fn move_to(&self, path: PathBuf) -> Result<(), StoreError> {
-        self.ask(|reply| Job::Move(path, reply)).await
-    }
-
-    /// Whether this thread writes back the write-ahead log when it gets long, as it does unless told otherwise.
-    pub(crate) async fn write_back(&self, does: bool) -> Result<(), StoreError> {
-        self.ask(|reply| Job::WriteBack(does, reply)).await
+        self.ask(|reply| Job::Move(path.clone(), reply)).await?;
+        self.write_back.move_to(path);
+        Ok(())
     }
 
     async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
@@ -99,6 +103,7 @@ fn run(
     mut queue: mpsc::Receiver<Job>,
     applied: &watch::Sender<Applied>,
     logins: &Logins,
+    write_back: &WriteBack,
 ) {
     while let Some(job) = queue.blocking_recv() {
         match job {
@@ -114,6 +119,7 @@ fn run(
                     applied.send_replace(now);
                 }
                 let _ = reply.send(outcomes);
+                write_back.wrote();
                 if failed {
                     // Whether the batch is in the database is unknown: never write after that.
                     return;
@@ -128,6 +134,8 @@ fn run(
             Job::Move(path, reply) => {
                 let moved = open::writer(&path).and_then(|next| {
                     let (now, of_next) = (read_applied(&next)?, audit::frontier(&next)?);
+                    // What is left in the old one's write-ahead log is of no use to anyone.
+                    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
                     (connection, tree) = (next, of_next);
                     logins.forget();
                     applied.send_replace(now);
@@ -135,11 +143,7 @@ fn run(
                 });
                 let _ = reply.send(moved);
             }
-            Job::WriteBack(does, reply) => {
-                let pages = if does { WRITE_BACK_PAGES } else { 0 };
-                let set = connection.pragma_update(None, "wal_autocheckpoint", pages);
-                let _ = reply.send(set.map_err(StoreError::from));
-            }
+            Job::Rest(rest) => rest.until_over(),
         }
     }
 }
