@@ -146,7 +146,8 @@ rows! {
     Controller(this) {
         "ID" => this.id.to_string(), "NAME" => this.name.clone(), "ROLE" => this.role.as_str().to_owned(),
         "ADDRESS" => this.fleet_address.clone(), "REACHED" => reached(this.reachable),
-        "CERTIFICATE UNTIL" => known(this.certificate_expires_at), "REPLICATED" => known(this.replicated_index),
+        "CERTIFICATE UNTIL" => known(this.certificate_expires_at), "UP TO LEVEL" => known(this.max_feature_level),
+        "REPLICATED" => known(this.replicated_index),
     }
     Authority(this) {
         "PIN" => this.pin.clone(), "ISSUES" => if this.issuing { "yes" } else { "no" }.to_owned(),

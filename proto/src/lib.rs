@@ -9,6 +9,7 @@
 //! | [`command`] | the Raft log: today's controller to every later one |
 
 mod digest;
+pub mod levels;
 mod redact;
 
 pub use digest::ledger_digest;

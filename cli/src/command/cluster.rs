@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use npanel_client::{Terms, Wait};
-use npanel_model::{Revision, Strategy};
+use npanel_model::{Limit, Revision, Strategy};
 use npanel_sdk_types::{ClusterStatus, Controller, UpdateCluster};
 
 use crate::{
-    arguments::{Format, duration, revision},
+    arguments::{Format, duration, limit, revision},
     failure::Failure,
     output,
     session::Session,
@@ -26,6 +26,9 @@ pub(crate) enum Command {
         /// How long an operation is kept after its end, such as 30d.
         #[arg(long, value_parser = duration, value_name = "TIME")]
         operation_retention: Option<Duration>,
+        /// Up to which feature level the cluster goes: a number, or unlimited.
+        #[arg(long, value_parser = limit, value_name = "LEVEL")]
+        feature_level_limit: Option<Limit>,
         /// Only if the settings are still at this revision, as `status` shows it.
         #[arg(long, value_name = "REVISION", value_parser = revision)]
         if_match: Option<Revision>,
@@ -35,10 +38,11 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
         Command::Status => show(&session.client.cluster_status().await?, session.format),
-        Command::Update { placement_strategy, operation_retention, if_match } => {
+        Command::Update { placement_strategy, operation_retention, feature_level_limit, if_match } => {
             let change = UpdateCluster {
                 placement_strategy,
                 operation_retention_seconds: operation_retention.map(|time| time.as_secs()),
+                feature_level_limit,
             };
             let terms = Terms { wait: Wait::No, if_match };
             let changed = session.client.update_cluster(&change, terms).await?;
@@ -62,6 +66,11 @@ fn show(status: &ClusterStatus, format: Format) -> Result<(), Failure> {
         status.operation_retention_seconds / 86_400,
         status.revision
     ))?;
+    let held = match status.feature_level_limit {
+        Limit::AtMost(limit) => format!(", held at {limit}"),
+        Limit::Unlimited => String::new(),
+    };
+    output::print(&format!("feature level {}{held}", status.feature_level))?;
     output::print(&format!("CA {}, {} trusted", status.ca_pin, status.ca_trusted))?;
     for warning in &status.warnings {
         output::print(&format!("warning: {warning}"))?;

@@ -21,6 +21,7 @@ use crate::{
     config::{self, Dial, Prepare, Purpose},
     election::{self, Hearing},
     leadership::{self, Leadership},
+    levels::Raising,
     log::{Log, Synced},
     machine::Machine,
     membership,
@@ -155,7 +156,7 @@ impl Cluster {
     ) -> Result<Self, ClusterError> {
         std::fs::create_dir_all(directory)?;
         let log = open_log(directory).await?;
-        let store = Store::open(&directory.join("state")).await?;
+        let store = Store::open_up_to(&directory.join("state"), prepare.max_feature_level()).await?;
         if log.is_new() && store.applied().borrow().position.is_some() {
             return Err(ClusterError::LogGone);
         }
@@ -198,6 +199,14 @@ impl Cluster {
         let clock = Clock::new(raft.clone(), Arc::clone(&dial), Arc::clone(&prepare), Arc::clone(&belonging));
         let clock = Arc::new(clock);
         tasks.spawn(Arc::clone(&clock).keep_comparing());
+        let raising = Raising {
+            raft: raft.clone(),
+            store: store.clone(),
+            dial: Arc::clone(&dial),
+            belonging: Arc::clone(&belonging),
+            clock: Arc::clone(&clock),
+        };
+        tasks.spawn(raising.run(leadership.clone()));
         let rounds = Rounds::start(raft.clone(), Arc::clone(&dial), &mut tasks);
         let (sender, leader) = watch::channel(None);
         tasks.spawn(leadership::publish_leader(raft.clone(), sender));
@@ -246,6 +255,16 @@ impl Cluster {
     /// This controller's id.
     pub fn id(&self) -> ControllerId {
         ControllerId(self.inner.raft.metrics().borrow().id)
+    }
+
+    /// The feature level that the cluster is at, as this replica's state has it; `None` before there is a cluster.
+    pub fn feature_level(&self) -> Option<u32> {
+        *self.inner.store.feature_level().borrow()
+    }
+
+    /// The feature level that this controller goes up to.
+    pub fn max_feature_level(&self) -> u32 {
+        self.inner.store.max_feature_level()
     }
 
     /// Queries on this replica's state.
@@ -365,6 +384,14 @@ impl Cluster {
 
     pub(crate) fn hearing(&self) -> &Hearing {
         &self.inner.hearing
+    }
+
+    pub(crate) fn belonging(&self) -> &Belonging {
+        &self.inner.belonging
+    }
+
+    pub(crate) fn dial(&self) -> &dyn Dial {
+        self.inner.dial.as_ref()
     }
 
     pub(crate) fn channel(&self, controller: ControllerId, address: &str) -> Channel {

@@ -56,6 +56,11 @@ pub trait Prepare: Send + Sync + 'static {
         Retention::default()
     }
 
+    /// The highest feature level that this controller goes up to: its version's, unless it is held back.
+    fn max_feature_level(&self) -> u32 {
+        npanel_state::FEATURE_LEVEL
+    }
+
     /// Asks the nodes concerned what these objects would change there: one answer per object, in order. Runs on the
     /// leader only. Unless it is known how, nobody is asked.
     fn consult<'a>(
@@ -76,7 +81,22 @@ pub trait Prepare: Send + Sync + 'static {
 
 /// Proposes every command as it is.
 #[derive(Debug, Clone, Copy)]
-pub struct Unprepared;
+pub struct Unprepared {
+    max_feature_level: u32,
+}
+
+impl Unprepared {
+    /// For a controller that goes up to this feature level.
+    pub fn up_to(max_feature_level: u32) -> Self {
+        Self { max_feature_level }
+    }
+}
+
+impl Default for Unprepared {
+    fn default() -> Self {
+        Self::up_to(npanel_state::FEATURE_LEVEL)
+    }
+}
 
 impl Prepare for Unprepared {
     fn prepare<'a>(
@@ -86,6 +106,10 @@ impl Prepare for Unprepared {
         _: &'a Reader,
     ) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>> {
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn max_feature_level(&self) -> u32 {
+        self.max_feature_level
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     cluster::Cluster,
     config::Purpose,
     network::client,
-    propose::{ProposeError, is_for_want_of_a_node, is_newer},
+    propose::{ProposeError, is_for_want_of_a_node},
 };
 
 /// How long a leader is looked for, and asked.
@@ -29,7 +29,10 @@ impl Cluster {
     ///
     /// # Errors
     /// If no leader answered in time.
-    pub async fn foresee(&self, envelope: Envelope) -> Result<ForeseeResponse, ProposeError> {
+    pub async fn foresee(&self, mut envelope: Envelope) -> Result<ForeseeResponse, ProposeError> {
+        if let Err(too_low) = self.require_level(&mut envelope).await {
+            return Ok(refused(too_low));
+        }
         let deadline = Instant::now() + DEADLINE;
         loop {
             if let Ok(Some(answer)) = timeout_at(deadline, self.foresee_once(&envelope)).await {
@@ -64,7 +67,7 @@ impl Cluster {
 
     /// Here, or not at all.
     pub(crate) async fn foresee_as_leader(&self, envelope: Envelope) -> Option<ForeseeResponse> {
-        if is_newer(&envelope) {
+        if self.is_newer(&envelope) {
             return None;
         }
         match self.try_out(envelope).await? {
@@ -85,7 +88,7 @@ impl Cluster {
             return Some(Foresight::Refused(by_leader));
         }
         envelope.time_millis = self.clock().stamp().await.as_millis();
-        envelope.feature_level = npanel_state::FEATURE_LEVEL;
+        envelope.feature_level = self.level();
         // Whether it was asked before is no matter: what would it come to now?
         envelope.idempotency_key.clear();
         let unprepared = self.prepare(&mut envelope, Purpose::Foresee).await.err();

@@ -5,6 +5,8 @@
 //! [`Leadership`]; and, on the leader, one that brings the membership up to the state: enrolled controllers in, removed
 //! ones out, one at a time. One task has snapshots made and the log purged ([`compaction`]).
 //!
+//! Another has the leader raise the feature level once every controller can go so far ([`levels`]).
+//!
 //! One more task compares this controller's clock with the others' ([`clock`]), one says when to stand for election
 //! ([`election`]), and one sees whether this controller was removed ([`belonging`]).
 //!
@@ -24,12 +26,15 @@ mod compaction;
 mod config;
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
+mod earlier;
 mod election;
 mod encoding;
 mod foresee;
 #[cfg(test)]
 mod golden;
 mod leadership;
+mod levels;
 mod log;
 mod machine;
 mod membership;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use npanel_model::{ControllerId, RequestId};
 use npanel_proto::{
     command::{Envelope, Outcome, Refused, envelope::Command, outcome, principal},
-    controller::{Answer, ProposeRequest, Question, ReadIndexRequest},
+    controller::{Answer, ProposeRequest, Question},
 };
 use npanel_state::RefusalCode;
 use openraft::error::{ClientWriteError, RaftError};
@@ -20,9 +20,6 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(15);
 
 /// How long to wait before asking again who leads, when nothing said that it changed.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
-
-/// How long another controller may take to say that it is there.
-const REACH: Duration = Duration::from_secs(2);
 
 /// How often nodes are chosen for one command. A second choice sees why the first was refused; more are only needed
 /// when many commands want the last places at once.
@@ -70,7 +67,9 @@ impl Cluster {
     /// If no leader decided it in time.
     pub async fn propose(&self, mut envelope: Envelope) -> Result<Outcome, ProposeError> {
         make_repeatable(&mut envelope);
-        envelope.feature_level = npanel_state::FEATURE_LEVEL;
+        if let Err(too_low) = self.require_level(&mut envelope).await {
+            return Ok(self.refused_here(too_low));
+        }
         let deadline = Instant::now() + WRITE_DEADLINE;
         loop {
             let attempt = timeout_at(deadline, self.try_leader(&envelope, deadline));
@@ -140,8 +139,7 @@ impl Cluster {
             _ => None,
         };
         if let Err(refused) = self.require_quorum_after(&envelope).await {
-            let index = *self.applied().borrow();
-            return Try::Decided(Outcome { outcome: Some(outcome::Outcome::Refused(refused)), index });
+            return Try::Decided(self.refused_here(refused));
         }
         for _ in 1..PLACINGS {
             let (tried, is_prepared) = self.prepare_and_write(&mut envelope).await;
@@ -161,11 +159,16 @@ impl Cluster {
     /// One try, and whether the command could be prepared.
     async fn prepare_and_write(&self, envelope: &mut Envelope) -> (Try, bool) {
         envelope.time_millis = self.clock().stamp().await.as_millis();
-        envelope.feature_level = npanel_state::FEATURE_LEVEL;
         // A command that cannot be prepared is proposed all the same: it may have been carried out before, and
         // is then answered again; or the rules refuse it for what is wrong with it.
         let unprepared = self.prepare(envelope, Purpose::Propose).await.err();
         let is_prepared = unprepared.is_none();
+        // Preparing may have filled in what is newer than what was asked.
+        if let Err(too_low) = self.require_level(envelope).await {
+            self.settled(envelope);
+            return (Try::Decided(self.refused_here(too_low)), is_prepared);
+        }
+        envelope.feature_level = self.level();
         let written = self.raft().client_write(Logged::Known(Box::new(envelope.clone()))).await;
         self.settled(envelope);
         let tried = match written {
@@ -223,13 +226,18 @@ impl Cluster {
 
     /// For a follower's command: decided here, or not at all.
     pub(crate) async fn propose_as_leader(&self, envelope: Envelope) -> Option<Outcome> {
-        if is_newer(&envelope) {
+        if self.is_newer(&envelope) {
             return None;
         }
         match self.propose_here(envelope).await {
             Try::Decided(outcome) => Some(outcome),
             Try::Again | Try::Full | Try::Stopped => None,
         }
+    }
+
+    /// Decided without the log.
+    fn refused_here(&self, refused: Refused) -> Outcome {
+        Outcome { outcome: Some(outcome::Outcome::Refused(refused)), index: *self.applied().borrow() }
     }
 
     pub(crate) async fn wait_for_other_leader(&self, deadline: Instant) {
@@ -264,32 +272,10 @@ impl Cluster {
         }
     }
 
-    /// Whether the controller at this address answers this one, by its identity, within two seconds.
-    pub async fn reaches(&self, controller: ControllerId, address: &str) -> bool {
-        let mut remote = client(self.channel(controller, address));
-        match tokio::time::timeout(REACH, remote.read_index(ReadIndexRequest {})).await {
-            Ok(Ok(_)) => true,
-            Ok(Err(status)) => status.code() == NOT_LEADER,
-            Err(_) => false,
-        }
-    }
-
     /// The index that a linearizable read must have seen, confirmed by a majority. `None`: not the leader.
     pub(crate) async fn read_index(&self) -> Option<u64> {
         reading::confirmed(self.raft()).await
     }
-}
-
-/// Whether a follower of a newer version asks: what this one does not know of its command was left out when it was received.
-pub(crate) fn is_newer(envelope: &Envelope) -> bool {
-    let is_newer = envelope.command.is_none() || envelope.feature_level > npanel_state::FEATURE_LEVEL;
-    if is_newer {
-        tracing::error!(
-            level = envelope.feature_level,
-            "a controller of a newer version asks for what this one does not know: upgrade it"
-        );
-    }
-    is_newer
 }
 
 fn lacks_node(outcome: &Outcome) -> bool {

@@ -20,9 +20,9 @@ impl Cluster {
             // One that does not vote, or is gone: the rules know what to say.
             return Ok(());
         }
-        let answers = voters
-            .iter()
-            .map(|peer| async { peer.id == self.id() || self.reaches(peer.id, &peer.address).await });
+        let answers = voters.iter().map(|peer| async {
+            peer.id == self.id() || self.max_feature_level_of(peer.id, &peer.address).await.is_some()
+        });
         let answers = futures::future::join_all(answers).await;
         // Those that were removed already and are still members decide on who goes, but not on anything after.
         let stays = |id| id != leaving && present.iter().any(|one| one.id == id);

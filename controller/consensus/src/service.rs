@@ -6,8 +6,9 @@ use std::sync::Arc;
 use npanel_model::ControllerId;
 use npanel_pki::Identity;
 use npanel_proto::controller::{
-    Answer, ClockRequest, ClockResponse, ForeseeRequest, ForeseeResponse, JoinRequest, JoinResponse,
-    ProposeRequest, ProposeResponse, Question, RaftMessage, ReadIndexRequest, ReadIndexResponse,
+    Answer, ClockRequest, ClockResponse, FeatureLevelRequest, FeatureLevelResponse, ForeseeRequest,
+    ForeseeResponse, JoinRequest, JoinResponse, ProposeRequest, ProposeResponse, Question, RaftMessage,
+    ReadIndexRequest, ReadIndexResponse,
     controller_server::{Controller, ControllerServer},
 };
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
@@ -150,6 +151,14 @@ impl Controller for ControllerService {
             Some(index) => Ok(Response::new(ReadIndexResponse { index })),
             None => Err(Status::new(NOT_LEADER, "this controller does not lead")),
         }
+    }
+
+    async fn feature_level(
+        &self,
+        request: Request<FeatureLevelRequest>,
+    ) -> Result<Response<FeatureLevelResponse>, Status> {
+        caller(&request)?;
+        Ok(Response::new(FeatureLevelResponse { max_feature_level: self.cluster.max_feature_level() }))
     }
 
     async fn clock(&self, request: Request<ClockRequest>) -> Result<Response<ClockResponse>, Status> {

@@ -50,6 +50,7 @@ pub struct Placing {
     consulting: Option<Consulting>,
     fleet: Arc<FleetView>,
     retention: Retention,
+    max_feature_level: u32,
 }
 
 pub(crate) enum Stop {
@@ -84,6 +85,10 @@ fn no_node(message: String) -> Stop {
 }
 
 impl Prepare for Placing {
+    fn max_feature_level(&self) -> u32 {
+        self.max_feature_level
+    }
+
     fn prepare<'a>(
         &'a self,
         envelope: &'a mut Envelope,
@@ -189,13 +194,25 @@ impl Placing {
     /// Placement that takes nodes for what they last said to the leader.
     pub fn new(liveness: Liveness) -> Self {
         let fleet = Arc::new(FleetView::new(liveness.clone()));
-        Self { fleet, consulting: None, liveness, retention: Retention::default() }
+        Self {
+            fleet,
+            consulting: None,
+            liveness,
+            retention: Retention::default(),
+            max_feature_level: npanel_state::FEATURE_LEVEL,
+        }
     }
 
     /// The same, of a controller that keeps so much of the log.
     #[must_use]
     pub fn keeping(self, retention: Retention) -> Self {
         Self { retention, ..self }
+    }
+
+    /// The same, of a controller that goes up to this feature level only.
+    #[must_use]
+    pub fn up_to(self, max_feature_level: u32) -> Self {
+        Self { max_feature_level, ..self }
     }
 
     /// The same, which also asks nodes over these connections what something would change there.

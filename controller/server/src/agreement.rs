@@ -42,8 +42,12 @@ pub trait Agreement: Send + Sync + 'static {
     /// How the agreement stands, as this controller knows.
     fn status(&self) -> AgreementStatus;
 
-    /// Which of these controllers, each at its fleet address, answer within two seconds.
-    fn reach(&self, controllers: Vec<(ControllerId, String)>) -> BoxFuture<'_, BTreeMap<ControllerId, bool>>;
+    /// The feature level that each of these controllers, at its fleet address, goes up to; `None` if it does not answer within
+    /// two seconds.
+    fn reach(
+        &self,
+        controllers: Vec<(ControllerId, String)>,
+    ) -> BoxFuture<'_, BTreeMap<ControllerId, Option<u32>>>;
 }
 
 /// How long a read waits for this controller to catch up with the leader.
@@ -97,6 +101,8 @@ pub struct AgreementStatus {
     pub voters: Vec<ControllerId>,
     /// The controllers that only receive.
     pub learners: Vec<ControllerId>,
+    /// The feature level that this controller goes up to.
+    pub max_feature_level: u32,
     /// By how many seconds this controller's clock is ahead of the others' (behind, if negative); 0 if they agree.
     pub clock_seconds_ahead: i64,
     /// On the leader: the last entry that each controller is known to have.

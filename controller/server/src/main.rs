@@ -6,7 +6,11 @@ use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use npanel_model::{Fqdn, Secret};
 use npanel_pki::BootstrapToken;
-use npanel_server::{check, config::Config, daemon, openapi};
+use npanel_server::{
+    check,
+    config::{Config, FEATURE_LEVELS},
+    daemon, openapi,
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -55,6 +59,9 @@ enum Command {
     Run {
         #[command(flatten)]
         file: ConfigFile,
+        /// Go up to this feature level only, as an older version does; else as the configuration says.
+        #[arg(long, value_name = "LEVEL", value_parser = feature_level)]
+        max_feature_level: Option<u32>,
     },
     /// Judge the configuration and this machine, without starting anything: what is wrong and what to do about it.
     Check {
@@ -79,6 +86,12 @@ enum Command {
 /// Parsed only afterwards: an error of the command line would repeat the value.
 fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text))
+}
+
+fn feature_level(text: &str) -> Result<u32, String> {
+    let (least, most) = (FEATURE_LEVELS.start(), FEATURE_LEVELS.end());
+    let level = text.parse().ok().filter(|level| FEATURE_LEVELS.contains(level));
+    level.ok_or_else(|| format!("this version knows the levels {least} to {most}"))
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -134,7 +147,11 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
                 joined.ca_file.display()
             ))
         }
-        Command::Run { file } => runtime.block_on(daemon::run(Config::load(&file.config)?)),
+        Command::Run { file, max_feature_level } => {
+            let mut config = Config::load(&file.config)?;
+            config.max_feature_level = max_feature_level.unwrap_or(config.max_feature_level);
+            runtime.block_on(daemon::run(config))
+        }
         Command::Check { file, output } => {
             let report = runtime.block_on(check::check(&file.config));
             print(&match output {

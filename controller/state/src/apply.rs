@@ -10,17 +10,19 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use crate::{
     LogPosition, LogRecord, RecordPayload, Refusal, RefusalCode, StoreError, audit,
     context::{Context, Halt, Principal, Rule},
+    level,
     logins::Logins,
     noun::Noun,
     repetition, revision, rules,
 };
 
-/// Applies the record. A refusal is an outcome; an error means that the database failed. `tree` goes on with the
-/// record, and is that of the batch's transaction.
+/// Applies the record. A refusal is an outcome; an error means that the database failed, or that the record is beyond this
+/// replica, which goes up to the feature level `most`. `tree` goes on with the record, and is that of the batch's transaction.
 pub(crate) fn record(
     batch: &Transaction<'_>,
     tree: &mut Frontier,
     logins: &Logins,
+    most: u32,
     record: &LogRecord,
 ) -> Result<Outcome, StoreError> {
     let index = record.position.index;
@@ -31,7 +33,7 @@ pub(crate) fn record(
             Ok(accepted(index, Accepted::default()))
         }
         RecordPayload::Newer => Err(StoreError::Newer { index }),
-        RecordPayload::Command(envelope) => command(batch, tree, logins, record.position, envelope),
+        RecordPayload::Command(envelope) => command(batch, tree, logins, most, record.position, envelope),
     }
 }
 
@@ -48,11 +50,12 @@ fn command(
     batch: &Transaction<'_>,
     tree: &mut Frontier,
     logins: &Logins,
+    most: u32,
     position: LogPosition,
     envelope: &Envelope,
 ) -> Result<Outcome, StoreError> {
     run(batch, "SAVEPOINT command")?;
-    match apply(batch, tree, logins, position, envelope, None) {
+    match apply(batch, tree, logins, most, position, envelope, None) {
         Ok((done, appended)) => {
             run(batch, "RELEASE command")?;
             if let Some(appended) = appended {
@@ -71,6 +74,7 @@ fn command(
         }
         Err(Halt::Broken(error)) => Err(error.into()),
         Err(Halt::Newer) => Err(StoreError::Newer { index: position.index }),
+        Err(Halt::Beyond(level)) => Err(StoreError::Beyond { level, most }),
     }
 }
 
@@ -85,12 +89,6 @@ fn is_of_the_command(error: &rusqlite::Error) -> bool {
         }
         _ => false,
     }
-}
-
-/// A command that this version does not know must not be passed over: another replica may apply it. The replica
-/// stops, to be started again by a newer version.
-fn newer() -> Halt {
-    Halt::Newer
 }
 
 fn roll_back(batch: &Connection) -> rusqlite::Result<()> {
@@ -114,16 +112,18 @@ pub(crate) fn foresee(
     db: &Connection,
     tree: &Frontier,
     logins: &Logins,
+    most: u32,
     position: LogPosition,
     envelope: &Envelope,
 ) -> Result<Applied, StoreError> {
     let warnings = RefCell::default();
-    match apply(db, tree, logins, position, envelope, Some(&warnings)) {
+    match apply(db, tree, logins, most, position, envelope, Some(&warnings)) {
         Ok((accepted, _)) => Ok(Applied::Accepted { accepted, warnings: warnings.into_inner() }),
         Err(Halt::Refused(refusal)) => Ok(Applied::Refused(refusal)),
         Err(Halt::Broken(error)) if is_of_the_command(&error) => Ok(Applied::Refused(unstorable())),
         Err(Halt::Broken(error)) => Err(error.into()),
         Err(Halt::Newer) => Err(StoreError::Newer { index: position.index }),
+        Err(Halt::Beyond(level)) => Err(StoreError::Beyond { level, most }),
     }
 }
 
@@ -137,17 +137,22 @@ fn apply(
     db: &Connection,
     tree: &Frontier,
     logins: &Logins,
+    most: u32,
     position: LogPosition,
     envelope: &Envelope,
     warnings: Option<&RefCell<Vec<String>>>,
 ) -> Rule<(Accepted, Option<Frontier>)> {
-    let command = envelope.command.as_ref().ok_or_else(newer)?;
-    if envelope.feature_level > crate::FEATURE_LEVEL {
-        return Err(newer());
+    // What this replica does not go so far as to know must not be passed over: another may apply it. It stops, to be started
+    // again by a newer version.
+    let command = envelope.command.as_ref().ok_or(Halt::Newer)?;
+    if envelope.feature_level > most {
+        return Err(Halt::Beyond(envelope.feature_level));
     }
+    let (now, active) = advance_clock(db, envelope.time_millis)?;
     let ctx = Context {
         db,
-        now: advance_clock(db, envelope.time_millis)?,
+        now,
+        level: level::of_rules(envelope, command, active)?,
         index: position.index,
         request_id: &envelope.request_id,
         source_address: &envelope.source_address,
@@ -163,7 +168,7 @@ fn apply(
         return Ok((earlier, None));
     }
     revision::require(&ctx, envelope, command)?;
-    let asked = audit::look(&ctx, envelope, command)?;
+    let asked = audit::look(&ctx, command)?;
     let effect = rules::apply(&ctx, command)?;
     write_changes(&ctx)?;
     let Some((asked, effect)) = asked.zip(effect) else { return Ok((Accepted::default(), None)) };
@@ -173,13 +178,16 @@ fn apply(
     Ok((accepted, ctx.appended.take()))
 }
 
-/// Time as the state knows it: the leader's, but never back.
-fn advance_clock(db: &Connection, proposed_millis: i64) -> Rule<Timestamp> {
-    let clock: Option<i64> = db
-        .prepare_cached("UPDATE cluster SET clock_millis = max(clock_millis, ?1) RETURNING clock_millis")?
-        .query_row([proposed_millis], |row| row.get(0))
+/// Time as the state knows it: the leader's, but never back; and the feature level that the cluster is at, if there is one.
+fn advance_clock(db: &Connection, proposed_millis: i64) -> Rule<(Timestamp, Option<u32>)> {
+    let clock: Option<(i64, u32)> = db
+        .prepare_cached(
+            "UPDATE cluster SET clock_millis = max(clock_millis, ?1) RETURNING clock_millis, feature_level",
+        )?
+        .query_row([proposed_millis], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(Timestamp::from_millis(clock.unwrap_or(proposed_millis)))
+    let now = Timestamp::from_millis(clock.map_or(proposed_millis, |(now, _)| now));
+    Ok((now, clock.map(|(_, stored)| level::agreed(stored))))
 }
 
 fn principal(envelope: &Envelope) -> Rule<Principal> {

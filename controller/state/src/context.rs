@@ -21,6 +21,8 @@ pub(crate) enum Halt {
     Broken(rusqlite::Error),
     /// The command is of a newer version; the replica stops.
     Newer,
+    /// It is of a feature level, this one, to which the replica does not go; it stops.
+    Beyond(u32),
 }
 
 impl From<Refusal> for Halt {
@@ -86,6 +88,8 @@ pub(crate) struct Key {
 pub(crate) struct Context<'a> {
     pub(crate) db: &'a Connection,
     pub(crate) now: Timestamp,
+    /// The feature level whose rules count.
+    pub(crate) level: u32,
     /// The command's place in the log.
     pub(crate) index: u64,
     pub(crate) request_id: &'a [u8],

@@ -67,13 +67,14 @@ pub(crate) fn of(
     connection: &mut Connection,
     tree: &Frontier,
     logins: &Logins,
+    most: u32,
     applied: Option<LogPosition>,
     envelope: &Envelope,
 ) -> Result<Foresight, StoreError> {
     let transaction = connection.transaction()?;
     let last = applied.unwrap_or(LogPosition { term: 0, leader: 0, index: 0 });
     let next = LogPosition { index: last.index + 1, ..last };
-    let foresight = match apply::foresee(&transaction, tree, logins, next, envelope)? {
+    let foresight = match apply::foresee(&transaction, tree, logins, most, next, envelope)? {
         Applied::Refused(refusal) => Foresight::Refused(refusal.into()),
         Applied::Accepted { accepted, warnings } => {
             let (placement_report, objects) = looked_at(&transaction, next, &accepted)?;

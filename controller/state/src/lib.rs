@@ -13,6 +13,7 @@ mod content;
 mod context;
 mod foresight;
 mod intent;
+mod level;
 mod logins;
 mod noun;
 mod open;
@@ -33,6 +34,7 @@ mod writer;
 pub use content::ContentHash;
 pub use context::PLACING_IS_THE_PLATFORMS;
 pub use foresight::{Foreseen, ForeseenObject, ForeseenWish, Foresight};
+pub use level::{FEATURE_LEVEL, OLDEST_FEATURE_LEVEL, too_low};
 pub use open::StoreError;
 pub use query::{
     Account, AccountFilter, ApiKey, ApiKeyFilter, Assignment, AuditCheckpoint, AuditFilter, AuditKeyRow,
@@ -50,14 +52,3 @@ pub use repetition::CALLERS_KEY;
 pub use snapshot::{Snapshot, Unsound};
 pub use store::{Applied, Store};
 pub use wanted::ObjectKind;
-
-/// The feature level that this build's rules go up to. The leader writes it into every command, and a replica that does not go
-/// so far stops there, to go on by a newer version. It is raised with the first change after a release that has a rule come
-/// to something else for a command that was there before. New commands and new fields need no level: a replica that does not know
-/// them stops by itself.
-///
-/// 2: what came after the first version: removal of controllers and of nodes by force, batches of what follows a plan, what
-/// a lost node carried, and capacity in the state.
-///
-/// 3: accepted writes are leaves of the audit's tree.
-pub const FEATURE_LEVEL: u32 = 3;

@@ -7,7 +7,13 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+/// A newer version's snapshot has migrations that this one does not know. They only add; whether its content can be gone on with
+/// is for the feature level to say.
+fn migrations() -> sqlx::migrate::Migrator {
+    let mut migrations = sqlx::migrate!("../../migrations");
+    migrations.set_ignore_missing(true);
+    migrations
+}
 
 /// As many as there are cores on a small controller, twice: readers wait for the disk, not for each other.
 const READER_CONNECTIONS: u32 = 4;
@@ -42,6 +48,17 @@ pub enum StoreError {
     Newer {
         /// The entry.
         index: u64,
+    },
+    /// The cluster is at a feature level to which this controller does not go.
+    #[error(
+        "the cluster is at feature level {level}, and this controller goes up to {most}: take its max_feature_level away, or \
+         upgrade it (docs/operations/upgrading.md)"
+    )]
+    Beyond {
+        /// The cluster's.
+        level: u32,
+        /// This controller's.
+        most: u32,
     },
     /// The rows of the audit's tree do not fit together.
     #[error(
@@ -89,7 +106,7 @@ pub(crate) async fn migrate(path: &Path) -> Result<(), StoreError> {
         .connect_with(options(path).create_if_missing(true))
         .await
         .map_err(StoreError::Open)?;
-    MIGRATIONS.run(&pool).await?;
+    migrations().run(&pool).await?;
     pool.close().await;
     Ok(())
 }

@@ -99,6 +99,8 @@ codes! {
     IdempotencyKeyReused = "idempotency_key_reused",
     /// The provider or feature is not available on this fleet.
     Unavailable = "unavailable",
+    /// The cluster is not at the feature level that it takes.
+    FeatureLevelTooLow = "feature_level_too_low",
     /// The cluster was made already.
     AlreadyInitialised = "already_initialised",
 }

@@ -11,8 +11,8 @@ use npanel_proto::command::{Envelope, Outcome};
 use tokio::sync::{Mutex, watch};
 
 use crate::{
-    ContentHash, Foresight, LogPosition, LogRecord, Reader, Snapshot, StoreError, content, open, snapshot,
-    writer, writer::Writer,
+    ContentHash, FEATURE_LEVEL, Foresight, LogPosition, LogRecord, Reader, Snapshot, StoreError, content,
+    open, snapshot, writer, writer::Writer,
 };
 
 /// Names the current database file, so that a replacement takes effect by one rename.
@@ -35,6 +35,8 @@ pub struct Applied {
 pub struct Store {
     directory: Arc<PathBuf>,
     writer: Writer,
+    /// The feature level that it goes up to.
+    most: u32,
     reader: Reader,
     /// Held while the current file is being replaced or copied.
     replacing: Arc<Mutex<()>>,
@@ -46,15 +48,24 @@ impl Store {
     /// # Errors
     /// If the directory or its database cannot be used.
     pub async fn open(directory: &Path) -> Result<Self, StoreError> {
+        Self::open_up_to(directory, FEATURE_LEVEL).await
+    }
+
+    /// The same, and it goes up to the feature level `most` only, as a store of an earlier version does.
+    ///
+    /// # Errors
+    /// If the directory or its database cannot be used, or the cluster is beyond that level.
+    pub async fn open_up_to(directory: &Path, most: u32) -> Result<Self, StoreError> {
         fs::create_dir_all(directory)?;
         let path = current(directory)?;
         open::migrate(&path).await?;
         remove_others(directory, &path)?;
-        let writer = Writer::start(&path)?;
+        let writer = Writer::start(&path, most)?;
         Ok(Self {
             directory: Arc::new(directory.to_owned()),
             reader: Reader::new(open::readers(&path).await?, &path, writer.applied(), writer.logins()),
             writer,
+            most,
             replacing: Arc::default(),
         })
     }
@@ -67,6 +78,16 @@ impl Store {
     /// How far the state is applied, followed as it moves.
     pub fn applied(&self) -> watch::Receiver<Applied> {
         self.writer.applied()
+    }
+
+    /// The feature level that the cluster is at, followed as it is raised; `None` before there is one.
+    pub fn feature_level(&self) -> watch::Receiver<Option<u32>> {
+        self.writer.level()
+    }
+
+    /// The feature level that this store goes up to.
+    pub fn max_feature_level(&self) -> u32 {
+        self.most
     }
 
     /// Applies records, which must follow the last applied one, in one transaction. One outcome per record.
@@ -98,8 +119,7 @@ impl Store {
     /// # Errors
     /// If it is not a state database.
     pub fn applied_in(path: &Path) -> Result<Applied, StoreError> {
-        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        writer::read_applied(&rusqlite::Connection::open_with_flags(path, flags)?)
+        writer::read_applied(&read_only(path)?)
     }
 
     /// The content hash, as of one moment.
@@ -140,10 +160,10 @@ impl Store {
     /// old one.
     ///
     /// # Errors
-    /// If the file is not a state database; the old state then stays.
+    /// If the file is not a state database, or is beyond this store's feature level; the old state then stays.
     pub async fn replace_by(&self, source: &Path) -> Result<Applied, StoreError> {
         let _guard = self.replacing.lock().await;
-        Self::applied_in(source)?;
+        writer::require_within(&read_only(source)?, self.most)?;
         open::migrate(source).await?;
         let old = current(&self.directory)?;
         let path = next_path(&self.directory, &old);
@@ -164,6 +184,11 @@ impl Store {
         });
         Ok(self.writer.applied().borrow().clone())
     }
+}
+
+fn read_only(path: &Path) -> Result<rusqlite::Connection, StoreError> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Ok(rusqlite::Connection::open_with_flags(path, flags)?)
 }
 
 async fn blocking<T: Send + 'static>(

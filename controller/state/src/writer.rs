@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, config::DbConfig};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    Applied, Foresight, LogPosition, LogRecord, RecordPayload, StoreError, apply, audit, foresight,
+    Applied, Foresight, LogPosition, LogRecord, RecordPayload, StoreError, apply, audit, foresight, level,
     logins::Logins,
     open,
     write_back::{Rest, WriteBack},
@@ -44,27 +44,44 @@ impl From<Rest> for Job {
 pub(crate) struct Writer {
     jobs: mpsc::Sender<Job>,
     applied: watch::Receiver<Applied>,
+    level: watch::Receiver<Option<u32>>,
     logins: Arc<Logins>,
     write_back: WriteBack,
 }
 
+/// Whether a controller that goes up to the feature level `most` can go on with the database.
+pub(crate) fn require_within(db: &Connection, most: u32) -> Result<Option<u32>, StoreError> {
+    match level::read(db)? {
+        Some(level) if level > most => Err(StoreError::Beyond { level, most }),
+        level => Ok(level),
+    }
+}
+
 impl Writer {
-    pub(crate) fn start(path: &Path) -> Result<Self, StoreError> {
+    /// `most`: the feature level that it goes up to.
+    pub(crate) fn start(path: &Path, most: u32) -> Result<Self, StoreError> {
         let connection = open::writer(path)?;
+        let (level_sender, level) = watch::channel(require_within(&connection, most)?);
         let tree = audit::frontier(&connection)?;
         let (applied_sender, applied) = watch::channel(read_applied(&connection)?);
         let (jobs, queue) = mpsc::channel(QUEUE);
         let logins = Arc::new(Logins::default());
         let write_back = WriteBack::start(path, jobs.downgrade())?;
         let (of_thread, wrote) = (Arc::clone(&logins), write_back.clone());
+        let told = Told { applied: applied_sender, level: level_sender };
         std::thread::Builder::new()
             .name("state-writer".to_owned())
-            .spawn(move || run(connection, tree, queue, &applied_sender, &of_thread, &wrote))?;
-        Ok(Self { jobs, applied, logins, write_back })
+            .spawn(move || run(connection, tree, queue, &told, &of_thread, most, &wrote))?;
+        Ok(Self { jobs, applied, level, logins, write_back })
     }
 
     pub(crate) fn applied(&self) -> watch::Receiver<Applied> {
         self.applied.clone()
+    }
+
+    /// The feature level that the cluster is at, followed as it is raised; `None` before there is one.
+    pub(crate) fn level(&self) -> watch::Receiver<Option<u32>> {
+        self.level.clone()
     }
 
     /// The keys that were looked up in what is applied.
@@ -96,27 +113,46 @@ impl Writer {
     }
 }
 
+/// Who follows what the database has come to.
+struct Told {
+    applied: watch::Sender<Applied>,
+    level: watch::Sender<Option<u32>>,
+}
+
+impl Told {
+    fn tell(&self, connection: &Connection) -> Result<(), StoreError> {
+        let (now, level) = (read_applied(connection)?, level::read(connection)?);
+        // First: whoever sees the new position asks by the level that goes with it.
+        self.level.send_if_modified(|known| std::mem::replace(known, level) != level);
+        self.applied.send_replace(now);
+        Ok(())
+    }
+}
+
 // An asker that has gone away does not need its answer; what it asked for is done all the same.
 fn run(
     mut connection: Connection,
     mut tree: Frontier,
     mut queue: mpsc::Receiver<Job>,
-    applied: &watch::Sender<Applied>,
+    told: &Told,
     logins: &Logins,
+    most: u32,
     write_back: &WriteBack,
 ) {
     while let Some(job) = queue.blocking_recv() {
         match job {
             Job::Apply(records, reply) => {
                 let outcomes =
-                    apply_when_there_is_space(&mut connection, &mut tree, logins, &records, || {
+                    apply_when_there_is_space(&mut connection, &mut tree, logins, most, &records, || {
                         std::thread::sleep(FULL_DISK_RETRY);
                         !queue.is_closed()
                     });
                 let failed = outcomes.is_err();
                 logins.settle();
-                if let (false, Ok(now)) = (failed, read_applied(&connection)) {
-                    applied.send_replace(now);
+                if let Err(error) = &outcomes {
+                    tracing::error!(%error, "the log cannot be applied any further");
+                } else if let Err(error) = told.tell(&connection) {
+                    tracing::error!(%error, "how far the state is applied cannot be read");
                 }
                 let _ = reply.send(outcomes);
                 write_back.wrote();
@@ -128,18 +164,17 @@ fn run(
             Job::Foresee(envelope, reply) => {
                 let next = read_applied(&connection).map(|now| now.position);
                 let foresight =
-                    next.and_then(|now| foresight::of(&mut connection, &tree, logins, now, &envelope));
+                    next.and_then(|now| foresight::of(&mut connection, &tree, logins, most, now, &envelope));
                 let _ = reply.send(foresight);
             }
             Job::Move(path, reply) => {
                 let moved = open::writer(&path).and_then(|next| {
-                    let (now, of_next) = (read_applied(&next)?, audit::frontier(&next)?);
+                    let of_next = audit::frontier(&next)?;
                     // What is left in the old one's write-ahead log is of no use to anyone.
                     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
                     (connection, tree) = (next, of_next);
                     logins.forget();
-                    applied.send_replace(now);
-                    Ok(())
+                    told.tell(&connection)
                 });
                 let _ = reply.send(moved);
             }
@@ -154,13 +189,14 @@ fn apply_when_there_is_space(
     connection: &mut Connection,
     tree: &mut Frontier,
     logins: &Logins,
+    most: u32,
     records: &[LogRecord],
     mut pause: impl FnMut() -> bool,
 ) -> Result<Vec<Outcome>, StoreError> {
     let (before, mut is_told) = (read_applied(connection)?, false);
     loop {
         let of_before = tree.clone();
-        match apply_batch(connection, tree, logins, records) {
+        match apply_batch(connection, tree, logins, most, records) {
             Err(error) if is_for_want_of_space(&error) => {
                 *tree = of_before;
                 // The database has taken the batch back. If it has not, nothing is known.
@@ -189,6 +225,7 @@ fn apply_batch(
     connection: &mut Connection,
     tree: &mut Frontier,
     logins: &Logins,
+    most: u32,
     records: &[LogRecord],
 ) -> Result<Vec<Outcome>, StoreError> {
     let batch = connection.transaction()?;
@@ -198,7 +235,7 @@ fn apply_batch(
             // Its row is where a membership goes.
             set_position(&batch, record.position)?;
         }
-        outcomes.push(apply::record(&batch, tree, logins, record)?);
+        outcomes.push(apply::record(&batch, tree, logins, most, record)?);
     }
     // In the batch's transaction: what is applied and how far are one.
     if let Some(last) = records.last() {
@@ -250,7 +287,14 @@ mod tests {
         let mut tree = audit::frontier(&connection).expect("a tree");
         let mut apply =
             |connection: &mut Connection, records: &[LogRecord], pause: &mut dyn FnMut() -> bool| {
-                apply_when_there_is_space(connection, &mut tree, &Logins::default(), records, pause)
+                apply_when_there_is_space(
+                    connection,
+                    &mut tree,
+                    &Logins::default(),
+                    crate::FEATURE_LEVEL,
+                    records,
+                    pause,
+                )
             };
         apply(&mut connection, &[blank(1)], &mut || false).expect("there is space");
         let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).expect("a number");

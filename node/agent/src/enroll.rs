@@ -134,6 +134,7 @@ pub async fn enroll(config: &Config, asked: &Enrolling) -> Result<SpiffeId, Enro
         certificate_request: key.certificate_request()?,
         name: asked.name.to_string(),
         fleet_address: String::new(),
+        max_feature_level: 0,
     };
     let answer = ask_each(asked, &request).await?;
     let certificates = |list: Vec<Vec<u8>>| list.into_iter().map(CertificateDer::from).collect::<Vec<_>>();

@@ -1,10 +1,10 @@
 //! The controllers.
 
-use npanel_model::{ControllerId, Revision, Strategy, Timestamp};
+use npanel_model::{ControllerId, Limit, Revision, Strategy, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::change::present;
+use crate::{change::present, plan::unlimited};
 
 /// The controllers and their agreement, as the answering controller sees them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -42,6 +42,13 @@ pub struct ClusterStatus {
     /// How long an operation is kept after its end, in seconds.
     #[serde(default)]
     pub operation_retention_seconds: u64,
+    /// The feature level that the cluster is at: what its controllers have agreed to do.
+    #[serde(default)]
+    pub feature_level: u32,
+    /// Up to which feature level the cluster goes; `null`: as far as every controller can.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub feature_level_limit: Limit,
     /// When the settings were last changed, as a place in the fleet's log: what `If-Match` is compared with.
     #[serde(default = "unchanged")]
     #[schema(value_type = u64)]
@@ -66,6 +73,10 @@ pub struct UpdateCluster {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 86_400, maximum = 315_360_000)]
     pub operation_retention_seconds: Option<u64>,
+    /// Up to which feature level the cluster goes, not below the one that it is at; `null`: as far as every controller can.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub feature_level_limit: Option<Limit>,
 }
 
 /// A controller.
@@ -85,6 +96,9 @@ pub struct Controller {
     /// Whether the answering controller reaches it now; `null` if that was not tried.
     #[serde(default)]
     pub reachable: Option<bool>,
+    /// The feature level that it goes up to; `null` if it was not asked or does not answer.
+    #[serde(default)]
+    pub max_feature_level: Option<u32>,
     /// When its newest certificate ends; `null` if the state knows none.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]

@@ -16,7 +16,8 @@ impl Dial for Nowhere {
 }
 
 async fn refused(directory: &Path) -> ClusterError {
-    let started = Cluster::start(ControllerId(1), directory, Arc::new(Nowhere), Arc::new(Unprepared)).await;
+    let started =
+        Cluster::start(ControllerId(1), directory, Arc::new(Nowhere), Arc::new(Unprepared::default())).await;
     started.expect_err("it is refused")
 }
 

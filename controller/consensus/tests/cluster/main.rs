@@ -4,6 +4,7 @@ mod agreement;
 mod clock;
 mod files;
 mod full_disk;
+mod levels;
 mod members;
 mod partition;
 mod removal;

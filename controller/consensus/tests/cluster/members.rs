@@ -14,7 +14,8 @@ use std::{
 
 use hyper_util::rt::TokioIo;
 use npanel_consensus::{
-    Cluster, ControllerService, Dial, JoinKeys, Leadership, Prepare, Purpose, Roll, refused_as_removed,
+    Cluster, ClusterError, ControllerService, Dial, JoinKeys, Leadership, Prepare, Purpose, Roll,
+    refused_as_removed,
 };
 use npanel_model::{ApiKeyId, ControllerId, RequestId, TenantId, Timestamp};
 use npanel_pki::Identity;
@@ -52,6 +53,7 @@ struct Preparing {
     ahead: Arc<AtomicI64>,
     /// What is free of its disk.
     free: Arc<AtomicU64>,
+    max_feature_level: u32,
 }
 
 impl Prepare for Preparing {
@@ -69,6 +71,10 @@ impl Prepare for Preparing {
 
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(Timestamp::now().as_millis() + self.ahead.load(Ordering::Relaxed))
+    }
+
+    fn max_feature_level(&self) -> u32 {
+        self.max_feature_level
     }
 
     fn free_space(&self, _: &std::path::Path) -> io::Result<u64> {
@@ -185,11 +191,18 @@ pub(crate) struct Members {
     pub(crate) root: TenantId,
     pub(crate) admin: ApiKeyId,
     pub(crate) refuse_preparation: Arc<AtomicBool>,
+    /// The feature level that each goes up to when it is started next.
+    pub(crate) levels: HashMap<u64, u32>,
 }
 
 impl Members {
     /// A cluster of `count`, all voters.
     pub(crate) async fn start(count: u64) -> Self {
+        Self::start_at(count, npanel_state::FEATURE_LEVEL).await
+    }
+
+    /// The same, where all go up to this feature level.
+    pub(crate) async fn start_at(count: u64, level: u32) -> Self {
         let mut members = Self {
             directory: tempfile::tempdir().expect("a directory"),
             doors: Doors::default(),
@@ -198,6 +211,7 @@ impl Members {
             root: TenantId::generate(),
             admin: ApiKeyId::generate(),
             refuse_preparation: Arc::default(),
+            levels: (1..=count).map(|id| (id, level)).collect(),
         };
         members.run(1).await;
         members.member(1).found("c1.example:1").await.expect("founded");
@@ -217,13 +231,20 @@ impl Members {
 
     /// Starts (again) a controller on its files.
     pub(crate) async fn run(&mut self, id: u64) {
+        self.try_run(id).await.expect("it starts");
+    }
+
+    /// The same, if it can be.
+    pub(crate) async fn try_run(&mut self, id: u64) -> Result<(), ClusterError> {
+        let max_feature_level = self.levels.get(&id).copied().unwrap_or(npanel_state::FEATURE_LEVEL);
         let dial = Arc::new(Pipes { own: id, doors: Arc::clone(&self.doors) });
         let path = self.path(id);
         let ahead = Arc::default();
         let refuses = Arc::clone(&self.refuse_preparation);
         let free = Arc::new(AtomicU64::new(1 << 40));
-        let prepare = Arc::new(Preparing { refuses, ahead: Arc::clone(&ahead), free: Arc::clone(&free) });
-        let cluster = Cluster::start(ControllerId(id), &path, dial, prepare).await.expect("it starts");
+        let prepare =
+            Preparing { refuses, ahead: Arc::clone(&ahead), free: Arc::clone(&free), max_feature_level };
+        let cluster = Cluster::start(ControllerId(id), &path, dial, Arc::new(prepare)).await?;
         let (door, visitors) = mpsc::unbounded_channel::<DuplexStream>();
         let lines: Arc<Mutex<JoinSet<()>>> = Arc::default();
         let of_member = Arc::clone(&lines);
@@ -251,6 +272,7 @@ impl Members {
         self.doors.lock().expect("no panic").insert(id, door);
         let roll = tokio::spawn(call_the_roll(id, cluster.clone(), Arc::clone(&self.traffic)));
         self.running.insert(id, Member { cluster, server, roll, ahead, free, lines });
+        Ok(())
     }
 
     /// Takes a controller away without a word.

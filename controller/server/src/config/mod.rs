@@ -8,6 +8,7 @@ mod webhooks;
 use std::{
     fmt, fs, io,
     net::SocketAddr,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,6 +17,7 @@ use npanel_consensus::Retention;
 use npanel_model::{Network, NodeName};
 use npanel_pki::{Lifetimes, lifetime};
 use npanel_reconcile::Anchor;
+use npanel_state::{FEATURE_LEVEL, OLDEST_FEATURE_LEVEL};
 use rustls::pki_types::ServerName;
 
 use self::fields::Fields;
@@ -43,6 +45,8 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     /// Where the leader keeps the audit's checkpoints outside of the fleet. The same on every controller.
     pub anchor: Option<Anchor>,
+    /// The feature level that this controller goes up to: its version's, unless it is held back.
+    pub max_feature_level: u32,
     /// Networks that webhooks may be in although they are not public. The same on every controller.
     pub webhook_networks: Vec<Network>,
     /// How much of the log is kept.
@@ -51,6 +55,9 @@ pub struct Config {
 
 /// A week: long enough to notice that something is missed.
 const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The feature levels that this version can go up to.
+pub const FEATURE_LEVELS: RangeInclusive<u32> = OLDEST_FEATURE_LEVEL..=FEATURE_LEVEL;
 
 /// Everything that is wrong with a configuration.
 #[derive(Debug)]
@@ -105,6 +112,11 @@ impl Config {
         let mut fields = Fields::new(table);
         let data_directory = fields.text("data_directory", absolute_path);
         let name = fields.text("name", |text| text.parse::<NodeName>().map_err(|error| error.to_string()));
+        let (oldest, newest) = (FEATURE_LEVELS.start(), FEATURE_LEVELS.end());
+        let levels = u64::from(*oldest)..=u64::from(*newest);
+        let max_feature_level = fields
+            .number_within("max_feature_level", (*newest).into(), levels)
+            .and_then(|level| u32::try_from(level).ok());
         let mut api = fields.section("api");
         let api_listen = api.text("listen", address);
         let api_names = api.texts("names", server_name);
@@ -135,7 +147,7 @@ impl Config {
         let raft_log = raft_log::read(&mut fields);
         let problems = fields.end();
         let required = (data_directory, name, api_listen, fleet_listen, fleet_advertise, telemetry_listen);
-        match (required, retained.zip(lifetimes)) {
+        match (required, retained.zip(lifetimes).zip(max_feature_level)) {
             (
                 (
                     Some(data_directory),
@@ -145,7 +157,7 @@ impl Config {
                     Some(fleet_advertise),
                     Some(telemetry_listen),
                 ),
-                Some((retention, lifetimes)),
+                Some(((retention, lifetimes), max_feature_level)),
             ) if problems.is_empty() => Ok(Self {
                 data_directory,
                 name,
@@ -157,6 +169,7 @@ impl Config {
                 retention,
                 lifetimes,
                 anchor,
+                max_feature_level,
                 webhook_networks,
                 raft_log,
             }),
@@ -318,6 +331,17 @@ mod tests {
             let problems = with(wrong).expect_err("out of bounds");
             let key = wrong.split(' ').next().expect("a key");
             assert!(problems[0].starts_with(&format!("raft_log.{key}: 1 to ")), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn a_controller_is_held_at_a_feature_level_that_its_version_knows() {
+        assert_eq!(Config::parse(GOOD).expect("good").max_feature_level, FEATURE_LEVEL);
+        let with = |value: &str| Config::parse(&format!("max_feature_level = {value}\n{GOOD}"));
+        assert_eq!(with("3").expect("good").max_feature_level, 3);
+        for value in ["2", "99", "\"3\""] {
+            let problems = with(value).expect_err("wrong");
+            assert!(problems[0].starts_with("max_feature_level: "), "{problems:?}");
         }
     }
 

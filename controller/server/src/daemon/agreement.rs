@@ -54,9 +54,12 @@ impl Agreement for Member {
         self.0.applied()
     }
 
-    fn reach(&self, controllers: Vec<(ControllerId, String)>) -> BoxFuture<'_, BTreeMap<ControllerId, bool>> {
+    fn reach(
+        &self,
+        controllers: Vec<(ControllerId, String)>,
+    ) -> BoxFuture<'_, BTreeMap<ControllerId, Option<u32>>> {
         let one = move |(id, address): (ControllerId, String)| async move {
-            (id, self.0.reaches(id, &address).await)
+            (id, self.0.max_feature_level_of(id, &address).await)
         };
         futures::future::join_all(controllers.into_iter().map(one))
             .map(|all| all.into_iter().collect())
@@ -74,6 +77,7 @@ impl Agreement for Member {
             term: now.term,
             applied_index: now.applied_index,
             last_log_index: Some(now.last_log_index),
+            max_feature_level: self.0.max_feature_level(),
             clock_seconds_ahead: now.clock_seconds_ahead,
             voters: ids(true),
             learners: ids(false),

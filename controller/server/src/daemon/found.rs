@@ -57,7 +57,13 @@ pub async fn found(config: &Config, name_server_domain: &Fqdn) -> anyhow::Result
     let command = first_command(config, name_server_domain, &authority, &cluster_key, &api_key, &issued)?;
     staged.files().save(&credentials, &secrets)?;
 
-    let cluster = Cluster::start(FIRST, staged.files().root(), Arc::new(Alone), Arc::new(Unprepared)).await?;
+    let cluster = Cluster::start(
+        FIRST,
+        staged.files().root(),
+        Arc::new(Alone),
+        Arc::new(Unprepared::up_to(config.max_feature_level)),
+    )
+    .await?;
     cluster.found(&config.fleet_advertise).await?;
     write_first(&cluster, command).await?;
     cluster.shutdown().await?;

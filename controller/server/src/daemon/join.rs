@@ -67,6 +67,7 @@ async fn enrol(
         certificate_request: key.certificate_request()?,
         name: config.name.to_string(),
         fleet_address: config.fleet_advertise.clone(),
+        max_feature_level: config.max_feature_level,
     };
     let answer = EnrolmentClient::new(channel)
         .enrol(request)

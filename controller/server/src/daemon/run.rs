@@ -57,7 +57,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         files.root(),
         Arc::new(FleetDial::new(&keeper.fleet)?),
         Arc::new(
-            Placing::new(liveness.clone()).asking(connections.clone(), key.clone()).keeping(config.raft_log),
+            Placing::new(liveness.clone())
+                .asking(connections.clone(), key.clone())
+                .keeping(config.raft_log)
+                .up_to(config.max_feature_level),
         ),
     )
     .await?;

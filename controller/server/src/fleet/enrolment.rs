@@ -13,7 +13,7 @@ use npanel_proto::{
         EnrolRequest, EnrolResponse, RenewRequest, RenewResponse, Role, enrolment_server::Enrolment,
     },
 };
-use npanel_state::RefusalCode;
+use npanel_state::{OLDEST_FEATURE_LEVEL, RefusalCode};
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
@@ -121,6 +121,19 @@ impl Enrolling {
         }
     }
 
+    /// Turns away a controller that could not go on with the state. Should the level be raised this very moment, it stops by
+    /// itself.
+    fn require_level(&self, most: u32) -> Result<(), Status> {
+        let most = most.max(OLDEST_FEATURE_LEVEL);
+        match self.shared.cluster.feature_level() {
+            Some(level) if level > most => Err(Status::failed_precondition(format!(
+                "the cluster is at feature level {level}, and this controller goes up to {most}: take its max_feature_level \
+                 away, or upgrade it, and join it then"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     async fn implausible(
         &self,
         token: &TokenCredential,
@@ -148,8 +161,12 @@ impl Enrolment for Enrolling {
             Role::Controller => EnrolRole::Controller,
             Role::Unspecified => return Err(Status::invalid_argument("the role is node or controller")),
         };
+        let max_feature_level = request.max_feature_level;
         let asked = read(request, address.unwrap_or_default())?;
         self.require_plausible(&asked.token, role).await?;
+        if role == EnrolRole::Controller {
+            self.require_level(max_feature_level)?;
+        }
         let issued = match role {
             EnrolRole::Node => self.node(&asked).await?,
             EnrolRole::Controller => self.controller(&asked).await?,

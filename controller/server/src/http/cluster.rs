@@ -6,7 +6,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use npanel_model::{ControllerId, Timestamp};
+use npanel_model::{ControllerId, Limit, Timestamp};
 use npanel_pki::Lifetimes;
 use npanel_proto::command::{self, envelope::Command};
 use npanel_sdk_types::{ClusterStatus, Controller, ControllerRole, UpdateCluster};
@@ -45,6 +45,7 @@ async fn update(
     let command = command::UpdateCluster {
         placement_strategy: value.placement_strategy.map(|strategy| strategy.to_string()),
         operation_retention_seconds: value.operation_retention_seconds,
+        feature_level_limit: value.feature_level_limit.map(feature_level_limit).transpose()?,
     };
     let accepted = app.propose(&asked, &bytes, Command::UpdateCluster(command)).await?;
     Ok(updated(&app, &asked, &accepted, || read(&app)).await?)
@@ -65,6 +66,17 @@ async fn remove_controller(
     Ok(deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await?)
 }
 
+fn feature_level_limit(limit: Limit) -> Result<command::FeatureLevelLimit, Failure> {
+    let limit = match limit {
+        Limit::Unlimited => None,
+        Limit::AtMost(level) => Some(u32::try_from(level).map_err(|_| {
+            let most = npanel_state::FEATURE_LEVEL;
+            Failure::invalid("feature_level_limit", format!("this version goes up to {most} (got {level})"))
+        })?),
+    };
+    Ok(command::FeatureLevelLimit { limit })
+}
+
 async fn read(app: &App) -> Result<ClusterStatus, Failure> {
     let cluster = app.find("cluster", || app.reader().cluster()).await?;
     let agreement = app.agreement.status();
@@ -72,7 +84,7 @@ async fn read(app: &App) -> Result<ClusterStatus, Failure> {
     let others = rows.iter().filter(|row| row.id.0 != agreement.controller_id);
     let others = others.map(|row| (row.id, row.fleet_address.clone())).collect();
     let mut reached = app.agreement.reach(others).await;
-    reached.insert(ControllerId(agreement.controller_id), true);
+    reached.insert(ControllerId(agreement.controller_id), Some(agreement.max_feature_level));
     let controllers = rows.into_iter().map(|row| shown(row, &agreement, &reached)).collect();
     let authorities = app.reader().authorities().await?;
     let mut status = ClusterStatus {
@@ -88,6 +100,8 @@ async fn read(app: &App) -> Result<ClusterStatus, Failure> {
         warnings: Vec::new(),
         placement_strategy: cluster.placement_strategy,
         operation_retention_seconds: cluster.operation_retention_seconds,
+        feature_level: cluster.feature_level,
+        feature_level_limit: cluster.feature_level_limit.map(u64::from).into(),
         revision: cluster.revision,
         controllers,
     };
@@ -95,6 +109,7 @@ async fn read(app: &App) -> Result<ClusterStatus, Failure> {
         authorities.iter().find(|authority| authority.issuing).map(|authority| authority.not_after);
     status.warnings = warnings(&status, ca_expires, app.authorities.lifetimes(), Timestamp::now());
     status.warnings.extend(app.reader().revoked_nodes().await?.iter().map(of_revoked_node));
+    status.warnings.extend(of_level(&status));
     status.warnings.extend(of_clock(agreement.clock_seconds_ahead));
     let (parts, zones) = app.reader().count_unplaced().await?;
     if parts + zones > 0 {
@@ -164,6 +179,30 @@ fn of_clock(seconds_ahead: i64) -> Option<String> {
     ))
 }
 
+/// Who keeps the cluster from a feature level that other controllers can go up to.
+fn of_level(status: &ClusterStatus) -> Option<String> {
+    let most = |controller: &Controller| controller.max_feature_level;
+    let highest = status.controllers.iter().filter_map(most).max()?;
+    let wanted = match status.feature_level_limit {
+        Limit::AtMost(limit) => highest.min(u32::try_from(limit).unwrap_or(u32::MAX)),
+        Limit::Unlimited => highest,
+    };
+    if wanted <= status.feature_level {
+        return None;
+    }
+    let keeps = |controller: &&Controller| most(controller).is_none_or(|most| most < wanted);
+    let names: Vec<&str> = status.controllers.iter().filter(keeps).map(|one| one.name.as_str()).collect();
+    if names.is_empty() {
+        // The leader is about to raise it.
+        return None;
+    }
+    Some(format!(
+        "the cluster is at feature level {}, and goes to {wanted} once these controllers do, or are removed: {}",
+        status.feature_level,
+        names.join(", ")
+    ))
+}
+
 fn of_revoked_node(node: &npanel_state::Node) -> String {
     let (name, load) = (&node.name, node.load);
     format!(
@@ -175,14 +214,15 @@ fn of_revoked_node(node: &npanel_state::Node) -> String {
 fn shown(
     row: npanel_state::Controller,
     agreement: &AgreementStatus,
-    reached: &BTreeMap<ControllerId, bool>,
+    reached: &BTreeMap<ControllerId, Option<u32>>,
 ) -> Controller {
     Controller {
         id: row.id,
         name: row.name.into(),
         fleet_address: row.fleet_address,
         role: role(row.id, agreement),
-        reachable: reached.get(&row.id).copied(),
+        reachable: reached.get(&row.id).map(Option::is_some),
+        max_feature_level: reached.get(&row.id).copied().flatten(),
         certificate_expires_at: row.certificate_expires_at,
         replicated_index: agreement.replicated.get(&row.id).copied(),
     }
@@ -270,6 +310,28 @@ mod tests {
         let now = Timestamp::now();
         let due = now.plus(Lifetimes::default().node / 3);
         assert_eq!(told(|status| status.node_certificates_expire_at = Some(due), 9 * 365 * DAY), [""; 0]);
+    }
+
+    #[test]
+    fn who_keeps_the_cluster_from_a_feature_level_is_named() {
+        let now = Timestamp::now();
+        let mut status = status(now);
+        status.feature_level = 3;
+        status.controllers.push(Controller { name: "c2".into(), ..status.controllers[0].clone() });
+        let levels = |status: &mut ClusterStatus, of: [Option<u32>; 2]| {
+            for (controller, level) in status.controllers.iter_mut().zip(of) {
+                controller.max_feature_level = level;
+            }
+            of_level(status)
+        };
+        assert_eq!(levels(&mut status, [Some(3), Some(3)]), None);
+        assert_eq!(levels(&mut status, [Some(4), Some(4)]), None, "it is about to be raised");
+        for keeps in [Some(3), None] {
+            let warning = levels(&mut status, [Some(4), keeps]).expect("c2 keeps it from that");
+            assert!(warning.contains("goes to 4") && warning.ends_with(": c2"), "{warning}");
+        }
+        status.feature_level_limit = Limit::AtMost(3);
+        assert_eq!(levels(&mut status, [Some(4), Some(3)]), None, "it is held");
     }
 
     #[test]

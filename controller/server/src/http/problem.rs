@@ -147,6 +147,7 @@ fn refusal_meaning(code: RefusalCode) -> (StatusCode, &'static str, &'static str
         R::TokenInvalid => (StatusCode::FORBIDDEN, "The token is not good"),
         R::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "The idempotency key was used before"),
         R::Unavailable => (StatusCode::UNPROCESSABLE_ENTITY, "The fleet does not offer this"),
+        R::FeatureLevelTooLow => (StatusCode::CONFLICT, "The cluster is not at the feature level for this"),
         R::AlreadyInitialised => (StatusCode::CONFLICT, "The cluster exists already"),
     };
     (status, code.as_str(), title)

@@ -113,6 +113,9 @@ fn refusal_advice(code: RefusalCode) -> &'static str {
         }
         R::IdempotencyKeyReused => "An Idempotency-Key stands for one request. Use a new one for another.",
         R::Unavailable => "This fleet does not offer it.",
+        R::FeatureLevelTooLow => {
+            "It is new, and not every controller is of a version that knows it: upgrade the others, and repeat the request. `npanel cluster status` shows the level that each controller goes up to, and whether the cluster is held at one."
+        }
         R::AlreadyInitialised => "This cluster was made before. Join it instead.",
     }
 }

@@ -220,7 +220,7 @@ impl Agreement for Alone {
         self.applied.subscribe()
     }
 
-    fn reach(&self, _: Vec<(ControllerId, String)>) -> BoxFuture<'_, BTreeMap<ControllerId, bool>> {
+    fn reach(&self, _: Vec<(ControllerId, String)>) -> BoxFuture<'_, BTreeMap<ControllerId, Option<u32>>> {
         Box::pin(std::future::ready(BTreeMap::new()))
     }
 
@@ -233,6 +233,7 @@ impl Agreement for Alone {
             term: 1,
             applied_index: *self.applied.borrow(),
             voters: vec![ControllerId(1)],
+            max_feature_level: npanel_state::FEATURE_LEVEL,
             ..AgreementStatus::default()
         }
     }

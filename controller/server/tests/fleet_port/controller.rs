@@ -63,10 +63,14 @@ impl Controller {
         let authorities = Authorities::new(secrets, Lifetimes::default()).expect("authorities");
         let serial = Serial::generate();
         let credentials = issue(&authority, Identity::Controller(ControllerId(1)), serial, Timestamp::now());
-        let cluster =
-            Cluster::start(ControllerId(1), directory.path(), Arc::new(Alone), Arc::new(Unprepared))
-                .await
-                .expect("a controller");
+        let cluster = Cluster::start(
+            ControllerId(1),
+            directory.path(),
+            Arc::new(Alone),
+            Arc::new(Unprepared::default()),
+        )
+        .await
+        .expect("a controller");
         cluster.found("127.0.0.1:1").await.expect("a cluster");
         let mut leadership = cluster.leadership();
         leadership.wait_for(|now| matches!(now, Leadership::Leader { .. })).await.expect("a leader");
@@ -227,6 +231,17 @@ pub(crate) async fn enrol_with(
     role: Role,
     name: &str,
 ) -> (PrivateKey, Result<EnrolResponse, Status>) {
+    enrol_up_to(controller, token, role, name, npanel_state::FEATURE_LEVEL).await
+}
+
+/// The same, of a controller that goes up to this feature level; 0: of a version that does not say so.
+pub(crate) async fn enrol_up_to(
+    controller: &Controller,
+    token: &BootstrapToken,
+    role: Role,
+    name: &str,
+    max_feature_level: u32,
+) -> (PrivateKey, Result<EnrolResponse, Status>) {
     let key = PrivateKey::generate().expect("a key");
     let request = EnrolRequest {
         token: token.credential.reveal().expose().to_owned(),
@@ -234,6 +249,7 @@ pub(crate) async fn enrol_with(
         certificate_request: key.certificate_request().expect("a request"),
         name: name.into(),
         fleet_address: if role == Role::Controller { "127.0.0.1:2".into() } else { String::new() },
+        max_feature_level,
     };
     let answer = enrolment(controller, token.pin).enrol(request).await;
     (key, answer.map(tonic::Response::into_inner))

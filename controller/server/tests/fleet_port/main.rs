@@ -6,10 +6,11 @@ mod revocation;
 
 use std::{sync::Arc, time::Duration};
 
-use controller::{Controller, enrol_with, enrolment, joined, node_credentials, raft_message};
+use controller::{Controller, enrol_up_to, enrol_with, enrolment, joined, node_credentials, raft_message};
 use npanel_model::{NodeId, Timestamp};
 use npanel_pki::{Identity, JoinKey, KeyFingerprint, Serial, TokenSecret, tls};
 use npanel_proto::{controller::JoinRequest, enrolment::Role};
+use npanel_state::FEATURE_LEVEL;
 use tonic::Code;
 
 #[tokio::test]
@@ -105,6 +106,22 @@ async fn a_controller_that_enrols_gets_the_clusters_keys() {
     let answer = client.join(request).await.expect("the keys").into_inner();
     let secrets = sealing.open(credentials.id(), &answer.sealed_keys).expect("opened");
     assert_eq!(secrets.authority().expect("an authority").pin(), controller.pin());
+}
+
+#[tokio::test]
+async fn a_controller_that_does_not_go_as_far_as_the_cluster_is_not_enrolled() {
+    let controller = Controller::start().await;
+    let token = controller.token("controller", 1).await;
+    // One of a version that does not say how far it goes; one that is held.
+    for level in [0, FEATURE_LEVEL - 1] {
+        let (_, answer) = enrol_up_to(&controller, &token, Role::Controller, "c2", level).await;
+        let refused = answer.expect_err("it could not go on with the state");
+        assert_eq!(refused.code(), Code::FailedPrecondition);
+        let said = format!("at feature level {FEATURE_LEVEL}, and this controller goes up to 3");
+        assert!(refused.message().contains(&said), "{refused}");
+    }
+    let (_, answer) = enrol_with(&controller, &token, Role::Controller, "c2").await;
+    answer.expect("the token is not used up");
 }
 
 #[tokio::test]

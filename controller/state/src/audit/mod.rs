@@ -26,13 +26,9 @@ pub(crate) struct Asked<'a> {
 }
 
 /// Looks at what the command is about, before its rules change it. `None`: it is nothing to be audited.
-pub(crate) fn look<'a>(
-    ctx: &Context<'_>,
-    envelope: &Envelope,
-    command: &'a Command,
-) -> Rule<Option<Asked<'a>>> {
+pub(crate) fn look<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Option<Asked<'a>>> {
     let Some(object) = audited_object(ctx, command)? else { return Ok(None) };
-    let is_in_tree = envelope.feature_level >= TREE_LEVEL;
+    let is_in_tree = ctx.level >= TREE_LEVEL;
     Ok(Some(Asked { before: if is_in_tree { digest(ctx, &object)? } else { None }, object }))
 }
 
@@ -61,7 +57,7 @@ pub(crate) fn enter(
         before: asked.before,
         after: None,
     };
-    if envelope.feature_level < TREE_LEVEL {
+    if ctx.level < TREE_LEVEL {
         return write(ctx, &entry, None, &[]);
     }
     if let Principal::ApiKey(_) = ctx.principal {

@@ -15,6 +15,9 @@ use crate::{
     noun::Noun,
 };
 
+/// From this level on, the cluster can be held at a level.
+const LIMIT_LEVEL: u32 = 4;
+
 /// The kinds of objects that can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -32,8 +35,8 @@ impl Kind {
         }
     }
 
-    /// Reads the canonical form's columns by the object's id.
-    pub(crate) fn select(self) -> &'static str {
+    /// Reads the canonical form's columns, as of a feature level, by the object's id.
+    pub(crate) fn select(self, level: u32) -> &'static str {
         match self {
             Self::Noun(Noun::Tenant) => {
                 "SELECT id, parent_id, name, account_limit, may_oversell, created_millis, revision
@@ -101,6 +104,11 @@ impl Kind {
             Self::Noun(Noun::Webhook) => {
                 "SELECT id, tenant_id, url, events, disabled_millis, disabled_reason, created_millis, revision
                  FROM webhooks WHERE id = ?1"
+            }
+            Self::Noun(Noun::Cluster) if level >= LIMIT_LEVEL => {
+                "SELECT root_tenant_id, cluster_id, name_server_domain, retention_seconds, placement_strategy,
+                     revision, operation_retention_seconds, feature_level_limit
+                 FROM cluster WHERE root_tenant_id = ?1"
             }
             Self::Noun(Noun::Cluster) => {
                 "SELECT root_tenant_id, cluster_id, name_server_domain, retention_seconds, placement_strategy,
@@ -194,6 +202,7 @@ pub(crate) fn audited_object<'a>(ctx: &Context<'_>, command: &'a Command) -> Rul
         | Command::PurgeOperations(_)
         | Command::PurgeChanges(_)
         | Command::RecordDeliveries(_)
+        | Command::RaiseFeatureLevel(_)
         | Command::CreateAuditKey(_)
         | Command::RecordCheckpoint(_) => return Ok(None),
     };
@@ -206,7 +215,7 @@ fn controller(id: u64) -> (Kind, Cow<'static, [u8]>) {
 
 /// The digest of the object's canonical form as it is now; `None` if it is not there.
 pub(crate) fn digest(ctx: &Context<'_>, object: &AuditedObject<'_>) -> Rule<Option<Hash>> {
-    let mut statement = ctx.db.prepare_cached(object.kind.select())?;
+    let mut statement = ctx.db.prepare_cached(object.kind.select(ctx.level))?;
     let read = |row: &Row<'_>| canonical(object.kind, row).map(|form| Hash::of(&form));
     let found = match (object.kind, <[u8; 8]>::try_from(&*object.id)) {
         (Kind::Controller, Ok(number)) => statement.query_row([u64::from_be_bytes(number)], read),
@@ -300,7 +309,7 @@ mod tests {
         for (kind, table) in
             nouns.chain([(Kind::Controller, "controllers"), (Kind::Authority, "authorities")])
         {
-            let form = db.prepare(kind.select()).expect("a query");
+            let form = db.prepare(kind.select(crate::FEATURE_LEVEL)).expect("a query");
             let mut said: Vec<String> = form.column_names().into_iter().map(str::to_owned).collect();
             // A database user's grants are in a table of their own.
             said.retain(|column| !column.starts_with("(SELECT"));

@@ -32,6 +32,10 @@ pub struct Cluster {
     pub placement_strategy: Strategy,
     /// How long operations are kept after their end.
     pub operation_retention_seconds: u64,
+    /// The feature level that it is at.
+    pub feature_level: u32,
+    /// Up to where that is raised; `None`: as far as every controller can.
+    pub feature_level_limit: Option<u32>,
     /// When that was last changed, as a place in the log.
     pub revision: Revision,
 }
@@ -297,6 +301,8 @@ impl Reader {
                 retention_seconds: row::number(&row, "retention_seconds")?,
                 placement_strategy: row::text(&row, "placement_strategy")?,
                 operation_retention_seconds: row::number(&row, "operation_retention_seconds")?,
+                feature_level: crate::level::agreed(row::number32(&row, "feature_level")?),
+                feature_level_limit: row::optional_number32(&row, "feature_level_limit")?,
                 revision: row::revision(&row)?,
             })
         })

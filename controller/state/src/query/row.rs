@@ -145,6 +145,11 @@ pub(super) fn optional_number(row: &impl AnyRow, column: &'static str) -> Result
     value.map(|value| u64::try_from(value).map_err(|error| corrupt(column, error))).transpose()
 }
 
+pub(super) fn optional_number32(row: &impl AnyRow, column: &'static str) -> Result<Option<u32>, QueryError> {
+    let value = optional_number(row, column)?;
+    value.map(|value| u32::try_from(value).map_err(|error| corrupt(column, error))).transpose()
+}
+
 pub(super) fn time(row: &impl AnyRow, column: &'static str) -> Result<Timestamp, QueryError> {
     Ok(Timestamp::from_millis(get(row, column)?))
 }

@@ -4,7 +4,7 @@ use npanel_model::{Action, Fqdn, Strategy, TenantId, TenantName, Uid};
 use npanel_proto::command::{CreateCluster, UpdateCluster};
 
 use super::{
-    api_key, authority, controller,
+    api_key, authority, controller, level,
     operation::{LONGEST_RETENTION_SECONDS, SHORTEST_RETENTION_SECONDS},
     tenant,
 };
@@ -27,7 +27,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateCluster) -> Rule<Effect> {
         (
             &body.cluster_id,
             root.to_bytes(),
-            crate::FEATURE_LEVEL,
+            ctx.level,
             ctx.now.as_millis(),
             Uid::FIRST.get(),
             name_server_domain.as_str(),
@@ -69,6 +69,9 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateCluster) -> Rule<Effect> {
             "UPDATE cluster SET operation_retention_seconds = ?1 WHERE operation_retention_seconds != ?1",
             [seconds],
         )?;
+    }
+    if let Some(limit) = &body.feature_level_limit {
+        changed += level::hold(ctx, limit)?;
     }
     if changed > 0 {
         ctx.note(platform, "cluster", platform.to_bytes(), "changed");

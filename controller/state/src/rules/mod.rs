@@ -17,6 +17,7 @@ mod feed;
 mod fitness;
 mod following;
 mod identity;
+mod level;
 mod lost;
 mod names;
 mod node;
@@ -109,6 +110,7 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::DeleteWebhook(body) => webhook::delete(ctx, body),
         Command::RecordDeliveries(body) => return webhook::record(ctx, body).map(|()| None),
         Command::PurgeChanges(body) => return feed::purge(ctx, body).map(|()| None),
+        Command::RaiseFeatureLevel(body) => return level::raise(ctx, body).map(|()| None),
     }
     .map(Some)
 }
@@ -175,6 +177,7 @@ pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Optio
         | Command::PlaceZone(_)
         | Command::RecordEvents(_)
         | Command::RecordNodeConditions(_)
+        | Command::RaiseFeatureLevel(_)
         | Command::CreateAuditKey(_)
         | Command::RecordCheckpoint(_)
         | Command::RecordObservations(_) => return Ok(None),

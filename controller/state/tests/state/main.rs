@@ -8,6 +8,7 @@ mod cron;
 mod enrolment;
 mod events;
 mod identity;
+mod levels;
 mod lost;
 mod operations;
 mod ownership;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::support::{World, content, open};
-use npanel_proto::command::{Envelope, PurgeOperations, envelope::Command};
+use npanel_proto::command::Envelope;
 use npanel_state::{ContentHash, FEATURE_LEVEL, LogPosition, LogRecord, RecordPayload, Store, StoreError};
 
 async fn some_history() -> World {
@@ -107,13 +107,8 @@ async fn a_file_that_is_no_state_is_not_installed() {
 
 #[tokio::test]
 async fn a_replica_stops_before_what_is_newer_than_it_knows() {
-    let command = Some(Command::PurgeOperations(PurgeOperations::default()));
-    let of_level = |feature_level, command: &Option<Command>| {
-        let envelope = Envelope { feature_level, command: command.clone(), ..Envelope::default() };
-        RecordPayload::Command(Box::new(envelope))
-    };
-    for newer in [of_level(FEATURE_LEVEL + 1, &command), of_level(FEATURE_LEVEL, &None), RecordPayload::Newer]
-    {
+    let unknown = Envelope { feature_level: FEATURE_LEVEL, ..Envelope::default() };
+    for newer in [RecordPayload::Command(Box::new(unknown)), RecordPayload::Newer] {
         let world = some_history().await;
         let before = world.store.applied().borrow().clone();
         let index = world.index + 1;

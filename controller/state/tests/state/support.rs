@@ -17,6 +17,8 @@ pub(crate) struct World {
     pub(crate) admin: ApiKeyId,
     pub(crate) node: NodeId,
     pub(crate) records: Vec<LogRecord>,
+    /// The feature level that commands are of.
+    pub(crate) level: u32,
     authority: Option<Authority>,
     _directory: tempfile::TempDir,
 }
@@ -33,15 +35,20 @@ pub(crate) async fn open(path: &Path) -> Store {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::founded(None).await
+        Self::founded(None, npanel_state::FEATURE_LEVEL).await
+    }
+
+    /// A fleet that was made at this feature level.
+    pub(crate) async fn at_level(level: u32) -> Self {
+        Self::founded(None, level).await
     }
 
     /// A fleet whose certificates, so far, are all from this authority.
     pub(crate) async fn with_authority(authority: Authority) -> Self {
-        Self::founded(Some(authority)).await
+        Self::founded(Some(authority), npanel_state::FEATURE_LEVEL).await
     }
 
-    async fn founded(authority: Option<Authority>) -> Self {
+    async fn founded(authority: Option<Authority>, level: u32) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let store = open(directory.path()).await;
         let (root, admin, node) = (TenantId::generate(), ApiKeyId::generate(), NodeId::generate());
@@ -53,6 +60,7 @@ impl World {
             admin,
             node,
             records: Vec::new(),
+            level,
             authority,
             _directory: directory,
         };
@@ -274,7 +282,7 @@ impl World {
         self.apply_envelope(Envelope {
             principal: Some(Principal { who: Some(who) }),
             request_id: RequestId::generate().to_bytes(),
-            feature_level: npanel_state::FEATURE_LEVEL,
+            feature_level: self.level,
             time_millis: self.now,
             command: Some(command),
             ..Envelope::default()

@@ -1,4 +1,6 @@
-//! Generates the protobuf types and gRPC services, without a protoc on the machine.
+//! Generates the protobuf types and gRPC services, without a protoc on the machine, and which level a command needs.
+
+mod levels;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = [
@@ -9,6 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ];
     println!("cargo:rerun-if-changed=npanel");
     let descriptors = protox::compile(files, ["."])?;
+    levels::generate(&descriptors)?;
     tonic_prost_build::configure()
         // Secrets: their Debug is written by hand in src/redact.rs.
         .skip_debug([
