@@ -9,7 +9,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 FLEET := $(CARGO_TARGET_DIR)/debug/npanel-fleet
 
-.PHONY: help setup build demo demo-down test lint bench
+.PHONY: help setup build demo demo-down test torture lint bench
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +29,10 @@ demo-down: ## Stop the demo and remove all that it left (nothing is done if it i
 
 test: setup ## Run every check and test, and say what each stage took
 	@tests/stages test
+
+torture: setup ## Faults of every kind in five controllers under load (MINUTES=10; SEED=… for the faults of a run again)
+	@cargo build --workspace --bins --locked
+	@$(CARGO_TARGET_DIR)/debug/npanel-torture --seconds $$(( $(or $(MINUTES),10) * 60 )) $(if $(SEED),--seed $(SEED))
 
 lint: setup ## Formatting, clippy and the rules about dependencies
 	@tests/stages lint

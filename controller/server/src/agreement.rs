@@ -51,7 +51,7 @@ pub trait Agreement: Send + Sync + 'static {
 }
 
 /// How long a read waits for this controller to catch up with the leader.
-const CATCH_UP: Duration = Duration::from_secs(2);
+pub(crate) const CATCH_UP: Duration = Duration::from_secs(2);
 
 impl dyn Agreement {
     /// Returns when this controller shows what others have acknowledged; a follower is behind by up to a

@@ -125,9 +125,17 @@ impl Fleet {
         Ok(&self.access()?.api_key_file)
     }
 
-    /// The file with the cluster's certificate authority.
-    pub fn ca_file(&self) -> Result<&Path> {
-        Ok(&self.access()?.ca_file)
+    /// A file with the cluster's certificate authority: the first controller's, or that of another while the first has none.
+    pub fn ca_file(&self) -> Result<PathBuf> {
+        let first = &self.access()?.ca_file;
+        let data =
+            self.controller_data(&self.of_kind(Kind::Controller).next().context("no controller")?.name)?;
+        let within =
+            first.strip_prefix(&data).context("the authority's file is not the first controller's")?;
+        let files =
+            self.of_kind(Kind::Controller).map(|member| Ok(self.controller_data(&member.name)?.join(within)));
+        let files: Vec<PathBuf> = files.collect::<Result<_>>()?;
+        Ok(files.iter().find(|file| file.exists()).unwrap_or(first).clone())
     }
 
     /// A controller's data directory.

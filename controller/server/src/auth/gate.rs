@@ -10,12 +10,15 @@ use axum::{
 use http::{HeaderMap, Method, header::AUTHORIZATION};
 use npanel_model::{Action, ApiKeyId, Timestamp};
 use npanel_pki::ApiKeyText;
-use npanel_state::{Login, QueryError};
-use tokio::sync::Semaphore;
+use npanel_state::Login;
+use tokio::{sync::Semaphore, time::timeout};
 use utoipa::openapi::{OpenApi, path::Operation};
 
 use super::Caller;
-use crate::{agreement::Agreement, http::Failure};
+use crate::{
+    agreement::{Agreement, CATCH_UP},
+    http::Failure,
+};
 
 /// Which action each route stands for.
 #[derive(Debug, Clone)]
@@ -53,6 +56,9 @@ pub(crate) fn operations(item: &utoipa::openapi::PathItem) -> impl Iterator<Item
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
 }
 
+/// How many unknown keys are looked for at a time.
+const LOOKS_AT_ONCE: usize = 64;
+
 /// What the gate needs.
 #[derive(Clone)]
 pub(crate) struct Gate {
@@ -63,7 +69,7 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new(agreement: Arc<dyn Agreement>, actions: RouteActions) -> Self {
-        Self { agreement, actions, second_look: Arc::new(Semaphore::new(1)) }
+        Self { agreement, actions, second_look: Arc::new(Semaphore::new(LOOKS_AT_ONCE)) }
     }
 }
 
@@ -103,16 +109,19 @@ async fn admit(gate: &Gate, action: Action, headers: &HeaderMap) -> Result<Calle
     Ok(Caller { key_id: login.key.id, tenant_id: login.key.tenant_id, is_platform: login.is_platform })
 }
 
-/// The key; one that another controller has just made is looked for once more. One such look at a time: a
-/// stranger's inventions must not become work for the leader.
-async fn find(gate: &Gate, id: ApiKeyId) -> Result<Option<Arc<Login>>, QueryError> {
+/// The key. One that is not known here is looked for once more when this controller has all that was acknowledged: another may
+/// have just made it, or this one has just joined and has nothing yet. Who cannot find out does not say that the key is bad: a
+/// client would give up. So many look at a time, and share the leader's answer: a stranger's inventions must not become work for it.
+async fn find(gate: &Gate, id: ApiKeyId) -> Result<Option<Arc<Login>>, Failure> {
     let found = gate.agreement.reader().login(id).await?;
     if found.is_some() {
         return Ok(found);
     }
-    let Ok(_permit) = gate.second_look.try_acquire() else { return Ok(None) };
-    gate.agreement.catch_up().await;
-    gate.agreement.reader().login(id).await
+    let Ok(_permit) = gate.second_look.try_acquire() else { return Err(Failure::key_not_looked_for()) };
+    match timeout(CATCH_UP, gate.agreement.linearize()).await {
+        Ok(Ok(())) => Ok(gate.agreement.reader().login(id).await?),
+        Ok(Err(_)) | Err(_) => Err(Failure::key_not_known_yet()),
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -186,6 +186,20 @@ impl Failure {
         )
     }
 
+    /// Of a key that is not known here, while this controller may not know all.
+    pub(crate) fn key_not_known_yet() -> Self {
+        let detail =
+            "this controller does not know the API key, and cannot ask the leader about it at the moment";
+        Self::new(Kind::NoLeader, detail)
+    }
+
+    /// Of a key that is not known here, while too many such are looked for.
+    pub(crate) fn key_not_looked_for() -> Self {
+        let detail =
+            "this controller does not know the API key, and is asking the leader about too many others";
+        Self::new(Kind::Busy, detail)
+    }
+
     pub(crate) fn forbidden(action: Action) -> Self {
         Self::new(Kind::Refused(RefusalCode::Forbidden), format!("this API key does not allow {action}"))
     }

@@ -197,9 +197,8 @@ async fn an_end_at_the_beginning_of_time_is_not_never() {
     }
 }
 
-#[tokio::test]
-async fn what_another_controller_acknowledged_is_there_on_this_one() {
-    let fleet = Fleet::new().await;
+/// An administrator's key that another controller has made, and this one has not heard of.
+async fn key_made_elsewhere(fleet: &Fleet) -> String {
     let key = npanel_pki::ApiKeyText::generate();
     let create = CreateApiKey {
         api_key_id: key.id.to_bytes(),
@@ -210,7 +209,29 @@ async fn what_another_controller_acknowledged_is_there_on_this_one() {
         expires_millis: 0,
     };
     fleet.agreement.accept_elsewhere(Who::ControllerId(1), Command::CreateApiKey(create)).await;
-    fleet.get("/v1/plans", key.reveal().expose()).await.expect(200);
+    key.reveal().expose().to_owned()
+}
+
+/// Clients give up at a 401. One who has just joined knows no key yet, and may not hear the leader.
+#[tokio::test]
+async fn a_key_that_cannot_be_looked_for_is_not_said_to_be_bad() {
+    let fleet = Fleet::new().await;
+    let key = key_made_elsewhere(&fleet).await;
+    let asked = futures::future::join_all((0..20).map(|_| fleet.get("/v1/plans", &key))).await;
+    asked.iter().for_each(|answer| drop(answer.expect(200)));
+
+    let fleet = Fleet::new().await;
+    let key = key_made_elsewhere(&fleet).await;
+    fleet.agreement.lose_leader();
+    fleet.get("/v1/plans", &key).await.problem(503, "no_leader");
+    fleet.get("/v1/cluster?consistency=stale", &fleet.admin).await.expect(200);
+}
+
+#[tokio::test]
+async fn what_another_controller_acknowledged_is_there_on_this_one() {
+    let fleet = Fleet::new().await;
+    let key = key_made_elsewhere(&fleet).await;
+    fleet.get("/v1/plans", &key).await.expect(200);
 
     let plan = |name: &str| {
         Command::CreatePlan(CreatePlan {

@@ -9,7 +9,8 @@ use crate::fleet::Fleet;
 /// Writes a profile for the CLI and says what can be done now.
 pub(super) fn explain(fleet: &Fleet, port: u16) -> Result<()> {
     let url = format!("https://127.0.0.1:{port}");
-    let (key, ca) = (fleet.api_key_file()?.display(), fleet.ca_file()?.display());
+    let (key, ca) = (fleet.api_key_file()?, fleet.ca_file()?);
+    let (key, ca) = (key.display(), ca.display());
     let profile = fleet.disk()?.join("cli.toml");
     let text = format!(
         "current = \"demo\"\n\n[profiles.demo]\napi_urls = [\"{url}\"]\nca_file = \"{ca}\"\nkey_file = \"{key}\"\n"
