@@ -31,6 +31,7 @@ test: setup ## Run every check and test, and say what each stage took
 	@tests/stages test
 
 torture: setup ## Faults of every kind in five controllers under load (MINUTES=10; SEED=… for the faults of a run again)
+	@tests/stages bugs
 	@cargo build --workspace --bins --locked
 	@$(CARGO_TARGET_DIR)/debug/npanel-torture --seconds $$(( $(or $(MINUTES),10) * 60 )) $(if $(SEED),--seed $(SEED))
 

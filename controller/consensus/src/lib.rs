@@ -19,6 +19,7 @@
 
 mod applying;
 mod belonging;
+mod bug;
 mod canvass;
 mod clock;
 mod cluster;
@@ -57,5 +58,7 @@ pub use compaction::Retention;
 pub use config::{Dial, Prepare, Purpose, Unprepared};
 pub use foresee::told;
 pub use leadership::Leadership;
+#[cfg(feature = "failpoints")]
+pub use log::lose_power;
 pub use propose::{ProposeError, ReadError};
 pub use service::{ControllerService, JoinKeys};

@@ -9,6 +9,7 @@
 
 mod apply;
 mod audit;
+mod bug;
 mod content;
 mod context;
 mod foresight;

@@ -12,7 +12,8 @@ use rusqlite::{Connection, OptionalExtension, config::DbConfig};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    Applied, Foresight, LogPosition, LogRecord, RecordPayload, StoreError, apply, audit, foresight, level,
+    Applied, Foresight, LogPosition, LogRecord, RecordPayload, StoreError, apply, audit, bug, foresight,
+    level,
     logins::Logins,
     open,
     write_back::{Rest, WriteBack},
@@ -228,6 +229,10 @@ fn apply_batch(
     most: u32,
     records: &[LogRecord],
 ) -> Result<Vec<Outcome>, StoreError> {
+    if let Some(last) = records.last().filter(|_| bug::is_in("state::position_apart")) {
+        set_position(connection, last.position)?;
+        crash()?;
+    }
     let batch = connection.transaction()?;
     let mut outcomes = Vec::with_capacity(records.len());
     for record in records {
@@ -241,8 +246,14 @@ fn apply_batch(
     if let Some(last) = records.last() {
         set_position(&batch, last.position)?;
     }
+    crash()?;
     batch.commit()?;
     Ok(outcomes)
+}
+
+/// Where a test has this thread end in the middle of a batch.
+fn crash() -> Result<(), StoreError> {
+    if bug::is_in("state::crash") { Err(StoreError::Stopped) } else { Ok(()) }
 }
 
 fn set_position(db: &Connection, position: LogPosition) -> Result<(), rusqlite::Error> {

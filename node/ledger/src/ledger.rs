@@ -11,7 +11,7 @@ use npanel_proto::node::InventoryEntry;
 
 use crate::{
     Content, Entry, Fence, Name, ObjectKey, Offer, Progress, Quarantined, Removal, StaleFence, StoreError,
-    Verdict, batch::Batch, store::Store,
+    Verdict, batch::Batch, bug, store::Store,
 };
 
 /// The durable record of what is wanted on this node. See the crate's documentation for its rules.
@@ -208,7 +208,9 @@ impl Ledger {
 
 impl Inner {
     fn observe(&mut self, fence: Fence) -> Result<(), AcceptError> {
-        fence.check(self.fence)?;
+        if !bug::is_in("ledger::no_fence") {
+            fence.check(self.fence)?;
+        }
         if fence > self.fence {
             self.store.write_fence(fence)?;
             self.fence = fence;

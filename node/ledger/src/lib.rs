@@ -15,6 +15,7 @@
 //! hold secrets: directories are 0700, files 0600.
 
 mod batch;
+mod bug;
 mod entry;
 mod fence;
 mod intent;

@@ -136,10 +136,14 @@ impl Blocks for fs::File {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        #[cfg(feature = "failpoints")]
+        super::power::written(self, offset, bytes.len())?;
         self.write_all_at(bytes, offset)
     }
 
     fn sync(&self) -> io::Result<()> {
+        #[cfg(feature = "failpoints")]
+        super::power::synced(self)?;
         self.sync_data()
     }
 }

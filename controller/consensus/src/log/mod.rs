@@ -11,6 +11,8 @@ mod engine;
 mod frame;
 mod index;
 mod kept;
+#[cfg(feature = "failpoints")]
+mod power;
 mod recover;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -41,6 +43,8 @@ use crate::{
 };
 use engine::{Batch, Failure, lock};
 use index::{Found, Index};
+#[cfg(feature = "failpoints")]
+pub use power::lose_power;
 pub(crate) use recover::Unusable;
 pub(crate) use synced::Synced;
 use synced::Waiting;

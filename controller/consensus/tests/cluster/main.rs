@@ -1,6 +1,8 @@
 //! Members that talk over pipes in one process; their files are real.
 
 mod agreement;
+#[cfg(feature = "failpoints")]
+mod bugs;
 mod clock;
 mod files;
 mod full_disk;

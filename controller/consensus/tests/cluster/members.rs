@@ -275,6 +275,12 @@ impl Members {
         Ok(())
     }
 
+    /// A line to a member, as another member has it.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn line(&self, from: u64, to: u64) -> Channel {
+        Pipes { own: from, doors: Arc::clone(&self.doors) }.channel(ControllerId(to), "")
+    }
+
     /// Takes a controller away without a word.
     pub(crate) async fn kill(&mut self, id: u64) {
         self.doors.lock().expect("no panic").remove(&id);

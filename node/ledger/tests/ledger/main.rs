@@ -1,5 +1,7 @@
 //! The ledger as its users see it.
 
+#[cfg(feature = "failpoints")]
+mod bugs;
 mod durability;
 mod offer;
 mod offers;
