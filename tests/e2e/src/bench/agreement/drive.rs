@@ -8,9 +8,17 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use npanel_e2e::World;
 
-/// Connections are made and caches filled before it counts.
-const WARM_UP: Duration = Duration::from_secs(2);
-const COUNTED: Duration = Duration::from_secs(6);
+/// For how long clients ask.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// Connections are made and caches filled before it counts.
+    pub(crate) warm_up: Duration,
+    pub(crate) counted: Duration,
+}
+
+impl Pace {
+    pub(crate) const USUAL: Self = Self { warm_up: Duration::from_secs(2), counted: Duration::from_secs(6) };
+}
 
 /// One client.
 pub(super) trait Asker: Send + 'static {
@@ -45,17 +53,17 @@ impl fmt::Display for Figures {
 }
 
 /// Has all clients ask side by side for a while.
-pub(super) fn drive<A: Asker>(world: &World, askers: Vec<A>) -> Result<Figures> {
-    let begun = Instant::now() + WARM_UP;
-    let end = begun + COUNTED;
+pub(super) fn drive<A: Asker>(world: &World, pace: Pace, askers: Vec<A>) -> Result<Figures> {
+    let begun = Instant::now() + pace.warm_up;
+    let end = begun + pace.counted;
     let asking: Vec<_> = askers.into_iter().map(|asker| world.spawn(ask_until(asker, begun, end))).collect();
     let mut took = Vec::new();
     for one in asking {
         took.extend(world.block_on(one)??);
     }
-    ensure!(!took.is_empty(), "nothing was answered within {COUNTED:?}");
+    ensure!(!took.is_empty(), "nothing was answered within {:?}", pace.counted);
     took.sort();
-    Ok(Figures { took, over: COUNTED })
+    Ok(Figures { took, over: pace.counted })
 }
 
 /// How long each request took that ended in between.

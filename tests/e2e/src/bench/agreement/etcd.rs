@@ -15,8 +15,9 @@ use tempfile::TempDir;
 use tonic::transport::Channel;
 
 use super::{
+    Freshness,
     drive::Asker,
-    etcd_api::{PutRequest, put, status},
+    etcd_api::{PutRequest, RangeRequest, put, range, status},
     etcd_tls::Keys,
 };
 
@@ -65,18 +66,26 @@ impl Etcd {
         Ok(Self { members, keys, _data: data })
     }
 
-    /// Clients of the leader.
+    /// Clients of the leader that write, each a key of its own.
     pub(super) fn writers(&self, world: &World, clients: usize) -> Result<Vec<Writer>> {
+        let writer = |(client, etcd)| Writer { etcd, key: key(client), value: vec![b'v'; VALUE] };
+        Ok(self.clients(world, clients)?.into_iter().enumerate().map(writer).collect())
+    }
+
+    /// Clients of the leader that read what as many of them wrote.
+    pub(super) fn readers(&self, world: &World, clients: usize, fresh: Freshness) -> Result<Vec<Reader>> {
+        let request = |client| RangeRequest { key: key(client), serializable: fresh == Freshness::Stale };
+        let reader = |(client, etcd)| Reader { etcd, request: request(client) };
+        Ok(self.clients(world, clients)?.into_iter().enumerate().map(reader).collect())
+    }
+
+    /// A connection for each client.
+    fn clients(&self, world: &World, clients: usize) -> Result<Vec<Channel>> {
         let leader = until("etcd's leader", LIMIT, || Ok(world.block_on(self.leader()).ok()))?;
         let connections: Vec<_> = (0..clients.div_ceil(ON_A_CONNECTION))
             .map(|_| world.block_on(self.keys.connect(leader)))
             .collect::<Result<_, _>>()?;
-        let writer = |client: usize| Writer {
-            etcd: connections[client % connections.len()].clone(),
-            key: format!("account/{client}").into_bytes(),
-            value: vec![b'v'; VALUE],
-        };
-        Ok((0..clients).map(writer).collect())
+        Ok(connections.into_iter().cycle().take(clients).collect())
     }
 
     /// Its port.
@@ -104,6 +113,10 @@ fn client_port(number: u16) -> u16 {
     FIRST_PORT + 10 * number
 }
 
+fn key(client: usize) -> Vec<u8> {
+    format!("account/{client}").into_bytes()
+}
+
 pub(super) struct Writer {
     etcd: Channel,
     key: Vec<u8>,
@@ -114,6 +127,19 @@ impl Asker for Writer {
     async fn ask(&mut self, number: u64) -> Result<()> {
         self.value[..8].copy_from_slice(&number.to_be_bytes());
         put(self.etcd.clone(), PutRequest { key: self.key.clone(), value: self.value.clone() }).await
+    }
+}
+
+pub(super) struct Reader {
+    etcd: Channel,
+    request: RangeRequest,
+}
+
+impl Asker for Reader {
+    async fn ask(&mut self, _: u64) -> Result<()> {
+        let value = range(self.etcd.clone(), self.request.clone()).await?;
+        ensure!(value.len() == VALUE, "a value has {} bytes (expected {VALUE})", value.len());
+        Ok(())
     }
 }
 

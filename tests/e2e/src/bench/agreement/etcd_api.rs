@@ -17,6 +17,27 @@ pub(super) struct PutRequest {
 struct PutResponse {}
 
 #[derive(Clone, PartialEq, Message)]
+pub(super) struct RangeRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) key: Vec<u8>,
+    /// From what the member has, without asking the others.
+    #[prost(bool, tag = "7")]
+    pub(super) serializable: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RangeResponse {
+    #[prost(message, repeated, tag = "2")]
+    kvs: Vec<KeyValue>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct KeyValue {
+    #[prost(bytes = "vec", tag = "5")]
+    value: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
 struct StatusRequest {}
 
 #[derive(Clone, PartialEq, Message)]
@@ -36,6 +57,13 @@ pub(super) struct ResponseHeader {
 /// Returns when a majority has it on disk.
 pub(super) async fn put(etcd: Channel, request: PutRequest) -> Result<()> {
     call::<_, PutResponse>(etcd, "/etcdserverpb.KV/Put", request).await.map(drop)
+}
+
+/// The value of one key.
+pub(super) async fn range(etcd: Channel, request: RangeRequest) -> Result<Vec<u8>> {
+    let found: RangeResponse = call(etcd, "/etcdserverpb.KV/Range", request).await?;
+    let first = found.kvs.into_iter().next().context("etcd has no such key")?;
+    Ok(first.value)
 }
 
 pub(super) async fn status(etcd: Channel) -> Result<StatusResponse> {

@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use http::{
-    HeaderValue, Request,
+    HeaderValue, Method, Request,
     header::{AUTHORIZATION, CONTENT_TYPE},
+    request,
 };
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Bytes, client::conn::http2::SendRequest};
@@ -14,7 +15,7 @@ use npanel_model::AccountId;
 use npanel_sdk_types::Account;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
-use super::{drive::Asker, tls::Tls};
+use super::{Freshness, drive::Asker, tls::Tls};
 use crate::{Bench, serving::account};
 
 const ACCOUNTS: usize = 64;
@@ -49,21 +50,31 @@ impl Ours {
         Ok(Self { accounts, tls: Tls::trusting(authorities)?, leader, authorization })
     }
 
-    /// Clients of the leader.
+    /// Clients of the leader that change accounts.
     pub(super) fn writers(&self, world: &World, clients: usize) -> Result<Vec<Writer>> {
+        let writer = |(number, client)| Writer { client, number };
+        Ok(self.clients(world, clients, "")?.into_iter().enumerate().map(writer).collect())
+    }
+
+    /// Clients of the leader that read an account each.
+    pub(super) fn readers(&self, world: &World, clients: usize, fresh: Freshness) -> Result<Vec<Reader>> {
+        let query = match fresh {
+            Freshness::Linearizable => "?consistency=linearizable",
+            Freshness::Stale => "?consistency=stale",
+        };
+        Ok(self.clients(world, clients, query)?.into_iter().map(Reader).collect())
+    }
+
+    fn clients(&self, world: &World, clients: usize, query: &str) -> Result<Vec<Client>> {
         let connections: Vec<_> = (0..clients.div_ceil(ON_A_CONNECTION))
             .map(|_| world.block_on(self.connect()))
             .collect::<Result<_, _>>()?;
-        let writer = |client: usize| Writer {
-            api: connections[client % connections.len()].clone(),
-            authorization: self.authorization.clone(),
-            url: {
-                let account = self.accounts[client % self.accounts.len()];
-                format!("https://{}/v1/accounts/{account}", self.leader)
-            },
-            client,
+        let client = |(number, api)| {
+            let account = self.accounts[number % self.accounts.len()];
+            let url = format!("https://{}/v1/accounts/{account}{query}", self.leader);
+            Client { api, authorization: self.authorization.clone(), url }
         };
-        Ok((0..clients).map(writer).collect())
+        Ok(connections.into_iter().cycle().take(clients).enumerate().map(client).collect())
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
@@ -80,27 +91,50 @@ impl Ours {
     }
 }
 
-pub(super) struct Writer {
+/// Asks for one account.
+struct Client {
     api: SendRequest<Full<Bytes>>,
     authorization: HeaderValue,
     url: String,
-    client: usize,
 }
 
-impl Asker for Writer {
-    async fn ask(&mut self, number: u64) -> Result<()> {
-        let change = format!(r#"{{"contact":"c{}n{number}@agreed.example"}}"#, self.client);
-        let request = Request::patch(&self.url)
-            .header(AUTHORIZATION, &self.authorization)
-            .header(CONTENT_TYPE, "application/json")
-            // As etcd, which answers that it is done, not what it is then.
-            .header("prefer", "return=minimal")
-            .body(Full::from(change))?;
+impl Client {
+    fn request(&self, method: Method) -> request::Builder {
+        Request::builder().method(method).uri(&self.url).header(AUTHORIZATION, &self.authorization)
+    }
+
+    async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Bytes> {
         self.api.ready().await?;
         let answer = self.api.send_request(request).await?;
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();
         ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
+        Ok(body)
+    }
+}
+
+pub(super) struct Writer {
+    client: Client,
+    number: usize,
+}
+
+impl Asker for Writer {
+    async fn ask(&mut self, number: u64) -> Result<()> {
+        let change = format!(r#"{{"contact":"c{}n{number}@agreed.example"}}"#, self.number);
+        let request = self.client.request(Method::PATCH).header(CONTENT_TYPE, "application/json");
+        // As etcd, which answers that it is done, not what it is then.
+        let request = request.header("prefer", "return=minimal").body(Full::from(change))?;
+        self.client.ask(request).await.map(drop)
+    }
+}
+
+pub(super) struct Reader(Client);
+
+impl Asker for Reader {
+    async fn ask(&mut self, _: u64) -> Result<()> {
+        let request = self.0.request(Method::GET).body(Full::default())?;
+        let body = self.0.ask(request).await?;
+        ensure!(!body.is_empty(), "an account without content");
         Ok(())
     }
 }
