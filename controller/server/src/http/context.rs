@@ -21,6 +21,8 @@ use super::{
 };
 use crate::telemetry::Metrics;
 
+/// What takes so long is worth telling.
+const SLOW: Duration = Duration::from_secs(1);
 /// How long a request may take, waiting for the fleet not counted.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// The longest that a request may wait for the fleet, beyond that.
@@ -53,9 +55,19 @@ pub(super) async fn context<F: Future<Output = Response>>(
         response.headers_mut().insert(REQUEST_ID_HEADER, value);
     }
     let status = response.status();
-    metrics.count(&method, route, status, started.elapsed());
-    span.in_scope(|| tracing::info!(status = status.as_u16(), elapsed = ?started.elapsed(), "answered"));
+    let elapsed = started.elapsed();
+    metrics.count(&method, route, status, elapsed);
+    span.in_scope(|| tell(status, elapsed));
     response
+}
+
+/// What went well and soon is told at `debug` only: it is counted, and writes are in the audit.
+fn tell(status: StatusCode, elapsed: Duration) {
+    if status.is_client_error() || status.is_server_error() || elapsed >= SLOW {
+        tracing::info!(status = status.as_u16(), ?elapsed, "answered");
+    } else {
+        tracing::debug!(status = status.as_u16(), ?elapsed, "answered");
+    }
 }
 
 /// The caller's id if it is one of ours in form, else a new one.
