@@ -34,6 +34,10 @@ const SESSION_PAUSE: Duration = Duration::from_secs(1);
 /// Before leading is tried again after the state could not be queried.
 const LEADING_PAUSE: Duration = Duration::from_secs(1);
 
+/// How soon after a look at whom changes concern the next one follows: with hundreds of writes a second, each is not looked at for
+/// itself.
+const GRAIN: Duration = Duration::from_millis(5);
+
 /// The leader's loops.
 #[derive(Debug, Clone)]
 pub struct Reconciler {
@@ -154,6 +158,7 @@ impl Reconciler {
                 _ = connections.changed() => sessions.follow_connections(),
                 Ok(()) = applied.changed() => {
                     known = sessions.signal_changes(known).await?;
+                    tokio::time::sleep(GRAIN).await;
                 }
                 Some(ended) = sessions.tasks.join_next_with_id() => sessions.ended(ended),
             }

@@ -5,11 +5,13 @@ use npanel_model::{
     RecordName, RecordType, TenantId, Ttl, Uid, Username,
 };
 
+use rusqlite::Row;
+
 use super::{
     Grant, QueryError, Reader,
     row::{self, AnyRow},
 };
-use crate::{ObjectKind, intent};
+use crate::{ObjectKind, context::typed, intent};
 
 /// An object that a node should hold, or should remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,19 +153,15 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn nodes_changed_since(&self, index: u64) -> Result<(Vec<NodeId>, u64), QueryError> {
         // The sign keeps the planner from walking the whole index of the nodes for the sake of their order.
-        let rows = sqlx::query(
-            "SELECT node_id, max(changed_index) AS upto FROM node_objects WHERE changed_index > ?1 GROUP BY +node_id",
-        )
-        .bind(i64::try_from(index).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool())
-        .await?;
-        let mut nodes = Vec::with_capacity(rows.len());
-        let mut reaches = index;
-        for row in &rows {
-            nodes.push(row::id(row, "node_id", NodeId::from_bytes)?);
-            reaches = reaches.max(row::number(row, "upto")?);
-        }
-        Ok((nodes, reaches))
+        let select =
+            "SELECT node_id, max(changed_index) FROM node_objects WHERE changed_index > ?1 GROUP BY +node_id";
+        let rows = self.at_once(|db| {
+            let read = |row: &Row<'_>| Ok((typed(row, 0, NodeId::from_bytes)?, row.get::<_, u64>(1)?));
+            let index = i64::try_from(index).unwrap_or(i64::MAX);
+            Ok(db.prepare_cached(select)?.query_map([index], read)?.collect::<Result<Vec<_>, _>>()?)
+        })?;
+        let reaches = rows.iter().map(|(_, upto)| *upto).max().unwrap_or(index);
+        Ok((rows.into_iter().map(|(node, _)| node).collect(), reaches))
     }
 
     /// Everything that the node should hold or remove.
