@@ -327,8 +327,13 @@ mod tests {
     fn every_action_of_the_api_has_its_command() {
         let command = Arguments::command();
         for action in Action::ALL {
-            let by_machines =
-                [Action::NodeEnrol, Action::NodeReplace, Action::ControllerJoin, Action::IdentityRenew];
+            let by_machines = [
+                Action::NodeEnrol,
+                Action::NodeReplace,
+                Action::ControllerJoin,
+                Action::IdentityRenew,
+                Action::ClusterRestore,
+            ];
             if by_machines.contains(action) {
                 continue;
             }

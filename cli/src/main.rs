@@ -6,6 +6,7 @@
 //! reachable, 4 the time to wait ended.
 
 mod arguments;
+mod backup;
 mod command;
 mod explanation;
 mod failure;

@@ -170,6 +170,11 @@ named_enum! {
         CaRetire = "ca.retire",
         /// Change the cluster's settings.
         ClusterUpdate = "cluster.update",
+        /// Make a backup of the fleet's state: all that the controllers keep.
+        ClusterBackup = "cluster.backup",
+        /// Go on from an older state: a backup, or what one controller has. Done on a controller's machine, not through the
+        /// API.
+        ClusterRestore = "cluster.restore",
         /// Say which nodes an account would be placed on now, and why.
         PlacementExplain = "explain.placement",
         /// Enrol a machine with a bootstrap token. Done by the machine, not through the API.

@@ -27,6 +27,9 @@ named_enum! {
         ConfigurationFailed = "ConfigurationFailed",
         /// Something lies on the machine that belongs to no object of the node: of another node that it was.
         Leftovers = "Leftovers",
+        /// It holds objects that the fleet's state does not know, as after the state was restored. They are left alone. Said by the
+        /// controllers, not by the node.
+        UnknownObjects = "UnknownObjects",
     }
 }
 

@@ -1,6 +1,6 @@
 //! `npanel cluster`.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Subcommand;
 use npanel_client::{Terms, Wait};
@@ -9,6 +9,7 @@ use npanel_sdk_types::{ClusterStatus, Controller, UpdateCluster};
 
 use crate::{
     arguments::{Format, duration, limit, revision},
+    backup,
     failure::Failure,
     output,
     session::Session,
@@ -29,20 +30,45 @@ pub(crate) enum Command {
         /// Up to which feature level the cluster goes: a number, or unlimited.
         #[arg(long, value_parser = limit, value_name = "LEVEL")]
         feature_level_limit: Option<Limit>,
+        /// The public half of the recovery key, to which the secrets in backups are sealed: what npanel-controller recovery-key
+        /// prints.
+        #[arg(long, value_name = "KEY")]
+        recovery_key: Option<String>,
         /// Only if the settings are still at this revision, as `status` shows it.
         #[arg(long, value_name = "REVISION", value_parser = revision)]
         if_match: Option<Revision>,
+    },
+    /// Make a backup of the fleet's state, as the controller that answers has it. It holds the cluster's secrets, sealed to the
+    /// recovery key, and is verified once it is written.
+    Backup {
+        /// The file to write; it must not be there.
+        #[arg(value_name = "FILE", required_unless_present = "bucket", conflicts_with = "bucket")]
+        file: Option<PathBuf>,
+        /// Write it to the bucket in the controllers' configuration instead.
+        #[arg(long)]
+        bucket: bool,
     },
 }
 
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
         Command::Status => show(&session.client.cluster_status().await?, session.format),
-        Command::Update { placement_strategy, operation_retention, feature_level_limit, if_match } => {
+        Command::Backup { file: Some(file), .. } => backup::to_file(&file, session).await,
+        Command::Backup { file: None, .. } => {
+            output::object(session.format, &session.client.backup_to_bucket().await?)
+        }
+        Command::Update {
+            placement_strategy,
+            operation_retention,
+            feature_level_limit,
+            recovery_key,
+            if_match,
+        } => {
             let change = UpdateCluster {
                 placement_strategy,
                 operation_retention_seconds: operation_retention.map(|time| time.as_secs()),
                 feature_level_limit,
+                recovery_key,
             };
             let terms = Terms { wait: Wait::No, if_match };
             let changed = session.client.update_cluster(&change, terms).await?;

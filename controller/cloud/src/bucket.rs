@@ -1,10 +1,14 @@
-//! Objects in a bucket, written so that nobody can change or remove them before their time.
+//! Objects in a bucket: such as nobody can change or remove before their time, and large ones.
 
-use std::{path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use futures::{Stream, TryStreamExt};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use npanel_model::Timestamp;
-use reqwest::{Url, redirect::Policy};
+use reqwest::{Body, Url, redirect::Policy};
 use rusty_s3::{Credentials, S3Action, UrlStyle};
 use sha2::{Digest, Sha256};
 
@@ -12,6 +16,12 @@ use crate::{KeysError, keys::Keys};
 
 /// One request to a store that is there takes a second at most.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A state of gigabytes over a thin line.
+const LONG_DEADLINE: Duration = Duration::from_secs(3600);
+
+/// S3's own: 5 GiB.
+const LARGEST: u64 = 5 * 1024 * 1024 * 1024;
 
 /// How long a signature is good for, at most: as the clocks are apart, and the request is on its way.
 const SIGNED_FOR: Duration = Duration::from_secs(300);
@@ -33,6 +43,12 @@ pub enum BucketError {
     /// The store was not reached.
     #[error("the bucket cannot be reached")]
     Unreachable(#[source] reqwest::Error),
+    /// It has to be written in parts, which is not done here.
+    #[error("an object that is written at once has at most {LARGEST} bytes (got {bytes})")]
+    TooLarge {
+        /// Its length.
+        bytes: u64,
+    },
     /// The store said no.
     #[error("the bucket refuses the object (status {status}): {text}")]
     Refused {
@@ -71,15 +87,32 @@ impl Bucket {
         Ok(Self { bucket, keys_file })
     }
 
+    /// Writes an object that comes in pieces, `bytes` altogether with that SHA-256, which the store checks.
+    ///
+    /// # Errors
+    /// If the store cannot be reached, or refuses it; or if a piece does not come.
+    pub async fn put<S>(&self, name: &str, bytes: u64, sha256: [u8; 32], pieces: S) -> Result<(), BucketError>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + Sync + 'static,
+    {
+        if bytes > LARGEST {
+            return Err(BucketError::TooLarge { bytes });
+        }
+        let body = StreamBody::new(pieces.map_ok(Frame::data));
+        let headers = [
+            ("content-length", bytes.to_string()),
+            ("x-amz-sdk-checksum-algorithm", "SHA256".to_owned()),
+            ("x-amz-checksum-sha256", STANDARD.encode(sha256)),
+        ];
+        self.put_with(name, &headers, Body::wrap(body), LONG_DEADLINE).await
+    }
+
     /// Writes an object that nobody can change or remove until then, whoever they are: S3's object lock in compliance
     /// mode, which the bucket must have been made with.
     ///
     /// # Errors
     /// If the store cannot be reached, or refuses it.
     pub async fn put_locked(&self, name: &str, body: String, until: Timestamp) -> Result<(), BucketError> {
-        let keys = Keys::load(&self.keys_file).await?;
-        let credentials = Credentials::new(keys.access_key_id, keys.secret_access_key.expose());
-        let mut put = self.bucket.put_object(Some(&credentials), name);
         // A locked object is only taken with a checksum.
         let headers = [
             ("x-amz-object-lock-mode", "COMPLIANCE".to_owned()),
@@ -87,14 +120,27 @@ impl Bucket {
             ("x-amz-sdk-checksum-algorithm", "SHA256".to_owned()),
             ("x-amz-checksum-sha256", STANDARD.encode(Sha256::digest(&body))),
         ];
-        for (name, value) in &headers {
+        self.put_with(name, &headers, body.into(), DEADLINE).await
+    }
+
+    async fn put_with(
+        &self,
+        name: &str,
+        headers: &[(&'static str, String)],
+        body: Body,
+        deadline: Duration,
+    ) -> Result<(), BucketError> {
+        let keys = Keys::load(&self.keys_file).await?;
+        let credentials = Credentials::new(keys.access_key_id, keys.secret_access_key.expose());
+        let mut put = self.bucket.put_object(Some(&credentials), name);
+        for (name, value) in headers {
             put.headers_mut().insert(*name, value.clone());
         }
         // Rarely enough that no connection is kept.
-        let http = reqwest::Client::builder().timeout(DEADLINE).redirect(Policy::none()).build();
+        let http = reqwest::Client::builder().timeout(deadline).redirect(Policy::none()).build();
         let http = http.map_err(BucketError::Unreachable)?;
         let mut request = http.put(put.sign(SIGNED_FOR)).body(body);
-        for (name, value) in &headers {
+        for (name, value) in headers {
             request = request.header(*name, value);
         }
         // The address holds the signature, which opens this one object for some minutes: it is in no error.

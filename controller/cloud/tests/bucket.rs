@@ -9,6 +9,7 @@ use axum::{
 };
 use npanel_cloud::{Bucket, BucketError};
 use npanel_model::Timestamp;
+use sha2::Digest;
 
 type Asked = Arc<Mutex<Vec<(String, Vec<(String, String)>)>>>;
 
@@ -76,4 +77,23 @@ async fn what_a_store_refuses_is_told_without_the_signature() {
     for endpoint in ["", "ftp://x", "not one"] {
         assert!(Bucket::new(endpoint, "r", "audit", "/keys".into()).is_err(), "{endpoint:?}");
     }
+}
+
+#[tokio::test]
+async fn a_large_object_comes_in_pieces_with_its_length_and_its_hash() {
+    let (endpoint, asked) = store(StatusCode::OK).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let pieces = || futures::stream::iter([Ok("no".into()), Ok("te".into())]);
+    let sha256 = sha2::Sha256::digest("note").into();
+    bucket(&endpoint, &directory).put("npanel/1.tar", 4, sha256, pieces()).await.expect("written");
+    let (line, headers) = asked.lock().expect("no panic").pop().expect("one request");
+    assert!(line.starts_with("PUT /audit/npanel/1.tar?") && !line.contains("marked"), "{line}");
+    let header =
+        |name: &str| headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
+    assert_eq!(header("content-length"), Some("4"));
+    assert_eq!(header("x-amz-checksum-sha256"), Some("7bRlYkKR5AU8bF6kt+syDex3PhClfSa5Xc8FZPjjEPg="));
+    let too_large = bucket(&endpoint, &directory).put("x", 6 << 30, sha256, pieces()).await;
+    assert!(matches!(too_large, Err(BucketError::TooLarge { bytes }) if bytes == 6 << 30), "{too_large:?}");
+    let cut_off = futures::stream::iter([Ok("no".into()), Err(std::io::Error::other("gone"))]);
+    bucket(&endpoint, &directory).put("x", 4, sha256, cut_off).await.expect_err("it is not whole");
 }

@@ -7,7 +7,7 @@ use npanel_proto::{
     command::{Envelope, Refused},
     controller::{Answer, NodeAnswer, Question},
 };
-use npanel_state::{ForeseenObject, Reader, Store, StoreError};
+use npanel_state::{ForeseenObject, Reader, StateCopy, Store, StoreError};
 use openraft::BasicNode;
 use tokio::{sync::watch, task::JoinSet};
 use tonic::transport::Channel;
@@ -30,6 +30,7 @@ use crate::{
     receiving::Receiving,
     room::Room,
     sending::Sending,
+    shelf::COPYING,
     types::Raft,
 };
 
@@ -57,6 +58,9 @@ pub enum ClusterError {
          release. Go on with that version, or move the data directory away and join this controller anew"
     )]
     LogOfOldVersion,
+    /// The rules do not let a log begin anew so.
+    #[error("the state cannot be gone on from: {0}")]
+    Refused(String),
     /// A directory cannot be used.
     #[error("the data directory cannot be used")]
     Io(#[from] std::io::Error),
@@ -114,6 +118,8 @@ struct Inner {
     clock: Arc<Clock>,
     belonging: Arc<Belonging>,
     rounds: Rounds,
+    /// Held while the state is copied for a backup.
+    copying: tokio::sync::Mutex<()>,
     /// Held by the leader from its word that others can do without a controller until that is removed.
     removing: tokio::sync::Mutex<()>,
     /// Ends with the last handle.
@@ -126,7 +132,7 @@ pub struct Cluster {
     inner: Arc<Inner>,
 }
 
-async fn open_log(directory: &Path) -> Result<Log, ClusterError> {
+pub(crate) async fn open_log(directory: &Path) -> Result<Log, ClusterError> {
     if directory.join("raft-log.db").exists() {
         return Err(ClusterError::LogOfOldVersion);
     }
@@ -228,6 +234,7 @@ impl Cluster {
                 clock,
                 belonging,
                 rounds,
+                copying: tokio::sync::Mutex::new(()),
                 removing: tokio::sync::Mutex::new(()),
                 _tasks: tasks,
             }),
@@ -347,6 +354,17 @@ impl Cluster {
         let mut metrics = self.inner.raft.metrics();
         metrics.wait_for(covered).await.map_err(|error| failed(&error))?;
         trigger.purge_log(applied).await.map_err(|error| failed(&error))
+    }
+
+    /// Copies the state as it is at one moment, for a backup. No write waits for it; the next snapshot does, and one copy waits for
+    /// another.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub async fn copy_state(&self) -> Result<StateCopy, ClusterError> {
+        let _one = self.inner.copying.lock().await;
+        let path = self.inner.receiving.shelf().clear(COPYING)?;
+        Ok(StateCopy::make(&self.inner.store, path).await?)
     }
 
     /// The time that a command would be given now if this controller led: not its own clock's if that is far from the

@@ -18,6 +18,7 @@
 )]
 
 mod applying;
+mod beginning;
 mod belonging;
 mod bug;
 mod canvass;
@@ -52,6 +53,7 @@ mod shelf;
 mod suite;
 mod types;
 
+pub use beginning::{Beginning, Extent, all_of, begin, extent};
 pub use belonging::{Roll, refused_as_removed};
 pub use cluster::{Cluster, ClusterError, ClusterStatus, Peer};
 pub use compaction::Retention;

@@ -62,6 +62,10 @@ impl Receiving {
         Arc::new(Self { shelf, store, incoming: Mutex::default() })
     }
 
+    pub(crate) fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
     /// Takes a piece. What it begins is finished even if the sender does not wait for it.
     pub(crate) async fn take(self: &Arc<Self>, raft: &Raft, piece: Piece, data: Vec<u8>) -> Answer {
         let (receiving, raft) = (Arc::clone(self), raft.clone());

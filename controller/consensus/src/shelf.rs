@@ -13,6 +13,8 @@ use npanel_state::Snapshot;
 pub(crate) const BUILDING: &str = "building.db";
 /// What is about to become the state.
 pub(crate) const INSTALLING: &str = "installing.db";
+/// A copy that is being made for a backup.
+pub(crate) const COPYING: &str = "copying.db";
 const CURRENT: &str = "snapshot-";
 const RECEIVING: &str = "receiving-";
 const ENDING: &str = ".db";

@@ -36,6 +36,7 @@ mod recorder;
 mod replacing;
 mod roster;
 mod session;
+mod strangers;
 mod supervisor;
 mod view;
 mod webhooks;

@@ -32,6 +32,7 @@ use crate::{
     intent::Intents,
     liveness::Liveness,
     recorder::own_envelope,
+    strangers::Strangers,
     view::{Difference, Key, View, key_of},
 };
 
@@ -132,6 +133,7 @@ impl Session {
             events,
             conditions: Mutex::new(conditions),
             said: Mutex::new(hello),
+            strangers: Mutex::default(),
         };
         tokio::try_join!(dealing.push(), dealing.listen(), dealing.hear()).map(|(never, _, _)| never)
     }
@@ -183,9 +185,15 @@ struct Dealing<'a> {
     conditions: Mutex<Vec<NodeCondition>>,
     /// What the node said of itself, its size as it last said it.
     said: Mutex<HelloResponse>,
+    /// What the node holds and the state does not know.
+    strangers: Mutex<Strangers>,
 }
 
 impl Dealing<'_> {
+    fn strangers(&self) -> MutexGuard<'_, Strangers> {
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Every change of the view is one call, so a panic elsewhere leaves it whole.
     fn view(&self) -> MutexGuard<'_, View> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
@@ -221,7 +229,9 @@ impl Dealing<'_> {
         let request = timed(request, SMALL_CALL);
         let answer = self.client.clone().heartbeat(request).await.map_err(failed("Heartbeat"))?.into_inner();
         let capacity = answer.capacity.map(Into::into);
-        let conditions = happened::conditions(&answer.conditions);
+        let mut conditions = happened::conditions(&answer.conditions);
+        let is_as_wanted = answer.ledger_digest == self.view().digest();
+        conditions.extend(self.strangers().condition(is_as_wanted));
         // First, for some of them keep the node from getting anything.
         self.session.liveness.heard_conditions(self.session.node, conditions.clone());
         self.session.liveness.heard(self.session.node, capacity, answer.failed_services);
@@ -297,6 +307,7 @@ impl Dealing<'_> {
                 "the node holds objects that the state does not know; they are left alone"
             );
         }
+        self.strangers().note(&unknown);
         self.apply(&missing).await?;
         Ok(missing.is_empty() && !unknown.is_empty())
     }

@@ -8,7 +8,7 @@ use npanel_proto::{
     command::{Envelope, Outcome},
     controller::{Answer, ForeseeResponse, Question},
 };
-use npanel_state::Reader;
+use npanel_state::{Reader, StateCopy};
 use tokio::sync::watch;
 
 /// The replicated state: agreed commands in, queries out.
@@ -48,6 +48,9 @@ pub trait Agreement: Send + Sync + 'static {
         &self,
         controllers: Vec<(ControllerId, String)>,
     ) -> BoxFuture<'_, BTreeMap<ControllerId, Option<u32>>>;
+
+    /// A copy of what this controller has applied, as it is at one moment.
+    fn copy_state(&self) -> BoxFuture<'_, Result<StateCopy, Uncopied>>;
 }
 
 /// How long a read waits for this controller to catch up with the leader.
@@ -83,6 +86,11 @@ pub enum Unproposed {
     #[error("this controller cannot take part in the agreement: {0}")]
     Stopped(String),
 }
+
+/// Why the state was not copied, for the log.
+#[derive(Debug, thiserror::Error)]
+#[error("the state cannot be copied")]
+pub struct Uncopied(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// How the agreement stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 pub mod agreement;
 mod auth;
 pub mod authorities;
+pub mod backup;
 pub mod check;
 pub mod config;
 pub mod daemon;

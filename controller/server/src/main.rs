@@ -5,7 +5,7 @@ use std::{convert::Infallible, io::Write, path::PathBuf, process::ExitCode};
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use npanel_model::{Fqdn, Secret};
-use npanel_pki::BootstrapToken;
+use npanel_pki::{BootstrapToken, RecoveryKey};
 use npanel_server::{
     check,
     config::{Config, FEATURE_LEVELS},
@@ -54,6 +54,46 @@ enum Command {
         /// The fleet address of a controller.
         #[arg(long, value_name = "HOST:PORT")]
         controller: String,
+    },
+    /// Make this machine the first controller of a cluster that is lost, from a backup of its state. Nodes keep all that they
+    /// have.
+    Restore {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// The backup.
+        #[arg(long, value_name = "FILE")]
+        backup: PathBuf,
+        /// The recovery key that the backup is sealed to. Better given as NPANEL_RECOVERY_KEY: arguments are visible to every
+        /// user of the machine.
+        #[arg(
+            long, env = "NPANEL_RECOVERY_KEY", hide_env_values = true, value_parser = secret,
+            required_unless_present = "check"
+        )]
+        recovery_key: Option<Secret>,
+        /// Make nothing: read all of the backup and say whether a controller could be made of it.
+        #[arg(long)]
+        check: bool,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+    /// The last resort when a majority of the controllers is lost for good: make this one, whose daemon is stopped, the only one,
+    /// with all that is in its log. What others had and it had not is lost.
+    Recover {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Change nothing: say how far this controller's log goes. The one with the highest term, and then index, has the most.
+        #[arg(long)]
+        dry_run: bool,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+    /// Make a key to which the secrets in backups are sealed. It is kept by people; controllers are given its public half.
+    RecoveryKey {
+        /// How to print the result.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
     },
     /// Run the daemon.
     Run {
@@ -164,6 +204,29 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
             let content = daemon::content(&Config::load(&file.config)?)?;
             print(&content_text(&content, output))
         }
+        Command::Restore { file, backup, recovery_key, check, output } => {
+            let config = Config::load(&file.config)?;
+            let key = recovery_key.map(|key| key.expose().parse::<RecoveryKey>()).transpose()?;
+            match (key, check) {
+                (key, true) => {
+                    print(&checked_text(&daemon::check_backup(&config, &backup, key.as_ref())?, output))
+                }
+                (Some(key), false) => {
+                    let restored = runtime.block_on(daemon::restore(&config, &backup, &key))?;
+                    print(&restored_text(&restored, output))
+                }
+                (None, false) => anyhow::bail!("the recovery key is missing"),
+            }
+        }
+        Command::Recover { file, dry_run: true, output } => {
+            let end = runtime.block_on(daemon::log_end(&Config::load(&file.config)?))?;
+            print(&log_end_text(&end, output))
+        }
+        Command::Recover { file, dry_run: false, output } => {
+            let recovered = runtime.block_on(daemon::recover(&Config::load(&file.config)?))?;
+            print(&recovered_text(&recovered, output))
+        }
+        Command::RecoveryKey { output } => print(&recovery_key_text(&RecoveryKey::generate()?, output)),
         Command::Openapi => print(&openapi::document()),
     }?;
     Ok(ExitCode::SUCCESS)
@@ -179,22 +242,130 @@ fn content_text(content: &daemon::Content, output: Output) -> String {
 
 fn founded_text(founded: &daemon::Founded, output: Output) -> String {
     let (key, ca) = (founded.api_key.expose(), founded.ca_file.display());
+    let recovery = founded.recovery_key.as_ref().map(Secret::expose);
     match output {
         Output::Json => {
             let fields = serde_json::json!({
                 "cluster_id": founded.cluster.to_string(),
                 "ca_pin": founded.pin.to_string(),
                 "api_key": key,
+                "recovery_key": recovery,
                 "ca_file": ca.to_string(),
             });
             format!("{fields}\n")
         }
-        Output::Text => format!(
-            "The cluster {} is made. Start it: systemctl enable --now npanel-controller\n\n\
+        Output::Text => {
+            let recovery = recovery.map_or_else(String::new, |recovery| {
+                format!(
+                    "The recovery key, without which no backup can be restored, shown this once (keep it outside of the \
+                     fleet):\n  {recovery}\n\n"
+                )
+            });
+            format!(
+                "The cluster {} is made. Start it: systemctl enable --now npanel-controller\n\n\
              The first administrator's API key, shown this once:\n  {key}\n\n\
+             {recovery}\
              The CA for clients of the API: {ca}\n\
              The CA's pin, also part of every bootstrap token: {}\n",
-            founded.cluster, founded.pin
+                founded.cluster, founded.pin
+            )
+        }
+    }
+}
+
+fn checked_text(checked: &daemon::Checked, output: Output) -> String {
+    let manifest = &checked.manifest;
+    if let Output::Json = output {
+        return format!(
+            "{}\n",
+            serde_json::json!({ "manifest": manifest, "key_opens_it": checked.is_opened })
+        );
+    }
+    let key = if checked.is_opened {
+        "The recovery key opens it.".to_owned()
+    } else {
+        format!("Whether a recovery key opens it was not tried; it is sealed to {}.", manifest.recovery_key)
+    };
+    format!(
+        "The backup is whole: cluster {}, epoch {}, term {}, index {}, made at {} by controller {}, version {}.\n{key}\n",
+        manifest.cluster_id,
+        manifest.epoch,
+        manifest.term,
+        manifest.index,
+        manifest.made_at,
+        manifest.controller_id,
+        manifest.version
+    )
+}
+
+fn restored_text(restored: &daemon::Restored, output: Output) -> String {
+    let daemon::Restored { id, cluster, epoch, state_of, ca_file } = restored;
+    match output {
+        Output::Json => {
+            let fields = serde_json::json!({
+                "controller_id": id, "cluster_id": cluster, "epoch": epoch, "state_of": state_of, "ca_file": ca_file,
+            });
+            format!("{fields}\n")
+        }
+        Output::Text => format!(
+            "The cluster {cluster} goes on from its state of {state_of}; what was changed after that is lost.\n\
+             This machine is its only controller, {id}, in epoch {epoch}. \
+             Start it: systemctl enable --now npanel-controller\n\
+             Then join the others anew, and see docs/operations/backup-and-restore.md for what to look after.\n\
+             The CA for clients of the API: {}\n",
+            ca_file.display()
+        ),
+    }
+}
+
+fn log_end_text(end: &daemon::LogEnd, output: Output) -> String {
+    let daemon::LogEnd { id, cluster, term, index, applied_index } = end;
+    match output {
+        Output::Json => {
+            let fields = serde_json::json!({
+                "controller_id": id, "cluster_id": cluster.to_string(), "term": term, "index": index,
+                "applied_index": applied_index,
+            });
+            format!("{fields}\n")
+        }
+        Output::Text => format!(
+            "controller {id} of cluster {cluster}: the log ends at term {term}, index {index}; applied up to {applied_index}\n"
+        ),
+    }
+}
+
+fn recovered_text(recovered: &daemon::Recovered, output: Output) -> String {
+    let daemon::Recovered { id, epoch, from: (term, index), state_of, kept } = recovered;
+    match output {
+        Output::Json => {
+            let fields = serde_json::json!({
+                "controller_id": id, "epoch": epoch, "term": term, "index": index, "state_of": state_of, "kept": kept,
+            });
+            format!("{fields}\n")
+        }
+        Output::Text => format!(
+            "Controller {id} is the only one of its cluster now, in epoch {epoch}, with all of its log (up to term {term}, index \
+             {index}, of {state_of}).\n\
+             Start it: systemctl start npanel-controller. Then join others; what the lost ones had is never to be started again.\n\
+             What this controller had before is in {}.\n",
+            kept.display()
+        ),
+    }
+}
+
+fn recovery_key_text(key: &RecoveryKey, output: Output) -> String {
+    let (private, public) = (key.reveal(), key.public());
+    match output {
+        Output::Json => {
+            let fields =
+                serde_json::json!({ "recovery_key": private.expose(), "public": public.to_string() });
+            format!("{fields}\n")
+        }
+        Output::Text => format!(
+            "The recovery key, shown this once; keep it outside of the fleet:\n  {}\n\n\
+             Backups from now on are sealed to it once the cluster knows its public half:\n  \
+             npanel cluster update --recovery-key {public}\n",
+            private.expose()
         ),
     }
 }
@@ -212,9 +383,11 @@ mod tests {
         let shown = npanel_documents::commands("npanel-controller");
         assert!(shown.len() > 3, "{shown:?}");
         for mut shown in shown {
-            // Documents give it in the environment.
-            if shown.words.get(1).is_some_and(|word| word == "join") {
-                shown.words.extend(["--token", "t"].map(str::to_owned));
+            // Documents give them in the environment.
+            match shown.words.get(1).map(String::as_str) {
+                Some("join") => shown.words.extend(["--token", "t"].map(str::to_owned)),
+                Some("restore") => shown.words.extend(["--recovery-key", "k"].map(str::to_owned)),
+                _ => {}
             }
             if let Err(error) = Arguments::try_parse_from(&shown.words) {
                 panic!("{}: {:?}: {error}", shown.document, shown.words);

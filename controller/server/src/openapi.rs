@@ -256,8 +256,13 @@ mod tests {
         let ids: Vec<Action> = ids.collect();
         let unique: BTreeSet<Action> = ids.iter().copied().collect();
         assert_eq!(unique.len(), ids.len(), "an action twice");
-        let by_machines =
-            [Action::NodeEnrol, Action::NodeReplace, Action::ControllerJoin, Action::IdentityRenew];
+        let by_machines = [
+            Action::NodeEnrol,
+            Action::NodeReplace,
+            Action::ControllerJoin,
+            Action::IdentityRenew,
+            Action::ClusterRestore,
+        ];
         let expected: BTreeSet<Action> =
             Action::ALL.iter().copied().filter(|action| !by_machines.contains(action)).collect();
         assert_eq!(unique, expected);

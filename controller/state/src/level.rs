@@ -20,7 +20,7 @@ use crate::{Refusal, RefusalCode, context::Rule};
 /// 3: accepted writes are leaves of the audit's tree. Until here the leader wrote its own level into commands, so a cluster
 /// that has no other is at this one.
 ///
-/// 4: the level itself is agreed on, and can be held back.
+/// 4: the level itself is agreed on, and can be held back; a recovery key, and what a restored state is told.
 pub const FEATURE_LEVEL: u32 = 4;
 
 /// The lowest level that a cluster can be at.
@@ -48,6 +48,8 @@ pub(crate) fn of_rules(envelope: &Envelope, command: &Command, active: Option<u3
     };
     let allowed = match command {
         Command::RaiseFeatureLevel(body) => active.max(body.level),
+        // It is in no log, so no other replica has to follow.
+        Command::RestoreCluster(_) => active.max(FEATURE_LEVEL),
         _ => active,
     };
     let needed = levels::needed(envelope).max(asked);

@@ -18,6 +18,9 @@ use crate::{
 /// Names the current database file, so that a replacement takes effect by one rename.
 const CURRENT: &str = "CURRENT";
 
+/// The first database of a store.
+const FIRST: &str = "state-1.db";
+
 /// How long the files of a replaced state stay: a query that had just begun may be about to open them.
 const OLD_IS_KEPT: Duration = Duration::from_secs(5);
 
@@ -122,6 +125,27 @@ impl Store {
         writer::read_applied(&read_only(path)?)
     }
 
+    /// Makes the store in a new directory of the state in a file, which is moved.
+    ///
+    /// # Errors
+    /// If the file is not a state, or the directory cannot be written.
+    pub fn begin(directory: &Path, source: &Path) -> Result<(), StoreError> {
+        Self::applied_in(source)?;
+        fs::create_dir_all(directory)?;
+        let first = directory.join(FIRST);
+        fs::rename(source, &first)?;
+        fs::File::open(&first)?.sync_all()?;
+        set_current(directory, &first)
+    }
+
+    /// The hash of the content of a state in a file, such as a snapshot. Blocks as [`Store::content_hash_in`] does.
+    ///
+    /// # Errors
+    /// If it is not a state database.
+    pub fn content_hash_of(path: &Path) -> Result<ContentHash, StoreError> {
+        content::hash(path)
+    }
+
     /// The content hash, as of one moment.
     ///
     /// # Errors
@@ -201,7 +225,7 @@ fn current(directory: &Path) -> Result<PathBuf, StoreError> {
     match fs::read_to_string(directory.join(CURRENT)) {
         Ok(name) => Ok(directory.join(name.trim())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let first = directory.join("state-1.db");
+            let first = directory.join(FIRST);
             set_current(directory, &first)?;
             Ok(first)
         }

@@ -169,8 +169,8 @@ pub(crate) fn to_proto(condition: &NodeCondition) -> node::NodeCondition {
         Kind::DeletionsHeld => Wire::DeletionsHeld,
         Kind::ConfigurationFailed => Wire::ConfigurationFailed,
         Kind::Leftovers => Wire::Leftovers,
-        // The controllers say that; a node never does.
-        Kind::Revoked => Wire::Unspecified,
+        // The controllers say these; a node never does.
+        Kind::Revoked | Kind::UnknownObjects => Wire::Unspecified,
     };
     node::NodeCondition {
         kind: kind.into(),

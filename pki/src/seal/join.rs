@@ -53,12 +53,16 @@ impl JoinKey {
     }
 }
 
-/// The sender's public key, then the sealed value.
 pub(super) fn seal_to(public: &[u8], joiner: SpiffeId, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+    seal_in(&place(&joiner.to_string()), public, plain)
+}
+
+/// The sender's public key, then the sealed value. It opens in this place only.
+pub(super) fn seal_in(place: &[&[u8]], public: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
     let once = JoinKey::generate()?;
     let key = shared_key(&once.private, public, &once.public, public)?;
     let mut message = once.public.to_vec();
-    message.extend(aead::seal(&key, &place(&joiner.to_string()), plain)?);
+    message.extend(aead::seal(&key, place, plain)?);
     Ok(message)
 }
 
@@ -75,7 +79,7 @@ impl KeyType for KeyLength {
 }
 
 /// Bound to both public keys, so that neither can be exchanged for an equivalent one.
-fn shared_key(
+pub(super) fn shared_key(
     own: &PrivateKey,
     peer: &[u8],
     sender: &[u8],

@@ -121,7 +121,7 @@ impl ClusterSecrets {
         Ok(Some(Self::decode(&key.open(NAME, &sealed)?)?))
     }
 
-    fn encode(&self) -> Zeroizing<Vec<u8>> {
+    pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
         // Room for everything from the start: a reallocation would leave a copy behind.
         let mut text = Vec::with_capacity(16 * 1024);
         serde_json::to_writer(&mut text, self).expect("strings are valid JSON");

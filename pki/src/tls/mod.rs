@@ -14,6 +14,7 @@
 //! The fleet port speaks TLS 1.3 only, and no session is resumed: each connection shows its certificate anew.
 
 mod client;
+mod issued;
 mod peer;
 mod refusal;
 mod server;
@@ -21,6 +22,7 @@ mod shown;
 mod verify;
 
 pub use client::{controller_client, enrolling_client, fleet_server_name, node_client, renewing_client};
+pub use issued::was_issued;
 pub use peer::peer;
 pub use refusal::{Refusal, refusal};
 pub use server::{api_server, fleet_server};

@@ -7,18 +7,23 @@ use npanel_model::{
     RecordSetId, Revision, TenantId, ZoneId,
 };
 use npanel_sdk_types::{
-    AuditCheckpoint, AuditConsistency, AuditEntry, AuditInclusion, AuditKey, Ca, ClusterStatus,
-    CreateRecordSet, CronTable, DatabaseUser, Node, NodeHealth, OPERATION_HEADER, Operation, Page,
-    PlacementReport, PlacementWish, RecordSet, RetireCa, RevokeNode, RotateCa, SetCronJobs, SetPassword,
-    SetPrivileges, Suspend, UpdateCluster, UpdateRecordSet,
+    AuditCheckpoint, AuditConsistency, AuditEntry, AuditInclusion, AuditKey, BackupMade, BackupTo, Ca,
+    ClusterStatus, CreateRecordSet, CronTable, DatabaseUser, MakeBackup, Node, NodeHealth, OPERATION_HEADER,
+    Operation, Page, PlacementReport, PlacementWish, RecordSet, RetireCa, RevokeNode, RotateCa, SetCronJobs,
+    SetPassword, SetPrivileges, Suspend, UpdateCluster, UpdateRecordSet,
 };
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Config, Creatable, Deletable, Error, Events, Noun, Suspendable, Updatable,
+    Config, Creatable, Deletable, Download, Error, Events, Noun, Suspendable, Updatable,
     transport::{Answer, Call, Transport},
 };
+
+const BACKUP: &str = "/v1/cluster/backup";
+
+/// A state of gigabytes is copied and written elsewhere.
+const BACKUP_PATIENCE: Duration = Duration::from_secs(3600 + 600);
 
 /// Whether a write's answer waits for the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -278,6 +283,24 @@ impl Client {
     /// If it is refused or no controller can be reached.
     pub async fn cluster_status(&self) -> Result<ClusterStatus, Error> {
         self.read("/v1/cluster".to_owned(), &[]).await
+    }
+
+    /// A backup of the state, as it comes: an archive for `npanel-backup`. It is made of what the controller that is asked has.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn backup(&self) -> Result<Download, Error> {
+        self.transport.download(Call::new(Method::POST, BACKUP.to_owned()).with_body(b"{}".to_vec())).await
+    }
+
+    /// Has a controller write a backup of the state to its bucket.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn backup_to_bucket(&self) -> Result<BackupMade, Error> {
+        let body = serde_json::to_vec(&MakeBackup { to: BackupTo::Bucket }).expect("it is valid JSON");
+        let call = Call::new(Method::POST, BACKUP.to_owned()).with_body(body).patient(BACKUP_PATIENCE);
+        self.transport.send(call).await?.json()
     }
 
     /// Takes a controller out of the cluster for good.

@@ -24,6 +24,7 @@
 
 mod client;
 mod config;
+mod download;
 mod error;
 mod events;
 mod noun;
@@ -32,6 +33,7 @@ mod transport;
 
 pub use client::{Client, Terms, Wait, Written};
 pub use config::Config;
+pub use download::Download;
 pub use error::Error;
 pub use events::{Events, Told};
 pub use noun::{Creatable, Deletable, Noun, Suspendable, Updatable};

@@ -44,11 +44,21 @@ pub(crate) struct Call {
     body: Option<Vec<u8>>,
     if_match: Option<Revision>,
     wait: Wait,
+    /// Beyond what every request may take.
+    patience: Duration,
 }
 
 impl Call {
     pub(crate) fn new(method: Method, path: String) -> Self {
-        Self { method, path, query: Vec::new(), body: None, if_match: None, wait: Wait::No }
+        Self {
+            method,
+            path,
+            query: Vec::new(),
+            body: None,
+            if_match: None,
+            wait: Wait::No,
+            patience: Duration::ZERO,
+        }
     }
 
     pub(crate) fn with_body(mut self, body: Vec<u8>) -> Self {
@@ -76,10 +86,16 @@ impl Call {
         self.waiting(terms.wait)
     }
 
+    /// Of something that takes its time.
+    pub(crate) fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     fn patience_while_waiting(&self) -> Duration {
         match self.wait {
-            Wait::No => Duration::ZERO,
-            Wait::Converged(timeout) => timeout,
+            Wait::No => self.patience,
+            Wait::Converged(timeout) => self.patience + timeout,
         }
     }
 }
@@ -145,6 +161,11 @@ impl Transport {
         })
     }
 
+    /// Whether writes are only looked at.
+    pub(crate) fn previews(&self) -> bool {
+        self.previews
+    }
+
     /// The same, whose writes are only looked at.
     pub(crate) fn previewing(&self) -> Self {
         Self { previews: true, ..self.clone() }
@@ -175,7 +196,9 @@ impl Transport {
     }
 
     async fn open_at(&self, url: String, call: &Call) -> Result<Result<Opened, Missed>, Error> {
-        let sent = tokio::time::timeout(self.config.request_timeout, self.request(&url, call).send()).await;
+        let patience = self.config.request_timeout + call.patience_while_waiting();
+        let sent =
+            tokio::time::timeout(patience, self.with_body(self.request(&url, call), call).send()).await;
         let response = match sent {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Ok(Err(missed(&url, error))),
@@ -260,10 +283,14 @@ impl Transport {
         if let Some(revision) = call.if_match {
             request = request.header(IF_MATCH, format!("\"{revision}\""));
         }
-        if let Some(body) = &call.body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+        received(url, self.with_body(request, call).send().await?).await
+    }
+
+    fn with_body(&self, request: reqwest::RequestBuilder, call: &Call) -> reqwest::RequestBuilder {
+        match &call.body {
+            Some(body) => request.header(CONTENT_TYPE, "application/json").body(body.clone()),
+            None => request,
         }
-        received(url, request.send().await?).await
     }
 }
 

@@ -49,6 +49,10 @@ pub struct ClusterStatus {
     #[serde(default = "unlimited")]
     #[schema(value_type = Option<u64>)]
     pub feature_level_limit: Limit,
+    /// The public half of the recovery key, to which the secrets in backups are sealed; empty if there is none, and then there can
+    /// be no backup.
+    #[serde(default)]
+    pub recovery_key: String,
     /// When the settings were last changed, as a place in the fleet's log: what `If-Match` is compared with.
     #[serde(default = "unchanged")]
     #[schema(value_type = u64)]
@@ -77,6 +81,49 @@ pub struct UpdateCluster {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u64>)]
     pub feature_level_limit: Option<Limit>,
+    /// The public half of the recovery key, to which the secrets in backups are sealed: what `npanel-controller recovery-key`
+    /// prints.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(example = "h3Jd0mFzWcfC9u5yqk0m6y0VxFzJx2n6b0m4w3cXk2A")]
+    pub recovery_key: Option<String>,
+}
+
+/// What a backup is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MakeBackup {
+    /// Where it is to go.
+    #[serde(default)]
+    pub to: BackupTo,
+}
+
+/// Where a backup goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupTo {
+    /// It is the answer.
+    #[default]
+    Answer,
+    /// To the bucket in the controllers' configuration.
+    Bucket,
+}
+
+/// A backup in the bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupMade {
+    /// The object's name.
+    pub object: String,
+    /// Its length.
+    pub bytes: u64,
+    /// The cluster that it is of.
+    pub cluster_id: String,
+    /// The last log entry that is in it.
+    pub index: u64,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub made_at: Timestamp,
+    /// SHA-256 of the state in it.
+    pub state_sha256: String,
 }
 
 /// A controller.

@@ -39,7 +39,9 @@ pub use account::{Account, Assignment, AssignmentState, CreateAccount, UpdateAcc
 pub use api_key::{ApiKey, CreateApiKey, UpdateApiKey};
 pub use audit::{AuditCheckpoint, AuditConsistency, AuditEntry, AuditInclusion, AuditKey};
 pub use ca::{Authority, Ca, RetireCa, RotateCa};
-pub use cluster::{ClusterStatus, Controller, ControllerRole, UpdateCluster};
+pub use cluster::{
+    BackupMade, BackupTo, ClusterStatus, Controller, ControllerRole, MakeBackup, UpdateCluster,
+};
 pub use convergence::{Condition, ConditionStatus, ConditionType, Convergence, Stage, Status};
 pub use cron::{CronJob, CronTable, SetCronJobs};
 pub use database::{CreateDatabase, Database};

@@ -23,6 +23,7 @@ const READY_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) struct Access {
     pub(crate) cluster_id: String,
     pub(crate) api_key_file: PathBuf,
+    pub(crate) recovery_key: String,
     pub(crate) ca_file: PathBuf,
 }
 
@@ -31,6 +32,7 @@ pub(crate) struct Access {
 struct Initialised {
     cluster_id: String,
     api_key: String,
+    recovery_key: Option<String>,
     ca_file: PathBuf,
 }
 
@@ -98,7 +100,8 @@ fn first_controller(fleet: &Fleet) -> Result<Access> {
     fs::set_permissions(&api_key_file, fs::Permissions::from_mode(0o600))?;
     controller.start()?;
     wait_until_ready(fleet, member)?;
-    Ok(Access { cluster_id: made.cluster_id, api_key_file, ca_file: made.ca_file })
+    let Initialised { cluster_id, recovery_key, ca_file, .. } = made;
+    Ok(Access { cluster_id, api_key_file, recovery_key: recovery_key.unwrap_or_default(), ca_file })
 }
 
 fn wait_until_ready(fleet: &Fleet, member: &Member) -> Result<()> {
@@ -131,11 +134,17 @@ fn other_controllers(fleet: &Fleet) -> Result<()> {
 
 /// Makes a controller's machine, whose daemon is down, a new controller of the cluster, by way of another.
 pub(crate) fn join_anew(fleet: &Fleet, member: &Member, by: &Member) -> Result<()> {
+    // First: the CA that the command line trusts may be in what is removed.
+    join_with(fleet, member, by, &token(fleet, "controller", 1)?)
+}
+
+/// The same with a token that is there.
+pub(crate) fn join_with(fleet: &Fleet, member: &Member, by: &Member, token: &str) -> Result<()> {
     let controller = fleet.controller(member);
     let data = controller.data()?;
     fs::remove_dir_all(&data).with_context(|| format!("cannot remove {}", data.display()))?;
     controller.install()?;
-    controller.join(&format!("{}:{FLEET_PORT}", by.address), &token(fleet, "controller", 1)?)?;
+    controller.join(&format!("{}:{FLEET_PORT}", by.address), token)?;
     controller.start()
 }
 

@@ -77,26 +77,31 @@ impl Controller<'_> {
 
     /// Makes the cluster; what `init` prints.
     pub(crate) fn init(&self) -> Result<String> {
-        self.run("init", &["--output", "json"], None)
+        self.run("init", &["--output", "json"], &[])
     }
 
     /// Joins the cluster of the controller at this fleet address.
     pub(crate) fn join(&self, controller: &str, token: &str) -> Result<String> {
-        self.run("join", &["--controller", controller], Some(token))
+        self.run("join", &["--controller", controller], &[("NPANEL_TOKEN", token)])
     }
 
     /// What its state came to; its daemon must be down.
     pub(crate) fn content(&self) -> Result<Content> {
-        let said = self.run("content-hash", &["--output", "json"], None)?;
+        let said = self.run("content-hash", &["--output", "json"], &[])?;
         serde_json::from_str(&said).context("the answer of `npanel-controller content-hash`")
     }
 
     /// Runs a subcommand that ends by itself in this controller's namespace.
-    fn run(&self, subcommand: &str, arguments: &[&str], token: Option<&str>) -> Result<String> {
+    pub(crate) fn run(
+        &self,
+        subcommand: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<String> {
         let program = self.fleet.binaries().path("npanel-controller")?;
         let mut command = self.fleet.network().member(&self.member.name).command(&program.to_string_lossy());
         command.arg(subcommand).arg("--config").arg(self.configuration_file()?).args(arguments);
-        command.envs(token.map(|token| ("NPANEL_TOKEN", token)));
+        command.envs(environment.iter().copied());
         let finished = finish(&mut command, Duration::from_secs(60))?;
         finished.ok().with_context(|| format!("npanel-controller {subcommand} on {}", self.member.name))
     }

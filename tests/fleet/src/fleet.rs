@@ -138,6 +138,22 @@ impl Fleet {
         Ok(files.iter().find(|file| file.exists()).unwrap_or(first).clone())
     }
 
+    /// What opens the secrets in backups.
+    pub fn recovery_key(&self) -> Result<&str> {
+        Ok(&self.access()?.recovery_key)
+    }
+
+    /// Runs a subcommand of `npanel-controller` that ends by itself, with a controller's configuration; what it prints.
+    pub fn on_controller(
+        &self,
+        name: &str,
+        subcommand: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<String> {
+        self.controller(self.member(name)?).run(subcommand, arguments, environment)
+    }
+
     /// A controller's data directory.
     pub fn controller_data(&self, name: &str) -> Result<PathBuf> {
         self.controller(self.member(name)?).data()

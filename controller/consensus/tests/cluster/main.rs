@@ -1,6 +1,7 @@
 //! Members that talk over pipes in one process; their files are real.
 
 mod agreement;
+mod beginning;
 #[cfg(feature = "failpoints")]
 mod bugs;
 mod clock;

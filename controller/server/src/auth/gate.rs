@@ -139,6 +139,7 @@ fn is_for_platform(action: Action) -> bool {
         A::NodeGet | A::NodeList | A::NodeStatus | A::NodeUpdate => true,
         A::NodeRevoke | A::NodeReplace | A::NodeDelete => true,
         A::NodeEnrol | A::ControllerJoin | A::ControllerRemove | A::ClusterUpdate => true,
+        A::ClusterBackup | A::ClusterRestore => true,
         A::PlacementExplain => false,
         A::TokenCreate | A::TokenGet | A::TokenList | A::TokenDelete | A::ClusterStatus => true,
         A::CaStatus | A::CaRotate | A::CaRetire | A::IdentityRenew => true,

@@ -1,6 +1,8 @@
 //! `/etc/npanel/controller.toml`: unknown keys are refused, and every error is reported at once.
 
 mod anchor;
+mod backup;
+mod bucket;
 mod fields;
 mod raft_log;
 mod webhooks;
@@ -21,6 +23,7 @@ use npanel_state::{FEATURE_LEVEL, OLDEST_FEATURE_LEVEL};
 use rustls::pki_types::ServerName;
 
 use self::fields::Fields;
+use crate::backup::BackupStore;
 
 /// A controller's configuration.
 #[derive(Debug, Clone)]
@@ -47,6 +50,8 @@ pub struct Config {
     pub anchor: Option<Anchor>,
     /// The feature level that this controller goes up to: its version's, unless it is held back.
     pub max_feature_level: u32,
+    /// Where backups of the state are kept that are asked for without saying where else. The same on every controller.
+    pub backups: Option<BackupStore>,
     /// Networks that webhooks may be in although they are not public. The same on every controller.
     pub webhook_networks: Vec<Network>,
     /// How much of the log is kept.
@@ -143,6 +148,7 @@ impl Config {
         fields.end_section(certificates);
         let lifetimes = node.zip(controller).map(|(node, controller)| Lifetimes { node, controller });
         let anchor = anchor::read(&mut fields);
+        let backups = backup::read(&mut fields);
         let webhook_networks = webhooks::read(&mut fields);
         let raft_log = raft_log::read(&mut fields);
         let problems = fields.end();
@@ -170,6 +176,7 @@ impl Config {
                 lifetimes,
                 anchor,
                 max_feature_level,
+                backups,
                 webhook_networks,
                 raft_log,
             }),

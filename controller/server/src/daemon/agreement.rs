@@ -9,10 +9,10 @@ use npanel_proto::{
     command::{Envelope, Outcome},
     controller::{Answer, ForeseeResponse, Question},
 };
-use npanel_state::Reader;
+use npanel_state::{Reader, StateCopy};
 use tokio::sync::watch;
 
-use crate::agreement::{Agreement, AgreementStatus, Unproposed};
+use crate::agreement::{Agreement, AgreementStatus, Uncopied, Unproposed};
 
 /// A member of the cluster.
 pub(super) struct Member(pub(super) Cluster);
@@ -52,6 +52,10 @@ impl Agreement for Member {
 
     fn applied(&self) -> watch::Receiver<u64> {
         self.0.applied()
+    }
+
+    fn copy_state(&self) -> BoxFuture<'_, Result<StateCopy, Uncopied>> {
+        async move { self.0.copy_state().await.map_err(|error| Uncopied(error.into())) }.boxed()
     }
 
     fn reach(

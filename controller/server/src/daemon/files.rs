@@ -41,6 +41,12 @@ impl Files {
                 place.display()
             );
         }
+        Self::stage_beside(data_directory)
+    }
+
+    /// Begins a controller that is to take the place of the one that is there.
+    pub(super) fn stage_beside(data_directory: &Path) -> anyhow::Result<Staged> {
+        let place = Self::of(data_directory).root;
         fs::create_dir_all(data_directory)
             .with_context(|| format!("cannot make {}", data_directory.display()))?;
         let root = data_directory.join("controller.new");
@@ -125,10 +131,33 @@ impl Staged {
         fs::rename(&self.files.root, &self.place)
             .with_context(|| format!("cannot rename {} into place", self.files.root.display()))?;
         self.committed = true;
-        if let Some(parent) = self.place.parent() {
-            fs::File::open(parent)?.sync_all()?;
-        }
+        self.sync()?;
         Ok(files)
+    }
+
+    /// Puts the directory into the place of the one that is there, which is kept beside it under a name of its own. Returns that.
+    pub(super) fn commit_instead(mut self, name: &str) -> anyhow::Result<PathBuf> {
+        let (new, kept) = (self.files.root.clone(), self.place.with_file_name(name));
+        // In one step: there is a controller at every moment.
+        nix::fcntl::renameat2(
+            nix::fcntl::AT_FDCWD,
+            &new,
+            nix::fcntl::AT_FDCWD,
+            &self.place,
+            nix::fcntl::RenameFlags::RENAME_EXCHANGE,
+        )
+        .with_context(|| format!("cannot put {} into place", new.display()))?;
+        self.committed = true;
+        fs::rename(&new, &kept).with_context(|| format!("cannot rename {}", new.display()))?;
+        self.sync()?;
+        Ok(kept)
+    }
+
+    fn sync(&self) -> anyhow::Result<()> {
+        match self.place.parent() {
+            Some(parent) => Ok(fs::File::open(parent)?.sync_all()?),
+            None => Ok(()),
+        }
     }
 }
 

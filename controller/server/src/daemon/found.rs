@@ -7,7 +7,7 @@ use npanel_consensus::{Cluster, Dial, Leadership, Unprepared};
 use npanel_model::{ActionPattern, ControllerId, Fqdn, RequestId, Secret, TenantId, Timestamp};
 use npanel_pki::{
     ApiKeyText, CertificateAuthority, ClusterId, ClusterKey, ClusterSecrets, DataKey, Identity, Issued,
-    KeyFingerprint,
+    KeyFingerprint, RecoveryKey,
 };
 use npanel_proto::command::{
     CreateApiKey, CreateCluster, EnrolController, Envelope, Principal, envelope::Command, outcome, principal,
@@ -19,6 +19,9 @@ use crate::{
     authorities::{Authorities, authority_command, certificate},
     config::Config,
 };
+
+/// From this feature level on a cluster has a recovery key.
+const RECOVERY_KEY_LEVEL: u32 = 4;
 
 /// The first controller's id.
 const FIRST: ControllerId = ControllerId(1);
@@ -35,6 +38,8 @@ pub struct Founded {
     pub pin: KeyFingerprint,
     /// The first administrator's API key. Shown once: only its hash is kept.
     pub api_key: Secret,
+    /// What opens the secrets in backups. Shown once: only its public half is kept. None at a feature level that knows of none.
+    pub recovery_key: Option<Secret>,
     /// The CA's certificate, for clients of the API.
     pub ca_file: PathBuf,
 }
@@ -50,11 +55,16 @@ pub async fn found(config: &Config, name_server_domain: &Fqdn) -> anyhow::Result
     let authority = CertificateAuthority::create(cluster_id, now)?;
     let cluster_key = ClusterKey::generate();
     let api_key = ApiKeyText::generate();
+    let has_recovery_key = config.max_feature_level >= RECOVERY_KEY_LEVEL;
+    let recovery_key = has_recovery_key.then(RecoveryKey::generate).transpose()?;
 
     let secrets = ClusterSecrets::new(&authority, cluster_key.clone());
     let (credentials, issued) =
         Authorities::new(secrets.clone(), config.lifetimes)?.certify(Identity::Controller(FIRST), &[])?;
-    let command = first_command(config, name_server_domain, &authority, &cluster_key, &api_key, &issued)?;
+    let command = CreateCluster {
+        recovery_key: recovery_key.as_ref().map(|key| key.public().to_bytes()).unwrap_or_default(),
+        ..first_command(config, name_server_domain, &authority, &cluster_key, &api_key, &issued)?
+    };
     staged.files().save(&credentials, &secrets)?;
 
     let cluster = Cluster::start(
@@ -74,6 +84,7 @@ pub async fn found(config: &Config, name_server_domain: &Fqdn) -> anyhow::Result
         cluster: cluster_id,
         pin: authority.pin(),
         api_key: api_key.reveal(),
+        recovery_key: recovery_key.map(|key| key.reveal()),
         ca_file: files.identity().authorities_path(),
     })
 }
@@ -110,6 +121,7 @@ fn first_command(
         name_server_domain: name_server_domain.to_string(),
         retention_seconds: config.retention.as_secs(),
         first_authority: Some(authority_command(authority, None, cluster_key)?),
+        ..CreateCluster::default()
     })
 }
 

@@ -125,7 +125,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         async move { Ok(telemetry::serve(telemetry::router(telemetry), listener, stop).await?) }
     });
 
-    let services = Services { agreement, presence, cluster_key: key, authorities, metrics };
+    let backups = config.backups.clone();
+    let services = Services { agreement, presence, cluster_key: key, authorities, backups, metrics };
     let listener = listen(config.api_listen).await?;
     parts.spawn({
         let stop = until_stopped();

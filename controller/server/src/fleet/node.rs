@@ -33,7 +33,7 @@ pub(super) async fn serve(shared: &Shared, stream: FleetStream, mut ended: Ended
         tracing::info!(address = %caller.address, "a peer that is not a node wants to be called as one");
         return;
     };
-    if !is_good(shared, &peer).await {
+    if !is_good(shared, node, &peer).await {
         tracing::info!(%node, address = %caller.address, "a node that is not in the fleet was turned away");
         return;
     }
@@ -59,7 +59,7 @@ pub(super) async fn serve(shared: &Shared, stream: FleetStream, mut ended: Ended
         if !registration.is_current() {
             break;
         }
-        if !is_good(shared, &peer).await {
+        if !is_good(shared, node, &peer).await {
             tracing::info!(%node, "a node is no longer in the fleet; its connection ends");
             break;
         }
@@ -75,10 +75,10 @@ fn node_of(peer: Option<Peer>) -> Option<(NodeId, Peer)> {
     }
 }
 
-/// Whether this very certificate was issued to the node and not revoked. When the state cannot say, it is not.
-async fn is_good(shared: &Shared, peer: &Peer) -> bool {
-    let subject = peer.id.identity.to_string();
-    match shared.cluster.state().is_identity_valid(&peer.serial, &subject).await {
+/// Whether this very certificate, which the handshake has found to be an authority's, was issued to the node and not revoked.
+/// When the state cannot say, it is not.
+async fn is_good(shared: &Shared, node: NodeId, peer: &Peer) -> bool {
+    match shared.cluster.state().is_node_certificate_valid(node, &peer.serial, peer.not_before).await {
         Ok(valid) => valid,
         Err(error) => {
             tracing::error!(error = %error, "an identity cannot be looked up");

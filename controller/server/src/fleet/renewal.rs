@@ -1,10 +1,11 @@
 //! How a node gets its next certificate: it shows the one it has, expired or not, and proves its key.
 //!
 //! Whether the certificate was issued and is not revoked is the state's to say, so neither its expiry nor an
-//! authority that was retired meanwhile matters.
+//! authority that was retired meanwhile matters. Only a state that was restored cannot say it of what was issued since its
+//! backup: then the signature of an authority that is trusted must do.
 
 use npanel_model::{NodeId, RequestId};
-use npanel_pki::{Identity, Issued, Peer};
+use npanel_pki::{Identity, Issued, Peer, tls};
 use npanel_proto::{
     command::{Envelope, Principal, RenewIdentity, envelope::Command, outcome::Outcome, principal::Who},
     enrolment::{RenewRequest, RenewResponse},
@@ -30,12 +31,12 @@ pub(super) async fn renew(
         .check(&shown, &request.certificate_request, &request.proof)
         .map_err(|error| refused(&error.to_string()))?;
     let node = node_of(shared, &peer)?;
-    require_known(shared, &peer).await?;
+    let is_remembered = require_known(shared, node, &peer, &shown).await?;
     let issued = shared
         .authorities
         .issue(&request.certificate_request, peer.id.identity, &[])
         .map_err(|error| Status::invalid_argument(error.to_string()))?;
-    record(shared, node, &peer, &issued, address.ip().to_string()).await?;
+    record(shared, node, &peer, is_remembered, &issued, address.ip().to_string()).await?;
     tracing::info!(%node, until = %issued.not_after, from = %address, "a node has renewed its certificate");
     Ok(Response::new(RenewResponse {
         certificate_chain: issued.chain.iter().map(|certificate| certificate.to_vec()).collect(),
@@ -51,25 +52,42 @@ fn node_of(shared: &Shared, peer: &Peer) -> Result<NodeId, Status> {
     }
 }
 
-/// Turns away, before anything is written to the log, whoever would be refused there.
-async fn require_known(shared: &Shared, peer: &Peer) -> Result<(), Status> {
-    let is_known = async || {
-        let subject = peer.id.identity.to_string();
-        let known = shared.cluster.state().is_identity_valid(&peer.serial, &subject).await;
-        known.map_err(|error| unreadable(&error))
-    };
-    if is_known().await? {
-        return Ok(());
+/// Turns away, before anything is written to the log, whoever would be refused there. Whether the state remembers the certificate.
+async fn require_known(
+    shared: &Shared,
+    node: NodeId,
+    peer: &Peer,
+    shown: &CertificateDer<'_>,
+) -> Result<bool, Status> {
+    if let Some(is_remembered) = known(shared, node, peer, shown).await? {
+        return Ok(is_remembered);
     }
     // This replica may be behind, and the certificate quite new.
     shared.cluster.linearize().await.map_err(|error| Status::unavailable(error.to_string()))?;
-    if is_known().await? { Ok(()) } else { Err(refused("it was not issued, or is revoked")) }
+    let known = known(shared, node, peer, shown).await?;
+    known.ok_or_else(|| refused("it was not issued, or is revoked"))
+}
+
+/// Whether the state remembers the certificate; `None` if it is not good.
+async fn known(
+    shared: &Shared,
+    node: NodeId,
+    peer: &Peer,
+    shown: &CertificateDer<'_>,
+) -> Result<Option<bool>, Status> {
+    let state = shared.cluster.state();
+    let is_valid = state.is_node_certificate_valid(node, &peer.serial, peer.not_before).await;
+    let remembered = state.identity(&peer.serial).await.map_err(|error| unreadable(&error))?.is_some();
+    // One that a restored state does not know has nothing but its authority's signature to speak for it.
+    let is_issued = remembered || tls::was_issued(&shared.authorities.trusted(), shown);
+    Ok((is_valid.map_err(|error| unreadable(&error))? && is_issued).then_some(remembered))
 }
 
 async fn record(
     shared: &Shared,
     node: NodeId,
     peer: &Peer,
+    is_remembered: bool,
     issued: &Issued,
     source_address: String,
 ) -> Result<(), Status> {
@@ -77,6 +95,8 @@ async fn record(
         current_serial: peer.serial.clone(),
         current_key_fingerprint: peer.key.to_bytes(),
         certificate: Some(certificate(issued)),
+        // Only a state that was restored asks for it, and older versions do not know it.
+        current_not_before_millis: if is_remembered { 0 } else { peer.not_before.as_millis() },
     };
     let envelope = Envelope {
         principal: Some(Principal { who: Some(Who::NodeId(node.to_bytes())) }),

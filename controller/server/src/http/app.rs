@@ -9,6 +9,7 @@ use npanel_proto::{
     controller::foresee_response::Foresight,
 };
 use npanel_state::{QueryError, Reader, RefusalCode};
+use tokio::sync::Semaphore;
 
 use super::{
     asked::Asked,
@@ -20,6 +21,7 @@ use super::{
 use crate::{
     agreement::{Agreement, Unproposed},
     authorities::Authorities,
+    backup::BackupStore,
     telemetry::Metrics,
 };
 
@@ -57,6 +59,8 @@ pub struct Services {
     pub cluster_key: ClusterKey,
     /// The authorities: the pin of the one that issues is part of bootstrap tokens.
     pub authorities: Authorities,
+    /// The bucket for backups, if there is one.
+    pub backups: Option<BackupStore>,
     /// Where requests are counted.
     pub metrics: Metrics,
 }
@@ -69,6 +73,7 @@ struct Shared {
     services: Services,
     digests: RequestDigests,
     listeners: Listeners,
+    backup_place: Arc<Semaphore>,
 }
 
 impl Deref for App {
@@ -96,11 +101,21 @@ impl Deref for Written {
 impl App {
     pub(crate) fn new(services: Services) -> Self {
         let digests = services.cluster_key.request_digests();
-        Self(Arc::new(Shared { services, digests, listeners: Listeners::default() }))
+        Self(Arc::new(Shared {
+            services,
+            digests,
+            listeners: Listeners::default(),
+            backup_place: Arc::new(Semaphore::new(1)),
+        }))
     }
 
     pub(super) fn listeners(&self) -> &Listeners {
         &self.0.listeners
+    }
+
+    /// Held by the one backup that is made at a time: its copy takes as much of the disk as the state.
+    pub(super) fn backup_place(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.backup_place)
     }
 
     pub(crate) fn reader(&self) -> &Reader {

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use npanel_model::{ControllerId, Limit, Timestamp};
-use npanel_pki::Lifetimes;
+use npanel_pki::{Lifetimes, RecoveryPublicKey};
 use npanel_proto::command::{self, envelope::Command};
 use npanel_sdk_types::{ClusterStatus, Controller, ControllerRole, UpdateCluster};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -46,9 +46,15 @@ async fn update(
         placement_strategy: value.placement_strategy.map(|strategy| strategy.to_string()),
         operation_retention_seconds: value.operation_retention_seconds,
         feature_level_limit: value.feature_level_limit.map(feature_level_limit).transpose()?,
+        recovery_key: value.recovery_key.as_deref().map(recovery_key).transpose()?,
     };
     let accepted = app.propose(&asked, &bytes, Command::UpdateCluster(command)).await?;
     Ok(updated(&app, &asked, &accepted, || read(&app)).await?)
+}
+
+fn recovery_key(text: &str) -> Result<Vec<u8>, Failure> {
+    let key = text.parse::<RecoveryPublicKey>();
+    key.map(RecoveryPublicKey::to_bytes).map_err(|error| Failure::invalid("recovery_key", error.to_string()))
 }
 
 /// Take a controller out of the cluster for good; its identity is revoked. Refused if the others could not decide without
@@ -102,6 +108,9 @@ async fn read(app: &App) -> Result<ClusterStatus, Failure> {
         operation_retention_seconds: cluster.operation_retention_seconds,
         feature_level: cluster.feature_level,
         feature_level_limit: cluster.feature_level_limit.map(u64::from).into(),
+        recovery_key: RecoveryPublicKey::from_bytes(&cluster.recovery_key)
+            .map(|key| key.to_string())
+            .unwrap_or_default(),
         revision: cluster.revision,
         controllers,
     };
@@ -133,6 +142,11 @@ fn warnings(
     now: Timestamp,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
+    if status.recovery_key.is_empty() {
+        warnings.push(
+            "there is no recovery key, so no backup can be made: npanel-controller recovery-key".to_owned(),
+        );
+    }
     if status.leader_id.is_none() {
         warnings.push("no leader is known: nothing can be changed".to_owned());
     }
@@ -260,6 +274,7 @@ mod tests {
         let status = json!({"cluster_id": "x", "controller_id": 1, "leader_id": 1, "term": 1, "applied_index": 9,
             "last_log_index": 9, "node_certificates_expire_at": now.plus(lifetimes.node), "ca_trusted": 1,
             "placement_strategy": "spread", "operation_retention_seconds": 1, "revision": 1,
+            "recovery_key": "x",
             "controllers": [controller]});
         serde_json::from_value(status).expect("a status")
     }
@@ -285,6 +300,7 @@ mod tests {
             assert!(warnings.len() == 1 && warnings[0].contains(expected), "{expected}: {warnings:?}");
         };
         one(told(|status| status.leader_id = None, long), "no leader is known");
+        one(told(|status| status.recovery_key.clear(), long), "no backup can be made");
         one(told(|status| status.controllers[0].reachable = Some(false), long), "c1 cannot be reached");
         let late = now.plus(lifetimes.controller / 5);
         one(

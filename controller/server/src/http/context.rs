@@ -28,6 +28,10 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// The longest that a request may wait for the fleet, beyond that.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
+/// Where a backup is made: how long that takes depends on how large the state is, and on the line to a bucket.
+const BACKUP: &str = "/v1/cluster/backup";
+const BACKUP_DEADLINE: Duration = Duration::from_secs(3600 + 600);
+
 /// Gives the request its id and span, and makes a problem of every error.
 pub(super) async fn context<F: Future<Output = Response>>(
     metrics: &Metrics,
@@ -100,8 +104,13 @@ pub(super) async fn deadline<F: Future<Output = Response>>(
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
+    let is_backup = request.uri().path() == BACKUP;
     let waits = request.uri().query().is_some_and(|query| query.contains("wait="));
-    let limit = if waits { DEADLINE + LONGEST_WAIT } else { DEADLINE };
+    let limit = match (waits, is_backup) {
+        (_, true) => BACKUP_DEADLINE,
+        (true, false) => DEADLINE + LONGEST_WAIT,
+        (false, false) => DEADLINE,
+    };
     tokio::time::timeout(limit, next(request)).await.unwrap_or_else(|_| {
         let detail = format!(
             "the request took longer than {} s; a write may still happen: repeat it with the same \

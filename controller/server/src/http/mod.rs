@@ -11,6 +11,7 @@ mod app;
 mod asked;
 mod audit;
 mod audit_query;
+mod backups;
 mod body;
 mod ca;
 mod cluster;

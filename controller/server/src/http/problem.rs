@@ -49,6 +49,8 @@ pub(crate) enum Kind {
     TooManyListeners,
     /// This controller has as much to do as it takes.
     Busy,
+    /// The bucket does not take a backup.
+    Bucket,
     /// What the same request made or changed before has gone since.
     GoneSince,
     /// The request was not read as HTTP says.
@@ -77,6 +79,7 @@ impl Kind {
             Self::NotReached,
             Self::TooManyListeners,
             Self::Busy,
+            Self::Bucket,
             Self::GoneSince,
             Self::BadRequest,
             Self::Internal,
@@ -99,6 +102,7 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
             StatusCode::SERVICE_UNAVAILABLE
         }
         Kind::GoneSince | Kind::EventsGone => StatusCode::GONE,
+        Kind::Bucket => StatusCode::BAD_GATEWAY,
         Kind::TooManyListeners => StatusCode::TOO_MANY_REQUESTS,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     };
@@ -120,6 +124,7 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::NotReached => ("not_reached", "The controller is not that far yet"),
         Kind::TooManyListeners => ("too_many_listeners", "The tenant follows the events too often"),
         Kind::Busy => ("busy", "The controller has as much to do as it takes"),
+        Kind::Bucket => ("bucket_refuses", "The bucket does not take the backup"),
         Kind::GoneSince => ("gone_since", "It was done before, and what it made has gone since"),
         Kind::BadRequest => ("bad_request", "The request is not readable"),
         Kind::Internal => ("internal", "The controller is at fault"),

@@ -63,6 +63,9 @@ fn advice(kind: Kind) -> &'static str {
             "Close connections to /v1/events that nobody reads, let one connection serve several readers, or ask another controller."
         }
         Kind::Busy => "Ask again after Retry-After, or ask another controller.",
+        Kind::Bucket => {
+            "The detail has what the store says. See to [backup] in the controller's configuration and to the keys in its keys_file, or have the backup as the answer and keep it elsewhere."
+        }
         Kind::GoneSince => {
             "Nothing is to be done for this request: it happened, once. What it made or changed was deleted later. To make it again, use a new Idempotency-Key."
         }

@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{
     accounts, api_keys,
     app::{App, Services},
-    audit,
+    audit, backups,
     body::MAX_BYTES,
     ca, cluster, consistency, context, cron, database_users, databases, domains, events, fresh, node_events,
     nodes, operations, placements, plans,
@@ -50,6 +50,7 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .merge(events::routes())
         .merge(audit::routes())
         .merge(cluster::routes())
+        .merge(backups::routes())
         .merge(ca::routes())
 }
 

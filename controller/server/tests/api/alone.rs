@@ -15,8 +15,8 @@ use npanel_proto::{
     },
     controller::{ForeseeResponse, NodeAnswer, foresee_response},
 };
-use npanel_server::agreement::{Agreement, AgreementStatus, Unproposed};
-use npanel_state::{Foresight, LogPosition, LogRecord, Reader, RecordPayload, Store};
+use npanel_server::agreement::{Agreement, AgreementStatus, Uncopied, Unproposed};
+use npanel_state::{Foresight, LogPosition, LogRecord, Reader, RecordPayload, StateCopy, Store};
 use tokio::sync::{Mutex, watch};
 
 pub(crate) struct Alone {
@@ -31,7 +31,7 @@ pub(crate) struct Alone {
     behind: Mutex<Vec<(Who, Command)>>,
     /// What was proposed, as the log would keep it.
     pub(crate) log: Mutex<Vec<Envelope>>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Alone {
@@ -46,7 +46,7 @@ impl Alone {
             ahead: AtomicI64::default(),
             behind: Mutex::default(),
             log: Mutex::default(),
-            _directory: directory,
+            directory,
         }
     }
 
@@ -210,6 +210,13 @@ impl Agreement for Alone {
 
     fn age(&self) -> Option<Duration> {
         Some(Duration::from_millis(7))
+    }
+
+    fn copy_state(&self) -> BoxFuture<'_, Result<StateCopy, Uncopied>> {
+        Box::pin(async move {
+            let path = self.directory.path().join("copying.db");
+            StateCopy::make(&self.store, path).await.map_err(|error| Uncopied(error.into()))
+        })
     }
 
     fn reader(&self) -> &Reader {

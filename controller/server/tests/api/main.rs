@@ -3,6 +3,7 @@
 
 mod alone;
 mod audit;
+mod backups;
 mod changes;
 mod conditions;
 mod consistency;

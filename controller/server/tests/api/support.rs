@@ -117,6 +117,7 @@ impl Fleet {
             presence: Arc::new(Connected),
             cluster_key,
             authorities,
+            backups: None,
             metrics: Metrics::new(),
         };
         let router = router(services.clone());
@@ -267,6 +268,7 @@ fn cluster(root: TenantId, admin: &ApiKeyText, wrapped_data_key: Vec<u8>, author
         }),
         name_server_domain: "ns.example".to_owned(),
         retention_seconds: 3600,
+        ..CreateCluster::default()
     })
 }
 

@@ -208,7 +208,7 @@ impl Controller {
     }
 }
 
-fn issue(
+pub(crate) fn issue(
     authority: &CertificateAuthority,
     identity: Identity,
     serial: Serial,

@@ -3,11 +3,16 @@
 use std::time::{Duration, Instant};
 
 use npanel_model::{NodeId, Timestamp};
-use npanel_pki::{ChannelBinding, Credentials, Identity, PrivateKey, Serial, tls};
+use npanel_pki::{CertificateAuthority, ChannelBinding, Credentials, Identity, PrivateKey, Serial, tls};
 use npanel_proto::{
-    command::{Certificate, DeleteNode, RenewIdentity, envelope::Command, principal::Who},
+    command::{
+        Certificate, DeleteNode, EnrolController, RenewIdentity, RestoreCluster, envelope::Command,
+        principal::Who,
+    },
     enrolment::{RenewRequest, RenewResponse},
 };
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 use tonic::{Code, Status};
 
 use crate::controller::{self, Controller, credentials_of, node_credentials, over};
@@ -24,7 +29,13 @@ pub(crate) async fn renew(
     controller: &Controller,
     shown: &Credentials,
 ) -> Result<(PrivateKey, RenewResponse), Status> {
-    let stream = controller.dial(tls::renewing_client(shown).expect("a configuration")).await;
+    renew_over(controller.dial(tls::renewing_client(shown).expect("a configuration")).await, shown).await
+}
+
+async fn renew_over(
+    stream: TlsStream<TcpStream>,
+    shown: &Credentials,
+) -> Result<(PrivateKey, RenewResponse), Status> {
     let binding = ChannelBinding::of(stream.get_ref().1).expect("a binding");
     let key = PrivateKey::generate().expect("a key");
     let request = key.certificate_request().expect("a request");
@@ -73,6 +84,7 @@ async fn expired(controller: &Controller, node: &Credentials) -> Credentials {
         current_serial: node.own().serial.clone(),
         current_key_fingerprint: node.own().key.to_bytes(),
         certificate: Some(certificate),
+        ..RenewIdentity::default()
     };
     let who = Who::NodeId(id_of(node).to_bytes());
     controller.accept_from(who, Command::RenewIdentity(command)).await;
@@ -149,4 +161,35 @@ async fn a_deleted_node_is_cut_off_within_a_second_and_renews_nothing() {
         controller::until_closed(&mut again).await;
     }
     assert!(!controller.connections.is_connected(id));
+}
+
+#[tokio::test]
+async fn what_a_restored_state_has_forgotten_is_good_if_the_authority_signed_it() {
+    let controller = Controller::start().await;
+    let node = node_credentials(&controller).await;
+    let (identity, now) = (node.id().identity, Timestamp::now());
+    let long_ago = Timestamp::from_millis(now.as_millis() - 30 * 86_400_000);
+    let forgotten = controller.issue(identity, Serial::generate(), now);
+    let expired = controller.issue(identity, Serial::generate(), long_ago);
+    assert_eq!(renew(&controller, &expired).await.expect_err("not yet").code(), Code::Unauthenticated);
+    let restoration = RestoreCluster {
+        epoch: 1_790_000_000,
+        controller: Some(EnrolController { controller_id: 1, ..EnrolController::default() }),
+        from_index: 1,
+        uids_passed_over: 1,
+    };
+    controller.accept(Command::RestoreCluster(restoration)).await;
+    let connection = controller.dial(tls::node_client(&forgotten).expect("a configuration")).await;
+    controller.until("the node is connected", || controller.connections.is_connected(id_of(&node))).await;
+    drop(connection);
+    let other = CertificateAuthority::create(node.id().cluster, long_ago).expect("an authority");
+    for time in [now, long_ago] {
+        let forged = controller::issue(&other, identity, Serial::generate(), time);
+        let stream = controller.dial(tls::renewing_client(&node).expect("a configuration")).await;
+        let refused = renew_over(stream, &forged).await.expect_err("forged");
+        assert_eq!(refused.code(), Code::Unauthenticated);
+    }
+    let next = renewed(&controller, &expired).await;
+    let subject = next.id().identity.to_string();
+    assert!(controller.state().is_identity_valid(&next.own().serial, &subject).await.expect("a query"));
 }

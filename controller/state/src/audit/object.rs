@@ -179,7 +179,9 @@ pub(crate) fn audited_object<'a>(ctx: &Context<'_>, command: &'a Command) -> Rul
         Command::UpdateNode(body) => noun(Noun::Node, &body.node_id),
         Command::RevokeNode(body) => noun(Noun::Node, &body.node_id),
         Command::DeleteNode(body) => noun(Noun::Node, &body.node_id),
-        Command::UpdateCluster(_) => (Kind::Noun(Noun::Cluster), Cow::Owned(ctx.root_tenant()?.to_bytes())),
+        Command::UpdateCluster(_) | Command::RestoreCluster(_) => {
+            (Kind::Noun(Noun::Cluster), Cow::Owned(ctx.root_tenant()?.to_bytes()))
+        }
         Command::EnrolController(body) => controller(body.controller_id),
         Command::RemoveController(body) => controller(body.controller_id),
         Command::RotateAuthority(body) => {
@@ -295,8 +297,23 @@ mod tests {
                 "delivered_millis",
             ],
         ),
-        // What moves with every command.
-        ("cluster", &["only_row", "epoch", "feature_level", "clock_millis", "next_uid"]),
+        // What moves with every command, and with a restoration. The recovery key came later than the digests, which are
+        // the same in every version; its changes are entries all the same.
+        (
+            "cluster",
+            &[
+                "only_row",
+                "epoch",
+                "feature_level",
+                "clock_millis",
+                "next_uid",
+                "recovery_key",
+                "controllers_from",
+                "restored_millis",
+                "restored_index",
+                "restored_from",
+            ],
+        ),
     ];
 
     #[tokio::test]

@@ -133,10 +133,19 @@ fn part(
         }
     }
     let gone_index = first(db, "SELECT gone_index FROM change_feed", |row| row.get(0))?.unwrap_or(0);
+    let lost =
+        first(db, "SELECT restored_from, restored_index FROM cluster", |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let gone_index = gone_before(after, gone_index, lost.unwrap_or_default());
     if after < gone_index {
         return Ok(Err(FeedGone { gone_index }));
     }
     Ok(Ok(FeedPart { events, reaches, has_more }))
+}
+
+/// What is there to be told begins after this. Who has been told of what a restoration has undone does not learn of that by the
+/// events after it. `lost`: where the log before it ended, and where the restoration is.
+fn gone_before(after: u64, gone_index: u64, (from, restored): (u64, u64)) -> u64 {
+    if (from + 1..restored).contains(&after) { gone_index.max(restored) } else { gone_index }
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<FeedEvent> {
@@ -150,4 +159,18 @@ fn event(row: &Row<'_>) -> rusqlite::Result<FeedEvent> {
         change: row.get(6)?,
         actor: row.get(7)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_told_of_what_a_restoration_has_undone_begins_anew() {
+        let lost = (100, 5_000);
+        for (after, gone) in [(0, 7), (100, 7), (101, 5_000), (4_999, 5_000), (5_000, 7), (6_000, 7)] {
+            assert_eq!(gone_before(after, 7, lost), gone, "after {after}");
+        }
+        assert_eq!(gone_before(3, 7, (0, 0)), 7, "never restored");
+    }
 }

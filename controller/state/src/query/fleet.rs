@@ -36,6 +36,8 @@ pub struct Cluster {
     pub feature_level: u32,
     /// Up to where that is raised; `None`: as far as every controller can.
     pub feature_level_limit: Option<u32>,
+    /// The public half of the key that the secrets in backups are sealed to; empty if there is none.
+    pub recovery_key: Vec<u8>,
     /// When that was last changed, as a place in the log.
     pub revision: Revision,
 }
@@ -303,6 +305,7 @@ impl Reader {
                 operation_retention_seconds: row::number(&row, "operation_retention_seconds")?,
                 feature_level: crate::level::agreed(row::number32(&row, "feature_level")?),
                 feature_level_limit: row::optional_number32(&row, "feature_level_limit")?,
+                recovery_key: row::get(&row, "recovery_key")?,
                 revision: row::revision(&row)?,
             })
         })
@@ -348,8 +351,11 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn next_controller_id(&self) -> Result<ControllerId, QueryError> {
         let row = sqlx::query(
-            "SELECT coalesce(max(CAST(substr(subject, 12) AS INTEGER)), 0) + 1 AS next
-             FROM identities WHERE subject LIKE 'controller/%'",
+            "SELECT max(
+                 coalesce((SELECT controllers_from FROM cluster), 0),
+                 coalesce((SELECT max(CAST(substr(subject, 12) AS INTEGER)) FROM identities
+                           WHERE subject LIKE 'controller/%'), 0)
+             ) + 1 AS next",
         )
         .fetch_one(&self.pool())
         .await?;

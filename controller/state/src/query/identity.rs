@@ -1,9 +1,10 @@
 //! Machines' certificates and the authorities that issue them.
 
-use npanel_model::Timestamp;
+use npanel_model::{NodeId, Timestamp};
 use sqlx::sqlite::SqliteRow;
 
 use super::{QueryError, Reader, row};
+use crate::rules::MAY_BE_LOST;
 
 /// A certificate authority of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,5 +124,29 @@ impl Reader {
     pub async fn is_identity_valid(&self, serial: &[u8], subject: &str) -> Result<bool, QueryError> {
         let found = self.identity(serial).await?;
         Ok(found.is_some_and(|identity| identity.subject == subject && !identity.revoked))
+    }
+
+    /// Whether a node's certificate, which an authority of the cluster issued, is good: it was issued to this node and not
+    /// revoked; or the state was restored since and cannot know it, and the node was not revoked.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn is_node_certificate_valid(
+        &self,
+        node: NodeId,
+        serial: &[u8],
+        not_before: Timestamp,
+    ) -> Result<bool, QueryError> {
+        let subject = format!("node/{node}");
+        if let Some(known) = self.identity(serial).await? {
+            return Ok(known.subject == subject && !known.revoked);
+        }
+        let row = sqlx::query(MAY_BE_LOST)
+            .bind(node.to_bytes())
+            .bind(subject)
+            .bind(not_before.as_millis())
+            .fetch_one(&self.pool())
+            .await?;
+        row::get(&row, "may_be_lost")
     }
 }

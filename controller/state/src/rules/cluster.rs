@@ -13,6 +13,9 @@ use crate::{
     context::{Context, Effect, Rule, wire_id, wire_text},
 };
 
+/// An X25519 public key.
+const RECOVERY_KEY_BYTES: usize = 32;
+
 pub(super) fn create(ctx: &Context<'_>, body: &CreateCluster) -> Rule<Effect> {
     if ctx.count("SELECT count(*) FROM cluster", [])? > 0 {
         return Err(Refusal::new(RefusalCode::AlreadyInitialised, "", "the cluster was made already").into());
@@ -22,8 +25,8 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateCluster) -> Rule<Effect> {
     let name_server_domain: Fqdn = wire_text(&body.name_server_domain, "/name_server_domain")?;
     ctx.run(
         "INSERT INTO cluster (only_row, cluster_id, root_tenant_id, epoch, feature_level, clock_millis, next_uid,
-             name_server_domain, retention_seconds)
-         VALUES (1, ?1, ?2, 1, ?3, ?4, ?5, ?6, ?7)",
+             name_server_domain, retention_seconds, recovery_key)
+         VALUES (1, ?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8)",
         (
             &body.cluster_id,
             root.to_bytes(),
@@ -32,6 +35,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateCluster) -> Rule<Effect> {
             Uid::FIRST.get(),
             name_server_domain.as_str(),
             body.retention_seconds,
+            &body.recovery_key,
         ),
     )?;
     tenant::insert(ctx, root, None, &name, &body.wrapped_data_key, None, true)?;
@@ -72,6 +76,13 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateCluster) -> Rule<Effect> {
     }
     if let Some(limit) = &body.feature_level_limit {
         changed += level::hold(ctx, limit)?;
+    }
+    if let Some(key) = &body.recovery_key {
+        if key.len() != RECOVERY_KEY_BYTES {
+            let message = format!("a recovery key has {RECOVERY_KEY_BYTES} bytes (got {})", key.len());
+            return Err(Refusal::new(RefusalCode::Invalid, "/recovery_key", message).into());
+        }
+        changed += ctx.run("UPDATE cluster SET recovery_key = ?1 WHERE recovery_key != ?1", [key])?;
     }
     if changed > 0 {
         ctx.note(platform, "cluster", platform.to_bytes(), "changed");

@@ -57,6 +57,7 @@ fn node_with(ctx: &Context<'_>, node: NodeId, body: &RenewIdentity) -> Rule<Stri
     let lives = ctx.count("SELECT EXISTS (SELECT 1 FROM nodes WHERE id = ?1)", [node.to_bytes()])? == 1;
     match shown {
         _ if !lives => Err(refused("the node is not in the fleet").into()),
+        None if may_be_lost(ctx, node, &subject, body.current_not_before_millis)? => Ok(subject),
         None => Err(refused("the certificate shown was not issued, or is too old to be remembered").into()),
         Some((_, true)) => Err(refused("the certificate shown is revoked").into()),
         Some((key, false)) if key != body.current_key_fingerprint => {
@@ -64,6 +65,21 @@ fn node_with(ctx: &Context<'_>, node: NodeId, body: &RenewIdentity) -> Rule<Stri
         }
         Some(_) => Ok(subject),
     }
+}
+
+/// Whether a certificate that is not known was issued, for all the state can tell, after what it was restored from: to a node
+/// that it has and that was not revoked since. Of the node's id, its subject, and from when the certificate is valid.
+pub(crate) const MAY_BE_LOST: &str = "SELECT EXISTS (
+    SELECT 1 FROM cluster c, nodes n
+    WHERE n.id = ?1 AND n.revoked_index IS NULL AND ?3 <= c.restored_millis
+        AND NOT EXISTS (SELECT 1 FROM identities WHERE subject = ?2 AND revoked_index > c.restored_index)
+) AS may_be_lost";
+
+fn may_be_lost(ctx: &Context<'_>, node: NodeId, subject: &str, not_before_millis: i64) -> Rule<bool> {
+    // A command of before there were restorations does not say it.
+    let found =
+        not_before_millis > 0 && ctx.count(MAY_BE_LOST, (node.to_bytes(), subject, not_before_millis))? == 1;
+    Ok(found)
 }
 
 /// A controller holds the authority's key and certifies itself, so it is known by its id alone.

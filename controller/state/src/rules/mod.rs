@@ -26,6 +26,7 @@ mod operation;
 mod plan;
 mod record_set;
 mod removal;
+mod restoration;
 mod revocation;
 mod suspension;
 mod tenant;
@@ -38,6 +39,7 @@ use std::borrow::Cow;
 use npanel_proto::command::envelope::Command;
 
 pub(crate) use feed::{KEPT as FEED_KEPT, KEPT_MILLIS as FEED_KEPT_MILLIS};
+pub(crate) use identity::MAY_BE_LOST;
 
 use crate::{
     Refusal, RefusalCode,
@@ -76,6 +78,7 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::PlaceZone(body) => lost::place_zone(ctx, body),
         Command::UpdateNode(body) => node::update(ctx, body),
         Command::UpdateCluster(body) => cluster::update(ctx, body),
+        Command::RestoreCluster(body) => restoration::restore(ctx, body),
         Command::EnrolController(body) => controller::enrol(ctx, body),
         Command::RemoveController(body) => controller::remove(ctx, body),
         Command::RenewIdentity(body) => identity::renew(ctx, body),
@@ -150,6 +153,7 @@ pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Optio
         }
         Command::RevokeNode(body) => (Noun::Node, &body.node_id),
         Command::CreateCluster(_)
+        | Command::RestoreCluster(_)
         | Command::CreateTenant(_)
         | Command::CreatePlan(_)
         | Command::CreateAccount(_)

@@ -16,6 +16,7 @@ fn renewal(current: &Certificate, next: u64) -> Command {
         current_serial: current.serial.clone(),
         current_key_fingerprint: current.key_fingerprint.clone(),
         certificate: Some(Certificate { key_fingerprint: NEW_KEY.to_vec(), ..certificate(next) }),
+        ..RenewIdentity::default()
     })
 }
 

@@ -15,6 +15,7 @@ mod ownership;
 mod plans;
 mod repetitions;
 mod replicas;
+mod restoration;
 mod revocation;
 mod snapshots;
 mod support;

@@ -21,6 +21,7 @@ fn renewal(shown: &Certificate, next: u64) -> Command {
         current_serial: shown.serial.clone(),
         current_key_fingerprint: HASH.to_vec(),
         certificate: Some(certificate(next)),
+        ..RenewIdentity::default()
     })
 }
 

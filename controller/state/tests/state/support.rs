@@ -86,6 +86,7 @@ impl World {
             first_authority: self.authority.clone(),
             name_server_domain: "ns.example".into(),
             retention_seconds: 3600,
+            ..CreateCluster::default()
         });
         self.accept(Who::ControllerId(1), command).await;
     }

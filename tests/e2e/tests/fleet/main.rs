@@ -100,6 +100,10 @@ scenarios! {
     lost_node: what_a_node_carried_that_is_gone_for_good_is_placed_anew_on_another;
     rotation: every_machine_moves_to_a_new_authority_and_the_old_one_goes;
     audit: what_was_done_is_proved_and_a_tampered_copy_names_the_entry;
+    // After all others: nodes hold what the restored state does not know.
+    disaster:
+        a_fleet_restored_from_a_backup_goes_on_and_no_site_is_lost,
+        the_survivor_of_a_lost_majority_goes_on_and_the_lost_ones_do_no_harm;
     // Last: the state's own time does not go back with the clocks.
     clocks: machines_whose_certificates_all_expired_find_each_other_again;
 }

@@ -1,0 +1,133 @@
+//! `npanel-controller restore`: a new first controller from a backup.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail, ensure};
+use npanel_backup::{Backup, Manifest};
+use npanel_model::{ControllerId, Timestamp};
+use npanel_pki::{ClusterSecrets, RecoveryKey};
+use npanel_state::{FEATURE_LEVEL, Snapshot, Store};
+
+use super::{anew::begin_anew, files::Files};
+use crate::config::Config;
+
+/// What `restore` made.
+#[derive(Debug)]
+pub struct Restored {
+    /// This machine's controller.
+    pub id: ControllerId,
+    /// The cluster.
+    pub cluster: String,
+    /// Its epoch from now on.
+    pub epoch: u64,
+    /// The time of the state: what was changed after it is lost.
+    pub state_of: Timestamp,
+    /// The CA's certificate, for clients of the API.
+    pub ca_file: PathBuf,
+}
+
+/// What is known of a backup that was read to its end.
+#[derive(Debug)]
+pub struct Checked {
+    /// What it says of itself, all of which is true.
+    pub manifest: Manifest,
+    /// Whether the recovery key was given, and opens it.
+    pub is_opened: bool,
+}
+
+/// Reads all of a backup and says whether a controller could be made of it, without making one.
+///
+/// # Errors
+/// What is wrong with it, or with the recovery key, if one is given.
+pub fn check_backup(config: &Config, file: &Path, key: Option<&RecoveryKey>) -> anyhow::Result<Checked> {
+    let backup = open(file)?;
+    if let Some(key) = key {
+        secrets(&backup, key)?;
+    }
+    let scratch = config.data_directory.join("backup.check");
+    clear(&scratch)?;
+    let state = unpack(&backup, &scratch);
+    clear(&scratch)?;
+    state?;
+    Ok(Checked { manifest: backup.manifest().clone(), is_opened: key.is_some() })
+}
+
+/// Makes this machine the first controller of the cluster that a backup is of. The other controllers are joined anew.
+///
+/// # Errors
+/// If the machine is a controller already, or the backup is not whole, or the key is not the one that it is sealed to; nothing is
+/// then left.
+pub async fn restore(config: &Config, file: &Path, key: &RecoveryKey) -> anyhow::Result<Restored> {
+    let staged = Files::stage(&config.data_directory)?;
+    let backup = open(file)?;
+    let secrets = secrets(&backup, key)?;
+    let cluster = backup.manifest().cluster_id.clone();
+    let scratch = staged.files().root().join("unpacked");
+    let state = tokio::task::spawn_blocking({
+        let scratch = scratch.clone();
+        move || unpack(&backup, &scratch)
+    })
+    .await??;
+    let begun = begin_anew(config, &staged, &state, &secrets, None).await?;
+    clear(&scratch)?;
+    let files = staged.commit()?;
+    Ok(Restored {
+        id: begun.id,
+        cluster,
+        epoch: begun.epoch,
+        state_of: begun.state_of,
+        ca_file: files.identity().authorities_path(),
+    })
+}
+
+fn open(file: &Path) -> anyhow::Result<Backup> {
+    let backup = Backup::open(file).with_context(|| file.display().to_string())?;
+    let level = backup.manifest().feature_level;
+    if level > FEATURE_LEVEL {
+        bail!(
+            "the backup is of the feature level {level}, and this version knows {FEATURE_LEVEL}: use a newer version"
+        );
+    }
+    Ok(backup)
+}
+
+fn secrets(backup: &Backup, key: &RecoveryKey) -> anyhow::Result<ClusterSecrets> {
+    let (got, wanted) = (key.public().to_string(), &backup.manifest().recovery_key);
+    ensure!(got == *wanted, "the backup is sealed to the recovery key {wanted}, and this one is {got}");
+    let opened = key.open(&backup.manifest_digest(), backup.secrets());
+    opened.context("the backup was changed: its secrets do not belong to its manifest")
+}
+
+/// Takes the state out of a backup, and makes sure that it is what the manifest says.
+fn unpack(backup: &Backup, into: &Path) -> anyhow::Result<PathBuf> {
+    fs::create_dir(into).with_context(|| format!("cannot make {}", into.display()))?;
+    let state = into.join("state.db");
+    backup.extract_state(&state)?;
+    let (manifest, found) = (backup.manifest(), Snapshot::of_file(&state)?);
+    ensure!(
+        found.cluster == manifest.cluster_id,
+        "the backup is of the cluster {}, and its state of {}",
+        manifest.cluster_id,
+        found.cluster
+    );
+    let place = found.applied.position.map_or((0, 0), |at| (at.term, at.index));
+    let said = (manifest.term, manifest.index);
+    ensure!(place == said, "the backup is of (term, index) {said:?}, and its state of {place:?}");
+    let content =
+        Store::content_hash_of(&state)?.hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let made = &manifest.content_sha256;
+    ensure!(content == *made, "the content's hash is {content}, and was {made} when the backup was made");
+    Ok(state)
+}
+
+fn clear(scratch: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(scratch) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", scratch.display()))
+        }
+        _ => Ok(()),
+    }
+}

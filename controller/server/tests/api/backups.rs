@@ -1,0 +1,116 @@
+//! Backups through the API.
+
+use axum::body::Body;
+use http::{Method, header};
+use http_body_util::BodyExt;
+use npanel_backup::Backup;
+use npanel_pki::RecoveryKey;
+use npanel_state::Store;
+use serde_json::json;
+
+use crate::support::{Fleet, JSON};
+
+const ROUTE: &str = "/v1/cluster/backup";
+
+async fn with_key(fleet: &Fleet) -> RecoveryKey {
+    let key = RecoveryKey::generate().expect("a key");
+    let request =
+        Fleet::request(Method::PATCH, "/v1/cluster", &fleet.admin).header(header::CONTENT_TYPE, JSON);
+    let body = json!({"recovery_key": key.public().to_string()}).to_string();
+    let shown = fleet.send(request.body(Body::from(body)).expect("a request")).await.expect(200);
+    assert_eq!(shown["recovery_key"], key.public().to_string());
+    key
+}
+
+async fn download(fleet: &Fleet, to: &std::path::Path) {
+    let request = Fleet::request(Method::POST, ROUTE, &fleet.admin).header(header::CONTENT_TYPE, JSON);
+    let response = fleet.open(request.body(Body::from("{}")).expect("a request")).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "application/x-tar");
+    let said: usize = response.headers()["content-length"].to_str().expect("text").parse().expect("a number");
+    let bytes = response.into_body().collect().await.expect("a body").to_bytes();
+    assert_eq!(bytes.len(), said);
+    std::fs::write(to, bytes).expect("written");
+}
+
+#[tokio::test]
+async fn a_backup_is_made_without_a_leader_and_holds_what_a_controller_needs() {
+    let fleet = Fleet::new().await;
+    let key = with_key(&fleet).await;
+    fleet.agreement.lose_leader();
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("fleet.tar");
+    download(&fleet, &file).await;
+    let backup = Backup::open(&file).expect("a backup");
+    backup.check().expect("whole");
+    let secrets = key.open(&backup.manifest_digest(), backup.secrets()).expect("opened");
+    assert_eq!(secrets, fleet.services.authorities.secrets());
+    let state = directory.path().join("state.db");
+    backup.extract_state(&state).expect("written");
+    let hash = Store::content_hash_of(&state).expect("a state").hash;
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(backup.manifest().content_sha256, hash);
+    assert_eq!(backup.manifest().index, fleet.agreement.applied_now());
+    // Another can be made afterwards: nothing is held on to, nor left.
+    download(&fleet, &directory.path().join("again.tar")).await;
+}
+
+#[tokio::test]
+async fn no_secret_of_the_cluster_is_to_be_read_in_a_backup() {
+    let fleet = Fleet::new().await;
+    let key = with_key(&fleet).await;
+    let reseller = fleet.reseller("acme").await;
+    let account = crate::support::id(&fleet.account(&reseller, "alice", Some("example.com")).await);
+    let database = json!({"account_id": account, "name": "shop"});
+    fleet.post("/v1/databases", &reseller.key, &database).await.expect(201);
+    let user = json!({"account_id": account, "name": "shop", "password": "marked-password-1"});
+    fleet.post("/v1/database-users", &reseller.key, &user).await.expect(201);
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("fleet.tar");
+    download(&fleet, &file).await;
+    let bytes = std::fs::read(file).expect("read");
+    let secret = |key: &str| key.split_once('.').expect("two parts").1.to_owned();
+    for marked in [
+        "marked-password-1".to_owned(),
+        "PRIVATE KEY".to_owned(),
+        secret(&fleet.admin),
+        secret(&reseller.key),
+        key.reveal().expose()[4..].to_owned(),
+    ] {
+        assert!(!bytes.windows(marked.len()).any(|window| window == marked.as_bytes()), "{marked}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_recovery_key_or_a_bucket_there_is_none_and_it_says_what_to_do() {
+    let fleet = Fleet::new().await;
+    let refused = fleet.post(ROUTE, &fleet.admin, &json!({})).await;
+    refused.problem(422, "unavailable");
+    assert!(refused.text.contains("npanel-controller recovery-key"), "{}", refused.text);
+    with_key(&fleet).await;
+    let refused = fleet.post(ROUTE, &fleet.admin, &json!({"to": "bucket"})).await;
+    assert_eq!(refused.problem(422, "unavailable").as_deref(), Some("to"));
+    fleet.post(ROUTE, &fleet.admin, &json!({"to": "nowhere"})).await.problem(422, "invalid_body");
+    let looked_at = fleet.post(&format!("{ROUTE}?dry_run=true"), &fleet.admin, &json!({})).await.expect(200);
+    assert!(
+        looked_at["warnings"][0].as_str().is_some_and(|text| text.contains("none was made")),
+        "{looked_at}"
+    );
+    let wrong = json!({"recovery_key": "npr_x"}).to_string();
+    let request =
+        Fleet::request(Method::PATCH, "/v1/cluster", &fleet.admin).header(header::CONTENT_TYPE, JSON);
+    let refused = fleet.send(request.body(Body::from(wrong)).expect("a request")).await;
+    assert_eq!(refused.problem(422, "invalid").as_deref(), Some("recovery_key"));
+}
+
+#[tokio::test]
+async fn a_backup_is_for_the_platform_with_that_very_right() {
+    let fleet = Fleet::new().await;
+    with_key(&fleet).await;
+    let root = fleet.root.to_string();
+    let reads = fleet.key(&fleet.admin, &root, &["cluster.status", "audit.*", "node.*"]).await;
+    let reseller = fleet.reseller("acme").await;
+    for key in [&reads, &reseller.key] {
+        fleet.post(ROUTE, key, &json!({})).await.problem(403, "forbidden");
+    }
+}

@@ -1,0 +1,42 @@
+//! What a state in a file says of its cluster, for whoever goes on from it.
+
+use std::path::Path;
+
+use npanel_model::{ControllerId, Timestamp};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::{StoreError, level};
+
+/// Where a cluster stands in a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Raised by each restoration.
+    pub epoch: u64,
+    /// The feature level that it is at.
+    pub feature_level: u32,
+    /// The time of its last command.
+    pub clock: Timestamp,
+    /// No controller that it has heard of has this id or a higher one.
+    pub next_controller_id: ControllerId,
+}
+
+impl Standing {
+    /// Reads it from the file of a state, such as a snapshot.
+    ///
+    /// # Errors
+    /// If it is not the state of a cluster.
+    pub fn of_file(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let state = Connection::open_with_flags(path, flags)?;
+        let select = "SELECT epoch, feature_level, clock_millis FROM cluster";
+        let (epoch, feature_level, clock) = state.query_row(select, [], |row| {
+            Ok((row.get(0)?, level::agreed(row.get(1)?), Timestamp::from_millis(row.get(2)?)))
+        })?;
+        let last: u64 = state.query_row(
+            "SELECT coalesce(max(CAST(substr(subject, 12) AS INTEGER)), 0) FROM identities WHERE subject LIKE 'controller/%'",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(Self { epoch, feature_level, clock, next_controller_id: ControllerId(last + 1) })
+    }
+}
