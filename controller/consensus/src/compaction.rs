@@ -20,6 +20,8 @@ const EVERY: Duration = Duration::from_millis(500);
 pub struct Retention {
     /// A snapshot is due after so many entries, or more with a larger state.
     pub snapshot_after_entries: u64,
+    /// After so many it is due in any case, however large the state is.
+    pub snapshot_at_latest_entries: u64,
     /// So many entries below its snapshot the leader keeps, for one that was away for a moment. Followers keep twenty times as
     /// many, because they do not know what a later leader's followers will need.
     pub kept_entries: u64,
@@ -29,18 +31,20 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { snapshot_after_entries: 10_000, kept_entries: 5_000, patience: Duration::from_secs(600) }
+        Self {
+            snapshot_after_entries: 10_000,
+            snapshot_at_latest_entries: 400_000,
+            kept_entries: 5_000,
+            patience: Duration::from_secs(600),
+        }
     }
 }
 
 const FOLLOWER_KEEPS_TIMES: u64 = 20;
 
 /// With a large state a snapshot is due after one entry for each of so many bytes, for it costs what the state has: with a million
-/// accounts after some 300,000.
+/// accounts after as many as there may be.
 const BYTES_AN_ENTRY: u64 = 8 * 1024;
-
-/// After so many it is due in any case.
-const MOST_BETWEEN: u64 = 400_000;
 
 /// What is kept for those who are behind: no more than a restart reads again in seconds.
 const MOST_ENTRIES: u64 = 1_000_000;
@@ -93,9 +97,10 @@ struct Standing {
 /// what it has.
 fn is_due(now: &Standing, retention: &Retention, state_bytes: u64, is_sending: bool) -> bool {
     let new = now.applied.saturating_sub(now.snapshot);
-    let least = retention.snapshot_after_entries.min(MOST_BETWEEN);
-    let often = (state_bytes / BYTES_AN_ENTRY).clamp(least, MOST_BETWEEN);
-    new >= MOST_BETWEEN || new >= often && !is_sending
+    let most = retention.snapshot_at_latest_entries;
+    let least = retention.snapshot_after_entries.min(most);
+    let often = (state_bytes / BYTES_AN_ENTRY).clamp(least, most);
+    new >= most || new >= often && !is_sending
 }
 
 /// The entry up to which the log is let go now.
@@ -220,5 +225,7 @@ mod tests {
         assert!(!is_due(&after(100_000), 0, true), "one is being sent");
         let long = Standing { applied: 500_000, snapshot: 100_000, ..LEADER };
         assert!(is_due(&long, u64::MAX, true), "the log is long");
+        let sooner = Retention { snapshot_at_latest_entries: 60_000, ..Retention::default() };
+        assert!(super::is_due(&after(60_000), &sooner, u64::MAX, true), "as was asked for");
     }
 }

@@ -12,6 +12,8 @@ use npanel_proto::command::{Envelope, Principal, UpdateAccount, envelope::Comman
 use npanel_scale::{Filler, Founded, begins_at, found};
 use npanel_state::{AccountFilter, FEATURE_LEVEL, LogPosition, LogRecord, Page, RecordPayload, Store};
 
+use crate::accounts;
+
 /// As controllers decide at 1, 16 and 64 clients.
 const BATCHES: [usize; 3] = [1, 16, 64];
 const MEASURED: Duration = Duration::from_secs(5);
@@ -55,16 +57,21 @@ pub(crate) async fn one(directory: &Path) -> Result<()> {
 
 /// Where in the log and in time the state is then.
 async fn measure(store: &Store, directory: &Path, now: i64) -> Result<(LogPosition, i64)> {
-    let accounts = accounts(directory)?;
+    let accounts = accounts::all(directory)?;
     println!("  {} accounts, {} MiB of state", accounts.len(), store.bytes()? >> 20);
     let mut writer = Writer::new(store, accounts, now)?;
-    println!("  batch    writes/s   p50 ms   p99 ms  max ms   log MiB");
+    println!(
+        "  batch    writes/s   p50 ms   p99 ms  max ms   log MiB   processor us a write: writer, write-back"
+    );
     for batch in BATCHES {
         writer.warm(batch).await?;
-        let begun = Instant::now();
+        let (begun, before) = (Instant::now(), processor()?);
         let mut took = writer.write(batch, |so_far| so_far < MEASURED).await?;
-        let rate = (took.0.len() * batch) as f64 / begun.elapsed().as_secs_f64();
-        print(&batch.to_string(), rate, &mut took, directory)?;
+        let (over, after) = (begun.elapsed(), processor()?);
+        let writes = (took.0.len() * batch) as f64;
+        print(&batch.to_string(), writes / over.as_secs_f64(), &mut took, directory)?;
+        let each = |before: Duration, after: Duration| (after - before).as_secs_f64() * 1e6 / writes;
+        println!("{:>70.1} {:>6.1}", each(before.0, after.0), each(before.1, after.1));
     }
     beside_snapshot(store, &mut writer, directory).await?;
     reads(store, &writer.accounts).await?;
@@ -190,24 +197,27 @@ impl Writer {
     }
 }
 
-fn current(directory: &Path) -> Result<std::path::PathBuf> {
-    Ok(directory.join(std::fs::read_to_string(directory.join("CURRENT"))?.trim()))
-}
-
-fn accounts(directory: &Path) -> Result<Vec<AccountId>> {
-    let db = rusqlite::Connection::open_with_flags(
-        current(directory)?,
-        rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
-    )?;
-    let mut select = db.prepare("SELECT id FROM accounts")?;
-    let ids = select.query_map([], |row| row.get::<_, Vec<u8>>(0))?.collect::<Result<Vec<_>, _>>()?;
-    Ok(ids.iter().map(|id| AccountId::from_bytes(id)).collect::<Result<_, _>>()?)
-}
-
 fn log_bytes(directory: &Path) -> Result<u64> {
-    let mut name = current(directory)?.into_os_string();
+    let mut name = accounts::database(directory)?.into_os_string();
     name.push("-wal");
     Ok(std::fs::metadata(name).map_or(0, |log| log.len()))
+}
+
+/// The processor time that the writer and the write-back have had: unlike rates, it says the same on a busy machine.
+fn processor() -> Result<(Duration, Duration)> {
+    let (mut writer, mut write_back) = (Duration::ZERO, Duration::ZERO);
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        let read = |file: &str| std::fs::read_to_string(task.join(file)).unwrap_or_default();
+        // The kernel keeps 15 letters of a name; the first number is in nanoseconds.
+        let spent = read("schedstat").split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        match read("comm").trim() {
+            "state-writer" => writer += Duration::from_nanos(spent),
+            "state-write-bac" => write_back += Duration::from_nanos(spent),
+            _ => {}
+        }
+    }
+    Ok((writer, write_back))
 }
 
 /// Of this process, which is the state and what measures it.

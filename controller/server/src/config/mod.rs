@@ -330,9 +330,13 @@ mod tests {
     fn how_much_of_the_log_is_kept_has_bounds() {
         assert_eq!(Config::parse(GOOD).expect("good").raft_log, Retention::default());
         let with = |rest: &str| Config::parse(&format!("{GOOD}\n[raft_log]\n{rest}\n"));
-        let all = "snapshot_after_entries = 100\nkept_entries = 50\npatience_seconds = 3";
-        let expected =
-            Retention { snapshot_after_entries: 100, kept_entries: 50, patience: Duration::from_secs(3) };
+        let all = "snapshot_after_entries = 100\nsnapshot_at_latest_entries = 200\nkept_entries = 50\npatience_seconds = 3";
+        let expected = Retention {
+            snapshot_after_entries: 100,
+            snapshot_at_latest_entries: 200,
+            kept_entries: 50,
+            patience: Duration::from_secs(3),
+        };
         assert_eq!(with(all).expect("good").raft_log, expected);
         for wrong in ["snapshot_after_entries = 0", "kept_entries = 400001", "patience_seconds = 0"] {
             let problems = with(wrong).expect_err("out of bounds");

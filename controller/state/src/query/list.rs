@@ -3,7 +3,11 @@
 use npanel_model::{AccountId, NodeId, TenantId, Timestamp};
 use sqlx::{QueryBuilder, Sqlite};
 
-use super::{QueryError, Reader, convergence::ObjectStatus, row::FromRow};
+use super::{
+    QueryError, Reader,
+    convergence::ObjectStatus,
+    row::{self, FromRow},
+};
 use crate::ObjectKind;
 
 /// Which part of a list.
@@ -99,7 +103,31 @@ pub(super) enum Scope {
     Platform,
 }
 
+/// How much of a table a tenant sees, for that decides how it is read: in the order of ids, until the page is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    /// All of it: row after row.
+    All,
+    /// Its own rows only: by the index of tenants.
+    Own,
+    /// Its own and those of some others. All of them are looked at and put in order: they are a reseller's.
+    Some,
+}
+
 impl Reader {
+    fn sight(&self, tenant: TenantId) -> Result<Sight, QueryError> {
+        let select = "SELECT EXISTS (SELECT 1 FROM cluster WHERE root_tenant_id = ?1) AS sees_all,
+                (SELECT count(*) FROM (SELECT 1 FROM tenant_tree WHERE ancestor_id = ?1 LIMIT 2)) AS tenants";
+        let found = self.point(select, [tenant.to_bytes()], |row| {
+            Ok(match (row::get(row, "sees_all")?, row::number(row, "tenants")?) {
+                (true, _) => Sight::All,
+                (false, 1) => Sight::Own,
+                (false, _) => Sight::Some,
+            })
+        })?;
+        Ok(found.unwrap_or(Sight::Some))
+    }
+
     pub(super) async fn list<T: FromRow>(
         &self,
         select: &'static str,
@@ -107,16 +135,11 @@ impl Reader {
         wheres: Vec<Where>,
         page: &Page,
     ) -> Result<Vec<T>, QueryError> {
-        let mut query = QueryBuilder::<Sqlite>::new(select);
-        push_scope(&mut query, &scope);
-        for condition in wheres {
-            push_where(&mut query, condition);
-        }
-        if let Some(after) = &page.after {
-            query.push(" AND id > ").push_bind(after.clone());
-        }
-        query.push(" ORDER BY id LIMIT ").push_bind(i64::from(page.limit));
-        let rows = query.build().fetch_all(&self.pool()).await?;
+        let sight = match scope {
+            Scope::Tenant(tenant) => self.sight(tenant)?,
+            _ => Sight::Some,
+        };
+        let rows = list_query(select, &scope, sight, wheres, page).build().fetch_all(&self.pool()).await?;
         rows.iter().map(T::from_row).collect()
     }
 
@@ -145,7 +168,26 @@ impl Reader {
     }
 }
 
-fn push_scope(query: &mut QueryBuilder<Sqlite>, scope: &Scope) {
+fn list_query(
+    select: &str,
+    scope: &Scope,
+    sight: Sight,
+    wheres: Vec<Where>,
+    page: &Page,
+) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::<Sqlite>::new(select);
+    push_scope(&mut query, scope, sight);
+    for condition in wheres {
+        push_where(&mut query, condition);
+    }
+    if let Some(after) = &page.after {
+        query.push(" AND id > ").push_bind(after.clone());
+    }
+    query.push(" ORDER BY id LIMIT ").push_bind(i64::from(page.limit));
+    query
+}
+
+fn push_scope(query: &mut QueryBuilder<Sqlite>, scope: &Scope, sight: Sight) {
     let (column, tenant) = match scope {
         Scope::Platform => {
             query.push(" WHERE 1 = 1");
@@ -158,6 +200,12 @@ fn push_scope(query: &mut QueryBuilder<Sqlite>, scope: &Scope) {
             query.push_bind(tenant.to_bytes()).push(")");
             return;
         }
+        Scope::Tenant(tenant) if sight == Sight::Own => {
+            query.push(" WHERE tenant_id = ").push_bind(tenant.to_bytes());
+            return;
+        }
+        // The sign keeps the planner from the index of tenants, by which it would look at all rows and put them in order.
+        Scope::Tenant(tenant) if sight == Sight::All => ("+tenant_id", tenant),
         Scope::Tenant(tenant) => ("tenant_id", tenant),
         Scope::Tenants(tenant) => ("id", tenant),
     };
@@ -235,5 +283,41 @@ fn standing(kind: ObjectKind, status: ObjectStatus) -> String {
         ObjectStatus::Failed => format!("{lives} AND {failed}"),
         ObjectStatus::Converging => format!("{lives} AND NOT {failed} AND {open}"),
         ObjectStatus::Ready => format!("{lives} AND NOT {failed} AND NOT {open}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row as _;
+
+    use super::*;
+    use crate::open;
+
+    /// How SQLite would read a page in the middle of a table.
+    async fn plan(pool: &sqlx::SqlitePool, table: &str, sight: Sight) -> String {
+        let scope = Scope::Tenant(TenantId::generate());
+        let page = Page { after: Some(vec![1; 16]), limit: 100 };
+        let explain = format!("EXPLAIN QUERY PLAN SELECT * FROM {table}");
+        let mut query = list_query(&explain, &scope, sight, Vec::new(), &page);
+        let rows = query.build().fetch_all(pool).await.expect("a plan");
+        rows.iter().map(|row| row.get::<String, _>("detail")).collect::<Vec<_>>().join("\n")
+    }
+
+    #[tokio::test]
+    async fn a_page_ends_when_it_is_full_for_who_sees_all_and_for_who_sees_only_their_own() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("state.db");
+        open::migrate(&path).await.expect("migrated");
+        let pool = open::readers(&path).await.expect("opened");
+        let tables =
+            ["accounts", "domains", "databases", "database_users", "zones", "record_sets", "operations"];
+        for table in tables {
+            for sight in [Sight::All, Sight::Own] {
+                let plan = plan(&pool, table, sight).await;
+                assert!(!plan.contains("TEMP B-TREE"), "{sight:?} of {table} is put in order:\n{plan}");
+            }
+            let own = plan(&pool, table, Sight::Own).await;
+            assert!(own.contains(&format!("INDEX {table}_by_tenant (tenant_id=? AND id>?)")), "{own}");
+        }
     }
 }

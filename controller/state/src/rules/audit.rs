@@ -34,7 +34,10 @@ pub(super) fn record_checkpoint(ctx: &Context<'_>, body: &RecordCheckpoint) -> R
     let note: SignedCheckpoint =
         body.note.parse().map_err(|error: CheckpointError| invalid(error.to_string()))?;
     let (size, said) = (note.unverified().size, note.unverified().root);
-    let known = ctx.find("SELECT max(serial), max(tree_size) FROM audit_checkpoints", [], |row| {
+    // One by one, each by its index.
+    let newest =
+        "SELECT (SELECT max(serial) FROM audit_checkpoints), (SELECT max(tree_size) FROM audit_checkpoints)";
+    let known = ctx.find(newest, [], |row| {
         Ok((row.get::<_, Option<i64>>(0)?.unwrap_or(0), row.get::<_, Option<u64>>(1)?.unwrap_or(0)))
     })?;
     let (last, largest) = known.unwrap_or_default();

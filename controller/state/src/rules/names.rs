@@ -4,18 +4,18 @@ use npanel_model::{AccountId, Fqdn};
 
 use crate::{
     Refusal, RefusalCode,
-    context::{Context, Rule, typed, wire_text},
+    context::{Context, Rule, wire_text},
 };
 
 /// Refuses a name that another account has, or that lies beneath or above one that it has.
 pub(super) fn require_free(ctx: &Context<'_>, account: AccountId, name: &Fqdn) -> Rule<()> {
     require_not_the_fleets(ctx, name)?;
     for (at, is_self) in std::iter::once((name.clone(), true)).chain(name.ancestors().map(|at| (at, false))) {
-        if owners(ctx, &at, true)?.into_iter().any(|owner| owner != account) {
+        if is_anothers(ctx, &at, Place::Own, account)? {
             return Err(refusal(name, is_self).into());
         }
     }
-    if owners(ctx, name, false)?.into_iter().any(|owner| owner != account) {
+    if is_anothers(ctx, name, Place::Beneath, account)? {
         return Err(refusal(name, false).into());
     }
     Ok(())
@@ -33,12 +33,26 @@ fn require_not_the_fleets(ctx: &Context<'_>, name: &Fqdn) -> Rule<()> {
     Ok(())
 }
 
-fn owners(ctx: &Context<'_>, at: &Fqdn, own: bool) -> Rule<Vec<AccountId>> {
-    ctx.all(
-        "SELECT DISTINCT account_id FROM name_index WHERE at = ?1 AND own = ?2 ORDER BY account_id",
-        (at.as_str(), own),
-        |row| typed(row, 0, AccountId::from_bytes),
-    )
+/// Where an object's name is, as seen from another.
+enum Place {
+    /// At that very name.
+    Own,
+    /// Beneath it.
+    Beneath,
+}
+
+/// Whether something of another account is at the name, or beneath it. Beneath a name that is nobody's, such as one that a
+/// hosting company hands out names in, there may be a million.
+fn is_anothers(ctx: &Context<'_>, at: &Fqdn, place: Place, account: AccountId) -> Rule<bool> {
+    let own = match place {
+        Place::Own => "own = 1",
+        Place::Beneath => "own = 0",
+    };
+    let found = ctx.count(
+        &format!("SELECT EXISTS (SELECT 1 FROM name_index WHERE at = ?1 AND {own} AND account_id != ?2)"),
+        (at.as_str(), account.to_bytes()),
+    )?;
+    Ok(found == 1)
 }
 
 // Says nothing of who has the other name.

@@ -18,6 +18,7 @@ mod replicas;
 mod restoration;
 mod revocation;
 mod snapshots;
+mod statements;
 mod support;
 mod tampering;
 mod webhooks;
