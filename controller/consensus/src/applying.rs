@@ -12,6 +12,8 @@ use tokio::{
     task::JoinSet,
 };
 
+use crate::types::Raft;
+
 /// The state takes nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stopped;
@@ -30,8 +32,8 @@ fn index(applied: &Applied) -> u64 {
 }
 
 impl Applying {
-    /// Follows the store until its writer stops.
-    pub(crate) fn follow(store: &Store, tasks: &mut JoinSet<()>) -> Arc<Self> {
+    /// Follows the store until its writer stops. Then this controller takes part no longer: the library has no other word of that.
+    pub(crate) fn follow(store: &Store, raft: Raft, tasks: &mut JoinSet<()>) -> Arc<Self> {
         let mut from = store.applied();
         let waiting = Mutex::new(Some(BTreeMap::new()));
         let now = watch::Sender::new(index(&from.borrow()));
@@ -43,6 +45,9 @@ impl Applying {
                 followed.reached(now);
             }
             *followed.waiting.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            if let Err(error) = raft.shutdown().await {
+                tracing::error!(%error, "the consensus library had failed");
+            }
         });
         applying
     }

@@ -88,7 +88,7 @@ pub async fn begin(
         ..Envelope::default()
     };
     let membership = to_bytes(&StoredMembership::new(Some(behind), alone));
-    let payloads = [RecordPayload::Command(Box::new(envelope)), RecordPayload::Membership(membership)];
+    let payloads = [RecordPayload::Command(envelope.into()), RecordPayload::Membership(membership)];
     let records = payloads.map(|payload| LogRecord { position: at, payload });
     let outcomes = Store::open(&place).await?.apply(records.into()).await?;
     if let Some(Outcome::Refused(refused)) = outcomes.into_iter().find_map(|outcome| outcome.outcome) {

@@ -22,6 +22,7 @@ use crate::{
     election::{self, Hearing},
     leadership::{self, Leadership},
     levels::Raising,
+    lines::Lines,
     log::{Log, Synced},
     machine::Machine,
     membership,
@@ -114,6 +115,7 @@ struct Inner {
     /// The leader that the library knows of.
     leader: watch::Receiver<Option<u64>>,
     dial: Arc<dyn Dial>,
+    lines: Arc<Lines>,
     prepare: Arc<dyn Prepare>,
     clock: Arc<Clock>,
     belonging: Arc<Belonging>,
@@ -171,8 +173,10 @@ impl Cluster {
         let (sending, answering) = (Arc::new(Sending::default()), Arc::new(Answering::default()));
         let config = config::raft().validate().map_err(|error| ClusterError::Consensus(error.to_string()))?;
         let (hearing, belonging) = (Hearing::new(), Belonging::new());
+        let lines = Lines::new(Arc::clone(&dial));
         let network = Network {
             dial: Arc::clone(&dial),
+            lines: Arc::clone(&lines),
             hearing: Arc::clone(&hearing),
             belonging: Arc::clone(&belonging),
             sending: Arc::clone(&sending),
@@ -200,23 +204,29 @@ impl Cluster {
         let room = Arc::new(Room::default());
         tasks.spawn(Arc::clone(&room).look(directory.to_owned(), Arc::clone(&prepare)));
         let (sender, leadership) = watch::channel(Leadership::Follower { leader: None });
-        tasks.spawn(leadership::publish(raft.clone(), sender));
-        tasks.spawn(membership::run(raft.clone(), store.reader().clone(), leadership.clone()));
+        let applying = Applying::follow(&store, raft.clone(), &mut tasks);
+        tasks.spawn(leadership::publish(raft.clone(), Arc::clone(&applying), sender));
+        tasks.spawn(membership::run(
+            raft.clone(),
+            store.reader().clone(),
+            Arc::clone(&applying),
+            leadership.clone(),
+        ));
         let clock = Clock::new(raft.clone(), Arc::clone(&dial), Arc::clone(&prepare), Arc::clone(&belonging));
         let clock = Arc::new(clock);
         tasks.spawn(Arc::clone(&clock).keep_comparing());
         let raising = Raising {
             raft: raft.clone(),
             store: store.clone(),
+            applying: Arc::clone(&applying),
             dial: Arc::clone(&dial),
             belonging: Arc::clone(&belonging),
             clock: Arc::clone(&clock),
         };
         tasks.spawn(raising.run(leadership.clone()));
-        let rounds = Rounds::start(raft.clone(), Arc::clone(&dial), &mut tasks);
+        let rounds = Rounds::start(raft.clone(), Arc::clone(&lines), &mut tasks);
         let (sender, leader) = watch::channel(None);
         tasks.spawn(leadership::publish_leader(raft.clone(), sender));
-        let applying = Applying::follow(&store, &mut tasks);
         tasks.spawn(Arc::clone(&belonging).follow(raft.clone(), store.clone(), applying.watch()));
         Ok(Self {
             inner: Arc::new(Inner {
@@ -230,6 +240,7 @@ impl Cluster {
                 leadership,
                 leader,
                 dial,
+                lines,
                 prepare,
                 clock,
                 belonging,
@@ -412,6 +423,12 @@ impl Cluster {
         self.inner.dial.as_ref()
     }
 
+    /// To other controllers, for calls that need not be sure of who they reach now.
+    pub(crate) fn lines(&self) -> &Arc<Lines> {
+        &self.inner.lines
+    }
+
+    /// A connection of its own.
     pub(crate) fn channel(&self, controller: ControllerId, address: &str) -> Channel {
         self.inner.dial.channel(controller, address)
     }

@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command as Process, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -22,7 +23,7 @@ use openraft::{
 use crate::{
     log::{Log, Synced},
     machine::Machine,
-    types::{Entry, LogId, Logged},
+    types::{Entry, LogId},
 };
 
 /// Where the process that is to be killed has its files; set for that process only.
@@ -84,7 +85,7 @@ fn entry(index: u64) -> Entry {
         ..Envelope::default()
     };
     let log_id = LogId::new(CommittedLeaderId::new(1, 1), index);
-    Entry { log_id, payload: EntryPayload::Normal(Logged::Known(Box::new(envelope))) }
+    Entry { log_id, payload: EntryPayload::Normal(Arc::new(envelope).into()) }
 }
 
 struct Replica {
@@ -139,7 +140,7 @@ impl Replica {
     /// Applies entries, which must all be accepted: one that is refused would leave nothing to compare.
     async fn apply(&mut self, range: std::ops::Range<u64>) {
         for applied in self.machine.apply(range.map(entry)).await.expect("applied") {
-            let outcome = applied.outcome.outcome;
+            let outcome = applied.outcome().await.expect("applied").outcome;
             assert!(matches!(outcome, Some(outcome::Outcome::Accepted(_))), "{outcome:?}");
         }
     }

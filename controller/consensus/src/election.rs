@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use openraft::{BasicNode, RaftMetrics, ServerState};
+use openraft::{BasicNode, ServerState, metrics::RaftServerMetrics};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
@@ -33,7 +33,8 @@ pub(crate) const LEASE: Duration = Duration::from_millis(800);
 /// A timer that is later than this says that this process stood still itself.
 const LATE: Duration = Duration::from_millis(100);
 
-type Metrics = RaftMetrics<u64, BasicNode>;
+/// What does not change with every entry.
+type Metrics = RaftServerMetrics<u64, BasicNode>;
 
 /// What this controller has heard from others that keeps it from standing.
 #[derive(Debug)]
@@ -113,7 +114,7 @@ enum Stage {
 
 /// Stands for election whenever there is nobody to follow, until the consensus library stops.
 pub(crate) async fn run(canvass: Canvass, hearing: Arc<Hearing>) {
-    let mut metrics = canvass.raft.metrics();
+    let mut metrics = canvass.raft.server_metrics();
     let mut stage = Stage::Patient;
     loop {
         let could_stand = may_stand(&metrics.borrow());
@@ -156,7 +157,7 @@ pub(crate) async fn run(canvass: Canvass, hearing: Arc<Hearing>) {
         stage = match canvassed {
             Canvassed::Enough => {
                 hearing.is_behind.store(false, Ordering::Relaxed);
-                let term = metrics.borrow().current_term + 1;
+                let term = metrics.borrow().vote.leader_id().term + 1;
                 tracing::info!(term, "no leader is heard; standing for election");
                 if canvass.raft.trigger().elect().await.is_err() {
                     return;
@@ -184,7 +185,7 @@ impl Stage {
     /// Whether somebody leads meanwhile.
     fn is_over(self, now: &Metrics) -> bool {
         match self {
-            Self::Standing(term) => now.current_leader.is_some() && now.current_term >= term,
+            Self::Standing(term) => now.current_leader.is_some() && now.vote.leader_id().term >= term,
             // The leader that is not heard any more is still the last one known.
             Self::Patient | Self::Unwanted => false,
         }

@@ -31,7 +31,7 @@ pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeE
 pub(crate) fn encode_entry(entry: &Entry) -> Vec<u8> {
     let payload = match &entry.payload {
         EntryPayload::Blank => log_entry::Payload::Blank(Blank {}),
-        EntryPayload::Normal(command) => log_entry::Payload::Command(command.to_bytes()),
+        EntryPayload::Normal(command) => log_entry::Payload::Command(command.bytes().to_vec()),
         EntryPayload::Membership(membership) => log_entry::Payload::Membership(to_bytes(membership)),
     };
     LogEntry {
@@ -68,7 +68,7 @@ pub(crate) fn log_id(position: LogPosition) -> LogId {
 pub(crate) fn record(entry: Entry) -> LogRecord {
     let payload = match entry.payload {
         EntryPayload::Blank => RecordPayload::Blank,
-        EntryPayload::Normal(Logged::Known(command)) => RecordPayload::Command(command),
+        EntryPayload::Normal(Logged::Known { envelope, .. }) => RecordPayload::Command(envelope),
         EntryPayload::Normal(Logged::Newer(_)) => RecordPayload::Newer,
         EntryPayload::Membership(membership) => {
             RecordPayload::Membership(to_bytes(&StoredMembership::new(Some(entry.log_id), membership)))

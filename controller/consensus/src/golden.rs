@@ -4,7 +4,7 @@
 //! Whoever has something new written adds a sample of it, and its file by
 //! `NPANEL_GOLDEN=add cargo test -p npanel-consensus --lib golden`.
 
-use std::{collections::BTreeMap, fmt::Debug, fs, path::Path};
+use std::{collections::BTreeMap, fmt::Debug, fs, path::Path, sync::Arc};
 
 use npanel_proto::command::{Blank, DeleteNode, Envelope, LogEntry, envelope::Command, log_entry};
 use openraft::{BasicNode, CommittedLeaderId, EntryPayload, Membership};
@@ -13,7 +13,7 @@ use prost::Message;
 use crate::{
     encoding::{decode_entry, encode_entry, from_bytes, to_bytes},
     log::sample,
-    types::{Entry, LogId, Logged, SnapshotMeta, StoredMembership, Vote},
+    types::{Entry, LogId, SnapshotMeta, StoredMembership, Vote},
 };
 
 fn log_id() -> LogId {
@@ -89,7 +89,7 @@ fn entries_are_read_as_any_version_wrote_them() {
         ("entry_blank", EntryPayload::Blank, blank),
         (
             "entry_command",
-            EntryPayload::Normal(Logged::Known(Box::new(envelope.clone()))),
+            EntryPayload::Normal(Arc::new(envelope.clone()).into()),
             log_entry::Payload::Command(envelope.encode_to_vec()),
         ),
         (

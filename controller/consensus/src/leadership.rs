@@ -1,9 +1,11 @@
 //! Who leads, as the rest of the controller needs to know it.
 
-use npanel_model::ControllerId;
-use tokio::sync::watch;
+use std::{sync::Arc, time::Duration};
 
-use crate::types::Raft;
+use npanel_model::ControllerId;
+use tokio::{sync::watch, time::timeout};
+
+use crate::{applying::Applying, reading, types::Raft};
 
 /// Who leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,23 +29,39 @@ impl Leadership {
     }
 }
 
+/// How long that may take before it is looked again whether this controller still leads.
+const CONFIRM: Duration = Duration::from_secs(1);
+
+/// How soon a new leader that no majority has confirmed asks again.
+const CONFIRM_AGAIN: Duration = Duration::from_millis(50);
+
 /// Publishes leadership until the consensus library stops.
-pub(crate) async fn publish(raft: Raft, to: watch::Sender<Leadership>) {
-    let mut metrics = raft.metrics();
+pub(crate) async fn publish(raft: Raft, applying: Arc<Applying>, to: watch::Sender<Leadership>) {
+    // Not all metrics: those change with every entry.
+    let mut metrics = raft.server_metrics();
     loop {
         let (own, leader, term) = {
             let now = metrics.borrow_and_update();
-            (now.id, now.current_leader, now.current_term)
+            (now.id, now.current_leader, now.vote.leader_id().term)
         };
-        let next = if leader == Some(own) {
-            let held = *to.borrow();
-            leading(&raft, held, term).await
-        } else {
+        let own_term = Leadership::Leader { term };
+        // A new leader says so only once a majority has confirmed it and everything before it is applied.
+        let next = if leader != Some(own) {
             Some(Leadership::Follower { leader: leader.map(ControllerId) })
+        } else if *to.borrow() == own_term {
+            Some(own_term)
+        } else {
+            let caught_up = timeout(CONFIRM, reading::is_caught_up(&raft, &applying)).await;
+            caught_up.unwrap_or(false).then_some(own_term)
         };
-        if let Some(next) = next {
-            to.send_if_modified(|held| std::mem::replace(held, next) != next);
-        }
+        let Some(next) = next else {
+            // Whether anything changed or not: it may be confirmed now.
+            if let Ok(Err(_)) = timeout(CONFIRM_AGAIN, metrics.changed()).await {
+                return;
+            }
+            continue;
+        };
+        to.send_if_modified(|held| std::mem::replace(held, next) != next);
         if metrics.changed().await.is_err() {
             return;
         }
@@ -52,7 +70,7 @@ pub(crate) async fn publish(raft: Raft, to: watch::Sender<Leadership>) {
 
 /// Publishes which leader the library knows of, until it stops.
 pub(crate) async fn publish_leader(raft: Raft, to: watch::Sender<Option<u64>>) {
-    let mut metrics = raft.metrics();
+    let mut metrics = raft.server_metrics();
     loop {
         let leader = metrics.borrow_and_update().current_leader;
         to.send_if_modified(|known| std::mem::replace(known, leader) != leader);
@@ -60,12 +78,4 @@ pub(crate) async fn publish_leader(raft: Raft, to: watch::Sender<Option<u64>>) {
             return;
         }
     }
-}
-
-/// A new leader says so only once a majority has confirmed it and everything before it is applied.
-async fn leading(raft: &Raft, held: Leadership, term: u64) -> Option<Leadership> {
-    if held == (Leadership::Leader { term }) {
-        return None;
-    }
-    raft.ensure_linearizable().await.ok().map(|_| Leadership::Leader { term })
 }

@@ -16,11 +16,13 @@ use tonic::Code;
 
 use crate::{
     Cluster,
+    applying::Applying,
     belonging::Belonging,
     clock::Clock,
     config::Dial,
     leadership::Leadership,
     network::client,
+    reading,
     types::{Logged, Raft},
 };
 
@@ -50,6 +52,7 @@ async fn asked(dial: &dyn Dial, belonging: &Belonging, id: ControllerId, address
 pub(crate) struct Raising {
     pub(crate) raft: Raft,
     pub(crate) store: Store,
+    pub(crate) applying: Arc<Applying>,
     pub(crate) dial: Arc<dyn Dial>,
     pub(crate) belonging: Arc<Belonging>,
     pub(crate) clock: Arc<Clock>,
@@ -87,7 +90,9 @@ impl Raising {
             return Ok(());
         }
         // A new leader's state may be behind its own log: whoever enrolled last must be asked, too.
-        self.raft.ensure_linearizable().await?;
+        if !reading::is_caught_up(&self.raft, &self.applying).await {
+            return Ok(());
+        }
         let limit = self.store.reader().cluster().await?.and_then(|cluster| cluster.feature_level_limit);
         let wanted = limit.map_or(most, |limit| most.min(limit));
         if self.active().is_none_or(|active| active >= wanted) {
@@ -120,13 +125,15 @@ impl Raising {
             command: Some(Command::RaiseFeatureLevel(RaiseFeatureLevel { level })),
             ..Envelope::default()
         };
-        let written = self.raft.client_write(Logged::Known(Box::new(envelope))).await?;
-        match written.data.outcome.outcome {
-            Some(outcome::Outcome::Refused(refused)) => Err(refused.message.into()),
-            _ => {
+        let written = self.raft.client_write(Logged::from(Arc::new(envelope))).await?;
+        match written.data.outcome().await.map(|outcome| outcome.outcome) {
+            Some(Some(outcome::Outcome::Refused(refused))) => Err(refused.message.into()),
+            Some(_) => {
                 tracing::info!(level, "every controller can: the feature level is raised");
                 Ok(())
             }
+            // This replica has stopped; another leader raises it.
+            None => Ok(()),
         }
     }
 }

@@ -37,6 +37,7 @@ mod foresee;
 mod golden;
 mod leadership;
 mod levels;
+mod lines;
 mod log;
 mod machine;
 mod membership;

@@ -95,6 +95,8 @@ impl Machine {
     }
 
     pub(crate) async fn build(&self) -> Result<Made, StoreError> {
+        // All that the library takes for applied is in it.
+        self.store.settle().await?;
         let building = self.shelf.clear(BUILDING)?;
         let made = self.store.copy_to(building.clone()).await?;
         self.shelf.put(&building, &Label::of(&made))?;
@@ -175,6 +177,7 @@ impl RaftStateMachine<Types> for Machine {
     type SnapshotBuilder = Self;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), StorageError> {
+        self.store.settle().await.map_err(|error| failed(&error))?;
         place(&self.store.applied().borrow().clone())
     }
 
@@ -188,8 +191,9 @@ impl RaftStateMachine<Types> for Machine {
             // Callers are answered by what is applied, and the state must not be ahead of the log after a crash.
             self.synced.reaches(last.position.index).await.map_err(|error| failed(&error))?;
         }
-        let outcomes = self.store.apply(records).await.map_err(|error| failed(&error))?;
-        Ok(outcomes.into_iter().map(|outcome| Applied { outcome }).collect())
+        // To the library they are applied as soon as nothing comes between. What rests on their being so asks `Applying`.
+        let pending = self.store.submit(records).await.map_err(|error| failed(&error))?;
+        Ok(pending.into_iter().map(Applied::from).collect())
     }
 
     async fn get_snapshot_builder(&mut self) -> Self::SnapshotBuilder {

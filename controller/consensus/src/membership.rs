@@ -1,13 +1,13 @@
 //! The members follow the state, one change at a time: enrolled controllers become learners, then voters when they have
 //! caught up; those that were removed go.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use npanel_state::Reader;
 use openraft::{BasicNode, ChangeMembers};
 use tokio::sync::watch;
 
-use crate::{leadership::Leadership, types::Raft};
+use crate::{applying::Applying, leadership::Leadership, reading, types::Raft};
 
 /// How often the membership is compared with who is enrolled. Enrolling is rare.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -16,7 +16,12 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const CAUGHT_UP_ENTRIES: u64 = 100;
 
 /// Runs as long as the process; acts while this controller leads.
-pub(crate) async fn run(raft: Raft, state: Reader, mut leadership: watch::Receiver<Leadership>) {
+pub(crate) async fn run(
+    raft: Raft,
+    state: Reader,
+    applying: Arc<Applying>,
+    mut leadership: watch::Receiver<Leadership>,
+) {
     let mut tick = tokio::time::interval(INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -24,14 +29,18 @@ pub(crate) async fn run(raft: Raft, state: Reader, mut leadership: watch::Receiv
         if !leadership.borrow().is_leader() && leadership.changed().await.is_err() {
             return;
         }
-        if let Err(error) = step(&raft, &state).await {
+        if let Err(error) = step(&raft, &state, &applying).await {
             tracing::warn!(error = %error, "the membership could not be brought up to date; trying again");
         }
     }
 }
 
 /// Makes the first change that is due.
-async fn step(raft: &Raft, state: &Reader) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn step(
+    raft: &Raft,
+    state: &Reader,
+    applying: &Applying,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     if let Some(voters) = unfinished(raft) {
         raft.change_membership(ChangeMembers::ReplaceAllVoters(voters), false).await?;
         return Ok(());
@@ -67,7 +76,7 @@ async fn step(raft: &Raft, state: &Reader) -> Result<(), Box<dyn std::error::Err
             return Ok(());
         }
     }
-    remove_one(raft, state, &members, &voters).await
+    remove_one(raft, state, applying, &members, &voters).await
 }
 
 /// The voters to be, if a leader before this one has begun a change and not ended it.
@@ -82,6 +91,7 @@ fn unfinished(raft: &Raft) -> Option<BTreeSet<u64>> {
 async fn remove_one(
     raft: &Raft,
     state: &Reader,
+    applying: &Applying,
     members: &BTreeSet<u64>,
     voters: &BTreeSet<u64>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -95,7 +105,9 @@ async fn remove_one(
         return Ok(());
     }
     // A new leader's state may be behind its own log: whoever enrolled last would be taken for a stranger.
-    raft.ensure_linearizable().await?;
+    if !reading::is_caught_up(raft, applying).await {
+        return Ok(());
+    }
     let Some(id) = strangers().await?.pop() else { return Ok(()) };
     tracing::info!(controller = id, "taking a removed controller out of the members");
     let change = if voters.contains(&id) {

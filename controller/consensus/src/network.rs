@@ -16,7 +16,7 @@ use openraft::{
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tonic::{Code, Request, Status, transport::Channel};
+use tonic::{Code, Request, Response, Status, transport::Channel};
 
 use crate::{
     belonging::Belonging,
@@ -24,6 +24,7 @@ use crate::{
     config::Dial,
     election::Hearing,
     encoding::{from_bytes, to_bytes},
+    lines::Lines,
     log::Synced,
     sending::{self, SendError, Sending},
     types::{LogId, Types, Vote},
@@ -39,6 +40,7 @@ pub(crate) const LARGEST_MESSAGE: usize = 64 * 1024 * 1024;
 /// Makes a connection for each peer.
 pub(crate) struct Network {
     pub(crate) dial: Arc<dyn Dial>,
+    pub(crate) lines: Arc<Lines>,
     pub(crate) hearing: Arc<Hearing>,
     pub(crate) belonging: Arc<Belonging>,
     pub(crate) sending: Arc<Sending>,
@@ -46,10 +48,15 @@ pub(crate) struct Network {
     pub(crate) synced: Synced,
 }
 
-/// The connection to one peer.
+/// The connection to one peer. The library makes one for each follower that it sends the log to, and one for each read that it has
+/// confirmed.
 pub(crate) struct Connection {
     target: u64,
-    client: ControllerClient<Channel>,
+    address: String,
+    dial: Arc<dyn Dial>,
+    /// Its own, once it sends more than a word: the log is not to wait behind other calls.
+    own: Option<ControllerClient<Channel>>,
+    lines: Arc<Lines>,
     hearing: Arc<Hearing>,
     belonging: Arc<Belonging>,
     sending: Arc<Sending>,
@@ -88,11 +95,21 @@ impl RaftNetworkFactory<Types> for Network {
     type Network = Connection;
 
     async fn new_client(&mut self, target: u64, node: &BasicNode) -> Connection {
-        let client = client(self.dial.channel(ControllerId(target), &node.addr));
         let (hearing, belonging) = (Arc::clone(&self.hearing), Arc::clone(&self.belonging));
         let (sending, answering) = (Arc::clone(&self.sending), Arc::clone(&self.answering));
         let told = Told { synced: self.synced.clone(), last: None };
-        Connection { target, client, hearing, belonging, sending, answering, told }
+        Connection {
+            target,
+            address: node.addr.clone(),
+            dial: Arc::clone(&self.dial),
+            own: None,
+            lines: Arc::clone(&self.lines),
+            hearing,
+            belonging,
+            sending,
+            answering,
+            told,
+        }
     }
 }
 
@@ -107,13 +124,25 @@ fn not_sent<E: std::error::Error>(status: &Status) -> Failure<E> {
 }
 
 impl Connection {
+    fn own(&mut self) -> &mut ControllerClient<Channel> {
+        self.own.get_or_insert_with(|| client(self.dial.channel(ControllerId(self.target), &self.address)))
+    }
+
+    /// Says a word to the peer, by a line that others use, too.
+    async fn say(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
+        let mut call = self.lines.call(ControllerId(self.target), &self.address);
+        let answer = call.client().append_entries(request).await;
+        call.ended(&answer);
+        answer
+    }
+
     fn request(message: &impl Serialize, option: &RPCOption) -> Request<RaftMessage> {
         let mut request = Request::new(RaftMessage { payload: to_bytes(message), data: Vec::new() });
         request.set_timeout(option.hard_ttl());
         request
     }
 
-    fn answer<T, E>(&self, answer: Result<tonic::Response<RaftMessage>, Status>) -> Result<T, Failure<E>>
+    fn answer<T, E>(&self, answer: Result<Response<RaftMessage>, Status>) -> Result<T, Failure<E>>
     where
         T: DeserializeOwned,
         E: std::error::Error + DeserializeOwned,
@@ -137,7 +166,12 @@ impl RaftNetwork<Types> for Connection {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, RPCError<u64, BasicNode, RaftError<u64>>> {
         self.told.limit(&mut rpc).await;
-        let answer = self.client.append_entries(Self::request(&rpc, &option)).await;
+        let request = Self::request(&rpc, &option);
+        let answer = if rpc.entries.is_empty() && self.own.is_none() {
+            self.say(request).await
+        } else {
+            self.own().append_entries(request).await
+        };
         self.answer(answer)
     }
 
@@ -159,7 +193,8 @@ impl RaftNetwork<Types> for Connection {
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         _: RPCOption,
     ) -> Result<SnapshotResponse<u64>, SendError> {
-        sending::send(&mut self.client, &self.sending, vote, snapshot, cancel).await
+        let sending = Arc::clone(&self.sending);
+        sending::send(self.own(), &sending, vote, snapshot, cancel).await
     }
 
     async fn vote(
@@ -167,7 +202,7 @@ impl RaftNetwork<Types> for Connection {
         rpc: VoteRequest<u64>,
         option: RPCOption,
     ) -> Result<VoteResponse<u64>, RPCError<u64, BasicNode, RaftError<u64>>> {
-        let answer = self.client.vote(Self::request(&rpc, &option)).await;
+        let answer = self.own().vote(Self::request(&rpc, &option)).await;
         let answer: VoteResponse<u64> = self.answer(answer)?;
         if !answer.vote_granted && answer.last_log_id > rpc.last_log_id {
             self.hearing.refused_as_behind();

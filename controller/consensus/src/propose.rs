@@ -1,6 +1,6 @@
 //! The way of a write: to the leader, whoever that is, and back once this replica shows its effect.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use npanel_model::{ControllerId, RequestId};
 use npanel_proto::{
@@ -12,7 +12,7 @@ use openraft::error::{ClientWriteError, RaftError};
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
 
-use crate::{applying::Stopped, cluster::Cluster, config::Purpose, network::client, reading, types::Logged};
+use crate::{applying::Stopped, cluster::Cluster, config::Purpose, reading, types::Logged};
 
 /// How long a write is tried: an election after a leader's death takes up to 3 s, and on a machine under load
 /// may need a second round.
@@ -111,10 +111,12 @@ impl Cluster {
         match (leader, address) {
             (Some(leader), _) if leader == own => self.propose_here(envelope.clone()).await,
             (Some(leader), Some(node)) => {
-                let mut remote = client(self.channel(ControllerId(leader), &node.addr));
+                let mut call = self.lines().call(ControllerId(leader), &node.addr);
                 let mut request = tonic::Request::new(ProposeRequest { envelope: Some(envelope.clone()) });
                 request.set_timeout(deadline.saturating_duration_since(Instant::now()));
-                match remote.propose(request).await {
+                let answer = call.client().propose(request).await;
+                call.ended(&answer);
+                match answer {
                     Ok(answer) => answer.into_inner().outcome.map_or(Try::Again, Try::Decided),
                     Err(status) if status.code() == DISK_FULL => Try::Full,
                     Err(status) => {
@@ -142,44 +144,49 @@ impl Cluster {
             return Try::Decided(self.refused_here(refused));
         }
         for _ in 1..PLACINGS {
-            let (tried, is_prepared) = self.prepare_and_write(&mut envelope).await;
+            let (tried, is_prepared, tried_with) = self.prepare_and_write(envelope).await;
             match &tried {
                 Try::Decided(outcome) if is_prepared && lacks_node(outcome) => {
                     tracing::info!(
                         index = outcome.index,
                         "the rules refuse the nodes chosen; choosing again"
                     );
+                    envelope = Arc::unwrap_or_clone(tried_with);
                 }
                 _ => return tried,
             }
         }
-        self.prepare_and_write(&mut envelope).await.0
+        self.prepare_and_write(envelope).await.0
     }
 
-    /// One try, and whether the command could be prepared.
-    async fn prepare_and_write(&self, envelope: &mut Envelope) -> (Try, bool) {
+    /// One try, whether the command could be prepared, and what was written.
+    async fn prepare_and_write(&self, mut envelope: Envelope) -> (Try, bool, Arc<Envelope>) {
         envelope.time_millis = self.clock().stamp().await.as_millis();
         // A command that cannot be prepared is proposed all the same: it may have been carried out before, and
         // is then answered again; or the rules refuse it for what is wrong with it.
-        let unprepared = self.prepare(envelope, Purpose::Propose).await.err();
+        let unprepared = self.prepare(&mut envelope, Purpose::Propose).await.err();
         let is_prepared = unprepared.is_none();
         // Preparing may have filled in what is newer than what was asked.
-        if let Err(too_low) = self.require_level(envelope).await {
-            self.settled(envelope);
-            return (Try::Decided(self.refused_here(too_low)), is_prepared);
+        if let Err(too_low) = self.require_level(&mut envelope).await {
+            self.settled(&envelope);
+            return (Try::Decided(self.refused_here(too_low)), is_prepared, Arc::new(envelope));
         }
         envelope.feature_level = self.level();
-        let written = self.raft().client_write(Logged::Known(Box::new(envelope.clone()))).await;
-        self.settled(envelope);
+        let envelope = Arc::new(envelope);
+        let written = self.raft().client_write(Logged::from(Arc::clone(&envelope))).await;
         let tried = match written {
-            Ok(written) => Try::Decided(explained(written.data.outcome, unprepared)),
+            Ok(written) => match written.data.outcome().await {
+                Some(outcome) => Try::Decided(explained(outcome, unprepared)),
+                None => Try::Stopped,
+            },
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Try::Again,
             Err(error) => {
                 tracing::error!(error = %error, "a command could not be written");
                 Try::Stopped
             }
         };
-        (tried, is_prepared)
+        self.settled(&envelope);
+        (tried, is_prepared, envelope)
     }
 
     /// Has the leader answer what only it knows, wherever it is.
@@ -208,10 +215,12 @@ impl Cluster {
         if leader == own {
             return Some(self.answer(question).await);
         }
-        let mut remote = client(self.channel(ControllerId(leader), &address?.addr));
+        let mut call = self.lines().call(ControllerId(leader), &address?.addr);
         let mut request = tonic::Request::new(question);
         request.set_timeout(deadline.saturating_duration_since(Instant::now()));
-        remote.ask(request).await.ok().map(tonic::Response::into_inner)
+        let answer = call.client().ask(request).await;
+        call.ended(&answer);
+        answer.ok().map(tonic::Response::into_inner)
     }
 
     /// For a follower's question: answered here, or not at all.

@@ -12,7 +12,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{config::Dial, network::client, types::Raft};
+use crate::{applying::Applying, lines::Lines, types::Raft};
 
 /// Reads that may wait for the next round.
 const QUEUE: usize = 4096;
@@ -30,9 +30,9 @@ pub(crate) struct Rounds {
 }
 
 impl Rounds {
-    pub(crate) fn start(raft: Raft, dial: Arc<dyn Dial>, tasks: &mut JoinSet<()>) -> Self {
+    pub(crate) fn start(raft: Raft, lines: Arc<Lines>, tasks: &mut JoinSet<()>) -> Self {
         let (asks, asked) = mpsc::channel(QUEUE);
-        tasks.spawn(run(raft, dial, asked));
+        tasks.spawn(run(raft, lines, asked));
         Self { asks }
     }
 
@@ -44,10 +44,10 @@ impl Rounds {
     }
 }
 
-async fn run(raft: Raft, dial: Arc<dyn Dial>, mut asked: mpsc::Receiver<Ask>) {
+async fn run(raft: Raft, lines: Arc<Lines>, mut asked: mpsc::Receiver<Ask>) {
     let mut round = Vec::new();
     while asked.recv_many(&mut round, QUEUE).await > 0 {
-        let index = timeout(ROUND, of_leader(&raft, &*dial)).await.unwrap_or(None);
+        let index = timeout(ROUND, of_leader(&raft, &lines)).await.unwrap_or(None);
         for ask in round.drain(..) {
             // Who has gone away does not need it.
             let _ = ask.send(index);
@@ -56,7 +56,7 @@ async fn run(raft: Raft, dial: Arc<dyn Dial>, mut asked: mpsc::Receiver<Ask>) {
 }
 
 /// From the leader, wherever it is.
-async fn of_leader(raft: &Raft, dial: &dyn Dial) -> Option<u64> {
+async fn of_leader(raft: &Raft, lines: &Arc<Lines>) -> Option<u64> {
     let (own, leader, address) = {
         let metrics = raft.metrics();
         let now = metrics.borrow();
@@ -67,8 +67,18 @@ async fn of_leader(raft: &Raft, dial: &dyn Dial) -> Option<u64> {
     if leader == own {
         return confirmed(raft).await;
     }
-    let mut remote = client(dial.channel(ControllerId(leader), &address?.addr));
-    remote.read_index(ReadIndexRequest {}).await.ok().map(|answer| answer.into_inner().index)
+    let mut call = lines.call(ControllerId(leader), &address?.addr);
+    let answer = call.client().read_index(ReadIndexRequest {}).await;
+    call.ended(&answer);
+    answer.ok().map(|answer| answer.into_inner().index)
+}
+
+/// Whether a majority confirms that this controller leads, once it has applied all that was decided before.
+pub(crate) async fn is_caught_up(raft: &Raft, applying: &Applying) -> bool {
+    match confirmed(raft).await {
+        Some(index) => applying.until(index).await.is_ok(),
+        None => false,
+    }
 }
 
 /// Confirmed by a majority. `None`: this controller does not lead.

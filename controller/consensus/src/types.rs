@@ -1,16 +1,25 @@
 //! The consensus library's type parameters.
 
+use std::sync::Arc;
+
 use npanel_proto::command::{Envelope, Outcome};
+use npanel_state::Pending;
 use prost::{DecodeError, Message};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A command in the log. Serialises as its protobuf bytes.
+/// A command in the log. Serialises as its protobuf bytes. Cheap to clone: the library does so for each follower, and to apply it.
 #[derive(Debug, Clone)]
 pub(crate) enum Logged {
-    /// A command all of which this version knows.
-    Known(Box<Envelope>),
+    /// A command all of which this version knows, and its bytes, which are made once.
+    Known { envelope: Arc<Envelope>, bytes: Arc<[u8]> },
     /// One of a newer version, as it came. Whatever this version left out of it would be lost for all later ones, too.
-    Newer(Vec<u8>),
+    Newer(Arc<[u8]>),
+}
+
+impl From<Arc<Envelope>> for Logged {
+    fn from(envelope: Arc<Envelope>) -> Self {
+        Self::Known { bytes: envelope.encode_to_vec().into(), envelope }
+    }
 }
 
 impl Logged {
@@ -18,20 +27,20 @@ impl Logged {
         let envelope = Envelope::decode(bytes)?;
         // What is not known is left out when it is decoded: a command, or any field of one.
         let is_known = envelope.command.is_some() && envelope.encoded_len() == bytes.len();
-        Ok(if is_known { Self::Known(Box::new(envelope)) } else { Self::Newer(bytes.to_vec()) })
+        let bytes = Arc::from(bytes);
+        Ok(if is_known { Self::Known { envelope: Arc::new(envelope), bytes } } else { Self::Newer(bytes) })
     }
 
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
-            Self::Known(envelope) => envelope.encode_to_vec(),
-            Self::Newer(bytes) => bytes.clone(),
+            Self::Known { bytes, .. } | Self::Newer(bytes) => bytes,
         }
     }
 }
 
 impl Serialize for Logged {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.to_bytes())
+        serializer.serialize_bytes(self.bytes())
     }
 }
 
@@ -51,11 +60,25 @@ impl<'de> Deserialize<'de> for Logged {
     }
 }
 
-/// What applying an entry came to. Never leaves the process in this form.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+/// What applying an entry comes to. The library has it as soon as the entry's turn is certain, and whoever asked for it waits for
+/// the rest. Never leaves the process in this form.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Applied {
     #[serde(skip)]
-    pub(crate) outcome: Outcome,
+    pending: Option<Pending>,
+}
+
+impl From<Pending> for Applied {
+    fn from(pending: Pending) -> Self {
+        Self { pending: Some(pending) }
+    }
+}
+
+impl Applied {
+    /// Returns once it is applied. `None`: this replica has stopped before.
+    pub(crate) async fn outcome(self) -> Option<Outcome> {
+        self.pending?.await.ok()
+    }
 }
 
 openraft::declare_raft_types!(

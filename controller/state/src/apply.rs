@@ -3,37 +3,109 @@
 use std::cell::{OnceCell, RefCell};
 
 use npanel_audit::Frontier;
-use npanel_model::{ApiKeyId, NodeId, Timestamp, TokenId};
-use npanel_proto::command::{Accepted, Envelope, Outcome, outcome, principal};
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use npanel_model::{ApiKeyId, NodeId, TokenId};
+use npanel_proto::command::{Accepted, Envelope, Outcome, envelope::Command, outcome, principal};
+use rusqlite::{Connection, Transaction};
 
 use crate::{
-    LogPosition, LogRecord, RecordPayload, Refusal, RefusalCode, StoreError, audit,
+    CALLERS_KEY, LogPosition, LogRecord, RecordPayload, Refusal, RefusalCode, StoreError, audit,
     context::{Context, Halt, Principal, Rule},
     level,
     logins::Logins,
+    memory::Memory,
     noun::Noun,
     repetition, revision, rules,
 };
 
-/// Applies the record. A refusal is an outcome; an error means that the database failed, or that the record is beyond this
-/// replica, which goes up to the feature level `most`. `tree` goes on with the record, and is that of the batch's transaction.
-pub(crate) fn record(
-    batch: &Transaction<'_>,
-    tree: &mut Frontier,
-    logins: &Logins,
-    most: u32,
-    record: &LogRecord,
-) -> Result<Outcome, StoreError> {
-    let index = record.position.index;
-    match &record.payload {
-        RecordPayload::Blank => Ok(accepted(index, Accepted::default())),
-        RecordPayload::Membership(bytes) => {
-            batch.execute("UPDATE raft SET membership = ?1", [bytes])?;
-            Ok(accepted(index, Accepted::default()))
+/// How a refused command's changes are taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Undoing {
+    /// With the whole batch, which has to be applied anew.
+    WithBatch,
+    /// By a savepoint of the command's own, which costs every command something.
+    BySavepoint,
+}
+
+/// Why a record is not applied.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// It was refused, or done before, and has changed something: the batch is to be taken back, and applied with savepoints.
+    Changed,
+    /// The database failed, or is of an older version.
+    Broken(StoreError),
+}
+
+impl<E: Into<StoreError>> From<E> for Stopped {
+    fn from(error: E) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+/// The transaction of a batch, and what goes on with it.
+pub(crate) struct Batch<'a> {
+    pub(crate) db: &'a Transaction<'a>,
+    pub(crate) memory: &'a RefCell<Memory>,
+    pub(crate) logins: &'a Logins,
+    pub(crate) undoing: Undoing,
+    /// The feature level that this replica goes up to.
+    pub(crate) most: u32,
+}
+
+impl Batch<'_> {
+    /// Applies the record. A refusal is an outcome. `tree` goes on with the record.
+    pub(crate) fn apply(&self, tree: &mut Frontier, record: &LogRecord) -> Result<Outcome, Stopped> {
+        let index = record.position.index;
+        match &record.payload {
+            RecordPayload::Blank => Ok(accepted(index, Accepted::default())),
+            RecordPayload::Membership(bytes) => {
+                self.db.execute("UPDATE raft SET membership = ?1", [bytes])?;
+                Ok(accepted(index, Accepted::default()))
+            }
+            RecordPayload::Newer => Err(StoreError::Newer { index }.into()),
+            RecordPayload::Command(envelope) => self.command(tree, record.position, envelope),
         }
-        RecordPayload::Newer => Err(StoreError::Newer { index }),
-        RecordPayload::Command(envelope) => command(batch, tree, logins, most, record.position, envelope),
+    }
+
+    fn command(
+        &self,
+        tree: &mut Frontier,
+        position: LogPosition,
+        envelope: &Envelope,
+    ) -> Result<Outcome, Stopped> {
+        let (clock, changes) = (self.memory.borrow().clock(), self.db.total_changes());
+        if self.undoing == Undoing::BySavepoint {
+            run(self.db, "SAVEPOINT command")?;
+        }
+        let index = position.index;
+        let refusal = match apply(self, tree, position, envelope, None) {
+            Ok((done, appended)) => {
+                if self.undoing == Undoing::BySavepoint {
+                    run(self.db, "RELEASE command")?;
+                }
+                if let Some(appended) = appended {
+                    *tree = appended;
+                }
+                return Ok(accepted(index, done));
+            }
+            Err(Halt::Refused(refusal)) => refusal,
+            Err(Halt::Broken(error)) if is_of_the_command(&error) => {
+                tracing::error!(%error, "a rule let a command through that the database refuses");
+                unstorable()
+            }
+            Err(Halt::Broken(error)) => return Err(error.into()),
+            Err(Halt::Newer) => return Err(StoreError::Newer { index }.into()),
+            Err(Halt::Beyond(level)) => return Err(StoreError::Beyond { level, most: self.most }.into()),
+            Err(Halt::Repeated) => return Err(Stopped::Changed),
+        };
+        self.memory.borrow_mut().set_clock_back(clock);
+        if self.undoing == Undoing::BySavepoint {
+            run(self.db, "ROLLBACK TO command")?;
+            run(self.db, "RELEASE command")?;
+            self.memory.borrow_mut().forget();
+        } else if self.db.total_changes() != changes {
+            return Err(Stopped::Changed);
+        }
+        Ok(refused(index, refusal))
     }
 }
 
@@ -43,39 +115,6 @@ fn accepted(index: u64, accepted: Accepted) -> Outcome {
 
 fn refused(index: u64, refusal: Refusal) -> Outcome {
     Outcome { index, outcome: Some(outcome::Outcome::Refused(refusal.into())) }
-}
-
-/// Each command has a savepoint of its own: what a refused one wrote is taken back.
-fn command(
-    batch: &Transaction<'_>,
-    tree: &mut Frontier,
-    logins: &Logins,
-    most: u32,
-    position: LogPosition,
-    envelope: &Envelope,
-) -> Result<Outcome, StoreError> {
-    run(batch, "SAVEPOINT command")?;
-    match apply(batch, tree, logins, most, position, envelope, None) {
-        Ok((done, appended)) => {
-            run(batch, "RELEASE command")?;
-            if let Some(appended) = appended {
-                *tree = appended;
-            }
-            Ok(accepted(position.index, done))
-        }
-        Err(Halt::Refused(refusal)) => {
-            roll_back(batch)?;
-            Ok(refused(position.index, refusal))
-        }
-        Err(Halt::Broken(error)) if is_of_the_command(&error) => {
-            roll_back(batch)?;
-            tracing::error!(%error, "a rule let a command through that the database refuses");
-            Ok(refused(position.index, unstorable()))
-        }
-        Err(Halt::Broken(error)) => Err(error.into()),
-        Err(Halt::Newer) => Err(StoreError::Newer { index: position.index }),
-        Err(Halt::Beyond(level)) => Err(StoreError::Beyond { level, most }),
-    }
 }
 
 /// Whether the database refuses the command itself, as it would on every replica, rather than being broken.
@@ -91,11 +130,6 @@ fn is_of_the_command(error: &rusqlite::Error) -> bool {
     }
 }
 
-fn roll_back(batch: &Connection) -> rusqlite::Result<()> {
-    run(batch, "ROLLBACK TO command")?;
-    run(batch, "RELEASE command")
-}
-
 /// By a prepared statement: the driver's own savepoints are parsed anew each time.
 fn run(batch: &Connection, statement: &str) -> rusqlite::Result<()> {
     batch.prepare_cached(statement)?.execute([]).map(drop)
@@ -107,23 +141,22 @@ pub(crate) enum Applied {
     Accepted { accepted: Accepted, warnings: Vec<String> },
 }
 
-/// Applies a command as [`record`] does, and collects what its rules warn of.
+/// Applies a command as [`Batch::apply`] does, and collects what its rules warn of.
 pub(crate) fn foresee(
-    db: &Connection,
+    batch: &Batch<'_>,
     tree: &Frontier,
-    logins: &Logins,
-    most: u32,
     position: LogPosition,
     envelope: &Envelope,
 ) -> Result<Applied, StoreError> {
     let warnings = RefCell::default();
-    match apply(db, tree, logins, most, position, envelope, Some(&warnings)) {
+    match apply(batch, tree, position, envelope, Some(&warnings)) {
         Ok((accepted, _)) => Ok(Applied::Accepted { accepted, warnings: warnings.into_inner() }),
         Err(Halt::Refused(refusal)) => Ok(Applied::Refused(refusal)),
         Err(Halt::Broken(error)) if is_of_the_command(&error) => Ok(Applied::Refused(unstorable())),
         Err(Halt::Broken(error)) => Err(error.into()),
         Err(Halt::Newer) => Err(StoreError::Newer { index: position.index }),
-        Err(Halt::Beyond(level)) => Err(StoreError::Beyond { level, most }),
+        Err(Halt::Beyond(level)) => Err(StoreError::Beyond { level, most: batch.most }),
+        Err(Halt::Repeated) => unreachable!("what is taken back as a whole replaces answers"),
     }
 }
 
@@ -134,10 +167,8 @@ fn unstorable() -> Refusal {
 
 /// What came of the command, and the audit's tree with its entry, if it has one.
 fn apply(
-    db: &Connection,
+    batch: &Batch<'_>,
     tree: &Frontier,
-    logins: &Logins,
-    most: u32,
     position: LogPosition,
     envelope: &Envelope,
     warnings: Option<&RefCell<Vec<String>>>,
@@ -145,12 +176,15 @@ fn apply(
     // What this replica does not go so far as to know must not be passed over: another may apply it. It stops, to be started
     // again by a newer version.
     let command = envelope.command.as_ref().ok_or(Halt::Newer)?;
-    if envelope.feature_level > most {
+    if envelope.feature_level > batch.most {
         return Err(Halt::Beyond(envelope.feature_level));
     }
-    let (now, active) = advance_clock(db, envelope.time_millis)?;
+    let (now, active) = {
+        let mut memory = batch.memory.borrow_mut();
+        (memory.advance_clock(batch.db, envelope.time_millis)?, memory.level(batch.db)?)
+    };
     let ctx = Context {
-        db,
+        db: batch.db,
         now,
         level: level::of_rules(envelope, command, active)?,
         index: position.index,
@@ -161,33 +195,54 @@ fn apply(
         tree,
         appended: RefCell::default(),
         key: OnceCell::new(),
-        logins,
+        memory: batch.memory,
+        logins: batch.logins,
         warnings,
     };
-    if let Some(earlier) = repetition::answer(&ctx, envelope)? {
+    let repeats = Repeats::of(envelope, batch.undoing);
+    if repeats == Repeats::Looked
+        && let Some(earlier) = repetition::answer(&ctx, envelope)?
+    {
         return Ok((earlier, None));
     }
-    revision::require(&ctx, envelope, command)?;
-    let asked = audit::look(&ctx, command)?;
-    let effect = rules::apply(&ctx, command)?;
-    write_changes(&ctx)?;
-    let Some((asked, effect)) = asked.zip(effect) else { return Ok((Accepted::default(), None)) };
-    audit::enter(&ctx, &asked, &effect, envelope, command)?;
-    let accepted = Accepted { object_id: effect.object, operation_id: effect.operation, replayed: false };
-    repetition::remember(&ctx, envelope, &accepted)?;
-    Ok((accepted, ctx.appended.take()))
+    match decide(&ctx, envelope, command, batch.undoing) {
+        // It may be refused because of what it did before.
+        Err(Halt::Refused(_)) if repeats == Repeats::Met && repetition::answer(&ctx, envelope)?.is_some() => {
+            Err(Halt::Repeated)
+        }
+        Err(halt) => Err(halt),
+        Ok(accepted) => Ok((accepted, ctx.appended.take())),
+    }
 }
 
-/// Time as the state knows it: the leader's, but never back; and the feature level that the cluster is at, if there is one.
-fn advance_clock(db: &Connection, proposed_millis: i64) -> Rule<(Timestamp, Option<u32>)> {
-    let clock: Option<(i64, u32)> = db
-        .prepare_cached(
-            "UPDATE cluster SET clock_millis = max(clock_millis, ?1) RETURNING clock_millis, feature_level",
-        )?
-        .query_row([proposed_millis], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let now = Timestamp::from_millis(clock.map_or(proposed_millis, |(now, _)| now));
-    Ok((now, clock.map(|(_, stored)| level::agreed(stored))))
+/// How it is found out that a command has been carried out before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeats {
+    /// It is looked for.
+    Looked,
+    /// By what is there when its answer is written down: it hardly ever has.
+    Met,
+}
+
+impl Repeats {
+    fn of(envelope: &Envelope, undoing: Undoing) -> Self {
+        match undoing {
+            Undoing::WithBatch if !envelope.idempotency_key.starts_with(CALLERS_KEY) => Self::Met,
+            _ => Self::Looked,
+        }
+    }
+}
+
+fn decide(ctx: &Context<'_>, envelope: &Envelope, command: &Command, undoing: Undoing) -> Rule<Accepted> {
+    revision::require(ctx, envelope, command)?;
+    let asked = audit::look(ctx, command)?;
+    let effect = rules::apply(ctx, command)?;
+    write_changes(ctx)?;
+    let Some((asked, effect)) = asked.zip(effect) else { return Ok(Accepted::default()) };
+    audit::enter(ctx, &asked, &effect, envelope, command)?;
+    let accepted = Accepted { object_id: effect.object, operation_id: effect.operation, replayed: false };
+    repetition::remember(ctx, envelope, &accepted, undoing)?;
+    Ok(accepted)
 }
 
 fn principal(envelope: &Envelope) -> Rule<Principal> {
@@ -223,6 +278,7 @@ fn write_changes(ctx: &Context<'_>) -> Rule<()> {
         if matches!(Noun::from_text(change.kind), Some(Noun::ApiKey | Noun::Tenant)) {
             // With a tenant go its keys.
             ctx.logins.will_change();
+            ctx.memory.borrow_mut().forget();
         }
     }
     Ok(())

@@ -1,12 +1,19 @@
 //! What a rule sees: the database, the command's envelope, and who asks.
 
-use std::cell::{OnceCell, RefCell};
+use std::{
+    cell::{OnceCell, RefCell},
+    sync::Arc,
+};
 
 use npanel_audit::Frontier;
 use npanel_model::{Action, ActionPattern, ApiKeyId, IdError, NodeId, TenantId, Timestamp, TokenId};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
-use crate::{ObjectKind, Refusal, RefusalCode, logins::Logins};
+use crate::{
+    ObjectKind, Refusal, RefusalCode,
+    logins::Logins,
+    memory::{Key, Memory},
+};
 
 /// Where in the world accounts are is for everyone to say.
 pub const PLACING_IS_THE_PLATFORMS: &str =
@@ -23,6 +30,8 @@ pub(crate) enum Halt {
     Newer,
     /// It is of a feature level, this one, to which the replica does not go; it stops.
     Beyond(u32),
+    /// The command has been carried out before, or its key was used long ago: that is to be looked at first.
+    Repeated,
 }
 
 impl From<Refusal> for Halt {
@@ -66,6 +75,8 @@ pub(crate) struct Change {
     pub(crate) kind: &'static str,
     pub(crate) object: Vec<u8>,
     pub(crate) change: &'static str,
+    /// Whether the object's row has its new revision already.
+    pub(crate) is_renewed: bool,
 }
 
 /// What an accepted command came to.
@@ -75,14 +86,6 @@ pub(crate) struct Effect {
     pub(crate) action: Action,
     pub(crate) object: Vec<u8>,
     pub(crate) operation: Vec<u8>,
-}
-
-/// An API key as rules ask for it.
-#[derive(Debug)]
-pub(crate) struct Key {
-    tenant: TenantId,
-    actions: String,
-    expires_millis: Option<i64>,
 }
 
 pub(crate) struct Context<'a> {
@@ -101,7 +104,9 @@ pub(crate) struct Context<'a> {
     pub(crate) tree: &'a Frontier,
     pub(crate) appended: RefCell<Option<Frontier>>,
     /// The principal's API key, once it is read: what the command does to it counts from the next one on.
-    pub(crate) key: OnceCell<Option<Key>>,
+    pub(crate) key: OnceCell<Option<Arc<Key>>>,
+    /// What is known already.
+    pub(crate) memory: &'a RefCell<Memory>,
     /// Whom to tell of keys that may be others than before.
     pub(crate) logins: &'a Logins,
     /// Where to put what people should know beforehand; none while a command is really applied.
@@ -146,7 +151,18 @@ impl Context<'_> {
     }
 
     pub(crate) fn note(&self, tenant: TenantId, kind: &'static str, object: Vec<u8>, change: &'static str) {
-        self.changes.borrow_mut().push(Change { tenant, kind, object, change });
+        self.changes.borrow_mut().push(Change { tenant, kind, object, change, is_renewed: false });
+    }
+
+    /// Notes a change whose statement has set the object's revision, too.
+    pub(crate) fn note_renewed(
+        &self,
+        tenant: TenantId,
+        kind: &'static str,
+        object: Vec<u8>,
+        change: &'static str,
+    ) {
+        self.changes.borrow_mut().push(Change { tenant, kind, object, change, is_renewed: true });
     }
 
     pub(crate) fn note_object(
@@ -171,11 +187,11 @@ impl Context<'_> {
     }
 
     fn authorise_key(&self, id: ApiKeyId, action: Action) -> Rule<()> {
-        let is_alive = |key: &&Key| key.expires_millis.is_none_or(|at| at > self.now.as_millis());
+        let is_alive = |key: &&Arc<Key>| key.expires_millis.is_none_or(|at| at > self.now.as_millis());
         let key = self.key(id)?.filter(is_alive).ok_or_else(|| {
             Refusal::new(RefusalCode::Unauthenticated, "", "the API key is unknown, expired or revoked")
         })?;
-        if patterns(&key.actions).iter().any(|pattern| pattern.matches(action)) {
+        if key.actions.iter().any(|pattern| pattern.matches(action)) {
             Ok(())
         } else {
             Err(forbidden(action).into())
@@ -189,20 +205,16 @@ impl Context<'_> {
         Ok(key.tenant)
     }
 
-    fn key(&self, id: ApiKeyId) -> Rule<Option<&Key>> {
+    fn key(&self, id: ApiKeyId) -> Rule<Option<&Arc<Key>>> {
         if let Some(known) = self.key.get() {
             return Ok(known.as_ref());
         }
-        let found = self.find(
-            "SELECT tenant_id, actions, expires_millis FROM api_keys WHERE id = ?1",
-            [id.to_bytes()],
-            |row| Ok(Key { tenant: tenant_id(row, 0)?, actions: row.get(1)?, expires_millis: row.get(2)? }),
-        )?;
+        let found = self.memory.borrow_mut().key(self.db, id)?;
         Ok(self.key.get_or_init(|| found).as_ref())
     }
 
     pub(crate) fn root_tenant(&self) -> Rule<TenantId> {
-        self.find("SELECT root_tenant_id FROM cluster", [], |row| tenant_id(row, 0))?.ok_or_else(|| {
+        self.memory.borrow_mut().root_tenant(self.db)?.ok_or_else(|| {
             Refusal::new(RefusalCode::Unavailable, "", "the cluster has not been made yet").into()
         })
     }
@@ -220,11 +232,7 @@ impl Context<'_> {
     /// Whether the tenant is in the principal's subtree.
     pub(crate) fn sees(&self, tenant: TenantId) -> Rule<bool> {
         let own = self.principal_tenant()?;
-        let seen = self.count(
-            "SELECT EXISTS (SELECT 1 FROM tenant_tree WHERE ancestor_id = ?1 AND tenant_id = ?2)",
-            (own.to_bytes(), tenant.to_bytes()),
-        )?;
-        Ok(seen == 1)
+        Ok(self.memory.borrow_mut().is_within(self.db, tenant, own)?)
     }
 
     /// Refuses everyone but the controllers themselves.

@@ -1,5 +1,7 @@
 //! What a command would come to: it is applied by the very rules that a real one is, and taken back.
 
+use std::cell::RefCell;
+
 use npanel_audit::Frontier;
 use npanel_model::{Generation, NodeId};
 use npanel_proto::command::{Accepted, Envelope, Refused};
@@ -7,7 +9,7 @@ use rusqlite::{Connection, Transaction};
 
 use crate::{
     IntentSource, LogPosition, ObjectKind, StoreError,
-    apply::{self, Applied},
+    apply::{self, Applied, Batch, Undoing},
     context::typed,
     intent,
     logins::Logins,
@@ -74,7 +76,10 @@ pub(crate) fn of(
     let transaction = connection.transaction()?;
     let last = applied.unwrap_or(LogPosition { term: 0, leader: 0, index: 0 });
     let next = LogPosition { index: last.index + 1, ..last };
-    let foresight = match apply::foresee(&transaction, tree, logins, most, next, envelope)? {
+    // Nothing of it is to be remembered.
+    let memory = RefCell::default();
+    let batch = Batch { db: &transaction, memory: &memory, logins, undoing: Undoing::BySavepoint, most };
+    let foresight = match apply::foresee(&batch, tree, next, envelope)? {
         Applied::Refused(refusal) => Foresight::Refused(refusal.into()),
         Applied::Accepted { accepted, warnings } => {
             let (placement_report, objects) = looked_at(&transaction, next, &accepted)?;

@@ -1,5 +1,7 @@
 //! Log records as the state machine takes them.
 
+use std::sync::Arc;
+
 use npanel_proto::command::Envelope;
 
 /// A place in the Raft log.
@@ -28,7 +30,7 @@ pub enum RecordPayload {
     /// Nothing: a new leader's first record.
     Blank,
     /// A command.
-    Command(Box<Envelope>),
+    Command(Arc<Envelope>),
     /// A command of which this version does not know all.
     Newer,
     /// The cluster's membership from here on, in the consensus library's encoding.

@@ -8,7 +8,8 @@ use prost::Message;
 
 use crate::{
     Refusal, RefusalCode,
-    context::{Context, Rule},
+    apply::Undoing,
+    context::{Context, Halt, Rule},
 };
 
 /// What the idempotency key of an envelope begins with if it is a caller's own. Any other was made by a controller, to
@@ -56,16 +57,32 @@ pub(crate) fn oldest(now: Timestamp) -> i64 {
     now.as_millis() - KEPT_MILLIS
 }
 
-pub(crate) fn remember(ctx: &Context<'_>, envelope: &Envelope, accepted: &Accepted) -> Rule<()> {
+/// Keeps the answer. If there is one under the key already: in place of that one, which was looked at and is over; or, where
+/// all can be taken back, not at all.
+pub(crate) fn remember(
+    ctx: &Context<'_>,
+    envelope: &Envelope,
+    accepted: &Accepted,
+    undoing: Undoing,
+) -> Rule<()> {
     if envelope.idempotency_key.is_empty() {
         return Ok(());
     }
     let is_callers = envelope.idempotency_key.starts_with(CALLERS_KEY);
     // What is kept for less is written down as older, so that one order says what goes next.
     let ahead = if is_callers { 0 } else { KEPT_MILLIS - KEPT_OWN_MILLIS };
-    ctx.run(
-        "INSERT OR REPLACE INTO idempotency (tenant_id, key, request_digest, outcome, created_millis)
-         VALUES (?1, ?2, ?3, ?4, ?5)",
+    let insert = match undoing {
+        Undoing::BySavepoint => {
+            "INSERT OR REPLACE INTO idempotency (tenant_id, key, request_digest, outcome, created_millis)
+             VALUES (?1, ?2, ?3, ?4, ?5)"
+        }
+        Undoing::WithBatch => {
+            "INSERT INTO idempotency (tenant_id, key, request_digest, outcome, created_millis)
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING"
+        }
+    };
+    let kept = ctx.run(
+        insert,
         (
             ctx.principal_tenant()?.to_bytes(),
             &envelope.idempotency_key,
@@ -74,6 +91,9 @@ pub(crate) fn remember(ctx: &Context<'_>, envelope: &Envelope, accepted: &Accept
             ctx.now.as_millis() - ahead,
         ),
     )?;
+    if kept == 0 {
+        return Err(Halt::Repeated);
+    }
     if ctx.tree.size().is_multiple_of(SWEEP_EVERY) { sweep(ctx) } else { Ok(()) }
 }
 

@@ -15,7 +15,9 @@ use crate::{
 
 /// Gives the changed object its new revision.
 pub(crate) fn renew(ctx: &Context<'_>, change: &Change) -> Rule<()> {
-    let (Some(noun), "created" | "changed") = (Noun::from_text(change.kind), change.change) else {
+    let (Some(noun), "created" | "changed", false) =
+        (Noun::from_text(change.kind), change.change, change.is_renewed)
+    else {
         return Ok(());
     };
     ctx.run(

@@ -12,7 +12,8 @@ use tokio::sync::{Mutex, watch};
 
 use crate::{
     ContentHash, FEATURE_LEVEL, Foresight, LogPosition, LogRecord, Reader, Snapshot, StoreError, content,
-    open, snapshot, writer, writer::Writer,
+    open, snapshot, writer,
+    writer::{Pending, Writer},
 };
 
 /// Names the current database file, so that a replacement takes effect by one rename.
@@ -99,6 +100,23 @@ impl Store {
     /// If the database fails; the store then takes no more records.
     pub async fn apply(&self, records: Vec<LogRecord>) -> Result<Vec<Outcome>, StoreError> {
         self.writer.apply(records).await
+    }
+
+    /// Has records applied, which must follow the last ones that were submitted or applied. Returns as soon as that is going to
+    /// be: what waits then is applied in one transaction. One promise of an outcome per record.
+    ///
+    /// # Errors
+    /// If the store takes no more records.
+    pub async fn submit(&self, records: Vec<LogRecord>) -> Result<Vec<Pending>, StoreError> {
+        self.writer.submit(records).await
+    }
+
+    /// Returns once all that was submitted before is applied.
+    ///
+    /// # Errors
+    /// If the store takes no more records.
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        self.writer.settle().await
     }
 
     /// What a command would come to if it were applied now. Changes nothing.

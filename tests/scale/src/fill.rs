@@ -158,7 +158,7 @@ impl Filler {
             command: Some(command),
             ..Envelope::default()
         };
-        let payload = RecordPayload::Command(Box::new(envelope));
+        let payload = RecordPayload::Command(envelope.into());
         self.batch.push(LogRecord { position: self.position, payload });
         if self.batch.len() >= BATCH { self.flush().await } else { Ok(()) }
     }

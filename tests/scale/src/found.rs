@@ -75,7 +75,7 @@ pub async fn found(store: &Store, at_millis: i64) -> Result<Founded> {
         ..Envelope::default()
     };
     let position = LogPosition { term: 1, leader: 1, index: 1 };
-    let record = LogRecord { position, payload: RecordPayload::Command(Box::new(envelope)) };
+    let record = LogRecord { position, payload: RecordPayload::Command(envelope.into()) };
     let outcome = store.apply(vec![record]).await?.pop().and_then(|outcome| outcome.outcome);
     match outcome.context("no outcome")? {
         outcome::Outcome::Accepted(_) => Ok(Founded { root, admin }),

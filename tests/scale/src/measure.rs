@@ -193,7 +193,7 @@ impl Writer {
             })),
             ..Envelope::default()
         };
-        LogRecord { position: self.position, payload: RecordPayload::Command(Box::new(envelope)) }
+        LogRecord { position: self.position, payload: RecordPayload::Command(envelope.into()) }
     }
 }
 

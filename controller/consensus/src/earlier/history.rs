@@ -1,6 +1,6 @@
 //! A fleet's first day as entries of the log: something of every noun, all of it fixed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use npanel_proto::command::{envelope::Command, principal::Who, *};
 use npanel_state::FEATURE_LEVEL;
@@ -147,7 +147,7 @@ pub(super) fn entries() -> Vec<Entry> {
     let command = |(number, (who, command)): (u8, (Who, Command))| {
         // The one that is asked twice is asked by the same request.
         let request = if number == 10 { 7 } else { number };
-        EntryPayload::Normal(Logged::Known(Box::new(envelope(request, i64::from(number), who, command))))
+        EntryPayload::Normal(Logged::from(Arc::new(envelope(request, i64::from(number), who, command))))
     };
     let payloads = [membership, EntryPayload::Blank].into_iter().chain((0..).zip(asked).map(command));
     let entry = |(index, payload)| {
@@ -204,6 +204,7 @@ fn cluster() -> CreateCluster {
             sealed_key: vec![5; 60],
             not_after_millis: NOW + 864_000_000,
         }),
+        ..CreateCluster::default()
     }
 }
 

@@ -105,7 +105,7 @@ impl Alone {
         self.log.lock().await.push(envelope.clone());
         let mut next = self.next.lock().await;
         let position = LogPosition { term: 1, leader: 1, index: *next };
-        let record = LogRecord { position, payload: RecordPayload::Command(Box::new(envelope)) };
+        let record = LogRecord { position, payload: RecordPayload::Command(envelope.into()) };
         let outcome = self.store.apply(vec![record]).await.expect("applied").pop().expect("one outcome");
         self.applied.send_replace(*next);
         *next += 1;

@@ -23,6 +23,7 @@ pub(super) struct AccountRow {
     pub(super) plan: PlanId,
     pub(super) username: String,
     pub(super) generation: Generation,
+    fields: Fields,
 }
 
 pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
@@ -52,6 +53,12 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
         plan: plan_id,
         username: username.to_string(),
         generation: Generation::FIRST,
+        fields: Fields {
+            contact: body.contact.clone(),
+            plan: plan_id,
+            php_version: plan.php_version.clone(),
+            php_chosen: false,
+        },
     };
     open_operation(
         ctx,
@@ -214,7 +221,7 @@ fn subject<'a>(account: &AccountRow, id: &'a [u8]) -> Subject<'a> {
 }
 
 /// What of an account can be changed.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Fields {
     contact: String,
     plan: PlanId,
@@ -227,11 +234,19 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateAccount) -> Rule<Effect> {
     ctx.authorise(Action::AccountUpdate)?;
     let id = wire_id(&body.account_id, "/id", AccountId::from_bytes)?;
     let account = load_live(ctx, id, "/id")?;
-    let old = fields(ctx, id)?;
-    let new = changed_fields(ctx, &account, &old, body)?;
+    let old = &account.fields;
+    let new = changed_fields(ctx, &account, body)?;
     let action = Action::AccountUpdate;
     let mut effect = Effect { tenant: account.tenant, action, object: id.to_bytes(), operation: Vec::new() };
-    if new == old {
+    if new == *old {
+        return Ok(effect);
+    }
+    if (Fields { contact: old.contact.clone(), ..new.clone() }) == *old {
+        ctx.run(
+            "UPDATE accounts SET contact = ?2, revision = ?3 WHERE id = ?1",
+            (id.to_bytes(), &new.contact, ctx.index),
+        )?;
+        ctx.note_renewed(account.tenant, "account", id.to_bytes(), "changed");
         return Ok(effect);
     }
     let unmet = if new.plan == old.plan { Vec::new() } else { fitness::unmet(ctx, id)? };
@@ -260,28 +275,8 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateAccount) -> Rule<Effect> {
     Ok(effect)
 }
 
-fn fields(ctx: &Context<'_>, id: AccountId) -> Rule<Fields> {
-    ctx.find(
-        "SELECT contact, plan_id, php_version, php_chosen FROM accounts WHERE id = ?1",
-        [id.to_bytes()],
-        |row| {
-            Ok(Fields {
-                contact: row.get(0)?,
-                plan: typed(row, 1, PlanId::from_bytes)?,
-                php_version: row.get(2)?,
-                php_chosen: row.get(3)?,
-            })
-        },
-    )?
-    .ok_or_else(|| Refusal::not_found("account", "/id").into())
-}
-
-fn changed_fields(
-    ctx: &Context<'_>,
-    account: &AccountRow,
-    old: &Fields,
-    body: &UpdateAccount,
-) -> Rule<Fields> {
+fn changed_fields(ctx: &Context<'_>, account: &AccountRow, body: &UpdateAccount) -> Rule<Fields> {
+    let old = &account.fields;
     let contact = body.contact.clone().unwrap_or_else(|| old.contact.clone());
     if !contact.is_empty() {
         wire_text::<EmailAddress>(&contact, "/contact")?;
@@ -290,15 +285,17 @@ fn changed_fields(
         Some(id) => wire_id(id, "/plan_id", PlanId::from_bytes)?,
         None => old.plan,
     };
-    let plan = plan::load(ctx, plan_id, "/plan_id")?;
+    // An account's own plan is there.
+    let plan = || plan::load(ctx, plan_id, "/plan_id");
     if plan_id != old.plan {
+        let plan = plan()?;
         plan::require_usable_by(ctx, &plan, account.tenant)?;
         require_fits(ctx, account.id, &plan)?;
     }
     let (php_version, php_chosen) = match body.php_version.as_deref() {
         // Whoever follows the plan does so in its turn, or is left behind; another change is not in its way.
         None if old.php_chosen || plan_id == old.plan => (old.php_version.clone(), old.php_chosen),
-        None | Some("") => (plan.php_version, false),
+        None | Some("") => (plan()?.php_version, false),
         Some(text) => (wire_text::<PhpVersion>(text, "/php_version")?.into(), true),
     };
     Ok(Fields { contact, plan: plan_id, php_version, php_chosen })
@@ -385,15 +382,23 @@ pub(super) fn load(ctx: &Context<'_>, id: AccountId) -> Rule<AccountRow> {
 /// The account, and whether it is going.
 fn find(ctx: &Context<'_>, id: AccountId) -> Rule<Option<(AccountRow, bool)>> {
     ctx.find(
-        "SELECT tenant_id, plan_id, username, generation, deleted_millis FROM accounts WHERE id = ?1",
+        "SELECT tenant_id, plan_id, username, generation, deleted_millis, contact, php_version, php_chosen
+         FROM accounts WHERE id = ?1",
         [id.to_bytes()],
         |row| {
+            let plan = typed(row, 1, PlanId::from_bytes)?;
             let account = AccountRow {
                 id,
                 tenant: tenant_id(row, 0)?,
-                plan: typed(row, 1, PlanId::from_bytes)?,
+                plan,
                 username: row.get(2)?,
                 generation: Generation(row.get(3)?),
+                fields: Fields {
+                    contact: row.get(5)?,
+                    plan,
+                    php_version: row.get(6)?,
+                    php_chosen: row.get(7)?,
+                },
             };
             Ok((account, row.get::<_, Option<i64>>(4)?.is_some()))
         },

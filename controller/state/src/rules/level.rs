@@ -23,6 +23,7 @@ pub(super) fn raise(ctx: &Context<'_>, body: &RaiseFeatureLevel) -> Rule<()> {
         return Err(invalid("/level", format!("the cluster is held at level {limit} (got {})", body.level)));
     }
     ctx.run("UPDATE cluster SET feature_level = ?1", [body.level])?;
+    ctx.memory.borrow_mut().forget_level();
     let platform = ctx.root_tenant()?;
     ctx.note(platform, "cluster", platform.to_bytes(), "changed");
     Ok(())

@@ -2,9 +2,14 @@
 
 use std::path::Path;
 
-use crate::support::{World, content, open};
-use npanel_proto::command::Envelope;
-use npanel_state::{ContentHash, FEATURE_LEVEL, LogPosition, LogRecord, RecordPayload, Store, StoreError};
+use crate::support::{World, by, content, open};
+use npanel_model::TenantId;
+use npanel_proto::command::{
+    CreateAccount, CreateTenant, DeleteApiKey, Envelope, Principal, envelope::Command, outcome::Outcome,
+};
+use npanel_state::{
+    ContentHash, FEATURE_LEVEL, LogPosition, LogRecord, RecordPayload, RefusalCode, Store, StoreError,
+};
 
 async fn some_history() -> World {
     let mut world = World::new().await;
@@ -33,6 +38,85 @@ async fn the_same_log_in_other_batches_gives_the_same_content() {
     }
     assert_eq!(content(&other).await, content(&world.store).await);
     assert_eq!(*other.applied().borrow(), *world.store.applied().borrow());
+    assert_eq!(hash(&other).await, hash(&world.store).await);
+}
+
+#[tokio::test]
+async fn what_is_refused_after_it_has_changed_something_leaves_nothing_in_its_batch() {
+    let mut world = some_history().await;
+    let late = world.reseller("late", None).await;
+    let (_, nowhere) = world.account(&late, "nowhere", None);
+    let nowhere = Command::CreateAccount(CreateAccount { assignments: Vec::new(), ..nowhere });
+    assert_eq!(world.refuse(by(late.key), nowhere).await, RefusalCode::NoNode);
+    let once = once(&world, "twice");
+    for replayed in [false, true] {
+        let outcome = world.apply_envelope(once.clone()).await.outcome;
+        assert!(
+            matches!(&outcome, Some(Outcome::Accepted(accepted)) if accepted.replayed == replayed),
+            "{outcome:?}"
+        );
+    }
+    world.new_account(&late, "bob", None).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let other = open(directory.path()).await;
+    let outcomes = other.apply(world.records.clone()).await.expect("applied");
+    assert_eq!(outcomes.len(), world.records.len());
+    assert_eq!(content(&other).await, content(&world.store).await);
+    assert_eq!(hash(&other).await, hash(&world.store).await);
+}
+
+/// A command under a key of a controller's own.
+fn once(world: &World, name: &str) -> Envelope {
+    let tenant = CreateTenant {
+        tenant_id: TenantId::generate().to_bytes(),
+        parent_id: world.root.to_bytes(),
+        name: name.into(),
+        wrapped_data_key: vec![3],
+        ..CreateTenant::default()
+    };
+    Envelope {
+        principal: Some(Principal { who: Some(world.by_admin()) }),
+        idempotency_key: "once/1".into(),
+        request_digest: vec![1],
+        feature_level: FEATURE_LEVEL,
+        time_millis: world.now,
+        command: Some(Command::CreateTenant(tenant)),
+        ..Envelope::default()
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_deleted_counts_for_nothing_that_follows_in_its_batch() {
+    let mut world = some_history().await;
+    let gone = world.reseller("gone", None).await;
+    let (_, before) = world.account(&gone, "before", None);
+    let (_, after) = world.account(&gone, "after", None);
+    world.accept(by(gone.key), Command::CreateAccount(before)).await;
+    let delete = DeleteApiKey { api_key_id: gone.key.to_bytes() };
+    world.accept(world.by_admin(), Command::DeleteApiKey(delete)).await;
+    let refused = world.refuse(by(gone.key), Command::CreateAccount(after)).await;
+    assert_eq!(refused, RefusalCode::Unauthenticated);
+    let directory = tempfile::tempdir().expect("a directory");
+    let other = open(directory.path()).await;
+    other.apply(world.records.clone()).await.expect("applied");
+    assert_eq!(hash(&other).await, hash(&world.store).await);
+}
+
+#[tokio::test]
+async fn what_waits_for_the_writer_is_applied_in_order_and_readable_once_it_is_told() {
+    let world = some_history().await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let other = open(directory.path()).await;
+    let mut pending = Vec::new();
+    for batch in world.records.chunks(3) {
+        pending.extend(other.submit(batch.to_vec()).await.expect("submitted"));
+    }
+    for (pending, record) in pending.into_iter().zip(&world.records) {
+        let outcome = pending.await.expect("applied");
+        assert_eq!(outcome.index, record.position.index);
+        let applied = other.applied().borrow().position.expect("a position").index;
+        assert!(applied >= outcome.index, "told of {} at {applied}", outcome.index);
+    }
     assert_eq!(hash(&other).await, hash(&world.store).await);
 }
 
@@ -108,7 +192,7 @@ async fn a_file_that_is_no_state_is_not_installed() {
 #[tokio::test]
 async fn a_replica_stops_before_what_is_newer_than_it_knows() {
     let unknown = Envelope { feature_level: FEATURE_LEVEL, ..Envelope::default() };
-    for newer in [RecordPayload::Command(Box::new(unknown)), RecordPayload::Newer] {
+    for newer in [RecordPayload::Command(unknown.into()), RecordPayload::Newer] {
         let world = some_history().await;
         let before = world.store.applied().borrow().clone();
         let index = world.index + 1;

@@ -58,6 +58,7 @@ fn sources() -> Vec<PathBuf> {
         "apply.rs",
         "context.rs",
         "foresight.rs",
+        "memory.rs",
         "intent.rs",
         "repetition.rs",
         "revision.rs",

@@ -294,7 +294,7 @@ impl World {
     pub(crate) async fn apply_envelope(&mut self, envelope: Envelope) -> Outcome {
         self.index += 1;
         let position = LogPosition { term: 1, leader: 1, index: self.index };
-        let record = LogRecord { position, payload: RecordPayload::Command(Box::new(envelope)) };
+        let record = LogRecord { position, payload: RecordPayload::Command(envelope.into()) };
         self.records.push(record.clone());
         self.store.apply(vec![record]).await.expect("applied").pop().expect("one outcome")
     }

@@ -1,0 +1,148 @@
+//! What the writer's thread remembers of the database, so that not every command asks for it again: the time, the feature
+//! level, and who may do what where.
+//!
+//! It is what the database says, and forgotten whenever a command may change that or is taken back: commands come to the
+//! same on a replica that remembers something and on one that has just been started.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use npanel_model::{ActionPattern, ApiKeyId, TenantId, Timestamp};
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::{
+    context::{patterns, tenant_id},
+    level,
+};
+
+/// More of each than are in use at the same time. Beyond, all are forgotten.
+const KEPT: usize = 4096;
+
+/// An API key as rules ask for it.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) tenant: TenantId,
+    pub(crate) actions: Vec<ActionPattern>,
+    pub(crate) expires_millis: Option<i64>,
+}
+
+/// The time of the last command. `None`: not read, or there is no cluster yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Clock(Option<i64>);
+
+/// Of the database as it is within the transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    clock: Clock,
+    /// What of the time the database has.
+    written: Clock,
+    /// The feature level that the cluster is at.
+    level: Option<u32>,
+    root: Option<TenantId>,
+    keys: HashMap<ApiKeyId, Arc<Key>>,
+    /// A tenant, and one that is in its subtree.
+    within: HashSet<(TenantId, TenantId)>,
+}
+
+impl Memory {
+    /// Forgets all but the time: a command may have changed it.
+    pub(crate) fn forget(&mut self) {
+        *self = Self { clock: self.clock, written: self.written, ..Self::default() };
+    }
+
+    /// The feature level that the cluster is at; `None` before there is a cluster.
+    pub(crate) fn level(&mut self, db: &Connection) -> rusqlite::Result<Option<u32>> {
+        if self.level.is_none() {
+            self.level = level::read(db)?;
+        }
+        Ok(self.level)
+    }
+
+    /// Forgets it: a command raises it.
+    pub(crate) fn forget_level(&mut self) {
+        self.level = None;
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Takes the time back to what it was; if that was not known yet, to what the database says.
+    pub(crate) fn set_clock_back(&mut self, clock: Clock) {
+        self.clock = if clock.0.is_some() { clock } else { self.written };
+    }
+
+    /// Time as the state knows it: the leader's, but never back.
+    pub(crate) fn advance_clock(&mut self, db: &Connection, proposed: i64) -> rusqlite::Result<Timestamp> {
+        if self.clock.0.is_none() {
+            let select = "SELECT clock_millis FROM cluster";
+            let read = db.prepare_cached(select)?.query_row([], |row| row.get(0)).optional()?;
+            (self.clock, self.written) = (Clock(read), Clock(read));
+        }
+        let now = self.clock.0.map_or(proposed, |clock| clock.max(proposed));
+        // Before there is a cluster there is no time of it.
+        self.clock = Clock(self.clock.0.map(|_| now));
+        Ok(Timestamp::from_millis(now))
+    }
+
+    /// Writes the time down: once for all commands of a transaction.
+    pub(crate) fn write_clock(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        if self.clock != self.written {
+            db.prepare_cached("UPDATE cluster SET clock_millis = ?1")?.execute([self.clock.0])?;
+            self.written = self.clock;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn root_tenant(&mut self, db: &Connection) -> rusqlite::Result<Option<TenantId>> {
+        if self.root.is_none() {
+            let select = "SELECT root_tenant_id FROM cluster";
+            self.root = db.prepare_cached(select)?.query_row([], |row| tenant_id(row, 0)).optional()?;
+        }
+        Ok(self.root)
+    }
+
+    pub(crate) fn key(&mut self, db: &Connection, id: ApiKeyId) -> rusqlite::Result<Option<Arc<Key>>> {
+        if let Some(known) = self.keys.get(&id) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let select = "SELECT tenant_id, actions, expires_millis FROM api_keys WHERE id = ?1";
+        let read = db.prepare_cached(select)?.query_row([id.to_bytes()], |row| {
+            let actions = patterns(&row.get::<_, String>(1)?);
+            Ok(Arc::new(Key { tenant: tenant_id(row, 0)?, actions, expires_millis: row.get(2)? }))
+        });
+        let found = read.optional()?;
+        if let Some(key) = &found {
+            if self.keys.len() >= KEPT {
+                self.keys.clear();
+            }
+            self.keys.insert(id, Arc::clone(key));
+        }
+        Ok(found)
+    }
+
+    /// Whether the tenant is in the subtree of that other one.
+    pub(crate) fn is_within(
+        &mut self,
+        db: &Connection,
+        tenant: TenantId,
+        ancestor: TenantId,
+    ) -> rusqlite::Result<bool> {
+        if self.within.contains(&(ancestor, tenant)) {
+            return Ok(true);
+        }
+        let select = "SELECT EXISTS (SELECT 1 FROM tenant_tree WHERE ancestor_id = ?1 AND tenant_id = ?2)";
+        let is_within = db
+            .prepare_cached(select)?
+            .query_row((ancestor.to_bytes(), tenant.to_bytes()), |row| row.get(0))?;
+        if is_within {
+            if self.within.len() >= KEPT {
+                self.within.clear();
+            }
+            self.within.insert((ancestor, tenant));
+        }
+        Ok(is_within)
+    }
+}
