@@ -12,7 +12,7 @@ use serde::{
 
 use crate::command::{
     account, api_key, audit, ca, cluster, controller, cron, database, dns, domain, events, explain, node,
-    node_event, operation, plan, profile, tenant, token, webhook,
+    node_event, operation, plan, profile, secrets, tenant, token, webhook,
 };
 use crate::{failure::Failure, resolve, session::Session};
 
@@ -127,6 +127,9 @@ pub(crate) enum Command {
     /// The certificate authorities that machines and clients trust.
     #[command(subcommand)]
     Ca(ca::Command),
+    /// The keys that secrets are sealed by.
+    #[command(subcommand)]
+    Secrets(secrets::Command),
     /// The controllers together.
     #[command(subcommand)]
     Cluster(cluster::Command),

@@ -2,9 +2,9 @@
 
 use npanel_model::AntiAffinity;
 use npanel_sdk_types::{
-    Account, ApiKey, AuditCheckpoint, AuditEntry, Authority, Controller, Convergence, CronTable, Database,
-    DatabaseUser, Domain, Node, NodeEvent, Operation, Plan, PlanPlacement, RecordSet, Suspension, Tenant,
-    Token, Webhook, Zone,
+    Account, ApiKey, AuditCheckpoint, AuditEntry, Authority, ClusterKey, Controller, Convergence, CronTable,
+    Database, DatabaseUser, Domain, Node, NodeEvent, Operation, Plan, PlanPlacement, RecordSet, Suspension,
+    Tenant, Token, Webhook, Zone,
 };
 
 /// A line of a list.
@@ -67,6 +67,12 @@ macro_rules! rows {
 }
 
 rows! {
+    ClusterKey(this) {
+        "CLUSTER KEY" => this.version.to_string(), "STATE" => this.state.as_str().to_owned(),
+        "NAME" => if this.name.is_empty() { "-".to_owned() } else { this.name.clone() },
+        "CREATED" => this.created_at.to_string(), "DESTROYED" => or_dash(this.destroyed_at),
+        "NOT ON" => if this.missing_on.is_empty() { "-".to_owned() } else { this.missing_on.join(", ") },
+    }
     Tenant(this) {
         "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "PARENT" => or_dash(this.parent_id),
         "ACCOUNT LIMIT" => this.account_limit.to_string(), "CREATED" => this.created_at.to_string(),

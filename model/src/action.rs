@@ -168,6 +168,10 @@ named_enum! {
         CaRotate = "ca.rotate",
         /// Trust the certificate authority before the last rotation no longer.
         CaRetire = "ca.retire",
+        /// Show the keys that secrets are sealed by, and how far their rotation is.
+        SecretsStatus = "secrets.status",
+        /// Change the keys that secrets are sealed by, and seal all secrets anew.
+        SecretsRotate = "secrets.rotate",
         /// Change the cluster's settings.
         ClusterUpdate = "cluster.update",
         /// Make a backup of the fleet's state: all that the controllers keep.

@@ -39,8 +39,8 @@ pub use private_key::{PrivateKey, PrivateKeyError};
 pub use proof::{ChannelBinding, ProofError};
 pub use renewal::Due;
 pub use seal::{
-    ClusterKey, ClusterSecrets, DataKey, Field, JoinKey, MachineKey, RecoveryKey, RecoveryKeyError,
-    RecoveryPublicKey, RequestDigests, SealError, SecretsFileError,
+    ClusterKey, ClusterKeys, ClusterSecrets, DataKey, Field, JoinKey, KeyName, LiveClusterKeys, MachineKey,
+    RecoveryKey, RecoveryKeyError, RecoveryPublicKey, RequestDigests, SealError, SecretsFileError,
 };
 pub use secret::{ApiKeySecret, SecretFormError, SecretHash, TokenSecret};
 pub use token::{ApiKeyText, ApiKeyTextError, BootstrapToken, TokenCredential, TokenError};

@@ -4,8 +4,8 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use npanel_model::{ControllerId, NodeId, Timestamp};
 use npanel_pki::{
-    CertificateAuthority, ClusterId, ClusterKey, ClusterSecrets, Credentials, Identity, KeyFingerprint,
-    LiveCredentials, Peer, PrivateKey, Serial, lifetime,
+    CertificateAuthority, ClusterId, ClusterKey, ClusterKeys, ClusterSecrets, Credentials, Identity,
+    KeyFingerprint, LiveCredentials, Peer, PrivateKey, Serial, lifetime,
     tls::{self, Refusal},
 };
 use rustls::{ClientConfig, ServerConfig};
@@ -285,7 +285,12 @@ async fn a_renewed_certificate_is_shown_and_accepted_without_a_new_configuration
 /// The secrets of a cluster whose authority was rotated once.
 fn rotated(old: &CertificateAuthority, new: &CertificateAuthority) -> ClusterSecrets {
     let cross = old.cross_sign(new, Timestamp::now()).expect("signed");
-    ClusterSecrets::rotated(new, &[cross], &[old.certificate().clone()], ClusterKey::generate())
+    ClusterSecrets::rotated(
+        new,
+        &[cross],
+        &[old.certificate().clone()],
+        ClusterKeys::new(ClusterKey::generate()),
+    )
 }
 
 fn by(secrets: &ClusterSecrets, identity: Identity) -> Credentials {
@@ -327,7 +332,7 @@ async fn a_retired_authority_certifies_nobody() {
     let old = authority();
     let new = CertificateAuthority::create(old.cluster(), Timestamp::now()).expect("an authority");
     let cross = old.cross_sign(&new, Timestamp::now()).expect("signed");
-    let retired = ClusterSecrets::rotated(&new, &[cross], &[], ClusterKey::generate());
+    let retired = ClusterSecrets::rotated(&new, &[cross], &[], ClusterKeys::new(ClusterKey::generate()));
     let (controller, behind) = (by(&retired, CONTROLLER), credentials(&old, node()));
     let met = meet(fleet(&controller), tls::node_client(&behind).expect("a configuration")).await;
     assert!(met.server.is_err());

@@ -19,6 +19,7 @@ pub(crate) mod operation;
 pub(crate) mod placement;
 pub(crate) mod plan;
 pub(crate) mod profile;
+pub(crate) mod secrets;
 pub(crate) mod tenant;
 pub(crate) mod token;
 pub(crate) mod webhook;
@@ -50,6 +51,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Token(command) => token::run(command, &session()?).await,
         Command::ApiKey(command) => api_key::run(command, &session()?).await,
         Command::Operation(command) => operation::run(command, &session()?).await,
+        Command::Secrets(command) => secrets::run(command, &session()?).await,
         Command::Ca(command) => ca::run(command, &session()?).await,
         Command::Audit(command) => match audit::verify_copy(&command, output) {
             Some(verified) => verified,

@@ -35,6 +35,7 @@ mod encoding;
 mod foresee;
 #[cfg(test)]
 mod golden;
+mod keys;
 mod leadership;
 mod levels;
 mod lines;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use npanel_audit::{Checkpoint, Hash, SignedCheckpoint, VerifierKey, origin};
 use npanel_consensus::{Cluster, ProposeError};
-use npanel_pki::{AuditKey, ClusterKey, SealError};
+use npanel_pki::{AuditKey, ClusterKeys, LiveClusterKeys, SealError};
 use npanel_proto::command::{CreateAuditKey, RecordCheckpoint, envelope::Command, outcome::Outcome};
 use npanel_state::{AuditKeyRow, QueryError, Reader};
 use tokio::time::{MissedTickBehavior, interval};
@@ -30,18 +30,18 @@ enum Unsigned {
 }
 
 /// Runs until it is dropped.
-pub(crate) async fn run(cluster: Cluster, key: ClusterKey) {
+pub(crate) async fn run(cluster: Cluster, keys: LiveClusterKeys) {
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = once(&cluster, &key).await {
+        if let Err(error) = once(&cluster, &keys.now()).await {
             tracing::error!(error = &error as &dyn std::error::Error, "the audit could not be vouched for");
         }
     }
 }
 
-async fn once(cluster: &Cluster, key: &ClusterKey) -> Result<(), Unsigned> {
+async fn once(cluster: &Cluster, keys: &ClusterKeys) -> Result<(), Unsigned> {
     let state = cluster.state();
     let Some(founded) = state.cluster().await? else { return Ok(()) };
     let size = state.audit_size().await?;
@@ -54,7 +54,7 @@ async fn once(cluster: &Cluster, key: &ClusterKey) -> Result<(), Unsigned> {
     if last.is_some_and(|checkpoint| now.since(checkpoint.time) < EVERY) {
         return Ok(());
     }
-    let signing = signing_key(cluster, key).await?;
+    let signing = signing_key(cluster, keys).await?;
     let Some(name) = VerifierKey::new(&origin(&founded.id), &signing.public()) else { return Ok(()) };
     let root = state.audit_root(size).await?;
     require_unbroken(state, vouched, size, root).await?;
@@ -83,19 +83,19 @@ async fn require_unbroken(state: &Reader, vouched: u64, size: u64, root: Hash) -
 }
 
 /// The key of the state; made if there is none yet.
-async fn signing_key(cluster: &Cluster, key: &ClusterKey) -> Result<AuditKey, Unsigned> {
+async fn signing_key(cluster: &Cluster, keys: &ClusterKeys) -> Result<AuditKey, Unsigned> {
     if let Some(row) = cluster.state().audit_key().await? {
-        return opened(key, &row);
+        return opened(keys, &row);
     }
     let made = AuditKey::generate();
     let command =
-        CreateAuditKey { public_key: made.public().to_vec(), sealed_key: key.wrap_audit_key(&made)? };
+        CreateAuditKey { public_key: made.public().to_vec(), sealed_key: keys.wrap_audit_key(&made)? };
     propose(cluster, Command::CreateAuditKey(command)).await?;
     Ok(made)
 }
 
-fn opened(key: &ClusterKey, row: &AuditKeyRow) -> Result<AuditKey, Unsigned> {
-    Ok(key.unwrap_audit_key(&row.public_key, &row.sealed_key)?)
+fn opened(keys: &ClusterKeys, row: &AuditKeyRow) -> Result<AuditKey, Unsigned> {
+    Ok(keys.unwrap_audit_key(&row.public_key, &row.sealed_key)?)
 }
 
 async fn propose(cluster: &Cluster, command: Command) -> Result<(), Unsigned> {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::join_all;
 use npanel_model::NodeId;
-use npanel_pki::ClusterKey;
+use npanel_pki::LiveClusterKeys;
 use npanel_proto::{
     controller::{NodeAnswer, node_answer::Standing},
     node::{
@@ -30,7 +30,7 @@ const MOST_OBJECTS: usize = 100;
 #[derive(Debug, Clone)]
 pub(crate) struct Consulting {
     pub(crate) connections: NodeConnections,
-    pub(crate) key: ClusterKey,
+    pub(crate) keys: LiveClusterKeys,
 }
 
 impl Consulting {
@@ -72,7 +72,7 @@ impl Consulting {
 
     fn intent(&self, object: &ForeseenObject) -> Result<ObjectIntent, IntentError> {
         let intent = match &object.wish {
-            ForeseenWish::Have(source) => content(&self.key, (**source).clone())?,
+            ForeseenWish::Have(source) => content(&self.keys.now(), (**source).clone())?,
             ForeseenWish::Remove { retention_seconds } => {
                 Intent::Tombstone(node::Tombstone { retention_seconds: *retention_seconds })
             }

@@ -1,7 +1,7 @@
 //! An object's whole intent as it is told to a node. Secrets are opened here, just before.
 
 use npanel_model::{CronJob, Fqdn, Privileges};
-use npanel_pki::{ClusterKey, Field, SealError};
+use npanel_pki::{ClusterKeys, Field, LiveClusterKeys, SealError};
 use npanel_proto::node::{self, ObjectIntent, object_intent::Intent};
 use npanel_state::{Grant, IntentSource, QueryError, Reader, WantedObject, ZoneRecordSet};
 
@@ -22,12 +22,12 @@ pub(crate) enum IntentError {
 #[derive(Debug, Clone)]
 pub(crate) struct Intents {
     state: Reader,
-    key: ClusterKey,
+    keys: LiveClusterKeys,
 }
 
 impl Intents {
-    pub(crate) fn new(state: Reader, key: ClusterKey) -> Self {
-        Self { state, key }
+    pub(crate) fn new(state: Reader, keys: LiveClusterKeys) -> Self {
+        Self { state, keys }
     }
 
     /// The object's newest content, at the generation given; `None` if the object is gone meanwhile.
@@ -35,7 +35,7 @@ impl Intents {
         let intent = match wanted.tombstone_seconds {
             Some(retention_seconds) => Intent::Tombstone(node::Tombstone { retention_seconds }),
             None => match self.state.intent(wanted.kind, &wanted.id).await? {
-                Some(source) => content(&self.key, source)?,
+                Some(source) => content(&self.keys.now(), source)?,
                 None => return Ok(None),
             },
         };
@@ -49,7 +49,7 @@ impl Intents {
 }
 
 /// An object's content as nodes are told it.
-pub(crate) fn content(key: &ClusterKey, source: IntentSource) -> Result<Intent, IntentError> {
+pub(crate) fn content(keys: &ClusterKeys, source: IntentSource) -> Result<Intent, IntentError> {
     Ok(match source {
         IntentSource::Account { username, uid, php_version, is_suspended } => {
             Intent::Account(node::Account {
@@ -74,12 +74,12 @@ pub(crate) fn content(key: &ClusterKey, source: IntentSource) -> Result<Intent, 
             id,
             name,
             tenant_id,
-            wrapped_data_key,
+            data_key,
             sealed_password_hash,
             grants,
             is_locked,
         } => {
-            let data_key = key.unwrap(tenant_id, &wrapped_data_key)?;
+            let data_key = keys.unwrap(tenant_id, &data_key.name, &data_key.wrapped)?;
             let hash =
                 data_key.open(Field::database_password(tenant_id, &id.to_bytes()), &sealed_password_hash)?;
             Intent::DatabaseUser(node::DatabaseUser {

@@ -7,6 +7,7 @@
 //! | [`Reconciler::run`] | one | follows leadership; on the leader, the list of sessions; tells each of them when something changed for its node |
 //! | a session | one per connected node | what the node is wanted to hold and what it said of it; pushes, heartbeats, listens |
 //! | [`chores`] | one | nothing; what was begun in a batch goes on, and what is old goes |
+//! | [`secrets`] | one | nothing; has secrets sealed anew while their keys are changed |
 //! | the replacing | one | places anew what was on nodes that are gone for good |
 //! | [`checkpoints`] | one | nothing; signs what the audit's tree is, once a minute |
 //! | [`anchoring`] | one, if configured | nothing; has the newest checkpoint in a bucket |
@@ -35,6 +36,7 @@ mod placing;
 mod recorder;
 mod replacing;
 mod roster;
+mod secrets;
 mod session;
 mod strangers;
 mod supervisor;

@@ -7,7 +7,7 @@ use npanel_model::{
     Amounts, AssignmentId, Megabytes, NodeId, NodeRole, Overselling, Part, PlanId, Strategy, TenantId,
     Timestamp,
 };
-use npanel_pki::ClusterKey;
+use npanel_pki::LiveClusterKeys;
 use npanel_placement::{
     Apart, Decision, Filter, PartReport, Promise, Report, Request, Runtime, Wish, ZONE_NODES, ZoneReport,
     words,
@@ -217,8 +217,8 @@ impl Placing {
 
     /// The same, which also asks nodes over these connections what something would change there.
     #[must_use]
-    pub fn asking(self, connections: NodeConnections, key: ClusterKey) -> Self {
-        Self { consulting: Some(Consulting { connections, key }), ..self }
+    pub fn asking(self, connections: NodeConnections, keys: LiveClusterKeys) -> Self {
+        Self { consulting: Some(Consulting { connections, keys }), ..self }
     }
 
     async fn account(

@@ -5,7 +5,7 @@ use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 use npanel_cloud::Courier;
 use npanel_consensus::{Cluster, Leadership};
 use npanel_model::NodeId;
-use npanel_pki::ClusterKey;
+use npanel_pki::LiveClusterKeys;
 use npanel_proto::{
     command::{NodeEvent, Observation},
     node::{Controllers, Fence},
@@ -23,7 +23,7 @@ use crate::{
     connections::{Connection, NodeConnections},
     intent::Intents,
     liveness::Liveness,
-    recorder, replacing, roster,
+    recorder, replacing, roster, secrets,
     session::{Session, SessionError},
     webhooks,
 };
@@ -44,7 +44,7 @@ pub struct Reconciler {
     cluster: Cluster,
     connections: NodeConnections,
     liveness: Liveness,
-    key: ClusterKey,
+    keys: LiveClusterKeys,
     issuing: watch::Receiver<Vec<u8>>,
     anchor: Option<Anchor>,
     courier: Option<Courier>,
@@ -52,12 +52,17 @@ pub struct Reconciler {
 
 impl Reconciler {
     /// The loops of this controller. Nothing runs before [`Reconciler::run`].
-    pub fn new(cluster: Cluster, connections: NodeConnections, liveness: Liveness, key: ClusterKey) -> Self {
+    pub fn new(
+        cluster: Cluster,
+        connections: NodeConnections,
+        liveness: Liveness,
+        keys: LiveClusterKeys,
+    ) -> Self {
         Self {
             cluster,
             connections,
             liveness,
-            key,
+            keys,
             issuing: watch::Sender::default().subscribe(),
             anchor: None,
             courier: None,
@@ -143,12 +148,13 @@ impl Reconciler {
         recording.spawn(recorder::run(self.cluster.clone(), happened));
         recording.spawn(chores::run(self.cluster.clone()));
         recording.spawn(replacing::run(self.cluster.clone()));
-        recording.spawn(checkpoints::run(self.cluster.clone(), self.key.clone()));
+        recording.spawn(checkpoints::run(self.cluster.clone(), self.keys.clone()));
+        recording.spawn(secrets::run(self.cluster.clone(), self.keys.clone()));
         if let Some(anchor) = self.anchor.clone() {
             recording.spawn(anchoring::run(self.cluster.clone(), anchor));
         }
         if let Some(courier) = self.courier.clone() {
-            recording.spawn(webhooks::run(self.cluster.clone(), self.key.clone(), courier));
+            recording.spawn(webhooks::run(self.cluster.clone(), self.keys.clone(), courier));
         }
 
         let mut connections = self.connections.changes();
@@ -218,7 +224,7 @@ impl Sessions<'_> {
             node,
             cluster: reconciler.cluster.clone(),
             fence: self.fence,
-            intents: Intents::new(reconciler.cluster.state().clone(), reconciler.key.clone()),
+            intents: Intents::new(reconciler.cluster.state().clone(), reconciler.keys.clone()),
             liveness: reconciler.liveness.clone(),
             observations: self.observations.clone(),
             events: self.events.clone(),

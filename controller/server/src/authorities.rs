@@ -4,8 +4,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use npanel_model::Timestamp;
 use npanel_pki::{
-    AuthorityError, CertificateAuthority, ClusterKey, ClusterSecrets, Credentials, CredentialsError,
-    Identity, IssueError, Issued, KeyFingerprint, Lifetimes, PrivateKey, PrivateKeyError, SealError, Serial,
+    AuthorityError, CertificateAuthority, ClusterKeys, ClusterSecrets, Credentials, CredentialsError,
+    Identity, IssueError, Issued, KeyFingerprint, Lifetimes, LiveClusterKeys, PrivateKey, PrivateKeyError,
+    SealError, Serial,
 };
 use npanel_proto::command::{Authority, Certificate};
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -36,6 +37,7 @@ struct Known {
 pub struct Authorities {
     lifetimes: Lifetimes,
     known: Arc<RwLock<Arc<Known>>>,
+    keys: LiveClusterKeys,
 }
 
 fn known(secrets: ClusterSecrets, lifetimes: Lifetimes) -> Result<Arc<Known>, AuthorityError> {
@@ -50,7 +52,8 @@ impl Authorities {
     /// # Errors
     /// If the secrets hold none that can be used.
     pub fn new(secrets: ClusterSecrets, lifetimes: Lifetimes) -> Result<Self, AuthorityError> {
-        Ok(Self { lifetimes, known: Arc::new(RwLock::new(known(secrets, lifetimes)?)) })
+        let keys = LiveClusterKeys::new(secrets.cluster_keys());
+        Ok(Self { lifetimes, known: Arc::new(RwLock::new(known(secrets, lifetimes)?)), keys })
     }
 
     fn now(&self) -> Arc<Known> {
@@ -62,14 +65,21 @@ impl Authorities {
     /// # Errors
     /// If there is none that can be used; then everything stays.
     pub fn replace(&self, secrets: ClusterSecrets) -> Result<(), AuthorityError> {
+        let keys = secrets.cluster_keys();
         let next = known(secrets, self.lifetimes)?;
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = next;
+        self.keys.replace(keys);
         Ok(())
     }
 
     /// The cluster's secrets.
     pub fn secrets(&self) -> ClusterSecrets {
         self.now().secrets.clone()
+    }
+
+    /// The cluster keys, which follow when they are changed.
+    pub fn keys(&self) -> LiveClusterKeys {
+        self.keys.clone()
     }
 
     /// The name of the key that issues, as bootstrap tokens carry it.
@@ -155,13 +165,13 @@ pub(crate) fn certificate(issued: &Issued) -> Certificate {
 pub(crate) fn authority_command(
     authority: &CertificateAuthority,
     cross: Option<&CertificateDer<'_>>,
-    cluster_key: &ClusterKey,
+    cluster_keys: &ClusterKeys,
 ) -> Result<Authority, SealError> {
     Ok(Authority {
         key_fingerprint: authority.pin().to_bytes(),
         certificate: authority.certificate().to_vec(),
         cross_certificate: cross.map(|certificate| certificate.to_vec()).unwrap_or_default(),
-        sealed_key: cluster_key.wrap_authority(authority)?,
+        sealed_key: cluster_keys.wrap_authority(authority)?,
         not_after_millis: authority.not_after().as_millis(),
     })
 }

@@ -4,7 +4,7 @@
 use npanel_model::{AccountId, DatabaseId, DatabaseUserId, IdError, TenantId, Ttl, Uid};
 use rusqlite::{Connection, OptionalExtension, Row, types::Type};
 
-use crate::{Grant, IntentSource, ObjectKind, ZoneRecordSet, context::typed};
+use crate::{Grant, IntentSource, ObjectKind, StoredDataKey, ZoneRecordSet, context::typed};
 
 type Read<T> = rusqlite::Result<T>;
 
@@ -94,7 +94,9 @@ fn database_user(db: &Connection, of: &[u8]) -> Read<Option<IntentSource>> {
             Ok(Grant { database_id, database: text(row, 1)?, privileges: text(row, 2)? })
         },
     )?;
-    let sql = "SELECT u.id, u.name, u.tenant_id, u.sealed_password_hash, t.wrapped_data_key,
+    let sql = "SELECT u.id, u.name, u.tenant_id, u.sealed_password_hash, u.sealer,
+                   iif(u.sealer = t.data_key_name, t.wrapped_data_key, (
+                       SELECT f.wrapped_data_key FROM former_data_keys f WHERE f.tenant_id = u.tenant_id AND f.name = u.sealer)),
                    a.suspended_millis IS NOT NULL
                FROM database_users u JOIN tenants t ON t.id = u.tenant_id JOIN accounts a ON a.id = u.account_id
                WHERE u.id = ?1";
@@ -104,9 +106,9 @@ fn database_user(db: &Connection, of: &[u8]) -> Read<Option<IntentSource>> {
             name: text(row, 1)?,
             tenant_id: id(row, 2, TenantId::from_bytes)?,
             sealed_password_hash: row.get(3)?,
-            wrapped_data_key: row.get(4)?,
+            data_key: StoredDataKey { name: row.get(4)?, wrapped: row.get(5)? },
             grants,
-            is_locked: row.get(5)?,
+            is_locked: row.get(6)?,
         })
     })
 }

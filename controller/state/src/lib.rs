@@ -27,6 +27,7 @@ mod refusal;
 mod repetition;
 mod revision;
 mod rules;
+mod sealing;
 mod snapshot;
 pub mod space;
 mod standing;
@@ -43,17 +44,19 @@ pub use level::{FEATURE_LEVEL, OLDEST_FEATURE_LEVEL, too_low};
 pub use open::StoreError;
 pub use query::{
     Account, AccountFilter, ApiKey, ApiKeyFilter, Assignment, AuditCheckpoint, AuditFilter, AuditKeyRow,
-    AuditPage, Authority, Cluster, Condition, Controller, Convergence, Converging, CronTable, Database,
-    DatabaseUser, Domain, Earlier, Event, EventDifference, EventFilter, EventPage, FeedEvent, FeedGone,
-    FeedPart, FollowedNode, Grant, IntentSource, KnownIdentity, Login, Node, NodeFilter, NodeLoad,
-    ObjectStatus, Observed, Operation, OperationFilter, OperationTarget, OwnedFilter, Page, Plan, PlanFilter,
-    PlanPlacement, QueryError, Reader, RecordSet, RecordSetFilter, Revocation, Suspension, TargetProgress,
-    Tenant, TenantFilter, Token, TokenFilter, UnmetTerm, UnplacedAccount, Unsettled, UnsettledObject,
-    WantedObject, Webhook, WebhookFilter, Zone, ZoneRecordSet,
+    AuditPage, Authority, Cluster, ClusterKeyRow, ClusterKeyState, Condition, Controller, Convergence,
+    Converging, CronTable, DataKeys, Database, DatabaseUser, Domain, Earlier, Event, EventDifference,
+    EventFilter, EventPage, FeedEvent, FeedGone, FeedPart, FollowedNode, Grant, IntentSource, KnownIdentity,
+    Login, Node, NodeFilter, NodeLoad, ObjectStatus, Observed, Operation, OperationFilter, OperationTarget,
+    OwnedFilter, Page, Plan, PlanFilter, PlanPlacement, QueryError, Reader, RecordSet, RecordSetFilter,
+    Revocation, SecretsRotation, Suspension, TargetProgress, Tenant, TenantFilter, Token, TokenFilter,
+    UnmetTerm, UnplacedAccount, Unsettled, UnsettledObject, WantedObject, Webhook, WebhookFilter, Zone,
+    ZoneRecordSet,
 };
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};
 pub use repetition::CALLERS_KEY;
+pub use sealing::{SealedKind, SecretsWork, StoredDataKey, ToReseal};
 pub use snapshot::{Snapshot, Unsound};
 pub use standing::Standing;
 pub use store::{Applied, Store};

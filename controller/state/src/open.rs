@@ -125,6 +125,9 @@ pub(crate) fn writer(path: &Path) -> Result<rusqlite::Connection, StoreError> {
     let connection = rusqlite::Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    // What is deleted or replaced is overwritten within the pages that are written anyway: what was sealed by an old key is
+    // not to be found in a copy of the file.
+    connection.pragma_update(None, "secure_delete", "FAST")?;
     connection.pragma_update(None, "journal_size_limit", KEPT_WAL)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     // It is written back beside this connection: `write_back.rs`.

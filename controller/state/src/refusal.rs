@@ -97,6 +97,8 @@ codes! {
     IdentityInvalid = "identity_invalid",
     /// The idempotency key was used with another request.
     IdempotencyKeyReused = "idempotency_key_reused",
+    /// What was sealed or digested by a key that has been replaced, or that this controller does not have yet.
+    KeyReplaced = "key_replaced",
     /// The provider or feature is not available on this fleet.
     Unavailable = "unavailable",
     /// The cluster is not at the feature level that it takes.

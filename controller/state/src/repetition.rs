@@ -40,11 +40,21 @@ pub(crate) fn answer(ctx: &Context<'_>, envelope: &Envelope) -> Rule<Option<Acce
         |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?)),
     )?;
     let Some((digest, outcome)) = found else { return Ok(None) };
-    if digest != envelope.request_digest {
+    let mut others = std::iter::once(&envelope.request_digest).chain(&envelope.other_request_digests);
+    if !others.clone().any(|other| *other == digest) {
+        if !others.any(|other| key_of(other) == key_of(&digest)) {
+            let message = "the request under this idempotency key was kept by a key that this controller does not have yet";
+            return Err(Refusal::new(RefusalCode::KeyReplaced, "", message).into());
+        }
         let message = "this idempotency key was used with another request";
         return Err(Refusal::new(RefusalCode::IdempotencyKeyReused, "", message).into());
     }
     Ok(Some(repeated(&outcome)))
+}
+
+/// The name of the key that a digest is by: what is before its thirty-two bytes.
+pub(crate) fn key_of(digest: &[u8]) -> &[u8] {
+    &digest[..digest.len().saturating_sub(32)]
 }
 
 /// A stored answer, as whoever asks again gets it.

@@ -1,23 +1,22 @@
-//! The cluster's key and the tenants' data keys.
+//! A cluster key, and the tenants' data keys.
 
 use std::fmt;
 
-use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use npanel_model::TenantId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{SealError, aead};
-use crate::{AuditKey, CertificateAuthority, KeyFingerprint, secret::random_bytes};
+use super::{KeyName, SealError, aead, key::Key};
+use crate::{AuditKey, CertificateAuthority, KeyFingerprint};
 
-/// Wraps the tenants' data keys. Every controller has it; it is in no log and no backup of the state.
+/// Wraps the tenants' data keys. Every controller has it; it is in no log and, in clear, in no backup.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub struct ClusterKey([u8; 32]);
+pub struct ClusterKey(pub(super) Key);
 
 /// Seals one tenant's secrets. Rests wrapped, in the state.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct DataKey([u8; 32]);
+pub struct DataKey(Key);
 
 /// Where a sealed value belongs. It opens nowhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +42,24 @@ impl<'a> Field<'a> {
 }
 
 impl ClusterKey {
-    /// A new key.
+    /// A cluster's first key.
     pub fn generate() -> Self {
-        Self(*random_bytes())
+        Self(Key::generate(false))
+    }
+
+    /// A key that follows another.
+    pub fn successor() -> Self {
+        Self(Key::generate(true))
+    }
+
+    /// Its name; a cluster's first key has none.
+    pub fn name(&self) -> Option<KeyName> {
+        self.0.name()
+    }
+
+    /// The name as the state has it: of the first key, nothing.
+    pub fn name_bytes(&self) -> Vec<u8> {
+        self.0.name_bytes()
     }
 
     /// Seals a tenant's data key.
@@ -53,16 +67,17 @@ impl ClusterKey {
     /// # Errors
     /// If the library refuses.
     pub fn wrap(&self, tenant: TenantId, key: &DataKey) -> Result<Vec<u8>, SealError> {
-        aead::seal(&self.0, &[b"npanel data key", &tenant.to_bytes()], &key.0)
+        self.0.seal(&data_key_place(&tenant.to_bytes(), &key.name_bytes()), key.0.bytes())
     }
 
-    /// Opens a tenant's data key.
+    /// Opens a tenant's data key, which has this name.
     ///
     /// # Errors
-    /// If it is not this tenant's, or not wrapped by this key.
-    pub fn unwrap(&self, tenant: TenantId, wrapped: &[u8]) -> Result<DataKey, SealError> {
-        let plain = aead::open(&self.0, &[b"npanel data key", &tenant.to_bytes()], wrapped)?;
-        key_bytes(&plain).map(DataKey)
+    /// If it is not this tenant's, or another, or not wrapped by this key.
+    pub fn unwrap(&self, tenant: TenantId, name: &[u8], wrapped: &[u8]) -> Result<DataKey, SealError> {
+        let plain = self.0.open(&data_key_place(&tenant.to_bytes(), name), wrapped)?;
+        let key = DataKey(Key::from_bytes(&plain, !name.is_empty())?);
+        if key.name_bytes() == name { Ok(key) } else { Err(SealError::Name) }
     }
 
     /// Seals an authority's key for the replicated state.
@@ -70,8 +85,15 @@ impl ClusterKey {
     /// # Errors
     /// If the library refuses.
     pub fn wrap_authority(&self, authority: &CertificateAuthority) -> Result<Vec<u8>, SealError> {
-        let pin = authority.pin().to_bytes();
-        aead::seal(&self.0, &[b"npanel authority", &pin], authority.key_pem().as_bytes())
+        self.seal_authority_key(authority.pin(), authority.key_pem().as_bytes())
+    }
+
+    pub(super) fn seal_authority_key(
+        &self,
+        pin: KeyFingerprint,
+        key_pem: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
+        self.0.seal(&[b"npanel authority", &pin.to_bytes()], key_pem)
     }
 
     /// Opens the key of the authority whose key has this name: in PEM, to be given to
@@ -84,31 +106,7 @@ impl ClusterKey {
         pin: KeyFingerprint,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        aead::open(&self.0, &[b"npanel authority", &pin.to_bytes()], sealed)
-    }
-}
-
-/// Digests of requests, by which a repetition is told from another request. Keyed: a digest of a body that holds a
-/// password must not help to guess it. The same on every controller.
-pub struct RequestDigests(hmac::Key);
-
-impl RequestDigests {
-    /// The digest of a tenant's request.
-    pub fn of(&self, tenant: TenantId, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
-        let mut context = hmac::Context::with_key(&self.0);
-        for part in [&tenant.to_bytes(), method.as_bytes(), path.as_bytes(), body] {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        context.sign().as_ref().to_vec()
-    }
-}
-
-impl ClusterKey {
-    /// Digests of requests, keyed by a key of their own that comes from this one.
-    pub fn request_digests(&self) -> RequestDigests {
-        let key = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), b"npanel request digests");
-        RequestDigests(hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
+        self.0.open(&[b"npanel authority", &pin.to_bytes()], sealed)
     }
 
     /// Seals the key that vouches for the audit, for the replicated state.
@@ -116,7 +114,7 @@ impl ClusterKey {
     /// # Errors
     /// If the library refuses.
     pub fn wrap_audit_key(&self, key: &AuditKey) -> Result<Vec<u8>, SealError> {
-        aead::seal(&self.0, &[b"npanel audit key", &key.public()], key.seed())
+        self.0.seal(&[b"npanel audit key", &key.public()], key.seed())
     }
 
     /// Opens the key that vouches for the audit and has this public half.
@@ -124,15 +122,35 @@ impl ClusterKey {
     /// # Errors
     /// If it is another, or not sealed by this key.
     pub fn unwrap_audit_key(&self, public: &[u8], sealed: &[u8]) -> Result<AuditKey, SealError> {
-        let plain = aead::open(&self.0, &[b"npanel audit key", public], sealed)?;
-        Ok(AuditKey::from_seed(Zeroizing::new(key_bytes(&plain)?)))
+        let plain = self.0.open(&[b"npanel audit key", public], sealed)?;
+        let seed = plain.as_slice().try_into().map_err(|_| SealError::Short)?;
+        Ok(AuditKey::from_seed(Zeroizing::new(seed)))
     }
 }
 
+/// Where a data key belongs. The first has no name, and was bound to its tenant only.
+fn data_key_place<'a>(tenant: &'a [u8], name: &'a [u8]) -> Vec<&'a [u8]> {
+    let mut place: Vec<&[u8]> = vec![b"npanel data key", tenant];
+    if !name.is_empty() {
+        place.push(name);
+    }
+    place
+}
+
 impl DataKey {
-    /// A new key.
+    /// A tenant's first key.
     pub fn generate() -> Self {
-        Self(*random_bytes())
+        Self(Key::generate(false))
+    }
+
+    /// A key that follows another.
+    pub fn successor() -> Self {
+        Self(Key::generate(true))
+    }
+
+    /// The name as the state has it: of a tenant's first key, nothing.
+    pub fn name_bytes(&self) -> Vec<u8> {
+        self.0.name_bytes()
     }
 
     /// Seals a value for its place.
@@ -140,7 +158,7 @@ impl DataKey {
     /// # Errors
     /// If the library refuses.
     pub fn seal(&self, field: Field<'_>, plain: &[u8]) -> Result<Vec<u8>, SealError> {
-        aead::seal(&self.0, &place(field, &field.tenant.to_bytes()), plain)
+        self.0.seal(&place(field, &field.tenant.to_bytes()), plain)
     }
 
     /// Opens a value in its place.
@@ -148,27 +166,24 @@ impl DataKey {
     /// # Errors
     /// If it was not sealed by this key for this place.
     pub fn open(&self, field: Field<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        aead::open(&self.0, &place(field, &field.tenant.to_bytes()), sealed)
+        match aead::sealer(sealed)? {
+            name if name == self.0.name() => self.0.open(&place(field, &field.tenant.to_bytes()), sealed),
+            name => Err(no_key(name)),
+        }
     }
+}
+
+pub(super) fn no_key(name: Option<KeyName>) -> SealError {
+    SealError::NoKey(name.map_or_else(|| "that came first".to_owned(), |name| name.to_string()))
 }
 
 fn place<'a>(field: Field<'a>, tenant: &'a [u8]) -> [&'a [u8]; 4] {
     [b"npanel field", tenant, field.object, field.name.as_bytes()]
 }
 
-fn key_bytes(bytes: &[u8]) -> Result<[u8; 32], SealError> {
-    bytes.try_into().map_err(|_| SealError::Short)
-}
-
 impl fmt::Debug for ClusterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ClusterKey([redacted])")
-    }
-}
-
-impl fmt::Debug for RequestDigests {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RequestDigests([redacted])")
     }
 }
 
@@ -178,19 +193,27 @@ impl fmt::Debug for DataKey {
     }
 }
 
+/// Before the text of a key with a name. It is in no text of base64.
+const NAMED: &str = "named:";
+
 /// Only [`super::ClusterSecrets`] holds one, and that is written sealed.
 impl Serialize for ClusterKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&Zeroizing::new(STANDARD.encode(self.0)))
+        let mut text = Zeroizing::new(String::with_capacity(64));
+        if self.0.is_named() {
+            text.push_str(NAMED);
+        }
+        STANDARD.encode_string(self.0.bytes(), &mut text);
+        serializer.serialize_str(&text)
     }
 }
 
 impl<'de> Deserialize<'de> for ClusterKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Zeroizing::new(String::deserialize(deserializer)?);
-        let bytes =
-            Zeroizing::new(STANDARD.decode(text.as_bytes()).map_err(|_| D::Error::custom("not a key"))?);
-        key_bytes(&bytes).map(Self).map_err(D::Error::custom)
+        let (base64, is_named) = text.strip_prefix(NAMED).map_or((text.as_str(), false), |rest| (rest, true));
+        let bytes = Zeroizing::new(STANDARD.decode(base64).map_err(|_| D::Error::custom("not a key"))?);
+        Key::from_bytes(&bytes, is_named).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -203,25 +226,40 @@ mod tests {
         let (cluster, key) = (ClusterKey::generate(), DataKey::generate());
         let (one, other) = (TenantId::generate(), TenantId::generate());
         let wrapped = cluster.wrap(one, &key).expect("wrapped");
-        assert_eq!(cluster.unwrap(one, &wrapped).expect("unwrapped").0, key.0);
-        assert!(cluster.unwrap(other, &wrapped).is_err());
-        assert!(ClusterKey::generate().unwrap(one, &wrapped).is_err());
+        assert!(cluster.unwrap(one, &[], &wrapped).expect("unwrapped").0 == key.0);
+        assert!(cluster.unwrap(other, &[], &wrapped).is_err());
+        assert!(ClusterKey::generate().unwrap(one, &[], &wrapped).is_err());
     }
 
     #[test]
-    fn a_requests_digest_depends_on_every_part_and_on_the_key() {
-        let (cluster, tenant) = (ClusterKey::generate(), TenantId::generate());
-        let (one, same, other) = (
-            cluster.request_digests(),
-            cluster.clone().request_digests(),
-            ClusterKey::generate().request_digests(),
-        );
-        let digest = one.of(tenant, "POST", "/v1/plans", b"{}");
-        assert_eq!(digest, same.of(tenant, "POST", "/v1/plans", b"{}"));
-        assert_ne!(digest, other.of(tenant, "POST", "/v1/plans", b"{}"));
-        assert_ne!(digest, one.of(TenantId::generate(), "POST", "/v1/plans", b"{}"));
-        assert_ne!(digest, one.of(tenant, "POST", "/v1/plan", b"s{}"));
-        assert_ne!(digest, one.of(tenant, "POST", "/v1/plans", b"{ }"));
+    fn a_later_data_key_opens_under_its_own_name_only() {
+        let (cluster, key, other) = (ClusterKey::successor(), DataKey::successor(), DataKey::successor());
+        let tenant = TenantId::generate();
+        let wrapped = cluster.wrap(tenant, &key).expect("wrapped");
+        assert!(cluster.unwrap(tenant, &key.name_bytes(), &wrapped).expect("unwrapped").0 == key.0);
+        assert!(cluster.unwrap(tenant, &other.name_bytes(), &wrapped).is_err());
+        assert!(cluster.unwrap(tenant, &[], &wrapped).is_err());
+    }
+
+    /// Sealed by the first version, under keys of thirty-two equal bytes.
+    #[test]
+    fn what_the_first_version_sealed_is_opened() {
+        let sealed = aead::seal(&[3; 32], None, &[b"npanel data key", &[9; 16]], &[4; 32]).expect("sealed");
+        assert_eq!((sealed[0], sealed.len()), (1, 1 + 12 + 32 + 16));
+        let tenant = TenantId::from_bytes(&[9; 16]).expect("an id");
+        let cluster = ClusterKey(Key::from_bytes(&[3; 32], false).expect("a key"));
+        assert_eq!(cluster.unwrap(tenant, &[], &sealed).expect("unwrapped").0.bytes(), &[4; 32]);
+    }
+
+    #[test]
+    fn a_key_is_written_and_read_with_what_it_is() {
+        for key in [ClusterKey::generate(), ClusterKey::successor()] {
+            let text = serde_json::to_string(&key).expect("written");
+            let read: ClusterKey = serde_json::from_str(&text).expect("read");
+            assert!(read == key && read.name() == key.name());
+        }
+        let old = format!("\"{}\"", STANDARD.encode([5; 32]));
+        assert_eq!(serde_json::from_str::<ClusterKey>(&old).expect("read").name(), None);
     }
 
     #[test]

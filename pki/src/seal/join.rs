@@ -62,7 +62,7 @@ pub(super) fn seal_in(place: &[&[u8]], public: &[u8], plain: &[u8]) -> Result<Ve
     let once = JoinKey::generate()?;
     let key = shared_key(&once.private, public, &once.public, public)?;
     let mut message = once.public.to_vec();
-    message.extend(aead::seal(&key, place, plain)?);
+    message.extend(aead::seal(&key, None, place, plain)?);
     Ok(message)
 }
 

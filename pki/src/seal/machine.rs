@@ -38,7 +38,7 @@ impl MachineKey {
     }
 
     pub(super) fn seal(&self, name: &str, plain: &[u8]) -> Result<Vec<u8>, SealError> {
-        aead::seal(&self.0, &[b"npanel machine", name.as_bytes()], plain)
+        aead::seal(&self.0, None, &[b"npanel machine", name.as_bytes()], plain)
     }
 
     pub(super) fn open(&self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {

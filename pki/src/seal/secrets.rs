@@ -7,7 +7,7 @@ use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{ClusterKey, MachineKey, SealError, join};
+use super::{ClusterKey, ClusterKeys, MachineKey, SealError, join, keys::Beside};
 use crate::{AuthorityError, CertificateAuthority, FileError, SpiffeId, file, pem};
 
 /// Bound into the sealed file, so that no other file sealed by the machine key passes for it.
@@ -43,12 +43,14 @@ pub struct ClusterSecrets {
     #[serde(default)]
     older_pem: String,
     cluster_key: ClusterKey,
+    #[serde(default)]
+    beside_cluster_key: Beside,
 }
 
 impl ClusterSecrets {
     /// The secrets of a cluster with one authority.
     pub fn new(authority: &CertificateAuthority, cluster_key: ClusterKey) -> Self {
-        Self::rotated(authority, &[], &[], cluster_key)
+        Self::rotated(authority, &[], &[], ClusterKeys::new(cluster_key))
     }
 
     /// The secrets of a cluster whose authority was rotated. `cross`: the issuing one's certificate as the one
@@ -57,14 +59,15 @@ impl ClusterSecrets {
         authority: &CertificateAuthority,
         cross: &[CertificateDer<'_>],
         older: &[CertificateDer<'_>],
-        cluster_key: ClusterKey,
+        cluster_keys: ClusterKeys,
     ) -> Self {
         Self {
             ca_certificate_pem: authority.certificate_pem(),
             ca_key_pem: Secret::new(authority.key_pem().as_str()),
             ca_cross_pem: pem::certificates(cross),
             older_pem: pem::certificates(older),
-            cluster_key,
+            cluster_key: cluster_keys.current,
+            beside_cluster_key: cluster_keys.beside,
         }
     }
 
@@ -91,9 +94,15 @@ impl ClusterSecrets {
         Ok(issuing.into_iter().chain(listed(&self.older_pem)).collect())
     }
 
-    /// The cluster key.
-    pub fn cluster_key(&self) -> &ClusterKey {
-        &self.cluster_key
+    /// The cluster keys.
+    pub fn cluster_keys(&self) -> ClusterKeys {
+        ClusterKeys { current: self.cluster_key.clone(), beside: self.beside_cluster_key.clone() }
+    }
+
+    /// The same with other cluster keys.
+    #[must_use]
+    pub fn with_cluster_keys(self, cluster_keys: ClusterKeys) -> Self {
+        Self { cluster_key: cluster_keys.current, beside_cluster_key: cluster_keys.beside, ..self }
     }
 
     /// Seals them to the X25519 public key that the controller `joiner` made for this.

@@ -9,7 +9,8 @@ use npanel_model::{
 use npanel_sdk_types::{
     AuditCheckpoint, AuditConsistency, AuditEntry, AuditInclusion, AuditKey, BackupMade, BackupTo, Ca,
     ClusterStatus, CreateRecordSet, CronTable, DatabaseUser, MakeBackup, Node, NodeHealth, OPERATION_HEADER,
-    Operation, Page, PlacementReport, PlacementWish, RecordSet, RetireCa, RevokeNode, RotateCa, SetCronJobs,
+    Operation, Page, PlacementReport, PlacementWish, RecordSet, RetireCa, RevokeNode, RotateCa, RotateSecrets,
+    SecretsStatus, SetCronJobs,
     SetPassword, SetPrivileges, Suspend, UpdateCluster, UpdateRecordSet,
 };
 use reqwest::{Method, StatusCode};
@@ -336,6 +337,23 @@ impl Client {
     /// If it is refused or no controller can be reached.
     pub async fn retire_ca(&self, body: &RetireCa) -> Result<Ca, Error> {
         Ok(self.write(Method::POST, "/v1/ca/retire".to_owned(), Some(body), Wait::No.into()).await?.object)
+    }
+
+    /// The keys that secrets are sealed by, and how far their rotation is.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn secrets(&self) -> Result<SecretsStatus, Error> {
+        self.read("/v1/secrets".to_owned(), &[]).await
+    }
+
+    /// Has the keys that secrets are sealed by changed.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn rotate_secrets(&self, body: &RotateSecrets, wait: Wait) -> Result<Operation, Error> {
+        let path = "/v1/secrets/rotate".to_owned();
+        Ok(self.write(Method::POST, path, Some(body), wait.into()).await?.object)
     }
 
     /// Accepted writes that pass the filters, newest first.

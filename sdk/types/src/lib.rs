@@ -29,6 +29,7 @@ mod preview;
 mod problem;
 mod record_set;
 mod revised;
+mod secrets;
 mod suspension;
 mod tenant;
 mod token;
@@ -66,6 +67,7 @@ pub use preview::{
 pub use problem::Problem;
 pub use record_set::{CreateRecordSet, RecordSet, UpdateRecordSet};
 pub use revised::Revised;
+pub use secrets::{ClusterKey, ClusterKeyState, DataKeys, RotateSecrets, SecretsRotation, SecretsStatus};
 pub use suspension::{Suspend, Suspension, SuspensionOf};
 pub use tenant::{CreateTenant, Tenant, UpdateTenant};
 pub use token::{CreateToken, Token};

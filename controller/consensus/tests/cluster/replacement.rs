@@ -45,7 +45,7 @@ async fn far_behind() -> (Members, u64, u64, u64) {
         else {
             unreachable!("it makes a tenant")
         };
-        let large = CreateTenant { wrapped_data_key: vec![number; 500_000], ..tenant };
+        let large = CreateTenant { wrapped_data_key: [vec![1], vec![number; 499_999]].concat(), ..tenant };
         members.accept(leader, members.by_admin(), Command::CreateTenant(large)).await;
     }
     members.member(leader).compact().await.expect("a snapshot is made and the log purged");

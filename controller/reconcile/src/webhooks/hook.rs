@@ -218,7 +218,6 @@ mod tests {
             url: "https://example.com/".parse().expect("an address"),
             events: vec!["*".parse().expect("a pattern")],
             disabled: None,
-            sealed_secret: Vec::new(),
             next_index: 5,
             next_position: 0,
             failures: 0,

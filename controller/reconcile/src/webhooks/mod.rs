@@ -17,7 +17,7 @@ use std::{
 use npanel_cloud::Courier;
 use npanel_consensus::{Cluster, ProposeError};
 use npanel_model::{TenantId, Timestamp, WebhookId};
-use npanel_pki::ClusterKey;
+use npanel_pki::LiveClusterKeys;
 use npanel_proto::command::{Delivery, RecordDeliveries, envelope::Command, outcome::Outcome};
 use npanel_state::QueryError;
 use tokio::{
@@ -58,10 +58,10 @@ enum Stumbled {
 }
 
 /// Runs until it is dropped.
-pub(crate) async fn run(cluster: Cluster, key: ClusterKey, courier: Courier) {
+pub(crate) async fn run(cluster: Cluster, keys: LiveClusterKeys, courier: Courier) {
     let cluster_index = cluster.state().applied_index();
     let mut calls = Calls {
-        telling: Telling { cluster, key, courier, room: Arc::new(Semaphore::new(AT_ONCE)) },
+        telling: Telling { cluster, keys, courier, room: Arc::new(Semaphore::new(AT_ONCE)) },
         hooks: HashMap::new(),
         running: JoinSet::new(),
         // All of them are looked at first, whatever was before.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use npanel_cloud::{Courier, CourierError};
 use npanel_consensus::Cluster;
 use npanel_model::{Revision, Timestamp, WebhookId};
-use npanel_pki::{ClusterKey, Field, WebhookSecret};
+use npanel_pki::{Field, LiveClusterKeys, WebhookSecret};
 use npanel_state::{FeedEvent, QueryError, Webhook};
 use tokio::{sync::Semaphore, time::Instant};
 
@@ -22,7 +22,7 @@ const TURN: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(super) struct Telling {
     pub(super) cluster: Cluster,
-    pub(super) key: ClusterKey,
+    pub(super) keys: LiveClusterKeys,
     pub(super) courier: Courier,
     pub(super) room: Arc<Semaphore>,
 }
@@ -85,8 +85,8 @@ enum Fault {
     Query(#[from] QueryError),
     #[error("its secret cannot be opened")]
     Sealed(#[from] npanel_pki::SealError),
-    #[error("its tenant has no data key")]
-    NoKey,
+    #[error("it was removed meanwhile")]
+    Gone,
 }
 
 struct Turn<'a> {
@@ -144,10 +144,10 @@ impl Turn<'_> {
     async fn secret(&self) -> Result<WebhookSecret, Fault> {
         let tenant = self.webhook.tenant_id;
         let state = self.telling.cluster.state();
-        let wrapped = state.wrapped_data_key(tenant).await?.ok_or(Fault::NoKey)?;
+        let (sealed, key) = state.webhook_secret(self.webhook.id).await?.ok_or(Fault::Gone)?;
         let object = self.webhook.id.to_bytes();
         let field = Field::webhook_secret(tenant, &object);
-        let opened = self.telling.key.unwrap(tenant, &wrapped)?.open(field, &self.webhook.sealed_secret)?;
+        let opened = self.telling.keys.now().unwrap(tenant, &key.name, &key.wrapped)?.open(field, &sealed)?;
         Ok(WebhookSecret::from_bytes(opened))
     }
 }

@@ -15,7 +15,7 @@ use npanel_model::{
     AccountId, ControllerId, DomainId, Network, NodeId, OperationId, PlanId, TenantId, Timestamp, TokenId,
     ZoneId,
 };
-use npanel_pki::{ClusterKey, DataKey, TokenSecret};
+use npanel_pki::{ClusterKey, ClusterKeys, DataKey, LiveClusterKeys, TokenSecret};
 use npanel_proto::command::{
     Certificate, CreateAccount, CreateCluster, CreateDomain, CreatePlan, CreateToken, CreateZone,
     EnrolController, EnrolNode, Envelope, Principal, Refused, envelope::Command, outcome::Outcome,
@@ -82,6 +82,7 @@ impl Prepare for Gated {
 pub(crate) struct Fleet {
     pub(crate) root: TenantId,
     pub(crate) data_key: DataKey,
+    pub(crate) keys: LiveClusterKeys,
     pub(crate) liveness: Liveness,
     connections: NodeConnections,
     pub(crate) placing: Arc<Placing>,
@@ -120,6 +121,7 @@ impl Fleet {
         let directory = tempfile::tempdir().expect("a directory");
         let (liveness, connections) = (Liveness::default(), NodeConnections::default());
         let (key, data_key, root) = (ClusterKey::generate(), DataKey::generate(), TenantId::generate());
+        let keys = LiveClusterKeys::new(ClusterKeys::new(key.clone()));
         let placing = Arc::new(Placing::new(liveness.clone()));
         let gate = watch::Sender::new(true);
         let days_ahead = Arc::<AtomicI64>::default();
@@ -134,7 +136,7 @@ impl Fleet {
         cluster.found("127.0.0.1:1").await.expect("a cluster");
         let mut leadership = cluster.leadership();
         leadership.wait_for(|now| matches!(now, Leadership::Leader { .. })).await.expect("a leader");
-        let loops = Reconciler::new(cluster.clone(), connections.clone(), liveness.clone(), key.clone())
+        let loops = Reconciler::new(cluster.clone(), connections.clone(), liveness.clone(), keys.clone())
             .anchoring(anchor);
         let loops = match courier {
             Some(courier) => loops.telling(courier),
@@ -155,6 +157,7 @@ impl Fleet {
             tasks,
             _directory: directory,
             data_key,
+            keys,
         };
         fleet
             .accept(Command::CreateCluster(CreateCluster {

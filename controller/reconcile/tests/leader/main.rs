@@ -4,6 +4,7 @@ mod calling;
 mod fleet;
 mod played_node;
 mod replacing;
+mod rotating;
 mod vouching;
 
 use std::{collections::BTreeSet, time::Duration};

@@ -142,6 +142,7 @@ fn is_for_platform(action: Action) -> bool {
         A::ClusterBackup | A::ClusterRestore => true,
         A::PlacementExplain => false,
         A::TokenCreate | A::TokenGet | A::TokenList | A::TokenDelete | A::ClusterStatus => true,
+        A::SecretsStatus | A::SecretsRotate => true,
         A::CaStatus | A::CaRotate | A::CaRetire | A::IdentityRenew => true,
         A::TenantCreate | A::TenantGet | A::TenantList | A::TenantUpdate | A::TenantDelete => false,
         A::PlanCreate | A::PlanGet | A::PlanList | A::PlanUpdate | A::PlanDelete => false,

@@ -6,8 +6,8 @@ use anyhow::{Context, bail};
 use npanel_consensus::{Cluster, Dial, Leadership, Unprepared};
 use npanel_model::{ActionPattern, ControllerId, Fqdn, RequestId, Secret, TenantId, Timestamp};
 use npanel_pki::{
-    ApiKeyText, CertificateAuthority, ClusterId, ClusterKey, ClusterSecrets, DataKey, Identity, Issued,
-    KeyFingerprint, RecoveryKey,
+    ApiKeyText, CertificateAuthority, ClusterId, ClusterKey, ClusterKeys, ClusterSecrets, DataKey, Identity,
+    Issued, KeyFingerprint, RecoveryKey,
 };
 use npanel_proto::command::{
     CreateApiKey, CreateCluster, EnrolController, Envelope, Principal, envelope::Command, outcome, principal,
@@ -59,11 +59,12 @@ pub async fn found(config: &Config, name_server_domain: &Fqdn) -> anyhow::Result
     let recovery_key = has_recovery_key.then(RecoveryKey::generate).transpose()?;
 
     let secrets = ClusterSecrets::new(&authority, cluster_key.clone());
+    let cluster_keys = ClusterKeys::new(cluster_key);
     let (credentials, issued) =
         Authorities::new(secrets.clone(), config.lifetimes)?.certify(Identity::Controller(FIRST), &[])?;
     let command = CreateCluster {
         recovery_key: recovery_key.as_ref().map(|key| key.public().to_bytes()).unwrap_or_default(),
-        ..first_command(config, name_server_domain, &authority, &cluster_key, &api_key, &issued)?
+        ..first_command(config, name_server_domain, &authority, &cluster_keys, &api_key, &issued)?
     };
     staged.files().save(&credentials, &secrets)?;
 
@@ -93,7 +94,7 @@ fn first_command(
     config: &Config,
     name_server_domain: &Fqdn,
     authority: &CertificateAuthority,
-    cluster_key: &ClusterKey,
+    cluster_keys: &ClusterKeys,
     api_key: &ApiKeyText,
     issued: &Issued,
 ) -> anyhow::Result<CreateCluster> {
@@ -102,7 +103,7 @@ fn first_command(
         cluster_id: authority.cluster().to_string(),
         root_tenant_id: root.to_bytes(),
         root_tenant_name: "platform".to_owned(),
-        wrapped_data_key: cluster_key.wrap(root, &DataKey::generate())?,
+        wrapped_data_key: cluster_keys.wrap(root, &DataKey::generate())?,
         first_key: Some(CreateApiKey {
             api_key_id: api_key.id.to_bytes(),
             tenant_id: root.to_bytes(),
@@ -120,7 +121,7 @@ fn first_command(
         }),
         name_server_domain: name_server_domain.to_string(),
         retention_seconds: config.retention.as_secs(),
-        first_authority: Some(authority_command(authority, None, cluster_key)?),
+        first_authority: Some(authority_command(authority, None, cluster_keys)?),
         ..CreateCluster::default()
     })
 }

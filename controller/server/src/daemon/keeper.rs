@@ -6,13 +6,13 @@
 //!
 //! Everything is compared again and again, by the clock on the wall: a jump of the clock is one more difference.
 
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
 use anyhow::Context;
 use npanel_consensus::Cluster;
 use npanel_model::Timestamp;
 use npanel_pki::{
-    AuthorityError, CertificateAuthority, ClusterKey, ClusterSecrets, Credentials, Due, Identity,
+    AuthorityError, CertificateAuthority, ClusterKeys, ClusterSecrets, Credentials, Due, Identity,
     KeyFingerprint, Lifetimes, LiveCredentials,
 };
 use npanel_proto::command::{
@@ -26,7 +26,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::files::Files;
+use super::{cluster_keys::Asking, files::Files};
 use crate::authorities::Authorities;
 
 /// How often everything is compared. Short against the shortest life of a certificate.
@@ -76,9 +76,13 @@ impl Keeper {
     pub(super) async fn run(self, cluster: Cluster, issuing: watch::Sender<Vec<u8>>) {
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut known = None;
+        let (mut known, asking) = (None, Mutex::new(Asking::default()));
         loop {
             ticks.tick().await;
+            // Before the authorities, whose keys are sealed by them.
+            if let Err(error) = self.follow_cluster_keys(&cluster, &asking).await {
+                tracing::error!(error = format!("{error:#}"), "the cluster keys cannot be kept up to date");
+            }
             if let Err(error) = self.compare(&cluster, &mut known).await {
                 tracing::error!(error = format!("{error:#}"), "the certificates cannot be kept up to date");
             }
@@ -110,7 +114,7 @@ impl Keeper {
             return Ok(());
         };
         let now = self.authorities.secrets();
-        let next = secrets(issuing, older, now.cluster_key().clone())
+        let next = secrets(issuing, older, now.cluster_keys())
             .context("an authority in the state cannot be used")?;
         if next != now {
             self.files.save_secrets(&next)?;
@@ -186,7 +190,7 @@ impl Keeper {
         Ok(())
     }
 
-    async fn propose(&self, cluster: &Cluster, command: Command) -> anyhow::Result<()> {
+    pub(super) async fn propose(&self, cluster: &Cluster, command: Command) -> anyhow::Result<()> {
         let envelope = Envelope {
             principal: Some(Principal { who: Some(Who::ControllerId(cluster.id().0)) }),
             command: Some(command),
@@ -203,10 +207,10 @@ impl Keeper {
 fn secrets(
     issuing: &Authority,
     older: &[Authority],
-    cluster_key: ClusterKey,
+    cluster_keys: ClusterKeys,
 ) -> anyhow::Result<ClusterSecrets> {
     let pin = KeyFingerprint::from_bytes(&issuing.key_fingerprint)?;
-    let key = cluster_key.unwrap_authority(pin, &issuing.sealed_key)?;
+    let key = cluster_keys.unwrap_authority(pin, &issuing.sealed_key)?;
     let der = |bytes: &[u8]| CertificateDer::from(bytes.to_vec());
     let authority: Result<_, AuthorityError> =
         CertificateAuthority::with_key(der(&issuing.certificate), &key);
@@ -216,5 +220,5 @@ fn secrets(
         .into_iter()
         .collect();
     let older: Vec<_> = older.iter().map(|authority| der(&authority.certificate)).collect();
-    Ok(ClusterSecrets::rotated(&authority?, &cross, &older, cluster_key))
+    Ok(ClusterSecrets::rotated(&authority?, &cross, &older, cluster_keys))
 }

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod anew;
+mod cluster_keys;
 mod content;
 mod dial;
 mod files;

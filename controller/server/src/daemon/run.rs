@@ -37,7 +37,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let Identity::Controller(id) = credentials.id().identity else {
         bail!("the identity in {} is not a controller's", files.root().display());
     };
-    let key = secrets.cluster_key().clone();
     let authorities = Authorities::new(secrets, config.lifetimes)?;
     let keeper = Keeper::open(
         credentials.id().identity,
@@ -58,7 +57,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         Arc::new(FleetDial::new(&keeper.fleet)?),
         Arc::new(
             Placing::new(liveness.clone())
-                .asking(connections.clone(), key.clone())
+                .asking(connections.clone(), authorities.keys())
                 .keeping(config.raft_log)
                 .up_to(config.max_feature_level),
         ),
@@ -97,7 +96,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         }
     });
 
-    let reconciler = Reconciler::new(cluster.clone(), connections.clone(), liveness, key.clone())
+    let reconciler = Reconciler::new(cluster.clone(), connections.clone(), liveness, authorities.keys())
         .announcing(issuing)
         .anchoring(config.anchor.clone())
         .telling(Courier::new(&config.webhook_networks)?);
@@ -126,7 +125,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     });
 
     let backups = config.backups.clone();
-    let services = Services { agreement, presence, cluster_key: key, authorities, backups, metrics };
+    let services = Services { agreement, presence, authorities, backups, metrics };
     let listener = listen(config.api_listen).await?;
     parts.spawn({
         let stop = until_stopped();

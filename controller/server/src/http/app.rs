@@ -3,7 +3,7 @@
 use std::{future::Future, ops::Deref, sync::Arc, time::Duration};
 
 use npanel_model::{NodeId, OperationId, TenantId, Timestamp};
-use npanel_pki::{ClusterKey, RequestDigests};
+use npanel_pki::SealError;
 use npanel_proto::{
     command::{Accepted, Outcome, envelope::Command, outcome},
     controller::foresee_response::Foresight,
@@ -55,9 +55,8 @@ pub struct Services {
     pub agreement: Arc<dyn Agreement>,
     /// Which nodes are connected.
     pub presence: Arc<dyn Presence>,
-    /// Opens the tenants' data keys.
-    pub cluster_key: ClusterKey,
-    /// The authorities: the pin of the one that issues is part of bootstrap tokens.
+    /// The authorities (the pin of the one that issues is part of bootstrap tokens), and the cluster keys, which open the
+    /// tenants' data keys.
     pub authorities: Authorities,
     /// The bucket for backups, if there is one.
     pub backups: Option<BackupStore>,
@@ -71,7 +70,6 @@ pub(crate) struct App(Arc<Shared>);
 
 struct Shared {
     services: Services,
-    digests: RequestDigests,
     listeners: Listeners,
     backup_place: Arc<Semaphore>,
 }
@@ -100,10 +98,8 @@ impl Deref for Written {
 
 impl App {
     pub(crate) fn new(services: Services) -> Self {
-        let digests = services.cluster_key.request_digests();
         Self(Arc::new(Shared {
             services,
-            digests,
             listeners: Listeners::default(),
             backup_place: Arc::new(Semaphore::new(1)),
         }))
@@ -133,7 +129,7 @@ impl App {
             return Err(self.foresee(asked, body, command).await?);
         }
         let Outcome { index, outcome } =
-            self.agreement.propose(asked.envelope(&self.0.digests, body, command)).await?;
+            self.agreement.propose(asked.envelope(&self.authorities.keys().digests(), body, command)).await?;
         match outcome {
             Some(outcome::Outcome::Accepted(accepted)) => Ok(Written { accepted, index }),
             Some(outcome::Outcome::Refused(refused)) => {
@@ -168,7 +164,7 @@ impl App {
         let index = self.reader().applied_index();
         let found = self.reader().earlier(asked.caller.tenant_id, &asked.idempotency_key).await?;
         let Some(found) = found else { return Ok(None) };
-        if found.request_digest != asked.digest(&self.0.digests, body) {
+        if !found.is(&asked.digest(&self.authorities.keys().digests(), body)) {
             return Err(Failure::new(
                 Kind::Refused(RefusalCode::IdempotencyKeyReused),
                 "this idempotency key was used with another request",
@@ -178,7 +174,12 @@ impl App {
     }
 
     async fn foresee(&self, asked: &Asked, body: &[u8], command: Command) -> Result<Ended, Failure> {
-        match self.agreement.foresee(asked.envelope(&self.0.digests, body, command)).await?.foresight {
+        match self
+            .agreement
+            .foresee(asked.envelope(&self.authorities.keys().digests(), body, command))
+            .await?
+            .foresight
+        {
             Some(Foresight::Foreseen(foreseen)) => {
                 Ok(Ended::Previewed(Box::new(preview::shown(self, &asked.caller, foreseen).await?)))
             }
@@ -224,11 +225,20 @@ impl App {
 
     /// The key that seals the tenant's secrets.
     pub(crate) async fn data_key(&self, tenant: TenantId) -> Result<npanel_pki::DataKey, Failure> {
-        let wrapped = self
+        let key = self
             .reader()
-            .wrapped_data_key(tenant)
+            .data_key(tenant)
             .await?
             .ok_or_else(|| Failure::internal(&format!("the tenant {tenant} has no data key")))?;
-        self.cluster_key.unwrap(tenant, &wrapped).map_err(|error| Failure::internal(&error))
+        let keys = self.authorities.keys().now();
+        match keys.unwrap(tenant, &key.name, &key.wrapped) {
+            Err(SealError::NoKey(name)) => {
+                let detail = format!(
+                    "this controller does not have the cluster key {name} yet; it is asking the others"
+                );
+                Err(Failure::new(Kind::Refused(RefusalCode::KeyReplaced), detail))
+            }
+            opened => opened.map_err(|error| Failure::internal(&error)),
+        }
     }
 }

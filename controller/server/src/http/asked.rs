@@ -152,6 +152,7 @@ fn revision(tag: &str) -> Option<u64> {
 impl Asked {
     /// The envelope of a command. The leader fills in what is its to know.
     pub(super) fn envelope(&self, digests: &RequestDigests, body: &[u8], command: Command) -> Envelope {
+        let (request_digest, other_request_digests) = self.digest(digests, body);
         let who = principal::Who::ApiKeyId(self.caller.key_id.to_bytes());
         Envelope {
             principal: Some(Principal { who: Some(who) }),
@@ -161,14 +162,15 @@ impl Asked {
             if_match: self.condition.revisions.clone(),
             must_exist: self.condition.must_exist,
             must_not_exist: self.condition.must_not_exist,
-            request_digest: self.digest(digests, body),
+            request_digest,
+            other_request_digests,
             command: Some(command),
             ..Envelope::default()
         }
     }
 
     /// By which a repetition is told from another request.
-    pub(super) fn digest(&self, digests: &RequestDigests, body: &[u8]) -> Vec<u8> {
+    pub(super) fn digest(&self, digests: &RequestDigests, body: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
         digests.of(self.caller.tenant_id, self.method.as_str(), &self.path, body)
     }
 }

@@ -57,8 +57,9 @@ async fn rotate(
     Body { bytes, .. }: Body<RotateCa>,
 ) -> Result<Response, Ended> {
     let successor = app.authorities.successor(Timestamp::now()).map_err(|error| Failure::internal(&error))?;
-    let authority = authority_command(&successor.authority, Some(&successor.cross), &app.cluster_key)
-        .map_err(|error| Failure::internal(&error))?;
+    let authority =
+        authority_command(&successor.authority, Some(&successor.cross), &app.authorities.keys().now())
+            .map_err(|error| Failure::internal(&error))?;
     let command = RotateAuthority { authority: Some(authority), replaces: successor.replaces.to_bytes() };
     let written = app.propose(&asked, &bytes, Command::RotateAuthority(command)).await?;
     Ok(indexed(&written, Json(shown(&app).await?)))

@@ -42,6 +42,7 @@ mod query;
 mod record_sets;
 mod removed;
 mod router;
+mod secrets;
 mod serve;
 mod tenants;
 mod tokens;

@@ -151,6 +151,7 @@ fn refusal_meaning(code: RefusalCode) -> (StatusCode, &'static str, &'static str
         R::IdentityInvalid => (StatusCode::FORBIDDEN, "The certificate is not good"),
         R::TokenInvalid => (StatusCode::FORBIDDEN, "The token is not good"),
         R::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "The idempotency key was used before"),
+        R::KeyReplaced => (StatusCode::SERVICE_UNAVAILABLE, "The keys of secrets are being changed"),
         R::Unavailable => (StatusCode::UNPROCESSABLE_ENTITY, "The fleet does not offer this"),
         R::FeatureLevelTooLow => (StatusCode::CONFLICT, "The cluster is not at the feature level for this"),
         R::AlreadyInitialised => (StatusCode::CONFLICT, "The cluster exists already"),

@@ -115,6 +115,9 @@ fn refusal_advice(code: RefusalCode) -> &'static str {
             "The machine's certificate was revoked, or is none of this cluster's. Enrol the machine again."
         }
         R::IdempotencyKeyReused => "An Idempotency-Key stands for one request. Use a new one for another.",
+        R::KeyReplaced => {
+            "Ask again: nothing was done, and in a moment this controller has the new key. `npanel secrets status` names controllers that do not have it."
+        }
         R::Unavailable => "This fleet does not offer it.",
         R::FeatureLevelTooLow => {
             "It is new, and not every controller is of a version that knows it: upgrade the others, and repeat the request. `npanel cluster status` shows the level that each controller goes up to, and whether the cluster is held at one."

@@ -20,7 +20,7 @@ use super::{
     ca, cluster, consistency, context, cron, database_users, databases, domains, events, fresh, node_events,
     nodes, operations, placements, plans,
     problem::Failure,
-    problem_pages, record_sets, tenants, tokens, unread, webhooks, zones,
+    problem_pages, record_sets, secrets, tenants, tokens, unread, webhooks, zones,
 };
 use crate::{
     auth::{Gate, RouteActions, authorise},
@@ -52,6 +52,7 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .merge(cluster::routes())
         .merge(backups::routes())
         .merge(ca::routes())
+        .merge(secrets::routes())
 }
 
 /// The bare document that the routes make up.

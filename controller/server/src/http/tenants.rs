@@ -66,7 +66,7 @@ async fn create(
     Body { value, bytes }: Body<CreateTenant>,
 ) -> Result<Response, Ended> {
     let tenant_id = TenantId::generate();
-    let wrapped = app.cluster_key.wrap(tenant_id, &DataKey::generate());
+    let wrapped = app.authorities.keys().now().wrap(tenant_id, &DataKey::generate());
     let command = command::CreateTenant {
         tenant_id: tenant_id.to_bytes(),
         parent_id: value.parent_id.unwrap_or(asked.caller.tenant_id).to_bytes(),

@@ -18,7 +18,7 @@ struct Leader(AuditKey);
 impl Leader {
     async fn new(fleet: &Fleet) -> Self {
         let key = AuditKey::generate();
-        let sealed_key = fleet.services.cluster_key.wrap_audit_key(&key).expect("sealed");
+        let sealed_key = fleet.services.authorities.keys().now().wrap_audit_key(&key).expect("sealed");
         let create = CreateAuditKey { public_key: key.public().to_vec(), sealed_key };
         fleet.agreement.accept(Who::ControllerId(1), Command::CreateAuditKey(create)).await;
         Self(key)

@@ -24,8 +24,9 @@ async fn a_given_password_reaches_the_log_sealed_only() {
     let create = create.expect("it was proposed");
     // SELECT PASSWORD('marked-password')
     let tenant: TenantId = of.tenant.parse().expect("an id");
-    let wrapped = fleet.services.agreement.reader().wrapped_data_key(tenant).await.expect("a query");
-    let key = fleet.services.cluster_key.unwrap(tenant, &wrapped.expect("a key")).expect("unwrapped");
+    let stored = fleet.services.agreement.reader().data_key(tenant).await.expect("a query").expect("a key");
+    let keys = fleet.services.authorities.keys().now();
+    let key = keys.unwrap(tenant, &stored.name, &stored.wrapped).expect("unwrapped");
     let user = id(&made).parse::<DatabaseUserId>().expect("an id").to_bytes();
     let hash =
         key.open(Field::database_password(tenant, &user), &create.sealed_password_hash).expect("opened");

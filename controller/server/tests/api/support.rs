@@ -110,12 +110,11 @@ impl Fleet {
         agreement.accept(Who::ControllerId(1), cluster(root, &admin, wrapped, first)).await;
         let maker = Who::ApiKeyId(admin.id.to_bytes());
         enrol(&agreement, &maker, "n1", 2, node).await;
-        let secrets = ClusterSecrets::new(&authority, cluster_key.clone());
+        let secrets = ClusterSecrets::new(&authority, cluster_key);
         let authorities = Authorities::new(secrets, Lifetimes::default()).expect("authorities");
         let services = Services {
             agreement: agreement.clone(),
             presence: Arc::new(Connected),
-            cluster_key,
             authorities,
             backups: None,
             metrics: Metrics::new(),

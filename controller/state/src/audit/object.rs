@@ -179,7 +179,7 @@ pub(crate) fn audited_object<'a>(ctx: &Context<'_>, command: &'a Command) -> Rul
         Command::UpdateNode(body) => noun(Noun::Node, &body.node_id),
         Command::RevokeNode(body) => noun(Noun::Node, &body.node_id),
         Command::DeleteNode(body) => noun(Noun::Node, &body.node_id),
-        Command::UpdateCluster(_) | Command::RestoreCluster(_) => {
+        Command::UpdateCluster(_) | Command::RestoreCluster(_) | Command::RotateSecrets(_) => {
             (Kind::Noun(Noun::Cluster), Cow::Owned(ctx.root_tenant()?.to_bytes()))
         }
         Command::EnrolController(body) => controller(body.controller_id),
@@ -205,6 +205,10 @@ pub(crate) fn audited_object<'a>(ctx: &Context<'_>, command: &'a Command) -> Rul
         | Command::PurgeChanges(_)
         | Command::RecordDeliveries(_)
         | Command::RaiseFeatureLevel(_)
+        | Command::OfferClusterKey(_)
+        | Command::HoldClusterKey(_)
+        | Command::ResealSecrets(_)
+        | Command::SettleSecrets(_)
         | Command::CreateAuditKey(_)
         | Command::RecordCheckpoint(_) => return Ok(None),
     };
@@ -261,9 +265,19 @@ mod tests {
     /// What is in no canonical form, with the reason.
     const LEFT_OUT: &[(&str, &[&str])] = &[
         // How secrets are sealed.
-        ("tenants", &["wrapped_data_key"]),
-        ("database_users", &["sealed_password_hash"]),
-        ("authorities", &["sealed_key"]),
+        (
+            "tenants",
+            &[
+                "wrapped_data_key",
+                "data_key_name",
+                "data_key_version",
+                "data_key_index",
+                "data_key_millis",
+                "sealer",
+            ],
+        ),
+        ("database_users", &["sealed_password_hash", "sealer"]),
+        ("authorities", &["sealed_key", "sealer"]),
         // The leader's work on what follows a plan.
         ("plans", &["following_operation_id", "followed_by"]),
         // What the machine says of itself, what is made of that, and the leader's work on one that is lost.
@@ -288,6 +302,7 @@ mod tests {
             "webhooks",
             &[
                 "sealed_secret",
+                "sealer",
                 "next_index",
                 "next_position",
                 "failures",

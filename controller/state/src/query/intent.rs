@@ -11,7 +11,7 @@ use super::{
     Grant, QueryError, Reader,
     row::{self, AnyRow},
 };
-use crate::{ObjectKind, context::typed, intent};
+use crate::{ObjectKind, StoredDataKey, context::typed, intent};
 
 /// An object that a node should hold, or should remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +85,8 @@ pub enum IntentSource {
         name: DatabaseUserName,
         /// Whose it is.
         tenant_id: TenantId,
-        /// The tenant's data key, wrapped by the cluster key.
-        wrapped_data_key: Vec<u8>,
+        /// The data key that it is sealed by.
+        data_key: StoredDataKey,
         /// The MariaDB hash, sealed by the data key.
         sealed_password_hash: Vec<u8>,
         /// Exactly these.

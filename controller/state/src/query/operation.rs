@@ -88,8 +88,10 @@ pub struct OperationFilter {
 
 const OPERATIONS: &str = "SELECT *,
     (SELECT count(*) FROM operation_targets t WHERE t.operation_id = operations.id)
-        + (SELECT count(*) FROM left_behind l WHERE l.operation_id = operations.id) AS total,
-    (SELECT count(*) FROM operation_targets t WHERE t.operation_id = operations.id AND t.done_millis IS NOT NULL) AS done,
+        + (SELECT count(*) FROM left_behind l WHERE l.operation_id = operations.id)
+        + coalesce((SELECT r.total FROM secret_rotation r WHERE r.operation_id = operations.id), 0) AS total,
+    (SELECT count(*) FROM operation_targets t WHERE t.operation_id = operations.id AND t.done_millis IS NOT NULL)
+        + coalesce((SELECT r.done FROM secret_rotation r WHERE r.operation_id = operations.id), 0) AS done,
     EXISTS (SELECT 1 FROM operation_targets t JOIN node_objects o
         ON o.node_id = t.node_id AND o.kind = t.kind AND o.object_id = t.object_id
         WHERE t.operation_id = operations.id AND t.done_millis IS NULL

@@ -15,6 +15,13 @@ pub struct Earlier {
     pub accepted: Accepted,
 }
 
+impl Earlier {
+    /// Whether the request has one of these digests: the one by the current key, and those by others.
+    pub fn is(&self, digests: &(Vec<u8>, Vec<Vec<u8>>)) -> bool {
+        std::iter::once(&digests.0).chain(&digests.1).any(|digest| *digest == self.request_digest)
+    }
+}
+
 impl Reader {
     /// What the tenant's request under this idempotency key came to, if it was accepted within a day.
     ///

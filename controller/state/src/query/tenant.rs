@@ -198,15 +198,6 @@ impl Reader {
         Ok(self.tenant(root, tenant).await?.is_some())
     }
 
-    /// The tenant's data key, wrapped by the cluster key.
-    ///
-    /// # Errors
-    /// If the state cannot be queried.
-    pub async fn wrapped_data_key(&self, tenant: TenantId) -> Result<Option<Vec<u8>>, QueryError> {
-        let select = "SELECT wrapped_data_key FROM tenants WHERE id = ?1";
-        self.point(select, [tenant.to_bytes()], |row| row::get(row, "wrapped_data_key"))
-    }
-
     /// The plan, if `scope` may use it or sees it: its own, those handed down to it, those beneath it.
     ///
     /// # Errors

@@ -24,8 +24,6 @@ pub struct Webhook {
     pub events: Vec<EventPattern>,
     /// Since when and why it is told nothing more; `None`: it is told.
     pub disabled: Option<(Timestamp, String)>,
-    /// What it is signed by, sealed by the tenant's data key.
-    pub sealed_secret: Vec<u8>,
     /// The place in the log from which on it is to be told.
     pub next_index: u64,
     /// The event of that place from which on it is to be told.
@@ -69,7 +67,6 @@ impl FromRow for Webhook {
             url: row::text(row, "url")?,
             events: row::list(row, "events")?,
             disabled: row::optional_time(row, "disabled_millis")?.map(|at| (at, reason)),
-            sealed_secret: row::get(row, "sealed_secret")?,
             next_index: row::number(row, "next_index")?,
             next_position: row::number(row, "next_position")?,
             failures: row::number32(row, "failures")?,

@@ -4,6 +4,7 @@ use npanel_audit::{CheckpointError, Hash, SignedCheckpoint, root_of};
 use npanel_proto::command::{CreateAuditKey, RecordCheckpoint};
 use rusqlite::{Connection, OptionalExtension};
 
+use super::secrets;
 use crate::{
     Refusal, RefusalCode,
     audit::StoredNodes,
@@ -20,6 +21,7 @@ pub(super) fn create_key(ctx: &Context<'_>, body: &CreateAuditKey) -> Rule<()> {
     if body.public_key.len() != 32 || body.sealed_key.is_empty() {
         return Err(invalid("a key of the audit has a public and a sealed private half"));
     }
+    secrets::require_cluster_key(ctx, &body.sealed_key)?;
     let is_first = ctx.run(
         "INSERT INTO audit_key (only_row, public_key, sealed_key, created_millis) VALUES (1, ?1, ?2, ?3)
          ON CONFLICT DO NOTHING",

@@ -3,6 +3,7 @@
 use npanel_model::{Action, TenantId};
 use npanel_proto::command::{Authority, RetireAuthority, RotateAuthority};
 
+use super::secrets;
 use crate::{
     Refusal, RefusalCode,
     context::{Context, Effect, Rule},
@@ -43,6 +44,7 @@ pub(super) fn rotate(ctx: &Context<'_>, body: &RotateAuthority) -> Rule<Effect> 
         .authority
         .as_ref()
         .ok_or_else(|| Refusal::new(RefusalCode::Invalid, "", "there is no authority"))?;
+    secrets::require_cluster_key(ctx, &authority.sealed_key)?;
     // Its key signs nothing any more, so it need not be anywhere.
     let replaced = ctx.run(
         "UPDATE authorities SET issuing = 0, sealed_key = x'' WHERE issuing = 1 AND key_fingerprint = ?1",

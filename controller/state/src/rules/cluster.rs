@@ -6,7 +6,7 @@ use npanel_proto::command::{CreateCluster, UpdateCluster};
 use super::{
     api_key, authority, controller, level,
     operation::{LONGEST_RETENTION_SECONDS, SHORTEST_RETENTION_SECONDS},
-    tenant,
+    secrets, tenant,
 };
 use crate::{
     Refusal, RefusalCode,
@@ -38,6 +38,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateCluster) -> Rule<Effect> {
             &body.recovery_key,
         ),
     )?;
+    secrets::first_cluster_key(ctx)?;
     tenant::insert(ctx, root, None, &name, &body.wrapped_data_key, None, true)?;
     if let Some(key) = &body.first_key {
         api_key::insert(ctx, key)?;

@@ -7,7 +7,7 @@ use npanel_proto::command::{
     CreateDatabaseUser, DatabaseGrant, DeleteDatabaseUser, SetDatabasePassword, SetDatabasePrivileges,
 };
 
-use super::{account, account::AccountRow, database, removal, require_new};
+use super::{account, account::AccountRow, database, removal, require_new, secrets};
 use crate::{
     ObjectKind, Refusal, RefusalCode,
     context::{Context, Effect, Rule, tenant_id, typed, wire_id, wire_text},
@@ -39,6 +39,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateDatabaseUser) -> Rule<Effec
     if body.sealed_password_hash.is_empty() {
         return Err(Refusal::new(RefusalCode::Invalid, "/password", "a database user has a password").into());
     }
+    secrets::require_data_key(ctx, owner.tenant, &body.sealed_password_hash)?;
     require_new(ctx, "database_users", &body.database_user_id)?;
     if ctx.count("SELECT EXISTS (SELECT 1 FROM database_users WHERE name = ?1)", [name.as_str()])? == 1 {
         let message = format!("the database user {name} exists already");
@@ -146,6 +147,7 @@ pub(super) fn set_password(ctx: &Context<'_>, body: &SetDatabasePassword) -> Rul
     if body.sealed_password_hash.is_empty() {
         return Err(Refusal::new(RefusalCode::Invalid, "/password", "a database user has a password").into());
     }
+    secrets::require_data_key(ctx, user.tenant, &body.sealed_password_hash)?;
     ctx.run(
         "UPDATE database_users SET sealed_password_hash = ?2 WHERE id = ?1",
         (id.to_bytes(), &body.sealed_password_hash),

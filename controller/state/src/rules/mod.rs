@@ -28,6 +28,7 @@ mod record_set;
 mod removal;
 mod restoration;
 mod revocation;
+mod secrets;
 mod suspension;
 mod tenant;
 mod token;
@@ -114,6 +115,11 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::RecordDeliveries(body) => return webhook::record(ctx, body).map(|()| None),
         Command::PurgeChanges(body) => return feed::purge(ctx, body).map(|()| None),
         Command::RaiseFeatureLevel(body) => return level::raise(ctx, body).map(|()| None),
+        Command::RotateSecrets(body) => secrets::rotate(ctx, body),
+        Command::OfferClusterKey(body) => return secrets::offer(ctx, body).map(|()| None),
+        Command::HoldClusterKey(body) => return secrets::hold(ctx, body).map(|()| None),
+        Command::ResealSecrets(body) => return secrets::reseal(ctx, body).map(|()| None),
+        Command::SettleSecrets(body) => return secrets::settle(ctx, body).map(|()| None),
     }
     .map(Some)
 }
@@ -182,6 +188,11 @@ pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Optio
         | Command::RecordEvents(_)
         | Command::RecordNodeConditions(_)
         | Command::RaiseFeatureLevel(_)
+        | Command::RotateSecrets(_)
+        | Command::OfferClusterKey(_)
+        | Command::HoldClusterKey(_)
+        | Command::ResealSecrets(_)
+        | Command::SettleSecrets(_)
         | Command::CreateAuditKey(_)
         | Command::RecordCheckpoint(_)
         | Command::RecordObservations(_) => return Ok(None),

@@ -3,7 +3,7 @@
 use npanel_model::{Action, TenantId, TenantName};
 use npanel_proto::command::{CreateTenant, DeleteTenant, UpdateTenant};
 
-use super::require_new;
+use super::{require_new, secrets};
 use crate::{
     Refusal, RefusalCode,
     context::{Context, Effect, Rule, tenant_id, wire_id, wire_text},
@@ -17,6 +17,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateTenant) -> Rule<Effect> {
     ctx.require_visible(parent, "tenant", "/parent_id")?;
     require_new(ctx, "tenants", &body.tenant_id)?;
     require_free_name(ctx, Some(parent), &name)?;
+    secrets::require_cluster_key(ctx, &body.wrapped_data_key)?;
     insert(ctx, id, Some(parent), &name, &body.wrapped_data_key, body.account_limit, body.may_oversell)?;
     Ok(Effect { tenant: parent, action: Action::TenantCreate, object: id.to_bytes(), operation: Vec::new() })
 }
@@ -136,6 +137,7 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteTenant) -> Rule<Effect> {
     ctx.run("DELETE FROM webhooks WHERE tenant_id = ?1", [id.to_bytes()])?;
     ctx.run("DELETE FROM tenant_tree WHERE tenant_id = ?1", [id.to_bytes()])?;
     ctx.run("DELETE FROM tenant_accounts WHERE tenant_id = ?1", [id.to_bytes()])?;
+    ctx.run("DELETE FROM former_data_keys WHERE tenant_id = ?1", [id.to_bytes()])?;
     ctx.run("DELETE FROM tenants WHERE id = ?1", [id.to_bytes()])?;
     ctx.note(above.unwrap_or(id), "tenant", id.to_bytes(), "deleted");
     Ok(Effect { tenant: id, action: Action::TenantDelete, object: id.to_bytes(), operation: Vec::new() })

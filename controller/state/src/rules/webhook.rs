@@ -3,7 +3,7 @@
 use npanel_model::{Action, EventPattern, TenantId, WebhookId, WebhookUrl};
 use npanel_proto::command::{CreateWebhook, DeleteWebhook, Delivery, RecordDeliveries, UpdateWebhook};
 
-use super::{observation::shortened, require_new};
+use super::{observation::shortened, require_new, secrets};
 use crate::{
     Refusal, RefusalCode,
     context::{Context, Effect, Rule, json, tenant_id, texts, wire_id, wire_text},
@@ -24,6 +24,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateWebhook) -> Rule<Effect> {
     if body.sealed_secret.is_empty() {
         return Err(Refusal::new(RefusalCode::Invalid, "", "a webhook has a secret").into());
     }
+    secrets::require_data_key(ctx, tenant, &body.sealed_secret)?;
     require_new(ctx, "webhooks", &body.webhook_id)?;
     let there = ctx.count("SELECT count(*) FROM webhooks WHERE tenant_id = ?1", [tenant.to_bytes()])?;
     if there >= MOST {

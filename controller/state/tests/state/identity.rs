@@ -99,7 +99,7 @@ fn authority(number: u8) -> Authority {
         key_fingerprint: vec![number; 32],
         certificate: vec![number],
         cross_certificate: vec![number, 0],
-        sealed_key: vec![number, 1],
+        sealed_key: vec![1, number],
         not_after_millis: i64::from(number),
     }
 }

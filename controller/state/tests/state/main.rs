@@ -17,6 +17,7 @@ mod repetitions;
 mod replicas;
 mod restoration;
 mod revocation;
+mod secrets;
 mod snapshots;
 mod statements;
 mod support;

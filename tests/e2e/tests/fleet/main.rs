@@ -99,6 +99,7 @@ scenarios! {
     leftovers: a_machine_enrolled_anew_serves_nothing_of_old_and_gets_nothing_new_until_it_is_cleared;
     lost_node: what_a_node_carried_that_is_gone_for_good_is_placed_anew_on_another;
     rotation: every_machine_moves_to_a_new_authority_and_the_old_one_goes;
+    secrets: keys_are_changed_while_a_controller_is_away_and_the_leader_dies;
     audit: what_was_done_is_proved_and_a_tampered_copy_names_the_entry;
     // After all others: nodes hold what the restored state does not know.
     disaster:
