@@ -99,7 +99,7 @@ fn sealed(keys: &ClusterKeys, work: &SecretsWork) -> Result<ResealSecrets, Resea
         batch.resealed.push(Resealed {
             kind: secret.kind.as_str().to_owned(),
             object_id: secret.object.clone(),
-            name: secret.by.is_none().then(|| secret.key.name.clone()).unwrap_or_default(),
+            name: if secret.by.is_none() { secret.key.name.clone() } else { Vec::new() },
             was: Sha256::digest(&secret.sealed).to_vec(),
             sealed: anew(keys, secret)?,
         });

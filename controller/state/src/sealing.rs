@@ -204,11 +204,16 @@ pub(crate) const HELD_BY_MOST: &str = "SELECT k.name FROM cluster_keys k
 
 /// Whether nothing is left for the rotation to do.
 pub(crate) fn is_over(db: &Connection, rotation: &Rotation) -> Read<bool> {
-    Ok(!needs_cluster_key(db, rotation)?
-        && !(rotation.cluster_key && is(db, "SELECT 1 FROM cluster_keys WHERE state = 'former'", [])?)
-        && !(rotation.data_keys
-            && (is(db, TO_CHANGE, (rotation.begun_index, &rotation.tenant))?
-                || is(db, "SELECT 1 FROM former_data_keys", [])?)))
+    if needs_cluster_key(db, rotation)? {
+        return Ok(false);
+    }
+    if rotation.cluster_key && is(db, "SELECT 1 FROM cluster_keys WHERE state = 'former'", [])? {
+        return Ok(false);
+    }
+    let is_left = rotation.data_keys
+        && (is(db, TO_CHANGE, (rotation.begun_index, &rotation.tenant))?
+            || is(db, "SELECT 1 FROM former_data_keys", [])?);
+    Ok(!is_left)
 }
 
 fn can_settle(db: &Connection, before: i64) -> Read<bool> {

@@ -9,9 +9,9 @@ use npanel_model::{
 use npanel_sdk_types::{
     AuditCheckpoint, AuditConsistency, AuditEntry, AuditInclusion, AuditKey, BackupMade, BackupTo, Ca,
     ClusterStatus, CreateRecordSet, CronTable, DatabaseUser, MakeBackup, Node, NodeHealth, OPERATION_HEADER,
-    Operation, Page, PlacementReport, PlacementWish, RecordSet, RetireCa, RevokeNode, RotateCa, RotateSecrets,
-    SecretsStatus, SetCronJobs,
-    SetPassword, SetPrivileges, Suspend, UpdateCluster, UpdateRecordSet,
+    Operation, Page, PlacementReport, PlacementWish, RecordSet, RetireCa, RevokeNode, RotateCa,
+    RotateSecrets, SecretsStatus, SetCronJobs, SetPassword, SetPrivileges, Suspend, UpdateCluster,
+    UpdateRecordSet,
 };
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};

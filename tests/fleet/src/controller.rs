@@ -75,6 +75,15 @@ impl Controller<'_> {
         self.install()
     }
 
+    fn log_level(&self) -> Result<PathBuf> {
+        Ok(self.disk()?.join("log-level"))
+    }
+
+    /// Says how much its daemon logs, from its next start on.
+    pub(crate) fn log_at(&self, level: &str) -> Result<()> {
+        fs::write(self.log_level()?, level).context("cannot write log-level")
+    }
+
     /// Makes the cluster; what `init` prints.
     pub(crate) fn init(&self) -> Result<String> {
         self.run("init", &["--output", "json"], &[])
@@ -116,7 +125,8 @@ impl Controller<'_> {
         let launch =
             Launch { binaries: self.fleet.binaries(), cgroup: &cgroup, netns: Some(&namespace), log: &log };
         let mut command = launch.command()?;
-        command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()));
+        let usual = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
+        command.env("RUST_LOG", fs::read_to_string(self.log_level()?).unwrap_or(usual));
         command.envs(self.fleet.clock_of(self.member)?);
         command.arg(self.fleet.binaries().path("npanel-controller")?);
         command.arg("run").arg("--config").arg(self.configuration_file()?);

@@ -164,6 +164,11 @@ impl Fleet {
         self.controller(self.member(controller)?).configure(tables)
     }
 
+    /// Has a controller log so much (as `RUST_LOG` says it), from its next start on.
+    pub fn log_at(&self, controller: &str, level: &str) -> Result<()> {
+        self.controller(self.member(controller)?).log_at(level)
+    }
+
     /// What the state of a controller, which must be down, came to.
     pub fn content(&self, controller: &str) -> Result<Content> {
         self.controller(self.member(controller)?).content()

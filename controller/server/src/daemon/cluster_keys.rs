@@ -122,7 +122,7 @@ impl Keeper {
                     }
                 }
                 Err(error) => {
-                    tracing::info!(error = format!("{error:#}"), "a cluster key could not be taken over")
+                    tracing::info!(error = format!("{error:#}"), "a cluster key could not be taken over");
                 }
             }
         }

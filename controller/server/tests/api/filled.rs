@@ -77,7 +77,7 @@ impl Filled {
             "database.create_database" | "database.create_user" => {
                 json!({"account_id": account, "name": "new"})
             }
-            "database.set_password" | "ca.rotate" | "ca.retire" => json!({}),
+            "database.set_password" | "ca.rotate" | "ca.retire" | "secrets.rotate" => json!({}),
             "database.set_privileges" => {
                 json!({"grants": [{"database_id": self.ids["databases"], "privileges": "all"}]})
             }

@@ -37,7 +37,9 @@ async fn call(fleet: &Fleet, method: &Method, path: &str, key: Option<&str>) -> 
 }
 
 fn is_for_platform(action: Action) -> bool {
-    ["node.", "token.", "cluster.", "controller.", "ca."].iter().any(|noun| action.as_str().starts_with(noun))
+    ["node.", "token.", "cluster.", "controller.", "ca.", "secrets."]
+        .iter()
+        .any(|noun| action.as_str().starts_with(noun))
 }
 
 #[tokio::test]
