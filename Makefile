@@ -9,7 +9,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 FLEET := $(CARGO_TARGET_DIR)/debug/npanel-fleet
 
-.PHONY: help setup build demo demo-down test torture lint bench
+.PHONY: help setup build demo demo-down test torture power-loss lint bench
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +34,9 @@ torture: setup ## Faults of every kind in five controllers under load (MINUTES=1
 	@tests/stages bugs
 	@cargo build --workspace --bins --locked
 	@$(CARGO_TARGET_DIR)/debug/npanel-torture --seconds $$(( $(or $(MINUTES),10) * 60 )) $(if $(SEED),--seed $(SEED))
+
+power-loss: build ## Cut the power of controllers again and again (MINUTES=10; SEED= of a run to try it again)
+	@NPANEL_MINUTES=$(or $(MINUTES),10) NPANEL_SEED=$(SEED) cargo test --package npanel-e2e --test power-loss --locked
 
 lint: setup ## Formatting, clippy and the rules about dependencies
 	@tests/stages lint

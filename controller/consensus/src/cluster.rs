@@ -252,6 +252,13 @@ impl Cluster {
         })
     }
 
+    /// Returns when this controller takes no part any more: its disk has failed, or it was shut down.
+    pub async fn stopped(&self) {
+        let mut metrics = self.raft().metrics();
+        // An error means that the library is gone, which is as much.
+        let _ = metrics.wait_for(|now| now.running_state.is_err()).await;
+    }
+
     /// Makes this controller, reachable at `address`, the first and only member of a new cluster.
     ///
     /// # Errors

@@ -103,11 +103,12 @@ impl Machine {
         Ok(made)
     }
 
-    /// Builds until it is built: a full disk is waited out, and the log is kept meanwhile.
-    async fn build_in_the_end(&self) -> Made {
+    /// Builds until it is built: a full disk is waited out, and the log is kept meanwhile. A state that is not on disk is not waited out.
+    async fn build_in_the_end(&self) -> Result<Made, StoreError> {
         loop {
             match self.build().await {
-                Ok(made) => return made,
+                Ok(made) => return Ok(made),
+                Err(error @ (StoreError::Unsynced(_) | StoreError::Stopped)) => return Err(error),
                 Err(error) => {
                     tracing::error!(%error, cause = ?std::error::Error::source(&error), "a snapshot cannot be made; trying again");
                     // What there is of it takes space that the log and the state need.
@@ -160,7 +161,7 @@ fn copy(mut from: fs::File, to: &Path) -> std::io::Result<()> {
 impl RaftSnapshotBuilder<Types> for Machine {
     async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError> {
         loop {
-            let made = self.build_in_the_end().await;
+            let made = self.build_in_the_end().await.map_err(|error| snapshot_failed(&error))?;
             let label = Label::of(&made);
             // Unless a newer one was received meanwhile.
             if let Ok(Some((current, path))) = self.shelf.current()

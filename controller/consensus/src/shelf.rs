@@ -64,6 +64,9 @@ impl Shelf {
     /// Makes the directory if it is not there, and clears away what a crash left of snapshots that were being made.
     pub(crate) fn open(directory: &Path) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
+        if let Some(parent) = directory.parent() {
+            fs::File::open(parent)?.sync_all()?;
+        }
         let shelf = Self { directory: directory.to_owned() };
         for name in shelf.names()? {
             let is_kept = label(&name, CURRENT).or_else(|| label(&name, RECEIVING)).is_some();

@@ -13,6 +13,7 @@ mod bug;
 mod content;
 mod context;
 mod copy;
+mod durable;
 mod foresight;
 mod intent;
 mod level;

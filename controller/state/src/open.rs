@@ -87,6 +87,12 @@ pub enum StoreError {
         /// What it may grow to.
         most: u64,
     },
+    /// The disk failed to sync.
+    #[error(
+        "the state cannot be brought to disk, and what the disk holds of it is not known: this controller takes no part until it is \
+         started again"
+    )]
+    Unsynced(#[source] std::io::Error),
     /// The writer thread has ended.
     #[error("the state's writer has stopped")]
     Stopped,

@@ -195,7 +195,7 @@ pub(crate) fn make(database: &Path, target: &Path) -> Result<Snapshot, StoreErro
     copy.close().map_err(|(_, error)| error)?;
     File::open(target)?.sync_all()?;
     // What is not in it any more was written back, and is on disk.
-    File::open(wal_of(database))?.sync_all()?;
+    File::open(wal_of(database))?.sync_all().map_err(StoreError::Unsynced)?;
     Snapshot::of_file(target)
 }
 

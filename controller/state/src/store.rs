@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::{
     ContentHash, FEATURE_LEVEL, Foresight, LogPosition, LogRecord, Reader, Snapshot, StoreError, content,
-    open, snapshot, writer,
+    durable, open, snapshot, writer,
     writer::{Pending, Writer},
 };
 
@@ -61,7 +61,10 @@ impl Store {
     /// If the directory or its database cannot be used, or the cluster is beyond that level.
     pub async fn open_up_to(directory: &Path, most: u32) -> Result<Self, StoreError> {
         fs::create_dir_all(directory)?;
+        // Its name: what is in it is relied on once the log is purged.
+        directory.parent().map_or(Ok(()), durable::sync_directory)?;
         let path = current(directory)?;
+        durable::write_again(&path)?;
         open::migrate(&path).await?;
         remove_others(directory, &path)?;
         let writer = Writer::start(&path, most)?;
@@ -193,7 +196,12 @@ impl Store {
         let making = tokio::spawn(async move {
             let _guard = store.replacing.lock().await;
             let source = current(&store.directory)?;
-            blocking(move || snapshot::make(&source, &target)).await
+            let made = blocking(move || snapshot::make(&source, &target)).await;
+            if let Err(StoreError::Unsynced(_)) = made {
+                store.writer.end().await;
+            }
+            // The log would be purged up to what may not be on disk.
+            if store.writer.is_broken() { made.and(Err(StoreError::Stopped)) } else { made }
         });
         making.await.map_err(std::io::Error::other)?
     }
@@ -260,8 +268,7 @@ fn set_current(directory: &Path, path: &Path) -> Result<(), StoreError> {
     fs::write(&staged, name)?;
     fs::File::open(&staged)?.sync_all()?;
     fs::rename(&staged, directory.join(CURRENT))?;
-    fs::File::open(directory)?.sync_all()?;
-    Ok(())
+    Ok(durable::sync_directory(directory)?)
 }
 
 fn number(path: &Path) -> Option<u64> {
@@ -284,5 +291,6 @@ fn remove_others(directory: &Path, current: &Path) -> Result<(), StoreError> {
             fs::remove_file(entry.path())?;
         }
     }
-    Ok(())
+    // A write-ahead log that comes back would be read into whatever has the name next.
+    Ok(durable::sync_directory(directory)?)
 }

@@ -19,7 +19,7 @@ use std::{
 use rusqlite::{Connection, config::DbConfig};
 use tokio::sync::mpsc::WeakSender;
 
-use crate::{StoreError, open};
+use crate::{StoreError, durable, open};
 
 /// When there is something to do, in pages of 4 KiB.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +45,11 @@ const NEXT_TRY: Duration = Duration::from_secs(1);
 enum Ask {
     Look,
     Move(PathBuf),
+    End,
 }
+
+/// The disk has failed: the writer is to end.
+pub(crate) struct Broken;
 
 /// The handle to the thread, which ends with the last handle.
 #[derive(Debug, Clone)]
@@ -53,22 +57,44 @@ pub(crate) struct WriteBack {
     asks: Sender<Ask>,
     /// Whether it will look anyway: one such word waits at most.
     will_look: Arc<AtomicBool>,
+    /// Whether the disk has failed.
+    is_broken: Arc<AtomicBool>,
 }
 
 impl WriteBack {
     /// `writer` is where the writer takes its jobs from: it is asked to rest there.
     pub(crate) fn start<J>(database: &Path, writer: WeakSender<J>) -> Result<Self, StoreError>
     where
-        J: From<Rest> + Send + 'static,
+        J: From<Rest> + From<Broken> + Send + 'static,
     {
         let connection = open::writing_back(database)?;
         let (asks, queue) = channel();
         let will_look = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&will_look);
-        std::thread::Builder::new()
-            .name("state-write-back".to_owned())
-            .spawn(move || Thread::new(connection, BOUNDS).run(&queue, &told, || rest(&writer)))?;
-        Ok(Self { asks, will_look })
+        let is_broken = Arc::new(AtomicBool::new(false));
+        let (told, breaks) = (Arc::clone(&will_look), Arc::clone(&is_broken));
+        std::thread::Builder::new().name("state-write-back".to_owned()).spawn(move || {
+            if let Err(error) = Thread::new(connection, BOUNDS).run(&queue, &told, || rest(&writer)) {
+                breaks.store(true, Ordering::Release);
+                tracing::error!(%error, "the state cannot be brought to disk: nothing is written to it any more");
+                if let Some(writer) = writer.upgrade() {
+                    // One that has ended already is as good.
+                    let _ = writer.blocking_send(J::from(Broken));
+                }
+            }
+        })?;
+        Ok(Self { asks, will_look, is_broken })
+    }
+
+    /// Writes back nothing any more, for the disk has failed.
+    pub(crate) fn end(&self) {
+        self.is_broken.store(true, Ordering::Release);
+        // Gone: so it does already.
+        let _ = self.asks.send(Ask::End);
+    }
+
+    /// Whether the disk has failed.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_broken.load(Ordering::Acquire)
     }
 
     /// Says that something was written. Waits for nothing.
@@ -147,7 +173,13 @@ impl Thread {
         Self { connection, bounds, not_before: Instant::now() }
     }
 
-    fn run<R>(mut self, queue: &Receiver<Ask>, will_look: &AtomicBool, mut rest: impl FnMut() -> Option<R>) {
+    /// Runs until the last handle is gone, or the disk fails: SQLite would try again what may not be tried again.
+    fn run<R>(
+        mut self,
+        queue: &Receiver<Ask>,
+        will_look: &AtomicBool,
+        mut rest: impl FnMut() -> Option<R>,
+    ) -> rusqlite::Result<()> {
         while let Ok(ask) = queue.recv() {
             let done = match ask {
                 Ask::Look => {
@@ -155,13 +187,22 @@ impl Thread {
                     self.look(&mut rest)
                 }
                 Ask::Move(path) => self.move_to(&path),
+                Ask::End => {
+                    durable::leave_as_it_is(&self.connection);
+                    break;
+                }
             };
             if let Err(error) = done {
+                if durable::is_of_the_disk(&error) {
+                    durable::leave_as_it_is(&self.connection);
+                    return Err(error);
+                }
                 // Nothing is lost: it stays in the log.
                 tracing::error!(%error, "the state's write-ahead log cannot be written back; trying again");
                 std::thread::sleep(NEXT_TRY);
             }
         }
+        Ok(())
     }
 
     /// What is left of the old database's log is of no use to anyone.

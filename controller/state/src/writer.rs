@@ -15,11 +15,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     Applied, Foresight, LogPosition, LogRecord, RecordPayload, StoreError,
     apply::{Batch, Stopped, Undoing},
-    audit, bug, foresight, level,
+    audit, bug, durable, foresight, level,
     logins::Logins,
     memory::Memory,
     open,
-    write_back::{Rest, WriteBack},
+    write_back::{Broken, Rest, WriteBack},
 };
 
 /// Jobs waiting for the writer. Whoever has more waits until there is room.
@@ -39,6 +39,13 @@ enum Job {
     Foresee(Box<Envelope>, Reply<Foresight>),
     Move(PathBuf, Reply<()>),
     Rest(Rest),
+    End,
+}
+
+impl From<Broken> for Job {
+    fn from(Broken: Broken) -> Self {
+        Self::End
+    }
 }
 
 impl From<Rest> for Job {
@@ -140,6 +147,18 @@ impl Writer {
         Ok(())
     }
 
+    /// Takes no more jobs, and leaves the database as it is.
+    pub(crate) async fn end(&self) {
+        self.write_back.end();
+        // One that has ended already is as good.
+        let _ = self.jobs.send(Job::End).await;
+    }
+
+    /// Whether the disk has failed, so that nothing is known of what is on it.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.write_back.is_broken()
+    }
+
     async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(job(reply)).await.map_err(|_| StoreError::Stopped)?;
@@ -197,6 +216,8 @@ fn run(mut desk: Desk, mut queue: mpsc::Receiver<Job>, told: &Told, write_back: 
                     Err(error) => {
                         // Whether the batch is in the database is unknown: never write after that.
                         tracing::error!(%error, cause = ?std::error::Error::source(&error), "the log cannot be applied any further");
+                        write_back.end();
+                        durable::leave_as_it_is(&desk.connection);
                         return tell_of(error, answers);
                     }
                 }
@@ -218,6 +239,7 @@ fn run(mut desk: Desk, mut queue: mpsc::Receiver<Job>, told: &Told, write_back: 
                 let _ = reply.send(moved);
             }
             Job::Rest(rest) => rest.until_over(),
+            Job::End => return durable::leave_as_it_is(&desk.connection),
         }
     }
 }

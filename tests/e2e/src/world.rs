@@ -35,9 +35,20 @@ impl World {
     /// Boots a fleet that goes down with this value, or with this process, and moves the calling thread into its
     /// hub.
     pub fn boot(purpose: &str) -> Result<Self> {
+        Self::boot_of(purpose, 3, 2, |_| Ok(()))
+    }
+
+    /// As [`World::boot`], with so many members, and a step before the first daemon starts: see
+    /// [`Fleet::boot_prepared`].
+    pub fn boot_of(
+        purpose: &str,
+        controllers: u8,
+        nodes: u8,
+        prepare: impl FnOnce(&Fleet) -> Result<()>,
+    ) -> Result<Self> {
         let name: FleetName = format!("{purpose}-{}", std::process::id()).parse()?;
         let guard = Guard::over(&name)?;
-        let fleet = Fleet::boot(FleetSpec { name, controllers: 3, nodes: 2 })?;
+        let fleet = Fleet::boot_prepared(FleetSpec { name, controllers, nodes }, prepare)?;
         fleet.enter_hub()?;
         // Its threads are born in the hub.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -36,16 +36,21 @@ struct Initialised {
     ca_file: PathBuf,
 }
 
-/// Boots everything that the fleet's specification names.
-pub(crate) fn boot(fleet: &mut Fleet) -> Result<()> {
+/// Boots everything that the fleet's specification names. `prepare` is called when every member has its directory.
+pub(crate) fn boot(fleet: &mut Fleet, prepare: impl FnOnce(&Fleet) -> Result<()>) -> Result<()> {
     let mut timings = std::mem::take(&mut fleet.timings);
-    let outcome = boot_timed(fleet, &mut timings);
+    let outcome = boot_timed(fleet, prepare, &mut timings);
     fleet.timings = timings;
     outcome
 }
 
-fn boot_timed(fleet: &mut Fleet, timings: &mut Timings) -> Result<()> {
+fn boot_timed(
+    fleet: &mut Fleet,
+    prepare: impl FnOnce(&Fleet) -> Result<()>,
+    timings: &mut Timings,
+) -> Result<()> {
     timings.measure("network and directories", || fleet.create_ground())?;
+    prepare(fleet)?;
     if fleet.of_kind(Kind::Controller).next().is_some() {
         fleet.access = Some(timings.measure("first controller answers", || first_controller(fleet))?);
     }
@@ -141,8 +146,7 @@ pub(crate) fn join_anew(fleet: &Fleet, member: &Member, by: &Member) -> Result<(
 /// The same with a token that is there.
 pub(crate) fn join_with(fleet: &Fleet, member: &Member, by: &Member, token: &str) -> Result<()> {
     let controller = fleet.controller(member);
-    let data = controller.data()?;
-    fs::remove_dir_all(&data).with_context(|| format!("cannot remove {}", data.display()))?;
+    controller.clear_data()?;
     controller.install()?;
     controller.join(&format!("{}:{FLEET_PORT}", by.address), token)?;
     controller.start()

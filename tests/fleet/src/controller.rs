@@ -55,10 +55,29 @@ impl Controller<'_> {
         Ok(self.disk()?.join("data"))
     }
 
+    /// Makes the data directory, empty.
+    pub(crate) fn make_data(&self) -> Result<()> {
+        let data = self.data()?;
+        fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))
+    }
+
+    /// Removes everything in the data directory, which may be a file system of its own.
+    pub(crate) fn clear_data(&self) -> Result<()> {
+        for entry in fs::read_dir(self.data()?)? {
+            let entry = entry?;
+            let path = entry.path();
+            let removed =
+                if entry.file_type()?.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+        // Also after a power cut, the controller that it was does not come back.
+        fs::File::open(self.data()?)?.sync_all().context("the data directory")
+    }
+
     /// Writes the configuration of a controller that has not run yet.
     pub(crate) fn install(&self) -> Result<()> {
         let data = self.data()?;
-        fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
+        self.make_data()?;
         let more = fs::read_to_string(self.more_configuration()?).unwrap_or_default();
         let text = configuration(self.member, &data.to_string_lossy()) + &more;
         fs::write(self.configuration_file()?, text).context("cannot write controller.toml")

@@ -38,6 +38,12 @@ impl Fleet {
     /// Boots a fleet, after taking down what may be left of one of that name; on failure its logs are collected
     /// and it is taken down.
     pub fn boot(spec: FleetSpec) -> Result<Self> {
+        Self::boot_prepared(spec, |_| Ok(()))
+    }
+
+    /// As [`Fleet::boot`], with a step between the making of the members' directories and the first daemon: what is mounted at
+    /// a controller's data directory then is where it keeps everything.
+    pub fn boot_prepared(spec: FleetSpec, prepare: impl FnOnce(&Self) -> Result<()>) -> Result<Self> {
         let _lock = lock(&spec.name)?;
         take_down(&spec.name)?;
         let mut timings = Timings::default();
@@ -55,7 +61,7 @@ impl Fleet {
             timings,
             spec,
         };
-        if let Err(error) = boot::boot(&mut fleet) {
+        if let Err(error) = boot::boot(&mut fleet, prepare) {
             let kept = fleet.disk()?.with_extension("logs");
             fleet.collect_logs(&kept).context("collecting logs after a failed boot")?;
             take_down(&fleet.spec.name)?;
@@ -324,6 +330,9 @@ impl Fleet {
         self.network.create()?;
         for member in &self.members {
             fs::create_dir_all(self.member_disk(member)?)?;
+            if member.kind == Kind::Controller {
+                self.controller(member).make_data()?;
+            }
             self.network.attach(&member.name, member.address)?;
         }
         Ok(())
@@ -355,7 +364,9 @@ fn lock_path(name: &FleetName) -> PathBuf {
 fn take_down(name: &FleetName) -> Result<()> {
     let cgroup = Cgroup::of_fleet(name.as_str())?;
     cgroup.kill()?;
-    mounts::unmount_below(&name.runtime())?;
+    for directory in [name.runtime(), name.disk()?] {
+        mounts::unmount_below(&directory)?;
+    }
     Network::of_fleet(name.as_str()).remove()?;
     cgroup.remove()?;
     for directory in [name.runtime(), name.disk()?] {

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 /// What a program does to a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Makes a file or a directory.
+    /// Makes a file or a directory, or one more name for a file.
     Create,
     /// Writes to a file.
     Write,
@@ -71,6 +71,8 @@ pub(crate) struct Faults {
     /// A part of the paths whose syncs fail, and how often.
     failing_syncs: Option<(String, Times)>,
     failed_syncs: u32,
+    /// A part of the paths whose syncs do nothing, and say that all is well.
+    ignored_syncs: Option<String>,
 }
 
 impl Faults {
@@ -88,6 +90,14 @@ impl Faults {
 
     pub(crate) fn fail_syncs(&mut self, failing: Option<(String, Times)>) {
         self.failing_syncs = failing;
+    }
+
+    pub(crate) fn ignore_syncs(&mut self, part: Option<String>) {
+        self.ignored_syncs = part;
+    }
+
+    pub(crate) fn ignores_sync(&self, path: &Path) -> bool {
+        self.ignored_syncs.as_ref().is_some_and(|part| path.to_string_lossy().contains(part))
     }
 
     /// How many syncs have failed by what was asked for.

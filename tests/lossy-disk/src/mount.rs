@@ -53,6 +53,7 @@ pub struct LossyDisk {
     disk: Arc<Mutex<Disk>>,
     session: Option<BackgroundSession>,
     chance: fastrand::Rng,
+    ignored_syncs: Option<String>,
 }
 
 impl LossyDisk {
@@ -66,6 +67,7 @@ impl LossyDisk {
             disk: Arc::new(Mutex::new(Disk::empty())),
             session: None,
             chance: fastrand::Rng::with_seed(seed),
+            ignored_syncs: None,
         };
         mounted.serve()?;
         Ok(mounted)
@@ -120,7 +122,8 @@ impl LossyDisk {
     pub fn power_on_with(&mut self, temper: Temper) -> Result<Loss, MountError> {
         self.cut();
         self.unmount()?;
-        let (survivor, loss) = lock(&self.disk).survivor(temper, &mut self.chance);
+        let (mut survivor, loss) = lock(&self.disk).survivor(temper, &mut self.chance);
+        survivor.faults.ignore_syncs(self.ignored_syncs.clone());
         self.disk = Arc::new(Mutex::new(survivor));
         self.serve()?;
         Ok(loss)
@@ -139,6 +142,13 @@ impl LossyDisk {
     /// Syncs do not fail any more.
     pub fn let_syncs_be(&self) {
         lock(&self.disk).faults.fail_syncs(None);
+    }
+
+    /// Syncs of files and directories with this part in their path do nothing from here on and say that all is well, as if the program
+    /// had left them out: for tests of tests. A power cut does not end it.
+    pub fn ignore_syncs(&mut self, part: &str) {
+        self.ignored_syncs = Some(part.to_owned());
+        lock(&self.disk).faults.ignore_syncs(self.ignored_syncs.clone());
     }
 
     /// How many syncs have failed since the power came.

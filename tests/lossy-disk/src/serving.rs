@@ -191,6 +191,11 @@ impl Filesystem for Serving {
         }
     }
 
+    fn link(&self, _: &Request, ino: INodeNo, newparent: INodeNo, newname: &OsStr, reply: ReplyEntry) {
+        let linked = self.disk().link(number(ino), number(newparent), newname);
+        self.entry(linked.map(|()| number(ino)), reply);
+    }
+
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         empty(self.disk().remove(number(parent), name, false), reply);
     }

@@ -137,6 +137,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         async move { removed::leave(&cluster, &files).await }
     });
 
+    parts.spawn({
+        let cluster = cluster.clone();
+        async move {
+            cluster.stopped().await;
+            bail!("this controller takes no part in the cluster any more; what its disk holds is read when it is started again")
+        }
+    });
+
     tracing::info!(controller = %id, name = %config.name, "running");
     notify_ready();
     let ended = tokio::select! {

@@ -47,6 +47,19 @@ fn a_program_that_does_not_sync_loses_its_data_and_one_that_does_keeps_it() {
 }
 
 #[test]
+fn a_program_whose_syncs_do_nothing_is_one_that_does_not_sync() {
+    let Some((_directory, mut disk)) = disk(7) else { return };
+    let path = disk.path().to_owned();
+    replace(&path, "before", true).expect("replaced");
+    disk.ignore_syncs("staged");
+    for _ in 0..2 {
+        replace(&path, "after", true).expect("replaced");
+        disk.power_on_with(Temper::Nothing).expect("power");
+        assert_eq!(fs::read(path.join("file")).expect("its name was synced"), b"");
+    }
+}
+
+#[test]
 fn the_power_goes_in_the_middle_and_comes_back() {
     let Some((_directory, mut disk)) = disk(7) else { return };
     let path = disk.path().to_owned();
@@ -111,6 +124,21 @@ fn directories_of_many_files_are_listed_and_removed() {
     fs::copy(disk.path().join("moved"), many.join("copied")).expect("copied");
     fs::remove_dir_all(disk.path().join("deep")).expect("removed");
     assert_eq!(fs::read_dir(disk.path()).expect("listed").count(), 1);
+}
+
+#[test]
+fn a_file_has_two_names_of_which_either_may_go() {
+    let Some((_directory, mut disk)) = disk(7) else { return };
+    let path = disk.path().to_owned();
+    replace(&path, "one", true).expect("replaced");
+    fs::hard_link(path.join("file"), path.join("second")).expect("linked");
+    fs::hard_link(path.join("file"), path.join("second")).expect_err("it is there");
+    sync(&path);
+    fs::remove_file(path.join("file")).expect("removed");
+    assert_eq!(fs::read_to_string(path.join("second")).expect("there"), "one");
+    disk.power_on_with(Temper::Nothing).expect("power");
+    assert_eq!(fs::read_to_string(path.join("file")).expect("its removal was not synced"), "one");
+    assert_eq!(fs::read_to_string(path.join("second")).expect("there"), "one");
 }
 
 #[test]
