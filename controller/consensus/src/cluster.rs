@@ -13,6 +13,7 @@ use tokio::{sync::watch, task::JoinSet};
 use tonic::transport::Channel;
 
 use crate::{
+    admission::{Admission, Admissions},
     applying::Applying,
     belonging::{Belonging, Roll},
     canvass::{self, Canvass},
@@ -122,6 +123,7 @@ struct Inner {
     rounds: Rounds,
     /// Held while the state is copied for a backup.
     copying: tokio::sync::Mutex<()>,
+    admission: Admission,
     /// Held by the leader from its word that others can do without a controller until that is removed.
     removing: tokio::sync::Mutex<()>,
     /// Ends with the last handle.
@@ -246,6 +248,7 @@ impl Cluster {
                 belonging,
                 rounds,
                 copying: tokio::sync::Mutex::new(()),
+                admission: Admission::default(),
                 removing: tokio::sync::Mutex::new(()),
                 _tasks: tasks,
             }),
@@ -408,6 +411,15 @@ impl Cluster {
             return now.millis_since_quorum_ack.map(Duration::from_millis);
         }
         self.inner.hearing.followed_ago()
+    }
+
+    /// How much is under way, and what was not let in.
+    pub fn admissions(&self) -> Admissions {
+        self.inner.admission.usage()
+    }
+
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.inner.admission
     }
 
     pub(crate) fn removing(&self) -> &tokio::sync::Mutex<()> {

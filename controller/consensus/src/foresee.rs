@@ -15,6 +15,7 @@ use npanel_state::{Foreseen, ForeseenWish, Foresight};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    admission::Overload,
     cluster::Cluster,
     config::Purpose,
     network::client,
@@ -35,8 +36,10 @@ impl Cluster {
         }
         let deadline = Instant::now() + DEADLINE;
         loop {
-            if let Ok(Some(answer)) = timeout_at(deadline, self.foresee_once(&envelope)).await {
-                return Ok(answer);
+            match timeout_at(deadline, self.foresee_once(&envelope)).await {
+                Ok(Ok(Some(answer))) => return Ok(answer),
+                Ok(Err(overload)) => return Err(overload.into()),
+                Ok(Ok(None)) | Err(_) => {}
             }
             if Instant::now() >= deadline {
                 return Err(ProposeError::NoLeader);
@@ -45,14 +48,17 @@ impl Cluster {
         }
     }
 
-    async fn foresee_once(&self, envelope: &Envelope) -> Option<ForeseeResponse> {
-        let (leader, address) = self.leader()?;
+    async fn foresee_once(&self, envelope: &Envelope) -> Result<Option<ForeseeResponse>, Overload> {
+        let Some((leader, address)) = self.leader() else { return Ok(None) };
         if leader == self.id() {
             return self.foresee_as_leader(envelope.clone()).await;
         }
         let mut remote = client(self.channel(leader, &address));
         let request = ForeseeRequest { envelope: Some(envelope.clone()) };
-        remote.foresee(request).await.ok().map(tonic::Response::into_inner)
+        match remote.foresee(request).await {
+            Ok(answer) => Ok(Some(answer.into_inner())),
+            Err(status) => Overload::of(&status).map_or(Ok(None), Err),
+        }
     }
 
     /// Whether a command of the leader's own would be refused now, and why: it is prepared and tried as it would be
@@ -66,17 +72,22 @@ impl Cluster {
     }
 
     /// Here, or not at all.
-    pub(crate) async fn foresee_as_leader(&self, envelope: Envelope) -> Option<ForeseeResponse> {
+    pub(crate) async fn foresee_as_leader(
+        &self,
+        envelope: Envelope,
+    ) -> Result<Option<ForeseeResponse>, Overload> {
         if self.is_newer(&envelope) {
-            return None;
+            return Ok(None);
         }
-        match self.try_out(envelope).await? {
-            Foresight::Refused(why) => Some(refused(why)),
-            Foresight::Accepted(foreseen) => {
+        let _place = self.admission().foresee(&envelope, self.state()).await?;
+        Ok(match self.try_out(envelope).await {
+            None => None,
+            Some(Foresight::Refused(why)) => Some(refused(why)),
+            Some(Foresight::Accepted(foreseen)) => {
                 let answers = self.consult(&foreseen.objects).await;
                 Some(told(*foreseen, answers))
             }
-        }
+        })
     }
 
     /// What the rules make of it, if this is the leader.
@@ -92,6 +103,8 @@ impl Cluster {
         // Whether it was asked before is no matter: what would it come to now?
         envelope.idempotency_key.clear();
         let unprepared = self.prepare(&mut envelope, Purpose::Foresee).await.err();
+        // In turn, so that real commands need not wait behind many.
+        let _turn = self.admission().foreseeing.acquire().await.ok()?;
         match self.store().foresee(envelope).await {
             Ok(Foresight::Refused(by_rules)) => Some(Foresight::Refused(match unprepared {
                 Some(reasons) if is_for_want_of_a_node(&by_rules) => reasons,

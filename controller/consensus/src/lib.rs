@@ -17,6 +17,7 @@
     reason = "the consensus library's error types are what its traits ask for"
 )]
 
+mod admission;
 mod applying;
 mod beginning;
 mod belonging;
@@ -50,11 +51,14 @@ mod receiving;
 mod room;
 mod sending;
 mod service;
+mod shares;
 mod shelf;
 #[cfg(test)]
 mod suite;
 mod types;
+mod writing;
 
+pub use admission::{Admissions, Overload};
 pub use beginning::{Beginning, Extent, all_of, begin, extent};
 pub use belonging::{Roll, refused_as_removed};
 pub use cluster::{Cluster, ClusterError, ClusterStatus, Peer};
@@ -66,3 +70,4 @@ pub use leadership::Leadership;
 pub use log::lose_power;
 pub use propose::{ProposeError, ReadError};
 pub use service::{ControllerService, JoinKeys};
+pub use shares::{Crowded, Place, Room, Shares, Standing, Usage};

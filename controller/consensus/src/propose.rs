@@ -8,11 +8,17 @@ use npanel_proto::{
     controller::{Answer, ProposeRequest, Question},
 };
 use npanel_state::RefusalCode;
-use openraft::error::{ClientWriteError, RaftError};
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
 
-use crate::{applying::Stopped, cluster::Cluster, config::Purpose, reading, types::Logged};
+use crate::{
+    admission::{Admitted, Overload},
+    applying::Stopped,
+    cluster::Cluster,
+    config::Purpose,
+    reading,
+    writing::Written,
+};
 
 /// How long a write is tried: an election after a leader's death takes up to 3 s, and on a machine under load
 /// may need a second round.
@@ -37,6 +43,9 @@ pub enum ProposeError {
     /// The leader's disk is full. The command was not begun.
     #[error("the disk of the controller that leads is full")]
     DiskFull,
+    /// There is too much under way. The command was not begun.
+    #[error(transparent)]
+    Overloaded(#[from] Overload),
     /// This replica has stopped.
     #[error("this controller has stopped taking part in the cluster")]
     Stopped,
@@ -53,6 +62,7 @@ enum Try {
     /// Not decided as far as known; the leader may have changed.
     Again,
     Full,
+    Overloaded(Overload),
     Stopped,
 }
 
@@ -70,34 +80,41 @@ impl Cluster {
         if let Err(too_low) = self.require_level(&mut envelope).await {
             return Ok(self.refused_here(too_low));
         }
+        let place = self.admission().propose(&envelope, self.state()).await?;
         let deadline = Instant::now() + WRITE_DEADLINE;
+        let mut is_first = true;
         loop {
-            let attempt = timeout_at(deadline, self.try_leader(&envelope, deadline));
+            let attempt = timeout_at(deadline, self.try_leader(&envelope, &place, deadline));
             match attempt.await.unwrap_or(Try::Again) {
                 Try::Decided(outcome) => {
                     self.wait_applied(outcome.index, deadline).await?;
                     return Ok(outcome);
                 }
                 Try::Full => return Err(ProposeError::DiskFull),
+                Try::Overloaded(overload) if is_first => return Err(overload.into()),
                 Try::Stopped => return Err(ProposeError::Stopped),
-                Try::Again if Instant::now() >= deadline => return Err(ProposeError::NoLeader),
-                Try::Again => self.wait_for_other_leader(deadline).await,
+                Try::Again | Try::Overloaded(_) if Instant::now() >= deadline => {
+                    return Err(ProposeError::NoLeader);
+                }
+                // A leader before may have it in its log: that nothing was done can no longer be said.
+                Try::Again | Try::Overloaded(_) => self.wait_for_other_leader(deadline).await,
             }
+            is_first = false;
         }
     }
 
     /// Asks the leader; gives up on it as soon as another is known, for a leader that was cut off never answers.
-    async fn try_leader(&self, envelope: &Envelope, deadline: Instant) -> Try {
+    async fn try_leader(&self, envelope: &Envelope, place: &Admitted, deadline: Instant) -> Try {
         let mut leader = self.known_leader();
         let asked = *leader.borrow_and_update();
         let replaced = leader.wait_for(|now| now.is_some() && *now != asked);
         tokio::select! {
-            answer = self.try_once(envelope, deadline) => answer,
+            answer = self.try_once(envelope, place, deadline) => answer,
             _ = replaced, if asked.is_some() => Try::Again,
         }
     }
 
-    async fn try_once(&self, envelope: &Envelope, deadline: Instant) -> Try {
+    async fn try_once(&self, envelope: &Envelope, place: &Admitted, deadline: Instant) -> Try {
         let (own, leader, address) = {
             let metrics = self.raft().metrics();
             let now = metrics.borrow();
@@ -109,7 +126,7 @@ impl Cluster {
             (now.id, now.current_leader, address)
         };
         match (leader, address) {
-            (Some(leader), _) if leader == own => self.propose_here(envelope.clone()).await,
+            (Some(leader), _) if leader == own => self.propose_here(envelope.clone(), place).await,
             (Some(leader), Some(node)) => {
                 let mut call = self.lines().call(ControllerId(leader), &node.addr);
                 let mut request = tonic::Request::new(ProposeRequest { envelope: Some(envelope.clone()) });
@@ -119,10 +136,13 @@ impl Cluster {
                 match answer {
                     Ok(answer) => answer.into_inner().outcome.map_or(Try::Again, Try::Decided),
                     Err(status) if status.code() == DISK_FULL => Try::Full,
-                    Err(status) => {
-                        tracing::debug!(code = ?status.code(), leader, "the leader did not decide a command");
-                        Try::Again
-                    }
+                    Err(status) => Overload::of(&status).map_or_else(
+                        || {
+                            tracing::debug!(code = ?status.code(), leader, "the leader did not decide a command");
+                            Try::Again
+                        },
+                        Try::Overloaded,
+                    ),
                 }
             }
             _ => Try::Again,
@@ -131,7 +151,7 @@ impl Cluster {
 
     /// Prepares and proposes, as the leader; anew when the rules refuse the nodes that were chosen, for what was
     /// known when they were chosen may be over when the command's turn has come.
-    async fn propose_here(&self, mut envelope: Envelope) -> Try {
+    async fn propose_here(&self, mut envelope: Envelope, place: &Admitted) -> Try {
         if self.room().is_short() {
             return Try::Full;
         }
@@ -144,7 +164,7 @@ impl Cluster {
             return Try::Decided(self.refused_here(refused));
         }
         for _ in 1..PLACINGS {
-            let (tried, is_prepared, tried_with) = self.prepare_and_write(envelope).await;
+            let (tried, is_prepared, tried_with) = self.prepare_and_write(envelope, place).await;
             match &tried {
                 Try::Decided(outcome) if is_prepared && lacks_node(outcome) => {
                     tracing::info!(
@@ -156,11 +176,15 @@ impl Cluster {
                 _ => return tried,
             }
         }
-        self.prepare_and_write(envelope).await.0
+        self.prepare_and_write(envelope, place).await.0
     }
 
     /// One try, whether the command could be prepared, and what was written.
-    async fn prepare_and_write(&self, mut envelope: Envelope) -> (Try, bool, Arc<Envelope>) {
+    async fn prepare_and_write(
+        &self,
+        mut envelope: Envelope,
+        place: &Admitted,
+    ) -> (Try, bool, Arc<Envelope>) {
         envelope.time_millis = self.clock().stamp().await.as_millis();
         // A command that cannot be prepared is proposed all the same: it may have been carried out before, and
         // is then answered again; or the rules refuse it for what is wrong with it.
@@ -173,15 +197,12 @@ impl Cluster {
         }
         envelope.feature_level = self.level();
         let envelope = Arc::new(envelope);
-        let written = self.raft().client_write(Logged::from(Arc::clone(&envelope))).await;
+        let written = self.write(Arc::clone(&envelope), place.clone()).await;
         let tried = match written {
-            Ok(written) => match written.data.outcome().await {
-                Some(outcome) => Try::Decided(explained(outcome, unprepared)),
-                None => Try::Stopped,
-            },
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Try::Again,
-            Err(error) => {
-                tracing::error!(error = %error, "a command could not be written");
+            Written::Decided(outcome) => Try::Decided(explained(outcome, unprepared)),
+            Written::NotLeader => Try::Again,
+            Written::Failed(error) => {
+                tracing::error!(%error, "a command could not be written");
                 Try::Stopped
             }
         };
@@ -234,13 +255,15 @@ impl Cluster {
     }
 
     /// For a follower's command: decided here, or not at all.
-    pub(crate) async fn propose_as_leader(&self, envelope: Envelope) -> Option<Outcome> {
+    pub(crate) async fn propose_as_leader(&self, envelope: Envelope) -> Result<Option<Outcome>, Overload> {
         if self.is_newer(&envelope) {
-            return None;
+            return Ok(None);
         }
-        match self.propose_here(envelope).await {
-            Try::Decided(outcome) => Some(outcome),
-            Try::Again | Try::Full | Try::Stopped => None,
+        let place = self.admission().propose(&envelope, self.state()).await?;
+        match self.propose_here(envelope, &place).await {
+            Try::Decided(outcome) => Ok(Some(outcome)),
+            Try::Overloaded(overload) => Err(overload),
+            Try::Again | Try::Full | Try::Stopped => Ok(None),
         }
     }
 

@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tonic::{Request, Response, Status};
 
 use crate::{
-    Cluster, canvass,
+    Cluster, Overload, canvass,
     encoding::{from_bytes, to_bytes},
     log::Synced,
     network::LARGEST_MESSAGE,
@@ -121,7 +121,7 @@ impl Controller for ControllerService {
             .into_inner()
             .envelope
             .ok_or_else(|| Status::invalid_argument("there is no command in the request"))?;
-        match self.cluster.propose_as_leader(envelope).await {
+        match self.cluster.propose_as_leader(envelope).await.map_err(Overload::status)? {
             Some(outcome) => Ok(Response::new(ProposeResponse { outcome: Some(outcome) })),
             None if self.cluster.room().is_short() => {
                 Err(Status::new(DISK_FULL, "this controller's disk is full"))
@@ -136,7 +136,7 @@ impl Controller for ControllerService {
             .into_inner()
             .envelope
             .ok_or_else(|| Status::invalid_argument("there is no command in the request"))?;
-        match self.cluster.foresee_as_leader(envelope).await {
+        match self.cluster.foresee_as_leader(envelope).await.map_err(Overload::status)? {
             Some(answer) => Ok(Response::new(answer)),
             None => Err(Status::new(NOT_LEADER, "this controller does not lead")),
         }

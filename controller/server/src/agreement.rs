@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::BoxFuture;
+use npanel_consensus::Overload;
 use npanel_model::ControllerId;
 use npanel_proto::{
     command::{Envelope, Outcome},
@@ -82,6 +83,9 @@ pub enum Unproposed {
     /// The leader's disk is full. The command was not begun.
     #[error("the disk of the controller that leads is full")]
     DiskFull,
+    /// There is too much under way. The command was not begun.
+    #[error(transparent)]
+    Overloaded(Overload),
     /// This controller cannot go on.
     #[error("this controller cannot take part in the agreement: {0}")]
     Stopped(String),

@@ -19,8 +19,12 @@ use serde::de::DeserializeOwned;
 
 use crate::{Config, Error, Terms, Wait};
 
-/// The longest that one controller's "not now" holds a client up.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long to pause when a controller does not say it.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause that is taken at a controller's word.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Up to so much is added to a pause: many who were told the same do not come back at once.
+const SPREAD: f64 = 0.25;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Transport {
@@ -130,8 +134,10 @@ type Attempt<'a, T> = Pin<Box<dyn Future<Output = Result<Result<T, Missed>, Erro
 enum Missed {
     /// The next one may; nothing was done, or the idempotency key makes a repetition harmless.
     Connection(String),
-    /// It is there and cannot take it now.
+    /// It is there and cannot take it now; another may.
     NotNow { problem: Box<Problem>, pause: Duration },
+    /// There is too much to do, for all of them: to ask the next one would only add to it.
+    TooMuch { problem: Box<Problem>, pause: Duration },
 }
 
 impl Transport {
@@ -240,6 +246,11 @@ impl Transport {
                         refused = Some(problem);
                         pause = wanted;
                     }
+                    Err(Missed::TooMuch { problem, pause: wanted }) => {
+                        refused = Some(problem);
+                        pause = wanted.mul_f64(1.0 + SPREAD * fastrand::f64());
+                        break;
+                    }
                 }
             }
             if Instant::now() + pause > deadline {
@@ -319,6 +330,10 @@ fn judge(answer: Answer) -> Result<Result<Answer, Missed>, Error> {
         return Err(Error::NotUnderstood { url: answer.url, reason });
     }
     let problem: Box<Problem> = answer.json()?;
+    let is_too_much = ["too_many_requests", "overloaded"].contains(&problem.code.as_str());
+    if is_too_much {
+        return Ok(Err(Missed::TooMuch { problem, pause: pause_of(&answer.headers) }));
+    }
     if answer.status == StatusCode::SERVICE_UNAVAILABLE {
         return Ok(Err(Missed::NotNow { problem, pause: pause_of(&answer.headers) }));
     }
@@ -327,7 +342,7 @@ fn judge(answer: Answer) -> Result<Result<Answer, Missed>, Error> {
 
 fn pause_of(headers: &HeaderMap) -> Duration {
     let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    seconds.map_or(LONGEST_PAUSE, Duration::from_secs).min(LONGEST_PAUSE)
+    seconds.map_or(PAUSE, Duration::from_secs).min(LONGEST_PAUSE)
 }
 
 /// The innermost cause says what happened ("connection refused"), the outer ones only where.
@@ -388,6 +403,16 @@ mod tests {
     fn only_a_passing_inability_is_tried_again() {
         assert!(matches!(judge(answer(201, "application/json", "{}")), Ok(Ok(_))));
         assert!(matches!(judge(problem(503)), Ok(Err(Missed::NotNow { .. }))));
+        for (status, code) in [(429, "too_many_requests"), (503, "overloaded")] {
+            let mut answer = problem(status);
+            let text = String::from_utf8(answer.body).expect("text");
+            answer.body = text.replace("\"code\":\"x\"", &format!("\"code\":\"{code}\"")).into_bytes();
+            answer.headers.insert(RETRY_AFTER, HeaderValue::from_static("7"));
+            match judge(answer) {
+                Ok(Err(Missed::TooMuch { pause, .. })) => assert_eq!(pause, Duration::from_secs(7), "{code}"),
+                _ => panic!("{code} is not waited out"),
+            }
+        }
         assert!(matches!(judge(problem(409)), Err(Error::Refused(problem)) if problem.code == "x"));
         assert!(matches!(judge(answer(502, "text/html", "<h1>")), Err(Error::NotUnderstood { .. })));
     }

@@ -9,6 +9,7 @@ mod files;
 mod full_disk;
 mod levels;
 mod members;
+mod overload;
 mod partition;
 mod removal;
 mod replacement;

@@ -21,6 +21,7 @@ fn unproposed(error: &ProposeError) -> Unproposed {
     match error {
         ProposeError::NoLeader => Unproposed::NoLeader,
         ProposeError::DiskFull => Unproposed::DiskFull,
+        ProposeError::Overloaded(overload) => Unproposed::Overloaded(*overload),
         ProposeError::Stopped => Unproposed::Stopped(error.to_string()),
     }
 }

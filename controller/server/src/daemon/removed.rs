@@ -41,7 +41,9 @@ pub(super) async fn run(config: &Config, id: ControllerId, api: &LiveCredentials
     parts.spawn(async move { Ok(telemetry::serve(router, listener, std::future::pending()).await?) });
     let listener = listen(config.api_listen).await?;
     let (router, api_tls) = (http::removed_router(metrics), tls::api_server(api)?);
-    parts.spawn(async move { Ok(http::serve(router, listener, api_tls, std::future::pending()).await?) });
+    parts.spawn(async move {
+        Ok(http::serve(router, http::connections(), listener, api_tls, std::future::pending()).await?)
+    });
     tracing::error!(
         controller = %id,
         name = %config.name,

@@ -124,12 +124,25 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         async move { Ok(telemetry::serve(telemetry::router(telemetry), listener, stop).await?) }
     });
 
-    let backups = config.backups.clone();
-    let services = Services { agreement, presence, authorities, backups, metrics };
+    metrics.bound("proposals", {
+        let cluster = cluster.clone();
+        move || cluster.admissions().proposals
+    });
+    metrics.bound("dry_runs", {
+        let cluster = cluster.clone();
+        move || cluster.admissions().foresights
+    });
+    let connections = http::connections();
+    metrics.bound("connections", {
+        let connections = connections.clone();
+        move || connections.usage()
+    });
+    let (requests, backups) = (http::requests(), config.backups.clone());
+    let services = Services { agreement, presence, authorities, backups, metrics, requests };
     let listener = listen(config.api_listen).await?;
     parts.spawn({
         let stop = until_stopped();
-        async move { Ok(http::serve(http::router(services), listener, api_tls, stop).await?) }
+        async move { Ok(http::serve(http::router(services), connections, listener, api_tls, stop).await?) }
     });
 
     parts.spawn({

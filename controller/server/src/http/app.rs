@@ -12,6 +12,7 @@ use npanel_state::{QueryError, Reader, RefusalCode};
 use tokio::sync::Semaphore;
 
 use super::{
+    admission::Requests,
     asked::Asked,
     listening::Listeners,
     placements,
@@ -62,6 +63,8 @@ pub struct Services {
     pub backups: Option<BackupStore>,
     /// Where requests are counted.
     pub metrics: Metrics,
+    /// How many requests may be at work.
+    pub requests: Requests,
 }
 
 /// [`Services`], shared.

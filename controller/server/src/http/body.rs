@@ -1,14 +1,21 @@
 //! Request bodies: JSON of at most 1 MiB, without unknown fields.
 
+use std::time::Duration;
+
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use tokio::time::timeout;
+
 use super::problem::{Failure, Kind};
 
 /// The longest body.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
+
+/// A body that is not here by then holds a place that others want: a megabyte in ten seconds is little.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A body, parsed and as it came.
 pub(crate) struct Body<T> {
@@ -24,11 +31,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             let detail = "the header Content-Type must be application/json";
             return Err(Failure::new(Kind::UnsupportedMediaType, detail));
         }
-        let bytes =
-            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Failure::of_status(StatusCode::PAYLOAD_TOO_LARGE),
-                _ => Failure::new(Kind::MalformedBody, "the body could not be read"),
-            })?;
+        let read = timeout(PATIENCE, Bytes::from_request(request, state)).await.map_err(|_| {
+            let detail = format!("the body was not here within {} s", PATIENCE.as_secs());
+            Failure::new(Kind::BodyTooSlow, detail)
+        })?;
+        let bytes = read.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Failure::of_status(StatusCode::PAYLOAD_TOO_LARGE),
+            _ => Failure::new(Kind::MalformedBody, "the body could not be read"),
+        })?;
         Ok(Self { value: parse(&bytes)?, bytes })
     }
 }

@@ -139,7 +139,7 @@ fn unled(error: Unproposed) -> Failure {
                           controller answers with what it has";
             Failure::new(Kind::NoLeader, detail)
         }
-        Unproposed::DiskFull | Unproposed::Stopped(_) => error.into(),
+        Unproposed::DiskFull | Unproposed::Overloaded(_) | Unproposed::Stopped(_) => error.into(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! metrics, problems), the reading of what is left of its body, the body limit, the deadline, the gate (`auth`), its handler. Handlers keep nothing.
 
 mod accounts;
+mod admission;
 mod answer;
 mod api_keys;
 mod app;
@@ -50,6 +51,7 @@ mod unread;
 mod webhooks;
 mod zones;
 
+pub use admission::{Requests, requests};
 pub use app::{NodePresence, Presence, Services};
 pub(crate) use consistency::read_parameters;
 pub(crate) use nodes::status as node_status;
@@ -58,4 +60,4 @@ pub(crate) use query::write_parameters;
 pub use removed::removed_router;
 pub use router::router;
 pub(crate) use router::{api, document_of};
-pub use serve::serve;
+pub use serve::{Connections, connections, serve};

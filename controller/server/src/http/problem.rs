@@ -5,6 +5,7 @@ use http::{
     HeaderValue, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
+use npanel_consensus::Overload;
 use npanel_model::{Action, RequestId};
 use npanel_proto::command::Refused;
 use npanel_sdk_types::{PROBLEM_MEDIA_TYPE, Problem};
@@ -51,6 +52,12 @@ pub(crate) enum Kind {
     Busy,
     /// The bucket does not take a backup.
     Bucket,
+    /// The API key has as much under way as it gets.
+    TooManyRequests,
+    /// The controllers have as much under way as they take.
+    Overloaded,
+    /// The body does not come.
+    BodyTooSlow,
     /// What the same request made or changed before has gone since.
     GoneSince,
     /// The request was not read as HTTP says.
@@ -80,6 +87,9 @@ impl Kind {
             Self::TooManyListeners,
             Self::Busy,
             Self::Bucket,
+            Self::TooManyRequests,
+            Self::Overloaded,
+            Self::BodyTooSlow,
             Self::GoneSince,
             Self::BadRequest,
             Self::Internal,
@@ -98,12 +108,14 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::NoRoute => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Kind::NoLeader | Kind::DiskFull | Kind::Removed | Kind::TimedOut | Kind::NotReached | Kind::Busy => {
+        Kind::NoLeader | Kind::DiskFull | Kind::Removed | Kind::TimedOut | Kind::NotReached => {
             StatusCode::SERVICE_UNAVAILABLE
         }
+        Kind::Busy | Kind::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
         Kind::GoneSince | Kind::EventsGone => StatusCode::GONE,
         Kind::Bucket => StatusCode::BAD_GATEWAY,
-        Kind::TooManyListeners => StatusCode::TOO_MANY_REQUESTS,
+        Kind::TooManyListeners | Kind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let (code, title) = match kind {
@@ -125,6 +137,9 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::TooManyListeners => ("too_many_listeners", "The tenant follows the events too often"),
         Kind::Busy => ("busy", "The controller has as much to do as it takes"),
         Kind::Bucket => ("bucket_refuses", "The bucket does not take the backup"),
+        Kind::TooManyRequests => ("too_many_requests", "The API key asks for too much at once"),
+        Kind::Overloaded => ("overloaded", "The controllers have as much to do as they take"),
+        Kind::BodyTooSlow => ("body_too_slow", "The body does not come"),
         Kind::GoneSince => ("gone_since", "It was done before, and what it made has gone since"),
         Kind::BadRequest => ("bad_request", "The request is not readable"),
         Kind::Internal => ("internal", "The controller is at fault"),
@@ -165,15 +180,22 @@ pub(crate) struct Failure {
     kind: Kind,
     detail: String,
     field: Option<String>,
+    /// When it is worth to ask again, in seconds, if it passes.
+    retry_after: u64,
 }
 
 impl Failure {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), field: None }
+        Self { kind, detail: detail.into(), field: None, retry_after: 1 }
     }
 
     pub(crate) fn at(self, field: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..self }
+    }
+
+    /// For what passes: when it is worth to ask again.
+    fn after(self, wait: std::time::Duration) -> Self {
+        Self { retry_after: wait.as_secs().max(1), ..self }
     }
 
     pub(crate) fn invalid(field: &str, detail: impl Into<String>) -> Self {
@@ -243,6 +265,7 @@ impl Failure {
     /// The answer that the caller sees.
     pub(crate) fn answer(self, request_id: RequestId) -> Response {
         let (status, code, title) = meaning(self.kind);
+        let retry_after = self.retry_after;
         let problem = Problem {
             kind: format!("/problems/{code}"),
             title: title.to_owned(),
@@ -257,7 +280,7 @@ impl Failure {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
         let passes = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status);
         if passes && self.kind != Kind::Removed {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(RETRY_AFTER, HeaderValue::from(retry_after));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -290,6 +313,13 @@ impl From<Unproposed> for Failure {
             ),
             Unproposed::DiskFull => {
                 Self::new(Kind::DiskFull, format!("{error}; repeat it with the same Idempotency-Key"))
+            }
+            Unproposed::Overloaded(overload) => {
+                let kind = match overload {
+                    Overload::Share(_) => Kind::TooManyRequests,
+                    Overload::Full | Overload::Slow(_) => Kind::Overloaded,
+                };
+                Self::new(kind, error.to_string()).after(overload.retry_after())
             }
             Unproposed::Stopped(_) => Self::internal(&error),
         }

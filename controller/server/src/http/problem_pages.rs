@@ -66,6 +66,15 @@ fn advice(kind: Kind) -> &'static str {
         Kind::Bucket => {
             "The detail has what the store says. See to [backup] in the controller's configuration and to the keys in its keys_file, or have the backup as the answer and keep it elsewhere."
         }
+        Kind::TooManyRequests => {
+            "Have fewer requests under way with this API key at once, and repeat this one after Retry-After. Nothing of it was done. A key gets half of what a controller takes while it is alone, and less when others ask, too."
+        }
+        Kind::Overloaded => {
+            "Repeat the request after Retry-After. Nothing of it was done. If it lasts, the disks of the controllers are slow, or too many ask: see docs/operations/overload.md."
+        }
+        Kind::BodyTooSlow => {
+            "A body has to be here within ten seconds. Nothing was done; repeat the request."
+        }
         Kind::GoneSince => {
             "Nothing is to be done for this request: it happened, once. What it made or changed was deleted later. To make it again, use a new Idempotency-Key."
         }

@@ -13,7 +13,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    accounts, api_keys,
+    accounts, admission, api_keys,
     app::{App, Services},
     audit, backups,
     body::MAX_BYTES,
@@ -66,9 +66,15 @@ pub fn router(services: Services) -> Router {
     let gate = Gate::new(services.agreement.clone(), RouteActions::of(&document));
     let metrics = services.metrics.clone();
     let agreement = services.agreement.clone();
+    let requests = services.requests.clone();
+    metrics.bound("requests", {
+        let requests = requests.clone();
+        move || requests.usage()
+    });
     routes
         // Within the gate: strangers make no work for the leader.
         .route_layer(middleware::from_fn_with_state(agreement, consistency::keep))
+        .route_layer(middleware::from_fn_with_state(requests, admission::admit))
         .route_layer(middleware::from_fn_with_state(gate, authorise))
         .route("/v1/openapi.json", axum::routing::get(published))
         .route("/problems/{code}", axum::routing::get(problem_pages::page))

@@ -1,6 +1,11 @@
 //! Accepting HTTPS connections.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
 use hyper_util::{
@@ -9,9 +14,10 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
+use npanel_consensus::{Place, Room, Shares, Standing};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::watch,
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
@@ -19,8 +25,12 @@ use tower::ServiceExt;
 
 use super::asked::Peer;
 
-/// Connections at one time: each costs a file descriptor and some buffers.
+/// Connections at one time: each costs a file descriptor and some buffers. A single address gets half of them.
 const MOST_CONNECTIONS: usize = 4096;
+/// What a client may send on a connection before it is read: with all connections, a quarter of a GiB.
+const UNREAD_BYTES: u32 = 64 * 1024;
+/// The lines of a request's head together.
+const LONGEST_HEAD: u32 = 32 * 1024;
 /// Streams at one time on an HTTP/2 connection.
 const MOST_STREAMS: u32 = 128;
 /// How long a client may take for the TLS handshake, and for a request's header.
@@ -34,30 +44,43 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(super) struct Stopping(pub(super) watch::Receiver<bool>);
 
+/// Open connections, by whom they come from.
+pub type Connections = Shares<IpAddr>;
+
+/// Room for as many connections as a controller takes.
+pub fn connections() -> Connections {
+    Shares::new(Room { count: MOST_CONNECTIONS, bytes: 0 })
+}
+
+/// Whom a connection is counted for: an address of IPv4, a network of 64 bits of IPv6, which one host can have all of.
+fn origin(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address => address,
+    }
+}
+
 /// Serves the API on a listener until `stop` ends; then lets requests at work finish, for ten seconds.
 ///
 /// # Errors
 /// Never for a single connection; if the listener itself is broken.
 pub async fn serve(
     router: Router,
+    connections: Connections,
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let acceptor = TlsAcceptor::from(tls);
     let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let (stop_answers, stopping) = watch::channel(false);
     let mut stop = std::pin::pin!(stop);
     loop {
-        let permit = room.clone().acquire_owned();
-        let accepted = async { (permit.await, listener.accept().await) };
-        let (permit, (stream, peer)) = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = &mut stop => break,
-            (permit, accepted) = accepted => match (permit, accepted) {
-                (Ok(permit), Ok(accepted)) => (permit, accepted),
-                (Err(closed), _) => return Err(io::Error::other(closed)),
-                (_, Err(error)) => {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
                     // Of one connection, or for want of file descriptors: others may fare better.
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -65,10 +88,19 @@ pub async fn serve(
                 }
             },
         };
+        let place = match connections.enter(origin(peer.ip()), 0, Standing::Ordinary) {
+            Ok(place) => place,
+            Err(crowded) => {
+                // It is closed: nothing was read of it, not even a handshake.
+                connections.refused(crowded);
+                tracing::debug!(%peer, ?crowded, "there is no room for a connection");
+                continue;
+            }
+        };
         let connection = Connection {
             stream,
             peer,
-            permit,
+            place,
             router: router.clone(),
             acceptor: acceptor.clone(),
             stopping: Stopping(stopping.clone()),
@@ -86,7 +118,7 @@ pub async fn serve(
 struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
-    permit: OwnedSemaphorePermit,
+    place: Place<IpAddr>,
     router: Router,
     acceptor: TlsAcceptor,
     stopping: Stopping,
@@ -119,18 +151,48 @@ impl Connection {
         if let Err(error) = watcher.watch(connection.into_owned()).await {
             tracing::debug!(%peer, %error, "a connection ended early");
         }
-        drop(self.permit);
+        drop(self.place);
     }
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .max_buf_size(LONGEST_HEAD as usize * 2);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MOST_STREAMS)
+        .max_header_list_size(LONGEST_HEAD)
+        .initial_connection_window_size(UNREAD_BYTES)
+        .initial_stream_window_size(UNREAD_BYTES)
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .keep_alive_timeout(PATIENCE);
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_counted_by_whom_they_come_from() {
+        let of = |text: &str| origin(text.parse().expect("an address")).to_string();
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+    }
+
+    #[test]
+    fn one_address_leaves_connections_to_others() {
+        let connections = connections();
+        let (one, other) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+        let all: Vec<_> = std::iter::from_fn(|| connections.enter(one, 0, Standing::Ordinary).ok()).collect();
+        assert_eq!(all.len(), MOST_CONNECTIONS / 2);
+        assert!(connections.enter(other, 0, Standing::Ordinary).is_ok());
+    }
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use http::{Method, StatusCode};
+use npanel_consensus::Usage;
 use npanel_model::Timestamp;
 use npanel_sdk_types::NodeStatus;
 use prometheus_client::{
@@ -15,6 +16,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use super::bounds::Bounds;
 use crate::agreement::AgreementStatus;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -59,6 +61,7 @@ pub struct Metrics {
     has_leader: Gauge,
     nodes: Family<Status, Gauge>,
     certificates: Family<CertificateOf, Gauge>,
+    bounds: Bounds,
 }
 
 impl fmt::Debug for Metrics {
@@ -86,6 +89,7 @@ impl Metrics {
             has_leader: Gauge::default(),
             nodes: Family::default(),
             certificates: Family::default(),
+            bounds: Bounds::default(),
         };
         metrics.register(|registry| {
             let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -101,7 +105,13 @@ impl Metrics {
             let help = "When a certificate expires, as seconds since 1970-01-01 UTC";
             registry.register("npanel_certificate_expiry_timestamp_seconds", help, at.certificates);
         });
+        metrics.register(|registry| metrics.bounds.register(registry));
         metrics
+    }
+
+    /// Shows how much of something bounded is taken.
+    pub fn bound(&self, name: &'static str, usage: impl Fn() -> Usage + Send + Sync + 'static) {
+        self.bounds.add(name, usage);
     }
 
     /// Adds metrics of another part of the controller.
@@ -152,6 +162,7 @@ impl Metrics {
     }
 
     pub(crate) fn text(&self) -> Result<String, fmt::Error> {
+        self.bounds.refresh();
         let mut text = String::new();
         encode(&mut text, &self.registry.lock().unwrap_or_else(PoisonError::into_inner))?;
         Ok(text)

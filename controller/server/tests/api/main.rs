@@ -16,6 +16,7 @@ mod idempotency;
 mod lists;
 mod neighbours;
 mod nodes;
+mod overload;
 mod resources;
 mod rights;
 mod secrets;

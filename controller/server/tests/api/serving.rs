@@ -22,7 +22,7 @@ use npanel_pki::{CertificateAuthority, ClusterId, Credentials, Identity, Private
 use npanel_sdk_types::{
     Account, CreateAccount, CreatePlan, CreateTenant, Domain, OperationStatus, Plan, Status, Tenant,
 };
-use npanel_server::http::{router, serve};
+use npanel_server::http::{connections, router, serve};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -53,7 +53,8 @@ impl Served {
         let (stop, stopped) = oneshot::channel();
         let server = tls::api_server(&credentials).expect("a configuration");
         let stopped = async move { stopped.await.unwrap_or_default() };
-        let served = tokio::spawn(serve(router(fleet.services.clone()), listener, server, stopped));
+        let served =
+            tokio::spawn(serve(router(fleet.services.clone()), connections(), listener, server, stopped));
         let ca = authority.certificate_pem().into_bytes();
         Self { fleet, address, ca, stop, served }
     }

@@ -118,6 +118,7 @@ impl Fleet {
             authorities,
             backups: None,
             metrics: Metrics::new(),
+            requests: npanel_server::http::requests(),
         };
         let router = router(services.clone());
         let admin = admin.reveal().expose().to_owned();

@@ -1,0 +1,69 @@
+//! A command's way through the log, on the leader.
+
+use std::{pin::Pin, sync::Arc};
+
+use npanel_proto::command::{Envelope, Outcome};
+use openraft::{error::ClientWriteError, raft::ClientWriteResult};
+use tokio::{runtime::Handle, sync::oneshot};
+
+use crate::{
+    Cluster,
+    admission::{Admitted, Writing},
+    types::{Logged, Types},
+};
+
+/// What became of a command that was given to the log.
+pub(crate) enum Written {
+    Decided(Outcome),
+    NotLeader,
+    Failed(String),
+}
+
+/// A command in the log. It is counted as under way until it is applied here, also if nobody waits for that any more.
+struct Deciding(Option<(Pin<Box<dyn Future<Output = Written> + Send>>, Writing)>);
+
+impl Deciding {
+    async fn end(&mut self) -> Written {
+        let Some((decided, _)) = self.0.as_mut() else {
+            return Written::Failed("it was waited for before".to_owned());
+        };
+        let written = decided.await;
+        self.0 = None;
+        written
+    }
+}
+
+impl Drop for Deciding {
+    fn drop(&mut self) {
+        // Without a runtime the process ends, and nothing has to be counted.
+        if let (Some((decided, writing)), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(async move {
+                decided.await;
+                drop(writing);
+            });
+        }
+    }
+}
+
+async fn decided(result: oneshot::Receiver<ClientWriteResult<Types>>) -> Written {
+    match result.await {
+        Ok(Ok(written)) => match written.data.outcome().await {
+            Some(outcome) => Written::Decided(outcome),
+            None => Written::Failed("the state takes nothing more".to_owned()),
+        },
+        Ok(Err(ClientWriteError::ForwardToLeader(_))) => Written::NotLeader,
+        Ok(Err(error)) => Written::Failed(error.to_string()),
+        Err(_) => Written::Failed("the consensus library has stopped".to_owned()),
+    }
+}
+
+impl Cluster {
+    /// Gives the command to the log, and waits until it is applied here.
+    pub(crate) async fn write(&self, envelope: Arc<Envelope>, place: Admitted) -> Written {
+        let writing = self.admission().writing(place);
+        match self.raft().client_write_ff(Logged::from(envelope)).await {
+            Ok(result) => Deciding(Some((Box::pin(decided(result)), writing))).end().await,
+            Err(error) => Written::Failed(error.to_string()),
+        }
+    }
+}
