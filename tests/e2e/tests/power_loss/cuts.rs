@@ -79,12 +79,12 @@ fn replace(ground: &Ground, chance: &mut fastrand::Rng) -> Result<()> {
     }
     ground.cut(std::slice::from_ref(&name))?;
     ground.power_on(&name)?;
-    let is_there = ground.world.fleet.controller_data(&name)?.join("controller").exists();
-    ensure!(is_there || joined.is_err(), "{name} had joined, and nothing is left of it");
-    if is_there {
+    if joined.is_ok() {
+        let is_there = ground.world.fleet.controller_data(&name)?.join("controller").exists();
+        ensure!(is_there, "{name} had joined, and nothing is left of it");
         ground.world.fleet.start(&name)?;
     } else {
-        // What it may have been enrolled as is nobody.
+        // What it was may be there still, and what it may have been enrolled as is nobody.
         remove(ground, &name, &others)?;
         ground.world.fleet.join_anew(&name, others[0])?;
     }
