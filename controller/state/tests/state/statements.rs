@@ -50,10 +50,6 @@ const PARTS: [(&str, &[&str]); 10] = [
 
 fn sources() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let within = |folder: &str| {
-        let entries = fs::read_dir(root.join(folder)).expect("the sources");
-        entries.map(|entry| entry.expect("an entry").path()).collect::<Vec<_>>()
-    };
     let own = [
         "apply.rs",
         "context.rs",
@@ -65,9 +61,19 @@ fn sources() -> Vec<PathBuf> {
         "wanted.rs",
         "writer.rs",
     ];
-    let mut all = [within("rules"), within("audit"), own.map(|name| root.join(name)).to_vec()].concat();
+    let mut all = own.map(|name| root.join(name)).to_vec();
+    for folder in ["rules", "audit"] {
+        add_within(&root.join(folder), &mut all);
+    }
     all.sort();
     all
+}
+
+fn add_within(folder: &Path, all: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("the sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() { add_within(&path, all) } else { all.push(path) }
+    }
 }
 
 /// The texts in quotation marks, as the compiler reads them; none of these sources has raw ones.

@@ -42,7 +42,7 @@ impl Filler {
             tenant_id: tenant.clone(),
             parent_id: self.root.to_bytes(),
             name: format!("reseller-{number}"),
-            wrapped_data_key: vec![2; 60],
+            wrapped_data_key: vec![1; 60],
             account_limit: None,
             may_oversell: false,
         }))

@@ -116,8 +116,14 @@ fn gone() -> crate::context::Halt {
     Refusal::new(RefusalCode::KeyReplaced, "", message).into()
 }
 
+/// The feature level from which on keys are changed. Below it there are only the first ones, and nothing is asked of what is sealed.
+const KEYS_CHANGE: u32 = 4;
+
 /// Takes only what is sealed by a data key of the tenant that is still there.
 pub(super) fn require_data_key(ctx: &Context<'_>, tenant: TenantId, sealed: &[u8]) -> Rule<()> {
+    if ctx.level < KEYS_CHANGE {
+        return Ok(());
+    }
     let known = ctx.count(
         "SELECT EXISTS (SELECT 1 FROM tenants WHERE id = ?1 AND data_key_name = ?2)
              OR EXISTS (SELECT 1 FROM former_data_keys WHERE tenant_id = ?1 AND name = ?2)",
@@ -128,7 +134,7 @@ pub(super) fn require_data_key(ctx: &Context<'_>, tenant: TenantId, sealed: &[u8
 
 /// Takes only what is sealed by a cluster key that is still there.
 pub(super) fn require_cluster_key(ctx: &Context<'_>, sealed: &[u8]) -> Rule<()> {
-    if is_by_cluster_key(ctx, sealed)? { Ok(()) } else { Err(gone()) }
+    if ctx.level < KEYS_CHANGE || is_by_cluster_key(ctx, sealed)? { Ok(()) } else { Err(gone()) }
 }
 
 fn is_by_cluster_key(ctx: &Context<'_>, sealed: &[u8]) -> Rule<bool> {
