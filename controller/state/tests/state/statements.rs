@@ -11,11 +11,13 @@ use npanel_state::Store;
 use rusqlite::{Connection, config::DbConfig};
 
 /// Tables that do not grow with accounts: looking through one is as good as a search.
-const SMALL: [&str; 9] = [
+const SMALL: [&str; 11] = [
     "raft",
     "cluster",
     "change_feed",
     "audit_key",
+    "cluster_keys",
+    "secret_rotation",
     "controllers",
     "authorities",
     "json_each",
@@ -25,17 +27,22 @@ const SMALL: [&str; 9] = [
 ];
 
 /// Statements that do look through a table, by a part of them, and why they may.
-const EXCEPTIONS: [(&str, &str); 3] = [
+const EXCEPTIONS: [(&str, &str); 6] = [
     ("SELECT log_index, time_millis FROM changes ORDER BY log_index", "in the order of the key, and limited"),
     ("SELECT count(*) FROM identities i WHERE i.authority", "once in years: an authority is retired by hand"),
     (
         "SET generation = max(generation + 1, ?1)",
         "once in the life of a cluster: after a restore all is told anew",
     ),
+    ("SELECT (SELECT count(*) FROM tenants)", "when keys are to be changed: how much there is to do"),
+    ("WHERE ?1 IS NULL", "when keys are to be changed: how much there is to do"),
+    ("FROM former_data_keys f ORDER BY", "while keys are changed: they are those that go"),
 ];
 
 /// What stands for a part of a statement that is put in when it runs.
-const PARTS: [(&str, &[&str]); 10] = [
+const PARTS: [(&str, &[&str]); 12] = [
+    ("{place}", &["id = ?1"]),
+    ("{} ORDER BY f.tenant_id", &["SELECT f.tenant_id, f.name FROM former_data_keys f ORDER BY f.tenant_id"]),
     ("{table}", &["accounts", "domains", "databases", "database_users", "zones", "cron_tables"]),
     ("{what}", &["domains", "databases"]),
     ("{column}", &["pool"]),
