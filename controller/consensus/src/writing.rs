@@ -19,8 +19,11 @@ pub(crate) enum Written {
     Failed(String),
 }
 
+/// The wait for what becomes of a command.
+type Decision = Pin<Box<dyn Future<Output = Written> + Send>>;
+
 /// A command in the log. It is counted as under way until it is applied here, also if nobody waits for that any more.
-struct Deciding(Option<(Pin<Box<dyn Future<Output = Written> + Send>>, Writing)>);
+struct Deciding(Option<(Decision, Writing)>);
 
 impl Deciding {
     async fn end(&mut self) -> Written {

@@ -34,6 +34,7 @@ fn require_not_the_fleets(ctx: &Context<'_>, name: &Fqdn) -> Rule<()> {
 }
 
 /// Where an object's name is, as seen from another.
+#[derive(Clone, Copy)]
 enum Place {
     /// At that very name.
     Own,

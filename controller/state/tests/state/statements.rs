@@ -183,7 +183,7 @@ async fn no_statement_of_the_rules_looks_through_a_table_that_grows() {
         let source = fs::read_to_string(&path).expect("a source");
         let source = source.split("#[cfg(test)]").next().unwrap_or_default();
         for statement in
-            texts(&source).iter().filter(|text| is_statement(text)).flat_map(|text| spelled_out(text))
+            texts(source).iter().filter(|text| is_statement(text)).flat_map(|text| spelled_out(text))
         {
             if EXCEPTIONS.iter().any(|(part, _)| statement.contains(part)) {
                 continue;
@@ -191,7 +191,7 @@ async fn no_statement_of_the_rules_looks_through_a_table_that_grows() {
             match scans(&db, &statement) {
                 Ok(scans) if scans.is_empty() => tried += 1,
                 Ok(scans) => {
-                    wrong.push(format!("{}: {statement}\n    {}", path.display(), scans.join("\n    ")))
+                    wrong.push(format!("{}: {statement}\n    {}", path.display(), scans.join("\n    ")));
                 }
                 // A part that one of the tables does not have.
                 Err(error) if error.to_string().contains("no such column") => {}
