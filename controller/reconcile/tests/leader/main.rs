@@ -170,6 +170,7 @@ async fn the_newest_connection_takes_over() {
     let id = fleet.enrol("n1").await;
     let _first = fleet.connect(id, &old).await;
     let _second = fleet.connect(id, &new).await;
+    fleet.until("the new daemon is asked", async || new.heartbeats() > 0).await;
     fleet.create_account("alice", "alice.example").await;
     fleet.until("the new daemon has the site", async || new.intent(ObjectKind::Site).is_some()).await;
     assert!(old.intent(ObjectKind::Site).is_none());
