@@ -18,8 +18,10 @@ use tokio::{sync::oneshot, time::timeout};
 
 /// The most that is read for nothing: sixteen times what a body may have. Nothing of it is kept.
 const MOST_BYTES: u64 = 16 * super::body::MAX_BYTES as u64;
-/// How long the answer may be held back for it.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the answer may be held back for it. On a busy machine ten megabytes take seconds.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a client may send nothing of it.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Reads what the handler did not, within bounds, before the answer goes out.
 pub(super) async fn read_rest<F: Future<Output = Response>>(
@@ -44,7 +46,7 @@ pub(super) async fn read_rest<F: Future<Output = Response>>(
 
 async fn discard(mut rest: Body) {
     let mut bytes = 0;
-    while let Some(Ok(frame)) = rest.frame().await {
+    while let Ok(Some(Ok(frame))) = timeout(SILENCE, rest.frame()).await {
         bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
         if bytes > MOST_BYTES {
             return;
