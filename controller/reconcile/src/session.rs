@@ -62,7 +62,8 @@ pub(crate) enum SessionError {
     Call { call: &'static str, status: Box<Status> },
     #[error("the node speaks none of the protocol versions {oldest} to {newest}")]
     Protocol { oldest: u32, newest: u32 },
-    #[error("the node follows a newer leader (epoch {} term {}, ours {} {})", seen.epoch, seen.term, ours.epoch, ours.term)]
+    #[error("the node follows a newer leader (epoch {} term {} controller {}, ours {} {} {})",
+        seen.epoch, seen.term, seen.leader_id, ours.epoch, ours.term, ours.leader_id)]
     Deposed { seen: Fence, ours: Fence },
     #[error("the node is no longer in the fleet")]
     Deleted,
@@ -145,7 +146,7 @@ impl Session {
         if !NODE_PROTOCOLS.contains(&hello.protocol) {
             return Err(SessionError::Protocol { oldest, newest });
         }
-        let order = |fence: &Fence| (fence.epoch, fence.term);
+        let order = |fence: &Fence| (fence.epoch, fence.term, fence.leader_id);
         match hello.fence {
             Some(seen) if order(&seen) > order(&self.fence) => {
                 Err(SessionError::Deposed { seen, ours: self.fence })

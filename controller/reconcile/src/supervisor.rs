@@ -134,7 +134,7 @@ impl Reconciler {
         let (listing, controllers) = watch::channel(roster::read(self.cluster.state()).await?);
         let mut sessions = Sessions {
             reconciler: self,
-            fence: Fence { epoch, term },
+            fence: Fence { epoch, term, leader_id: self.cluster.id().0 },
             observations,
             events,
             controllers,

@@ -6,7 +6,7 @@ use npanel_ledger::{Fence, Ledger, Offer};
 use npanel_model::{AccountId, Timestamp};
 use npanel_proto::node::{Account, ObjectIntent, ObjectRef, object_intent::Intent};
 
-const FENCE: Fence = Fence { epoch: 1, term: 1 };
+const FENCE: Fence = Fence { epoch: 1, term: 1, leader: 1 };
 
 fn offer(index: u32) -> Result<Offer, Box<dyn Error>> {
     let account = Account {

@@ -5,7 +5,7 @@
 //! are carried out. Its rules:
 //!
 //! - an older generation is refused, and so is the same generation with other content;
-//! - a lower fence (epoch, term) than the highest seen is refused, restarts included;
+//! - a lower fence (epoch, term, leader) than the highest seen is refused, restarts included;
 //! - what is answered as accepted has been written, flushed and renamed into place first;
 //! - two objects cannot have one name: who has it keeps it, until it is to go;
 //! - an object goes only by a tombstone, never by absence;

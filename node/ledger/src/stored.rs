@@ -27,6 +27,8 @@ pub(crate) struct StoredEntry {
     retained_until_millis: i64,
     #[prost(int64, tag = "8")]
     removed_since_millis: i64,
+    #[prost(uint64, tag = "9")]
+    leader: u64,
 }
 
 /// The file that holds the highest fence.
@@ -36,17 +38,19 @@ pub(crate) struct StoredFence {
     epoch: u64,
     #[prost(uint64, tag = "2")]
     term: u64,
+    #[prost(uint64, tag = "3")]
+    leader: u64,
 }
 
 impl From<Fence> for StoredFence {
     fn from(fence: Fence) -> Self {
-        Self { epoch: fence.epoch, term: fence.term }
+        Self { epoch: fence.epoch, term: fence.term, leader: fence.leader }
     }
 }
 
 impl From<StoredFence> for Fence {
     fn from(stored: StoredFence) -> Self {
-        Self { epoch: stored.epoch, term: stored.term }
+        Self { epoch: stored.epoch, term: stored.term, leader: stored.leader }
     }
 }
 
@@ -60,6 +64,7 @@ impl StoredEntry {
         let mut stored = Self {
             epoch: entry.fence.epoch,
             term: entry.fence.term,
+            leader: entry.fence.leader,
             accepted_millis: entry.accepted.as_millis(),
             ..Self::default()
         };
@@ -106,7 +111,7 @@ impl StoredEntry {
                 Content::Going(Removal { of: self.was()?, retention, progress: self.progress() })
             }
         };
-        let fence = Fence { epoch: self.epoch, term: self.term };
+        let fence = Fence { epoch: self.epoch, term: self.term, leader: self.leader };
         let accepted = Timestamp::from_millis(self.accepted_millis);
         Ok((offer.key, Entry { generation: offer.generation, fence, accepted, content }))
     }

@@ -86,7 +86,11 @@ async fn without_a_common_protocol_hello_says_so() {
 async fn a_deposed_leader_is_refused_and_changes_nothing() {
     let (_daemon, _controller, mut node) = connected().await;
     node.apply(push(FENCE, vec![account(1, "8.2")])).await.expect("an answer");
-    for stale in [Fence { epoch: 1, term: 4 }, Fence { epoch: 0, term: 9 }] {
+    for stale in [
+        Fence { term: 4, leader_id: 9, ..FENCE },
+        Fence { epoch: 0, term: 9, ..FENCE },
+        Fence { leader_id: 1, ..FENCE },
+    ] {
         let refused = node.apply(push(stale, vec![account(2, "8.4")])).await.expect_err("a refusal");
         assert_eq!(refused.code(), Code::FailedPrecondition);
         let refused = node

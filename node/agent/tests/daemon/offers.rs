@@ -4,7 +4,7 @@ use npanel_proto::node::{
     Account, ApplyRequest, Fence, ObjectIntent, ObjectRef, Site, object_intent::Intent,
 };
 
-pub(crate) const FENCE: Fence = Fence { epoch: 1, term: 5 };
+pub(crate) const FENCE: Fence = Fence { epoch: 1, term: 5, leader_id: 2 };
 
 pub(crate) fn account(generation: u64, php_version: &str) -> ObjectIntent {
     let account = Account {

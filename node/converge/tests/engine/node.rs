@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fake::Fake;
 
-const FENCE: Fence = Fence { epoch: 1, term: 1 };
+const FENCE: Fence = Fence { epoch: 1, term: 1, leader: 1 };
 
 /// Longer than anything here takes, in paused time.
 const PATIENCE: Duration = Duration::from_secs(365 * 24 * 3600);

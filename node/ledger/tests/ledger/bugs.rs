@@ -26,7 +26,7 @@ fn pushes_of_two_leaders() -> Vec<Push> {
     let mut pushes = Vec::new();
     for (term, id) in [(4, 1), (5, 2), (4, 3)] {
         let ledger = Ledger::open(directory.path()).expect("a ledger");
-        let fence = Fence { epoch: 1, term };
+        let fence = Fence { epoch: 1, term, leader: 1 };
         let verdicts = ledger.accept(fence, &[parsed(&account(id, 1, "8.2"))], now());
         pushes.push(Push { fence, is_taken: verdicts.is_ok_and(|verdicts| verdicts == [Verdict::Accepted]) });
     }

@@ -53,10 +53,11 @@ fn everything_accepted_is_there_after_a_restart() {
 #[test]
 fn a_lower_fence_is_refused_after_a_restart() {
     let directory = TempDir::new().expect("a directory");
-    ledger(&directory).observe(Fence { epoch: 2, term: 9 }).expect("a fence");
+    ledger(&directory).observe(Fence { epoch: 2, term: 9, leader: 2 }).expect("a fence");
     let after = ledger(&directory);
-    assert!(after.observe(Fence { epoch: 2, term: 8 }).is_err());
-    assert!(after.observe(Fence { epoch: 2, term: 9 }).is_ok());
+    assert!(after.observe(Fence { epoch: 2, term: 8, leader: 2 }).is_err());
+    assert!(after.observe(Fence { epoch: 2, term: 9, leader: 1 }).is_err());
+    assert!(after.observe(Fence { epoch: 2, term: 9, leader: 2 }).is_ok());
 }
 
 #[test]

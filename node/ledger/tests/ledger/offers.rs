@@ -7,7 +7,7 @@ use npanel_proto::node::{
     object_intent::Intent,
 };
 
-pub(crate) const FENCE: Fence = Fence { epoch: 1, term: 3 };
+pub(crate) const FENCE: Fence = Fence { epoch: 1, term: 3, leader: 2 };
 
 pub(crate) fn now() -> Timestamp {
     Timestamp::from_millis(1_800_000_000_000)

@@ -29,7 +29,7 @@ fn intent() -> impl Strategy<Value = ObjectIntent> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let fence = (1u64..3, 1u64..4).prop_map(|(epoch, term)| Fence { epoch, term });
+    let fence = (1u64..3, 1u64..4, 1u64..3).prop_map(|(epoch, term, leader)| Fence { epoch, term, leader });
     let restart = prop::bool::weighted(0.2);
     (fence, prop::collection::vec(intent(), 1..4), restart).prop_map(|(fence, batch, restart)| Step {
         fence,

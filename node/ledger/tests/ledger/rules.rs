@@ -76,7 +76,12 @@ fn a_newer_generation_replaces_the_older() {
 fn a_lower_fence_is_refused_and_changes_nothing() {
     let place = place();
     place.offer(&account(1, 1, "8.2"));
-    for stale in [Fence { epoch: 1, term: 2 }, Fence { epoch: 0, term: 99 }] {
+    for stale in [
+        Fence { term: 2, leader: 3, ..FENCE },
+        Fence { epoch: 0, term: 99, ..FENCE },
+        // Of the same term: the one before.
+        Fence { leader: 1, ..FENCE },
+    ] {
         let answer = place.offer_under(stale, &account(1, 2, "8.4"));
         assert!(matches!(answer, Err(AcceptError::StaleFence(_))), "{answer:?}");
     }
@@ -87,7 +92,7 @@ fn a_lower_fence_is_refused_and_changes_nothing() {
 fn a_new_epoch_may_begin_with_a_low_term() {
     let place = place();
     place.offer(&account(1, 1, "8.2"));
-    place.offer_under(Fence { epoch: 2, term: 1 }, &account(1, 2, "8.4")).expect("a verdict");
+    place.offer_under(Fence { epoch: 2, term: 1, leader: 1 }, &account(1, 2, "8.4")).expect("a verdict");
     assert!(place.ledger.observe(FENCE).is_err());
 }
 
