@@ -25,6 +25,7 @@ mod bug;
 mod canvass;
 mod clock;
 mod cluster;
+mod commits;
 mod compaction;
 mod config;
 #[cfg(test)]

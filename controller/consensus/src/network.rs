@@ -1,6 +1,6 @@
 //! Raft's messages to other controllers, over gRPC.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use npanel_model::ControllerId;
 use npanel_proto::controller::{RaftMessage, controller_client::ControllerClient};
@@ -16,10 +16,12 @@ use openraft::{
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status, transport::Channel};
 
 use crate::{
     belonging::Belonging,
+    commits::{Commits, Follower},
     compaction::Answering,
     config::Dial,
     election::Hearing,
@@ -27,11 +29,8 @@ use crate::{
     lines::Lines,
     log::Synced,
     sending::{self, SendError, Sending},
-    types::{LogId, Types, Vote},
+    types::{Types, Vote},
 };
-
-/// How long a message that tells nothing but a commit waits for this leader's disk.
-const COMMIT_PATIENCE: Duration = Duration::from_millis(50);
 
 /// The largest message between controllers: a snapshot's chunk is 1 MiB, a batch of 256 entries rarely more
 /// than that; commands are at most 1 MiB each.
@@ -51,38 +50,14 @@ pub(crate) struct Network {
 /// The connection to one peer. The library makes one for each follower that it sends the log to, and one for each read that it has
 /// confirmed.
 pub(crate) struct Connection {
-    target: u64,
-    address: String,
+    follower: Arc<Follower>,
     dial: Arc<dyn Dial>,
     /// Its own, once it sends more than a word: the log is not to wait behind other calls.
     own: Option<ControllerClient<Channel>>,
-    lines: Arc<Lines>,
     hearing: Arc<Hearing>,
-    belonging: Arc<Belonging>,
     sending: Arc<Sending>,
     answering: Arc<Answering>,
-    told: Told,
-}
-
-/// Which commits followers are told of: those that are on this leader's disk, too, for the library counts its entries before
-/// they are.
-struct Told {
-    synced: Synced,
-    last: Option<LogId>,
-}
-
-impl Told {
-    async fn limit(&mut self, rpc: &mut AppendEntriesRequest<Types>) {
-        let Some(commit) = rpc.leader_commit else { return };
-        if rpc.entries.is_empty() {
-            // Nothing else is told: it may as well wait, for less than a heartbeat.
-            let _ = tokio::time::timeout(COMMIT_PATIENCE, self.synced.reaches(commit.index)).await;
-        }
-        if self.synced.upto() >= commit.index {
-            self.last = Some(commit);
-        }
-        rpc.leader_commit = self.last;
-    }
+    commits: Commits,
 }
 
 pub(crate) fn client(channel: Channel) -> ControllerClient<Channel> {
@@ -95,20 +70,20 @@ impl RaftNetworkFactory<Types> for Network {
     type Network = Connection;
 
     async fn new_client(&mut self, target: u64, node: &BasicNode) -> Connection {
-        let (hearing, belonging) = (Arc::clone(&self.hearing), Arc::clone(&self.belonging));
-        let (sending, answering) = (Arc::clone(&self.sending), Arc::clone(&self.answering));
-        let told = Told { synced: self.synced.clone(), last: None };
-        Connection {
-            target,
+        let follower = Arc::new(Follower {
+            id: ControllerId(target),
             address: node.addr.clone(),
+            lines: Arc::clone(&self.lines),
+            belonging: Arc::clone(&self.belonging),
+        });
+        Connection {
             dial: Arc::clone(&self.dial),
             own: None,
-            lines: Arc::clone(&self.lines),
-            hearing,
-            belonging,
-            sending,
-            answering,
-            told,
+            hearing: Arc::clone(&self.hearing),
+            sending: Arc::clone(&self.sending),
+            answering: Arc::clone(&self.answering),
+            commits: Commits::new(Arc::clone(&follower), self.synced.clone()),
+            follower,
         }
     }
 }
@@ -125,15 +100,7 @@ fn not_sent<E: std::error::Error>(status: &Status) -> Failure<E> {
 
 impl Connection {
     fn own(&mut self) -> &mut ControllerClient<Channel> {
-        self.own.get_or_insert_with(|| client(self.dial.channel(ControllerId(self.target), &self.address)))
-    }
-
-    /// Says a word to the peer, by a line that others use, too.
-    async fn say(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
-        let mut call = self.lines.call(ControllerId(self.target), &self.address);
-        let answer = call.client().append_entries(request).await;
-        call.ended(&answer);
-        answer
+        self.own.get_or_insert_with(|| client(self.dial.channel(self.follower.id, &self.follower.address)))
     }
 
     fn request(message: &impl Serialize, option: &RPCOption) -> Request<RaftMessage> {
@@ -148,14 +115,14 @@ impl Connection {
         E: std::error::Error + DeserializeOwned,
     {
         let refused = |status: Status| {
-            self.belonging.note(&status);
+            self.follower.belonging.note(&status);
             not_sent(&status)
         };
         let message = answer.map_err(refused)?.into_inner();
-        self.answering.note(self.target);
+        self.answering.note(self.follower.id.0);
         let decoded: Result<T, RaftError<u64, E>> =
             from_bytes(&message.payload).map_err(|error| RPCError::Network(NetworkError::new(&error)))?;
-        decoded.map_err(|error| RPCError::RemoteError(RemoteError::new(self.target, error)))
+        decoded.map_err(|error| RPCError::RemoteError(RemoteError::new(self.follower.id.0, error)))
     }
 }
 
@@ -165,14 +132,22 @@ impl RaftNetwork<Types> for Connection {
         mut rpc: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, RPCError<u64, BasicNode, RaftError<u64>>> {
-        self.told.limit(&mut rpc).await;
-        let request = Self::request(&rpc, &option);
+        if self.commits.take(&rpc) {
+            return Ok(AppendEntriesResponse::Success);
+        }
+        self.commits.limit(&mut rpc).await;
+        let (request, sent) = (Self::request(&rpc, &option), Instant::now());
         let answer = if rpc.entries.is_empty() && self.own.is_none() {
-            self.say(request).await
+            self.follower.say(request).await
         } else {
             self.own().append_entries(request).await
         };
-        self.answer(answer)
+        let answer = self.answer(answer)?;
+        if matches!(answer, AppendEntriesResponse::Success) {
+            let upto = rpc.entries.last().map_or(rpc.prev_log_id, |entry| Some(entry.log_id));
+            self.commits.agreed(rpc.vote, upto, sent);
+        }
+        Ok(answer)
     }
 
     /// Never called: [`Self::full_snapshot`] does without.
@@ -208,39 +183,5 @@ impl RaftNetwork<Types> for Connection {
             self.hearing.refused_as_behind();
         }
         Ok(answer)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use openraft::CommittedLeaderId;
-    use tokio::sync::watch;
-
-    use super::*;
-
-    fn at(index: u64) -> LogId {
-        LogId::new(CommittedLeaderId::new(1, 1), index)
-    }
-
-    async fn told(told: &mut Told, commit: u64) -> Option<u64> {
-        let mut rpc = AppendEntriesRequest {
-            vote: Vote::new_committed(1, 1),
-            prev_log_id: None,
-            entries: Vec::new(),
-            leader_commit: Some(at(commit)),
-        };
-        told.limit(&mut rpc).await;
-        rpc.leader_commit.map(|id| id.index)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn followers_are_not_told_of_a_commit_before_it_is_on_the_leaders_disk() {
-        let disk = watch::Sender::new(Ok(4));
-        let mut to_follower = Told { synced: Synced::told_by(&disk), last: None };
-        assert_eq!(told(&mut to_follower, 5).await, None);
-        assert_eq!(told(&mut to_follower, 3).await, Some(3));
-        assert_eq!(told(&mut to_follower, 5).await, Some(3));
-        drop(disk.send_replace(Ok(5)));
-        assert_eq!(told(&mut to_follower, 5).await, Some(5));
     }
 }

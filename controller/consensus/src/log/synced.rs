@@ -3,7 +3,7 @@
 //! To the consensus library an append is done as soon as its entries can be read: it waits for each append before it does
 //! anything else, so it would bring one entry at a time to disk, and send it to followers only then. Instead, nothing that
 //! leaves this replica rests on an entry before that is on disk: neither the answer to a leader that sent it
-//! ([`crate::service`]), nor the word to followers that it is committed ([`crate::network`]), nor what it does to the state
+//! ([`crate::service`]), nor the word to followers that it is committed ([`crate::commits`]), nor what it does to the state
 //! ([`crate::machine`]), by which callers are answered. A vote needs no such care: it is written behind all appends before it.
 
 use std::sync::{
