@@ -9,7 +9,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 FLEET := $(CARGO_TARGET_DIR)/debug/npanel-fleet
 
-.PHONY: help setup build demo demo-down test torture power-loss lint bench
+.PHONY: help setup build demo demo-down test torture power-loss lint bench bench-scale
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -45,3 +45,7 @@ bench: setup ## Measure speed and size against their gates and targets (STAGES="
 	@cargo build --workspace --bins --release --locked
 	@cargo run --quiet --release --package npanel-placement --example decisions --locked
 	@$(CARGO_TARGET_DIR)/release/npanel-bench $(STAGES)
+
+bench-scale: setup ## Measure three controllers with a million accounts beside a thousand (ACCOUNTS=100000 for fewer)
+	@cargo build --workspace --bins --release --locked
+	@$(CARGO_TARGET_DIR)/release/npanel-scale fleet --accounts $(or $(ACCOUNTS),1000000)

@@ -1,7 +1,12 @@
-//! `npanel-scale state`: what applying and reading cost as a state grows, by themselves, without consensus and network.
+//! `npanel-scale`: what becomes of speed and size as a state grows.
+//!
+//! `npanel-scale fleet` (`make bench-scale`) has three controllers hold so many accounts; `npanel-scale state` says what applying
+//! and reading cost by themselves, without consensus and network.
 
 mod accounts;
+mod bench;
 mod measure;
+mod snapshot;
 
 use std::path::PathBuf;
 
@@ -18,6 +23,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
+    /// Measure three controllers with few accounts, and with many.
+    Fleet {
+        /// How many are many.
+        #[arg(long, default_value_t = 1_000_000)]
+        accounts: u64,
+        /// The same seed makes the same rows.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Measure a state by itself at each size.
     State {
         /// The sizes, in accounts; smallest first.
@@ -38,6 +52,7 @@ enum Action {
 fn main() -> Result<()> {
     tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
     match Arguments::parse().action {
+        Action::Fleet { accounts, seed } => bench::run(accounts, seed),
         Action::State { accounts, directory, as_it_is, seed } => {
             let temporary = tempfile::tempdir()?;
             let directory = directory.unwrap_or_else(|| temporary.path().join("state"));
