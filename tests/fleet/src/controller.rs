@@ -79,7 +79,8 @@ impl Controller<'_> {
         let data = self.data()?;
         self.make_data()?;
         let more = fs::read_to_string(self.more_configuration()?).unwrap_or_default();
-        let text = configuration(self.member, &data.to_string_lossy()) + &more;
+        let first = fs::read_to_string(self.level_configuration()?).unwrap_or_default();
+        let text = first + &configuration(self.member, &data.to_string_lossy()) + &more;
         fs::write(self.configuration_file()?, text).context("cannot write controller.toml")
     }
 
@@ -91,6 +92,18 @@ impl Controller<'_> {
     /// Adds tables to the configuration, also of whoever comes after it under its name.
     pub(crate) fn configure(&self, tables: &str) -> Result<()> {
         fs::write(self.more_configuration()?, format!("\n{tables}")).context("cannot write more.toml")?;
+        self.install()
+    }
+
+    /// What holds it at a feature level, if anything does. Not a table, so it comes first.
+    fn level_configuration(&self) -> Result<PathBuf> {
+        Ok(self.disk()?.join("level.toml"))
+    }
+
+    /// Has it go up to this feature level and no further, as an earlier version does; `None`: as far as it can.
+    pub(crate) fn hold_at(&self, level: Option<u32>) -> Result<()> {
+        let text = level.map(|level| format!("max_feature_level = {level}\n")).unwrap_or_default();
+        fs::write(self.level_configuration()?, text).context("cannot write level.toml")?;
         self.install()
     }
 

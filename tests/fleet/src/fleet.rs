@@ -170,6 +170,11 @@ impl Fleet {
         self.controller(self.member(controller)?).configure(tables)
     }
 
+    /// Has a controller go up to this feature level and no further, from its next start on; `None`: as far as it can.
+    pub fn hold_at(&self, controller: &str, level: Option<u32>) -> Result<()> {
+        self.controller(self.member(controller)?).hold_at(level)
+    }
+
     /// Has a controller log so much (as `RUST_LOG` says it), from its next start on.
     pub fn log_at(&self, controller: &str, level: &str) -> Result<()> {
         self.controller(self.member(controller)?).log_at(level)

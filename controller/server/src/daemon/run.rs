@@ -65,6 +65,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     .await?;
 
     let mut parts: JoinSet<anyhow::Result<()>> = JoinSet::new();
+    // What lets requests at work finish when it is told to stop, for a while.
+    let mut serving: JoinSet<anyhow::Result<()>> = JoinSet::new();
     let (stop, stopped) = watch::channel(false);
     let until_stopped = || {
         let mut stopped = stopped.clone();
@@ -140,7 +142,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (requests, backups) = (http::requests(), config.backups.clone());
     let services = Services { agreement, presence, authorities, backups, metrics, requests };
     let listener = listen(config.api_listen).await?;
-    parts.spawn({
+    serving.spawn({
         let stop = until_stopped();
         async move { Ok(http::serve(http::router(services), connections, listener, api_tls, stop).await?) }
     });
@@ -162,6 +164,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     notify_ready();
     let ended = tokio::select! {
         ended = parts.join_next() => ended,
+        ended = serving.join_next() => ended,
         () = told_to_stop()? => None,
     };
     let result = match ended {
@@ -171,6 +174,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             .and_then(|()| bail!("a part of the controller ended")),
     };
     stop.send_replace(true);
+    while let Some(ended) = serving.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "the API did not stop cleanly");
+        }
+    }
     parts.shutdown().await;
     cluster.shutdown().await?;
     result

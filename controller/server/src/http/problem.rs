@@ -40,6 +40,8 @@ pub(crate) enum Kind {
     DiskFull,
     /// This controller was removed from the cluster.
     Removed,
+    /// This controller takes no part in the agreement any more.
+    Stopped,
     /// The request took too long.
     TimedOut,
     /// The events asked for are kept no longer.
@@ -81,6 +83,7 @@ impl Kind {
             Self::NoLeader,
             Self::DiskFull,
             Self::Removed,
+            Self::Stopped,
             Self::TimedOut,
             Self::EventsGone,
             Self::NotReached,
@@ -108,10 +111,8 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::NoRoute => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Kind::NoLeader | Kind::DiskFull | Kind::Removed | Kind::TimedOut | Kind::NotReached => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        Kind::Busy | Kind::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::NoLeader | Kind::DiskFull | Kind::Removed | Kind::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::TimedOut | Kind::NotReached | Kind::Busy | Kind::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         Kind::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
         Kind::GoneSince | Kind::EventsGone => StatusCode::GONE,
         Kind::Bucket => StatusCode::BAD_GATEWAY,
@@ -131,6 +132,7 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::NoLeader => ("no_leader", "The controllers have no leader"),
         Kind::DiskFull => ("disk_full", "The disk of a controller is full"),
         Kind::Removed => ("controller_removed", "This controller was removed from the cluster"),
+        Kind::Stopped => ("controller_stopped", "This controller takes no part at the moment"),
         Kind::TimedOut => ("timed_out", "The request took too long"),
         Kind::EventsGone => ("events_gone", "The events are kept no longer"),
         Kind::NotReached => ("not_reached", "The controller is not that far yet"),
@@ -321,7 +323,11 @@ impl From<Unproposed> for Failure {
                 };
                 Self::new(kind, error.to_string()).after(overload.retry_after())
             }
-            Unproposed::Stopped(_) => Self::internal(&error),
+            Unproposed::Stopped(_) => {
+                tracing::error!(%error, "a request cannot be decided on here");
+                let detail = "a write may still happen: repeat it with the same Idempotency-Key, or ask another controller";
+                Self::new(Kind::Stopped, detail)
+            }
         }
     }
 }

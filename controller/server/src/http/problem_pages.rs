@@ -52,6 +52,9 @@ fn advice(kind: Kind) -> &'static str {
         Kind::Removed => {
             "This machine is no controller of the cluster any more and knows nothing new. Ask another controller, and take this one's address out of --api-url, of profiles and of whatever balances between controllers. `npanel cluster status` lists those that there are."
         }
+        Kind::Stopped => {
+            "It has stopped writing its log or its state, and ends; its journal says why, and its service manager starts it again. The other controllers go on. Repeat the request, a write with the same Idempotency-Key, or ask another controller."
+        }
         Kind::TimedOut => "Repeat the request, a write with the same Idempotency-Key: it may have happened.",
         Kind::EventsGone => {
             "Events are kept for seven days, and a million of them. Note the index in NPanel-Index or of a heartbeat, read the objects themselves (their lists), and follow the events after that index."
