@@ -10,4 +10,5 @@ pub mod daemon;
 pub mod fleet;
 pub mod http;
 pub mod openapi;
+mod origin;
 pub mod telemetry;

@@ -22,7 +22,7 @@ use super::{agreement::Member, dial::FleetDial, files::Files, keeper::Keeper, pr
 use crate::{
     authorities::Authorities,
     config::Config,
-    fleet::{FleetListener, FleetParts},
+    fleet::{self, FleetListener, FleetParts},
     http::{self, Services},
     telemetry::{self, Metrics, OwnCertificates, Telemetry},
 };
@@ -76,6 +76,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         }
     };
 
+    let strangers = fleet::strangers();
     let fleet = FleetListener::bind(
         config.fleet_listen,
         FleetParts {
@@ -83,6 +84,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             connections: connections.clone(),
             credentials: keeper.fleet.clone(),
             authorities: authorities.clone(),
+            strangers: strangers.clone(),
         },
     )
     .await?;
@@ -134,6 +136,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         let cluster = cluster.clone();
         move || cluster.admissions().foresights
     });
+    metrics.bound("strangers", move || strangers.usage());
     let connections = http::connections();
     metrics.bound("connections", {
         let connections = connections.clone();

@@ -1,8 +1,14 @@
 //! Accepting connections and telling them apart.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
-use npanel_consensus::ControllerService;
+use npanel_consensus::{ControllerService, Room, Shares, Standing};
 use npanel_model::Timestamp;
 use npanel_pki::{ChannelBinding, tls};
 use npanel_proto::{ALPN_GRPC, ALPN_NODE, enrolment::enrolment_server::EnrolmentServer};
@@ -24,6 +30,7 @@ use super::{
     node, revocation,
     stream::{Caller, FleetStream},
 };
+use crate::origin::origin;
 
 /// Handshakes at once. One costs a P-256 signature, about 0.1 ms of a core; a peer that dawdles holds its place
 /// for the deadline.
@@ -32,6 +39,17 @@ const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long a machine that shows no certificate may stay: enrolling is one call.
 const STRANGERS_STAY: Duration = Duration::from_secs(60);
+
+/// Connections at one time of machines that show no certificate. A single address gets half of them.
+const MOST_STRANGERS: usize = 512;
+
+/// Connections of machines that show no certificate, by whom they come from.
+pub type Strangers = Shares<IpAddr>;
+
+/// Room for as many of them as a controller takes.
+pub fn strangers() -> Strangers {
+    Shares::new(Room { count: MOST_STRANGERS, bytes: 0 })
+}
 
 /// Calls at once on one connection, of a controller or a stranger.
 const CALLS_PER_CONNECTION: u32 = 256;
@@ -59,10 +77,10 @@ impl FleetListener {
         let acceptor = TlsAcceptor::from(tls::fleet_server(&parts.credentials)?);
         let listener =
             TcpListener::bind(address).await.map_err(|source| FleetError::Listen { address, source })?;
-        let FleetParts { cluster, connections, credentials, authorities } = parts;
+        let FleetParts { cluster, connections, credentials, authorities, strangers } = parts;
         let cluster_id = credentials.current().id().cluster;
         let (revoking, revocations) = watch::channel(0);
-        let shared = Shared { cluster, connections, authorities, cluster_id, revocations };
+        let shared = Shared { cluster, connections, authorities, cluster_id, revocations, strangers };
         Ok(Self { listener, acceptor, shared: Arc::new(shared), revoking })
     }
 
@@ -154,9 +172,20 @@ async fn dispatch(
         }
     };
     let binding = ChannelBinding::of(connection).ok();
+    let place = match &peer {
+        Some(_) => None,
+        None => match shared.strangers.enter(origin(address.ip()), 0, Standing::Ordinary) {
+            Ok(place) => Some(place),
+            Err(crowded) => {
+                shared.strangers.refused(crowded);
+                tracing::info!(%address, ?crowded, "there is no room for a connection without a certificate");
+                return;
+            }
+        },
+    };
     // A stranger only enrols or renews; a machine is known for as long as what it showed is valid.
     let stay = peer.as_ref().map_or(STRANGERS_STAY, |peer| peer.not_after.since(Timestamp::now()));
-    let (stream, ended) = FleetStream::new(stream, Caller { peer, address, binding }, stay);
+    let (stream, ended) = FleetStream::new(stream, Caller { peer, address, binding }, stay, place);
     match protocol.as_deref() {
         Some(ALPN_NODE) => node::serve(&shared, stream, ended).await,
         Some(ALPN_GRPC) => drop(to_grpc.send(stream).await),

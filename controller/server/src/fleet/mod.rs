@@ -20,7 +20,7 @@ mod renewal;
 mod revocation;
 mod stream;
 
-pub use accept::FleetListener;
+pub use accept::{FleetListener, Strangers, strangers};
 
 use npanel_consensus::Cluster;
 use npanel_pki::{ClusterId, LiveCredentials, tls::TlsSetupError};
@@ -57,6 +57,8 @@ pub struct FleetParts {
     pub credentials: LiveCredentials,
     /// The authorities and the cluster key.
     pub authorities: Authorities,
+    /// Room for machines that show no certificate.
+    pub strangers: Strangers,
 }
 
 /// What the tasks share.
@@ -67,6 +69,7 @@ struct Shared {
     cluster_id: ClusterId,
     /// Moves when a certificate is revoked.
     revocations: watch::Receiver<u64>,
+    strangers: Strangers,
 }
 
 impl Shared {

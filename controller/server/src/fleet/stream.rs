@@ -2,12 +2,13 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
+use npanel_consensus::Place;
 use npanel_pki::{ChannelBinding, Peer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -34,6 +35,8 @@ pub(super) struct FleetStream {
     caller: Caller,
     /// When it passes, the other end is read as closed.
     cut_off: Pin<Box<Sleep>>,
+    /// Among those that show no certificate.
+    _place: Option<Place<IpAddr>>,
     /// Dropped with the stream; the receiver then knows.
     _ended: oneshot::Sender<()>,
 }
@@ -43,9 +46,15 @@ pub(super) type Ended = oneshot::Receiver<()>;
 
 impl FleetStream {
     /// A stream that is cut off after a while.
-    pub(super) fn new(inner: TlsStream<TcpStream>, caller: Caller, stay: Duration) -> (Self, Ended) {
+    pub(super) fn new(
+        inner: TlsStream<TcpStream>,
+        caller: Caller,
+        stay: Duration,
+        place: Option<Place<IpAddr>>,
+    ) -> (Self, Ended) {
         let (ended, receiver) = oneshot::channel();
-        (Self { inner, caller, cut_off: Box::pin(sleep(stay)), _ended: ended }, receiver)
+        let cut_off = Box::pin(sleep(stay));
+        (Self { inner, caller, cut_off, _place: place, _ended: ended }, receiver)
     }
 }
 

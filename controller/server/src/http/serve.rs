@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -24,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use super::asked::Peer;
+use crate::origin::origin;
 
 /// Connections at one time: each costs a file descriptor and some buffers. A single address gets half of them.
 const MOST_CONNECTIONS: usize = 4096;
@@ -50,14 +51,6 @@ pub type Connections = Shares<IpAddr>;
 /// Room for as many connections as a controller takes.
 pub fn connections() -> Connections {
     Shares::new(Room { count: MOST_CONNECTIONS, bytes: 0 })
-}
-
-/// Whom a connection is counted for: an address of IPv4, a network of 64 bits of IPv6, which one host can have all of.
-fn origin(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address => address,
-    }
 }
 
 /// Serves the API on a listener until `stop` ends; then lets requests at work finish, for ten seconds.
@@ -177,15 +170,6 @@ fn builder() -> auto::Builder<TokioExecutor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn connections_are_counted_by_whom_they_come_from() {
-        let of = |text: &str| origin(text.parse().expect("an address")).to_string();
-        assert_eq!(of("192.0.2.7"), "192.0.2.7");
-        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
-        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2::1"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-    }
 
     #[test]
     fn one_address_leaves_connections_to_others() {

@@ -125,6 +125,8 @@ impl Metrics {
             "GET" => "GET",
             "HEAD" => "HEAD",
             "POST" => "POST",
+            "PATCH" => "PATCH",
+            "PUT" => "PUT",
             "DELETE" => "DELETE",
             _ => "other",
         };

@@ -20,7 +20,7 @@ use npanel_proto::{
 use npanel_reconcile::NodeConnections;
 use npanel_server::{
     authorities::Authorities,
-    fleet::{FleetListener, FleetParts},
+    fleet::{self, FleetListener, FleetParts, Strangers},
 };
 use npanel_state::Reader;
 use rustls::{ClientConfig, pki_types::CertificateDer};
@@ -47,6 +47,7 @@ impl Dial for Alone {
 pub(crate) struct Controller {
     pub(crate) address: SocketAddr,
     pub(crate) connections: NodeConnections,
+    pub(crate) strangers: Strangers,
     cluster: Cluster,
     authority: CertificateAuthority,
     _tasks: JoinSet<()>,
@@ -89,18 +90,27 @@ impl Controller {
             ..EnrolController::default()
         };
         let credentials = LiveCredentials::new(credentials);
+        let strangers = fleet::strangers();
         let parts = FleetParts {
             cluster: cluster.clone(),
             connections: connections.clone(),
             credentials,
             authorities,
+            strangers: strangers.clone(),
         };
         let listener = FleetListener::bind(([127, 0, 0, 1], 0).into(), parts).await.expect("a listener");
         let address = listener.local_address().expect("an address");
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { match listener.serve().await {} });
-        let controller =
-            Self { address, connections, cluster, authority, _tasks: tasks, _directory: directory };
+        let controller = Self {
+            address,
+            connections,
+            strangers,
+            cluster,
+            authority,
+            _tasks: tasks,
+            _directory: directory,
+        };
         controller
             .accept(Command::CreateCluster(CreateCluster {
                 cluster_id: cluster_id.to_string(),

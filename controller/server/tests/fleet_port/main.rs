@@ -7,9 +7,13 @@ mod revocation;
 use std::{sync::Arc, time::Duration};
 
 use controller::{Controller, enrol_up_to, enrol_with, enrolment, joined, node_credentials, raft_message};
+use npanel_consensus::Standing;
 use npanel_model::{NodeId, Timestamp};
 use npanel_pki::{Identity, JoinKey, KeyFingerprint, Serial, TokenSecret, tls};
-use npanel_proto::{controller::JoinRequest, enrolment::Role};
+use npanel_proto::{
+    controller::JoinRequest,
+    enrolment::{EnrolRequest, Role},
+};
 use npanel_state::FEATURE_LEVEL;
 use tonic::Code;
 
@@ -173,7 +177,24 @@ async fn a_peer_that_dawdles_with_its_handshake_is_cut_off() {
     let closed = tokio::time::timeout(Duration::from_secs(15), controller::until_closed(&mut silent)).await;
     assert!(closed.is_ok());
     let mut client = enrolment(&controller, controller.pin());
-    let status =
-        client.enrol(npanel_proto::enrolment::EnrolRequest::default()).await.expect_err("nothing asked");
+    let status = client.enrol(EnrolRequest::default()).await.expect_err("nothing asked");
     assert_eq!(status.code(), Code::InvalidArgument, "others are served meanwhile");
+}
+
+#[tokio::test]
+async fn machines_without_a_certificate_leave_room_and_keep_nobody_out_who_has_one() {
+    let controller = Controller::start().await;
+    let places: Vec<_> =
+        std::iter::from_fn(|| controller.strangers.enter([127, 0, 0, 1].into(), 0, Standing::Ordinary).ok())
+            .collect();
+    let mut client = enrolment(&controller, controller.pin());
+    let status = client.enrol(EnrolRequest::default()).await.expect_err("there is no room");
+    assert_ne!(status.code(), Code::InvalidArgument, "it was answered");
+    assert_eq!(controller.strangers.usage().refused_share, 1);
+    let config = tls::controller_client(&controller.credentials()).expect("a configuration");
+    controller.try_dial(config).await.expect("one with a certificate is let in");
+    drop(places);
+    let mut client = enrolment(&controller, controller.pin());
+    let status = client.enrol(EnrolRequest::default()).await.expect_err("nothing asked");
+    assert_eq!(status.code(), Code::InvalidArgument, "there is room again: {status:?}");
 }
