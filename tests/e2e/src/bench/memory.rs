@@ -28,6 +28,8 @@ const FRAME: u64 = (1 << 55) - 1;
 /// judged together.
 const DAEMONS: [(Kind, &str, f64); 2] =
     [(Kind::Controller, "npanel-controll", 150.0), (Kind::Node, "npanel-node", 40.0)];
+/// And under any load: requests are bounded, and so is what is kept of the state.
+const PEAK: f64 = 512.0;
 const CPU_TARGET_PERCENT: f64 = 1.0;
 
 pub(crate) fn run(bench: &mut Bench) -> Result<()> {
@@ -53,6 +55,22 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
         let what = format!("{member} ({} processes), resident", ids.len());
         bench.judge(Measure::new(what, resident_mebibytes(&ids)?, "MiB", target));
         bench.judge(Measure::new(format!("{member}, of a core while idle"), share, "%", CPU_TARGET_PERCENT));
+    }
+    Ok(())
+}
+
+/// What each controller has had in memory at most, whatever was asked of it before.
+pub(crate) fn judge_peaks(bench: &mut Bench) -> Result<()> {
+    let names: Vec<_> =
+        bench.world.fleet.of_kind(Kind::Controller).map(|member| member.name.clone()).collect();
+    for name in names {
+        let processes = bench.world.fleet.processes(&name)?;
+        let (_, id) = processes.first().with_context(|| format!("{name} is down"))?;
+        let status = fs::read_to_string(format!("/proc/{id}/status")).context("a process has ended")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        let what = format!("{name}, resident at its peak");
+        bench.judge(Measure::new(what, kibibytes / 1024.0, "MiB", PEAK));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ mod tls;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{Bench, judge::Measure};
+use crate::{Bench, judge::Measure, memory};
 use drive::{Asker, Figures, drive};
 use etcd::Etcd;
 use ours::Ours;
@@ -55,6 +55,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
         beside.reads(bench, Freshness::Stale)?,
     ];
     measures.into_iter().flatten().for_each(|measure| bench.judge(measure));
+    memory::judge_peaks(bench)?;
     beside.ours.finish(bench)
 }
 
