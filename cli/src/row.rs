@@ -24,8 +24,18 @@ fn known(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "?".to_owned(), |value| value.to_string())
 }
 
+/// Such as `12.3 of 50.0 GiB`.
+fn space(free: Option<u64>, total: Option<u64>) -> String {
+    let text = |bytes: u64| {
+        let tenths = u128::from(bytes) * 10 / (1 << 30);
+        format!("{}.{}", tenths / 10, tenths % 10)
+    };
+    free.zip(total)
+        .map_or_else(|| "?".to_owned(), |(free, total)| format!("{} of {} GiB", text(free), text(total)))
+}
+
 fn reached(value: Option<bool>) -> String {
-    value.map_or("?", |reached| if reached { "yes" } else { "no" }).to_owned()
+    value.map_or("?", |reached| if reached { "yes" } else { "NO" }).to_owned()
 }
 
 fn joined(values: &[impl ToString]) -> String {
@@ -151,9 +161,11 @@ rows! {
     }
     Controller(this) {
         "ID" => this.id.to_string(), "NAME" => this.name.clone(), "ROLE" => this.role.as_str().to_owned(),
-        "ADDRESS" => this.fleet_address.clone(), "REACHED" => reached(this.reachable),
-        "CERTIFICATE UNTIL" => known(this.certificate_expires_at), "UP TO LEVEL" => known(this.max_feature_level),
-        "REPLICATED" => known(this.replicated_index),
+        "ADDRESS" => this.fleet_address.clone(), "ANSWERS" => reached(this.reachable), "TERM" => known(this.term),
+        "LAST LOG" => known(this.last_log_index), "APPLIED" => known(this.applied_index),
+        "BEHIND" => known(this.entries_behind), "DISK FREE" => space(this.disk_free_bytes, this.disk_total_bytes),
+        "CERTIFICATE UNTIL" => known(this.certificate_expires_at), "VERSION" => known(this.version.as_ref()),
+        "UP TO LEVEL" => known(this.max_feature_level),
     }
     Authority(this) {
         "PIN" => this.pin.clone(), "ISSUES" => if this.issuing { "yes" } else { "no" }.to_owned(),

@@ -106,19 +106,12 @@ fn show(status: &ClusterStatus, format: Format) -> Result<(), Failure> {
 
 /// Why a `?` is in the list.
 fn footnote(status: &ClusterStatus) -> Option<String> {
-    if !status.controllers.iter().any(|controller| controller.replicated_index.is_none()) {
-        return None;
-    }
-    match leader(status) {
-        Some(leader) if leader.id == status.controller_id => {
-            Some("?: the leader has not reached that controller yet".to_owned())
-        }
-        Some(leader) => Some(format!(
-            "?: only the leader knows how far each controller is; ask {} (--api-url)",
-            leader.name
-        )),
-        None => Some("?: only a leader knows how far each controller is".to_owned()),
-    }
+    let is_silent = |controller: &Controller| controller.term.is_none();
+    let asked = status.controllers.iter().find(|controller| controller.id == status.controller_id);
+    let name = asked.map_or_else(|| status.controller_id.to_string(), |controller| controller.name.clone());
+    status.controllers.iter().any(is_silent).then(|| {
+        format!("?: that controller did not tell {name} within a second, or is of an earlier version that does not say")
+    })
 }
 
 fn leader(status: &ClusterStatus) -> Option<&Controller> {
@@ -141,28 +134,53 @@ mod tests {
     use super::*;
     use crate::row::Row;
 
-    fn status(answering: u64, leader: Option<u64>, replicated: Option<u64>) -> ClusterStatus {
-        let controller = |id: u64, role: &str| {
-            json!({"id": id, "name": format!("c{id}"), "fleet_address": "192.0.2.1:8444", "role": role,
-                "replicated_index": replicated})
-        };
-        let status = json!({"cluster_id": "x", "controller_id": answering, "leader_id": leader, "term": 1,
-            "applied_index": 9, "last_log_index": 9, "placement_strategy": "spread",
-            "controllers": [controller(1, "leader"), controller(2, "voter")]});
+    fn status(told: bool) -> ClusterStatus {
+        let mut of_second = json!({"id": 2, "name": "c2", "fleet_address": "192.0.2.2:8444", "role": "voter",
+            "reachable": told, "entries_behind": 7});
+        if told {
+            let own = json!({"term": 5, "follows_id": 1, "last_log_index": 90, "applied_index": 83,
+                "disk_free_bytes": 13_314_398_618_u64, "disk_total_bytes": 53_687_091_200_u64, "version": "0.1.0"});
+            let own = own.as_object().expect("an object").clone();
+            of_second.as_object_mut().expect("an object").extend(own);
+        }
+        let first =
+            json!({"id": 1, "name": "c1", "fleet_address": "192.0.2.1:8444", "role": "leader", "term": 5});
+        let status = json!({"cluster_id": "x", "controller_id": 1, "leader_id": 1, "term": 5,
+            "applied_index": 90, "last_log_index": 90, "placement_strategy": "spread",
+            "controllers": [first, of_second]});
         serde_json::from_value(status).expect("a status")
     }
 
-    #[test]
-    fn a_follower_says_that_only_the_leader_knows() {
-        let asked = status(2, Some(1), None);
-        assert_eq!(asked.controllers[0].cells().last().map(String::as_str), Some("?"));
-        let note = footnote(&asked).expect("a footnote");
-        assert!(note.contains("only the leader") && note.contains("ask c1"), "{note}");
-        assert!(footnote(&status(2, None, None)).expect("a footnote").contains("only a leader"));
+    fn cells(status: &ClusterStatus) -> Vec<(&str, String)> {
+        Controller::COLUMNS.iter().copied().zip(status.controllers[1].cells()).collect()
     }
 
     #[test]
-    fn a_leader_that_knows_everything_adds_nothing() {
-        assert_eq!(footnote(&status(1, Some(1), Some(9))), None);
+    fn what_a_controller_says_of_itself_is_in_its_line() {
+        let status = status(true);
+        let cells = cells(&status);
+        for (column, text) in [
+            ("ANSWERS", "yes"),
+            ("TERM", "5"),
+            ("LAST LOG", "90"),
+            ("APPLIED", "83"),
+            ("BEHIND", "7"),
+            ("DISK FREE", "12.4 of 50.0 GiB"),
+            ("VERSION", "0.1.0"),
+        ] {
+            assert!(cells.contains(&(column, text.to_owned())), "{column}: {cells:?}");
+        }
+        assert_eq!(footnote(&status), None);
+    }
+
+    #[test]
+    fn one_that_does_not_answer_is_shown_with_what_the_leader_knows() {
+        let status = status(false);
+        let cells = cells(&status);
+        for (column, text) in [("ANSWERS", "NO"), ("BEHIND", "7"), ("TERM", "?"), ("DISK FREE", "?")] {
+            assert!(cells.contains(&(column, text.to_owned())), "{column}: {cells:?}");
+        }
+        let note = footnote(&status).expect("a footnote");
+        assert!(note.contains("did not tell c1"), "{note}");
     }
 }

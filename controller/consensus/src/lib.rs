@@ -37,6 +37,7 @@ mod encoding;
 mod foresee;
 #[cfg(test)]
 mod golden;
+mod health;
 mod keys;
 mod leadership;
 mod levels;
@@ -66,6 +67,7 @@ pub use cluster::{Cluster, ClusterError, ClusterStatus, Peer};
 pub use compaction::Retention;
 pub use config::{Dial, Prepare, Purpose, Unprepared};
 pub use foresee::told;
+pub use health::{Asked, Health};
 pub use leadership::Leadership;
 #[cfg(feature = "failpoints")]
 pub use log::lose_power;

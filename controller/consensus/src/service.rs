@@ -7,8 +7,8 @@ use npanel_model::ControllerId;
 use npanel_pki::Identity;
 use npanel_proto::controller::{
     Answer, ClockRequest, ClockResponse, FeatureLevelRequest, FeatureLevelResponse, ForeseeRequest,
-    ForeseeResponse, JoinRequest, JoinResponse, ProposeRequest, ProposeResponse, Question, RaftMessage,
-    ReadIndexRequest, ReadIndexResponse,
+    ForeseeResponse, HealthRequest, HealthResponse, JoinRequest, JoinResponse, ProposeRequest,
+    ProposeResponse, Question, RaftMessage, ReadIndexRequest, ReadIndexResponse,
     controller_server::{Controller, ControllerServer},
 };
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
@@ -172,6 +172,11 @@ impl Controller for ControllerService {
             Some(answer) => Ok(Response::new(answer)),
             None => Err(Status::new(NOT_LEADER, "this controller does not lead")),
         }
+    }
+
+    async fn health(&self, request: Request<HealthRequest>) -> Result<Response<HealthResponse>, Status> {
+        caller(&request)?;
+        Ok(Response::new(self.cluster.health().into()))
     }
 
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::BoxFuture;
-use npanel_consensus::Overload;
+use npanel_consensus::{Asked, Overload};
 use npanel_model::ControllerId;
 use npanel_proto::{
     command::{Envelope, Outcome},
@@ -43,12 +43,11 @@ pub trait Agreement: Send + Sync + 'static {
     /// How the agreement stands, as this controller knows.
     fn status(&self) -> AgreementStatus;
 
-    /// The feature level that each of these controllers, at its fleet address, goes up to; `None` if it does not answer within
-    /// two seconds.
-    fn reach(
+    /// How each of these controllers, at its fleet address, is: asked all at once, for a second at most.
+    fn health(
         &self,
         controllers: Vec<(ControllerId, String)>,
-    ) -> BoxFuture<'_, BTreeMap<ControllerId, Option<u32>>>;
+    ) -> BoxFuture<'_, BTreeMap<ControllerId, Asked>>;
 
     /// A copy of what this controller has applied, as it is at one moment.
     fn copy_state(&self) -> BoxFuture<'_, Result<StateCopy, Uncopied>>;

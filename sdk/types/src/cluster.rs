@@ -140,9 +140,37 @@ pub struct Controller {
     pub fleet_address: String,
     /// Its part in the agreement.
     pub role: ControllerRole,
-    /// Whether the answering controller reaches it now; `null` if that was not tried.
+    /// Whether it answers the answering controller now, within a second; `null` if that was not tried.
     #[serde(default)]
     pub reachable: Option<bool>,
+    /// The leader that it hears, by its own word; `null` if it hears none. This and what follows up to its version is what it says
+    /// itself: `null` if it does not answer, or is of an earlier version that does not say.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>)]
+    pub follows_id: Option<ControllerId>,
+    /// The term that it is in.
+    #[serde(default)]
+    pub term: Option<u64>,
+    /// The last log entry that it has.
+    #[serde(default)]
+    pub last_log_index: Option<u64>,
+    /// The last log entry that it has applied.
+    #[serde(default)]
+    pub applied_index: Option<u64>,
+    /// How many log entries what it has applied is behind the end of the leader's log. Of one that does not answer: how many it
+    /// lacks, as far as the leader knows.
+    #[serde(default)]
+    pub entries_behind: Option<u64>,
+    /// What the file system of its data directory has.
+    #[serde(default)]
+    pub disk_total_bytes: Option<u64>,
+    /// What is free of that.
+    #[serde(default)]
+    pub disk_free_bytes: Option<u64>,
+    /// Its version.
+    #[serde(default)]
+    #[schema(example = "0.1.0")]
+    pub version: Option<String>,
     /// The feature level that it goes up to; `null` if it was not asked or does not answer.
     #[serde(default)]
     pub max_feature_level: Option<u32>,
@@ -150,7 +178,7 @@ pub struct Controller {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub certificate_expires_at: Option<Timestamp>,
-    /// The last log entry that it is known to have; only the leader knows others'.
+    /// The last log entry that the leader knows it to have; `null` if the leader does not answer or has not reached it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicated_index: Option<u64>,
 }

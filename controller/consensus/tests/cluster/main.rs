@@ -7,6 +7,7 @@ mod bugs;
 mod clock;
 mod files;
 mod full_disk;
+mod health;
 mod levels;
 mod members;
 mod overload;

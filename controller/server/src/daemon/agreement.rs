@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
-use npanel_consensus::{Cluster, ProposeError};
+use npanel_consensus::{Asked, Cluster, ProposeError};
 use npanel_model::ControllerId;
 use npanel_proto::{
     command::{Envelope, Outcome},
@@ -59,12 +59,12 @@ impl Agreement for Member {
         async move { self.0.copy_state().await.map_err(|error| Uncopied(error.into())) }.boxed()
     }
 
-    fn reach(
+    fn health(
         &self,
         controllers: Vec<(ControllerId, String)>,
-    ) -> BoxFuture<'_, BTreeMap<ControllerId, Option<u32>>> {
+    ) -> BoxFuture<'_, BTreeMap<ControllerId, Asked>> {
         let one = move |(id, address): (ControllerId, String)| async move {
-            (id, self.0.max_feature_level_of(id, &address).await)
+            (id, self.0.ask_health(id, &address).await)
         };
         futures::future::join_all(controllers.into_iter().map(one))
             .map(|all| all.into_iter().collect())

@@ -18,6 +18,8 @@ mod ca;
 mod cluster;
 mod consistency;
 mod context;
+mod controller_view;
+mod controllers;
 mod convergence;
 mod cron;
 mod database_users;
@@ -48,6 +50,7 @@ mod serve;
 mod tenants;
 mod tokens;
 mod unread;
+mod warnings;
 mod webhooks;
 mod zones;
 

@@ -17,8 +17,8 @@ use super::{
     app::{App, Services},
     audit, backups,
     body::MAX_BYTES,
-    ca, cluster, consistency, context, cron, database_users, databases, domains, events, fresh, node_events,
-    nodes, operations, placements, plans,
+    ca, cluster, consistency, context, controllers, cron, database_users, databases, domains, events, fresh,
+    node_events, nodes, operations, placements, plans,
     problem::Failure,
     problem_pages, record_sets, secrets, tenants, tokens, unread, webhooks, zones,
 };
@@ -50,6 +50,7 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .merge(events::routes())
         .merge(audit::routes())
         .merge(cluster::routes())
+        .merge(controllers::routes())
         .merge(backups::routes())
         .merge(ca::routes())
         .merge(secrets::routes())

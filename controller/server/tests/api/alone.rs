@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
+use npanel_consensus::Asked;
 use npanel_model::{AssignmentId, ControllerId, NodeId, Timestamp};
 use npanel_proto::{
     command::{
@@ -227,7 +228,7 @@ impl Agreement for Alone {
         self.applied.subscribe()
     }
 
-    fn reach(&self, _: Vec<(ControllerId, String)>) -> BoxFuture<'_, BTreeMap<ControllerId, Option<u32>>> {
+    fn health(&self, _: Vec<(ControllerId, String)>) -> BoxFuture<'_, BTreeMap<ControllerId, Asked>> {
         Box::pin(std::future::ready(BTreeMap::new()))
     }
 
