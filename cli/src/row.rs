@@ -24,6 +24,11 @@ fn known(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "?".to_owned(), |value| value.to_string())
 }
 
+fn role(controller: &Controller) -> String {
+    let role = controller.role.as_str();
+    controller.replaces_id.map_or_else(|| role.to_owned(), |other| format!("{role} for {other}"))
+}
+
 /// Such as `12.3 of 50.0 GiB`.
 fn space(free: Option<u64>, total: Option<u64>) -> String {
     let text = |bytes: u64| {
@@ -160,7 +165,7 @@ rows! {
         "SIZE" => this.tree_size.to_string(), "ROOT" => this.root_hash.clone(), "TIME" => this.time.to_string(),
     }
     Controller(this) {
-        "ID" => this.id.to_string(), "NAME" => this.name.clone(), "ROLE" => this.role.as_str().to_owned(),
+        "ID" => this.id.to_string(), "NAME" => this.name.clone(), "ROLE" => role(this),
         "ADDRESS" => this.fleet_address.clone(), "ANSWERS" => reached(this.reachable), "TERM" => known(this.term),
         "LAST LOG" => known(this.last_log_index), "APPLIED" => known(this.applied_index),
         "BEHIND" => known(this.entries_behind), "DISK FREE" => space(this.disk_free_bytes, this.disk_total_bytes),

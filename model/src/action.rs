@@ -185,6 +185,8 @@ named_enum! {
         NodeEnrol = "node.enrol",
         /// Take a controller out of the cluster for good; its identity is revoked.
         ControllerRemove = "controller.remove",
+        /// Have another controller take the place of one that is dead: a token for it is made.
+        ControllerReplace = "controller.replace",
         /// Bring another controller into the cluster. Done by the machine, not through the API.
         ControllerJoin = "controller.join",
         /// Place anew what a node carried that is gone for good. Done by the leader, not through the API.

@@ -26,7 +26,7 @@ use crate::{
     lines::Lines,
     log::{Log, Synced},
     machine::Machine,
-    membership,
+    membership::Membership,
     network::Network,
     reading::Rounds,
     receiving::Receiving,
@@ -208,15 +208,18 @@ impl Cluster {
         let (sender, leadership) = watch::channel(Leadership::Follower { leader: None });
         let applying = Applying::follow(&store, raft.clone(), &mut tasks);
         tasks.spawn(leadership::publish(raft.clone(), Arc::clone(&applying), sender));
-        tasks.spawn(membership::run(
-            raft.clone(),
-            store.reader().clone(),
-            Arc::clone(&applying),
-            leadership.clone(),
-        ));
         let clock = Clock::new(raft.clone(), Arc::clone(&dial), Arc::clone(&prepare), Arc::clone(&belonging));
         let clock = Arc::new(clock);
         tasks.spawn(Arc::clone(&clock).keep_comparing());
+        let membership = Membership {
+            raft: raft.clone(),
+            store: store.clone(),
+            applying: Arc::clone(&applying),
+            dial: Arc::clone(&dial),
+            belonging: Arc::clone(&belonging),
+            clock: Arc::clone(&clock),
+        };
+        tasks.spawn(membership.run(leadership.clone()));
         let raising = Raising {
             raft: raft.clone(),
             store: store.clone(),

@@ -4,9 +4,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use npanel_model::{ControllerId, RequestId};
+use npanel_model::ControllerId;
 use npanel_proto::{
-    command::{Envelope, Principal, RaiseFeatureLevel, Refused, envelope::Command, outcome, principal::Who},
+    command::{Envelope, RaiseFeatureLevel, Refused, envelope::Command},
     controller::FeatureLevelRequest,
     levels,
 };
@@ -15,15 +15,8 @@ use tokio::{sync::watch, time::timeout};
 use tonic::Code;
 
 use crate::{
-    Cluster,
-    applying::Applying,
-    belonging::Belonging,
-    clock::Clock,
-    config::Dial,
-    leadership::Leadership,
-    network::client,
-    reading,
-    types::{Logged, Raft},
+    Cluster, applying::Applying, belonging::Belonging, clock::Clock, config::Dial, leadership::Leadership,
+    network::client, reading, types::Raft, writing::write_own,
 };
 
 /// How often the others are asked while the level could be higher.
@@ -35,7 +28,12 @@ const REACH: Duration = Duration::from_secs(2);
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// How far another controller can go; `None` if it does not answer as that controller.
-async fn asked(dial: &dyn Dial, belonging: &Belonging, id: ControllerId, address: &str) -> Option<u32> {
+pub(crate) async fn asked(
+    dial: &dyn Dial,
+    belonging: &Belonging,
+    id: ControllerId,
+    address: &str,
+) -> Option<u32> {
     let mut remote = client(dial.channel(id, address));
     match timeout(REACH, remote.feature_level(FeatureLevelRequest {})).await.ok()? {
         Ok(answer) => Some(answer.into_inner().max_feature_level.max(OLDEST_FEATURE_LEVEL)),
@@ -115,26 +113,13 @@ impl Raising {
     }
 
     async fn raise(&self, level: u32) -> Result<(), Error> {
-        let own = self.raft.metrics().borrow().id;
-        let envelope = Envelope {
-            principal: Some(Principal { who: Some(Who::ControllerId(own)) }),
-            request_id: RequestId::generate().to_bytes(),
-            time_millis: self.clock.stamp().await.as_millis(),
-            // Of the level that it brings: whoever does not go so far stops before it.
-            feature_level: level,
-            command: Some(Command::RaiseFeatureLevel(RaiseFeatureLevel { level })),
-            ..Envelope::default()
-        };
-        let written = self.raft.client_write(Logged::from(Arc::new(envelope))).await?;
-        match written.data.outcome().await.map(|outcome| outcome.outcome) {
-            Some(Some(outcome::Outcome::Refused(refused))) => Err(refused.message.into()),
-            Some(_) => {
-                tracing::info!(level, "every controller can: the feature level is raised");
-                Ok(())
-            }
-            // This replica has stopped; another leader raises it.
-            None => Ok(()),
+        // Of the level that it brings: whoever does not go so far stops before it.
+        let command = Command::RaiseFeatureLevel(RaiseFeatureLevel { level });
+        if write_own(&self.raft, &self.clock, level, command).await? {
+            tracing::info!(level, "every controller can: the feature level is raised");
         }
+        // Else this replica has stopped, and another leader raises it.
+        Ok(())
     }
 }
 

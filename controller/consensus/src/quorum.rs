@@ -1,19 +1,47 @@
-//! Whether the others can decide without a controller: the one thing about a removal that only the leader can know.
+//! Whether the others can decide without a controller, and whether that one still answers: what only the leader can know of a
+//! removal and of a replacement.
 
 use npanel_model::ControllerId;
-use npanel_proto::command::{Envelope, Refused, envelope::Command};
+use npanel_proto::command::{Envelope, Refused, RemoveController, ReplaceController, envelope::Command};
 use npanel_state::RefusalCode;
 
 use crate::cluster::Cluster;
 
 impl Cluster {
-    /// Refuses a removal after which too few of those who vote would answer to decide anything. Anything else passes.
+    /// Refuses a removal, or a replacement, after which too few of those who vote would answer to decide anything; and the
+    /// replacement of one that answers, unless that is said. Anything else passes.
     pub(crate) async fn require_quorum_after(&self, envelope: &Envelope) -> Result<(), Refused> {
-        let Some(Command::RemoveController(body)) = &envelope.command else { return Ok(()) };
-        let leaving = ControllerId(body.controller_id);
-        let Ok(present) = self.state().controllers().await else {
-            return Err(refused("the state cannot be read at the moment".to_owned()));
-        };
+        match &envelope.command {
+            Some(Command::RemoveController(RemoveController { controller_id })) => {
+                self.require_quorum_without(ControllerId(*controller_id), 0).await
+            }
+            Some(Command::ReplaceController(body)) => {
+                self.require_dead(body).await?;
+                self.require_quorum_without(ControllerId(body.controller_id), 1).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn require_dead(&self, body: &ReplaceController) -> Result<(), Refused> {
+        let id = ControllerId(body.controller_id);
+        let found = self.state().controller(id).await.map_err(|_| unreadable())?;
+        // One that is gone is the rules' matter.
+        let Some(controller) = found.filter(|_| !body.even_if_alive) else { return Ok(()) };
+        let answers =
+            id == self.id() || self.max_feature_level_of(id, &controller.fleet_address).await.is_some();
+        if !answers {
+            return Ok(());
+        }
+        let name = controller.name;
+        Err(refused(format!(
+            "controller {name} is alive and answers the leader: to replace it all the same, ask for that (--even-if-alive)"
+        )))
+    }
+
+    /// With so many who come in its place, who are there then: what does not answer is not let vote.
+    async fn require_quorum_without(&self, leaving: ControllerId, coming: usize) -> Result<(), Refused> {
+        let present = self.state().controllers().await.map_err(|_| unreadable())?;
         let peers = self.status().peers;
         let voters: Vec<_> = peers.iter().filter(|peer| peer.is_voter).collect();
         if !voters.iter().any(|peer| peer.id == leaving && present.iter().any(|one| one.id == leaving)) {
@@ -31,7 +59,7 @@ impl Cluster {
             .zip(answers)
             .map(|(peer, answers)| Voter { stays: stays(peer.id), answers })
             .collect();
-        enough(&voters)
+        enough(&voters, coming)
     }
 }
 
@@ -41,11 +69,12 @@ struct Voter {
     answers: bool,
 }
 
-/// Whether those who answer are a majority of all, who decide that one goes, and of those who stay.
-fn enough(voters: &[Voter]) -> Result<(), Refused> {
+/// Whether those who answer are a majority of all, who decide that one goes, and of those who stay, with those who come.
+fn enough(voters: &[Voter], coming: usize) -> Result<(), Refused> {
     let count = |is: &dyn Fn(&Voter) -> bool| voters.iter().filter(|voter| is(voter)).count();
     let (all, answering) = (voters.len(), count(&|voter| voter.answers));
     let (staying, left) = (count(&|voter| voter.stays), count(&|voter| voter.stays && voter.answers));
+    let (staying, left) = (staying + coming, left + coming);
     if staying == 0 {
         return Err(refused(
             "it is the last controller that votes: without it nothing can be decided".to_owned(),
@@ -66,6 +95,10 @@ fn enough(voters: &[Voter]) -> Result<(), Refused> {
     Ok(())
 }
 
+fn unreadable() -> Refused {
+    refused("the state cannot be read at the moment".to_owned())
+}
+
 fn refused(message: String) -> Refused {
     Refused { code: RefusalCode::InUse.as_str().to_owned(), message, field: "/id".to_owned() }
 }
@@ -78,7 +111,23 @@ mod tests {
     fn is_enough(staying: usize, answering: usize, leaver_answers: bool) -> bool {
         let stays = (0..staying).map(|number| Voter { stays: true, answers: number < answering });
         let leaves = Voter { stays: false, answers: leaver_answers };
-        enough(&stays.chain([leaves]).collect::<Vec<_>>()).is_ok()
+        enough(&stays.chain([leaves]).collect::<Vec<_>>(), 0).is_ok()
+    }
+
+    #[test]
+    fn who_comes_in_the_place_of_one_counts_after_and_not_before() {
+        let voter = |stays, answers| Voter { stays, answers };
+        let is_enough = |voters: &[Voter]| enough(voters, 1).is_ok();
+        let (dead, alive) = (voter(false, false), voter(true, true));
+        assert!(is_enough(&[dead, alive, voter(true, true)]), "a dead one of three");
+        let (goes, alive) = (voter(false, true), voter(true, true));
+        assert!(
+            is_enough(&[goes, alive, voter(true, false)]),
+            "another is dead: two of three decide, before and after"
+        );
+        assert!(is_enough(&[voter(false, true)]), "the only one");
+        assert!(!is_enough(&[voter(false, false), voter(true, true)]), "a dead one of two");
+        assert!(!is_enough(&[voter(false, false), voter(true, false), voter(true, true)]), "one of three");
     }
 
     #[test]

@@ -2,14 +2,16 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use npanel_proto::command::{Envelope, Outcome};
+use npanel_model::RequestId;
+use npanel_proto::command::{Envelope, Outcome, Principal, envelope::Command, outcome, principal::Who};
 use openraft::{error::ClientWriteError, raft::ClientWriteResult};
 use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
     Cluster,
     admission::{Admitted, Writing},
-    types::{Logged, Types},
+    clock::Clock,
+    types::{Logged, Raft, Types},
 };
 
 /// What became of a command that was given to the log.
@@ -57,6 +59,30 @@ async fn decided(result: oneshot::Receiver<ClientWriteResult<Types>>) -> Written
         Ok(Err(ClientWriteError::ForwardToLeader(_))) => Written::NotLeader,
         Ok(Err(error)) => Written::Failed(error.to_string()),
         Err(_) => Written::Failed("the consensus library has stopped".to_owned()),
+    }
+}
+
+/// Has the leader decide a command of its own, by the rules of a level. `false`: this replica has stopped, and shows nothing more.
+pub(crate) async fn write_own(
+    raft: &Raft,
+    clock: &Clock,
+    level: u32,
+    command: Command,
+) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+    let own = raft.metrics().borrow().id;
+    let envelope = Envelope {
+        principal: Some(Principal { who: Some(Who::ControllerId(own)) }),
+        request_id: RequestId::generate().to_bytes(),
+        time_millis: clock.stamp().await.as_millis(),
+        feature_level: level,
+        command: Some(command),
+        ..Envelope::default()
+    };
+    let written = raft.client_write(Logged::from(Arc::new(envelope))).await?;
+    match written.data.outcome().await.map(|outcome| outcome.outcome) {
+        Some(Some(outcome::Outcome::Refused(refused))) => Err(refused.message.into()),
+        Some(_) => Ok(true),
+        None => Ok(false),
     }
 }
 

@@ -9,9 +9,9 @@ use npanel_model::{
 use npanel_sdk_types::{
     AuditCheckpoint, AuditConsistency, AuditEntry, AuditInclusion, AuditKey, BackupMade, BackupTo, Ca,
     ClusterStatus, CreateRecordSet, CronTable, DatabaseUser, MakeBackup, Node, NodeHealth, OPERATION_HEADER,
-    Operation, Page, PlacementReport, PlacementWish, RecordSet, RetireCa, RevokeNode, RotateCa,
-    RotateSecrets, SecretsStatus, SetCronJobs, SetPassword, SetPrivileges, Suspend, UpdateCluster,
-    UpdateRecordSet,
+    Operation, Page, PlacementReport, PlacementWish, RecordSet, ReplaceController, RetireCa, RevokeNode,
+    RotateCa, RotateSecrets, SecretsStatus, SetCronJobs, SetPassword, SetPrivileges, Suspend, Token,
+    UpdateCluster, UpdateRecordSet,
 };
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
@@ -310,6 +310,19 @@ impl Client {
     /// If it is refused or no controller can be reached.
     pub async fn remove_controller(&self, id: ControllerId) -> Result<(), Error> {
         self.remove(format!("/v1/controllers/{id}"), Wait::No.into()).await.map(drop)
+    }
+
+    /// Makes a token for a controller that takes the place of one that is dead.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn replace_controller(
+        &self,
+        id: ControllerId,
+        body: &ReplaceController,
+    ) -> Result<Token, Error> {
+        let path = format!("/v1/controllers/{id}/replace");
+        Ok(self.write(Method::POST, path, Some(body), Wait::No.into()).await?.object)
     }
 
     /// The certificate authorities.

@@ -1,6 +1,6 @@
 //! The controllers.
 
-use npanel_model::{ControllerId, Limit, Revision, Strategy, Timestamp};
+use npanel_model::{ControllerId, Limit, Network, NodeName, Revision, Strategy, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -140,6 +140,10 @@ pub struct Controller {
     pub fleet_address: String,
     /// Its part in the agreement.
     pub role: ControllerRole,
+    /// The controller whose place it takes once it has caught up; `null` if nobody's, or if that one is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub replaces_id: Option<ControllerId>,
     /// Whether it answers the answering controller now, within a second; `null` if that was not tried.
     #[serde(default)]
     pub reachable: Option<bool>,
@@ -181,6 +185,26 @@ pub struct Controller {
     /// The last log entry that the leader knows it to have; `null` if the leader does not answer or has not reached it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicated_index: Option<u64>,
+}
+
+/// A controller is to be replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplaceController {
+    /// How long the new one may take to join: 60 seconds to 7 days.
+    #[schema(minimum = 60, maximum = 604_800, example = 3600)]
+    pub ttl_seconds: u32,
+    /// The only name that the new one may have; any if absent. It may be the name of the one whose place it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "c3")]
+    pub name: Option<NodeName>,
+    /// The networks that the new machine may come from, at most 32; anywhere if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, max_items = 32, example = json!(["192.0.2.0/24"]))]
+    pub networks: Vec<Network>,
+    /// Also if the one whose place is taken still answers.
+    #[serde(default)]
+    pub even_if_alive: bool,
 }
 
 /// A controller's part in the agreement.

@@ -41,7 +41,8 @@ pub use api_key::{ApiKey, CreateApiKey, UpdateApiKey};
 pub use audit::{AuditCheckpoint, AuditConsistency, AuditEntry, AuditInclusion, AuditKey};
 pub use ca::{Authority, Ca, RetireCa, RotateCa};
 pub use cluster::{
-    BackupMade, BackupTo, ClusterStatus, Controller, ControllerRole, MakeBackup, UpdateCluster,
+    BackupMade, BackupTo, ClusterStatus, Controller, ControllerRole, MakeBackup, ReplaceController,
+    UpdateCluster,
 };
 pub use convergence::{Condition, ConditionStatus, ConditionType, Convergence, Stage, Status};
 pub use cron::{CronJob, CronTable, SetCronJobs};

@@ -1,6 +1,8 @@
 //! Bootstrap tokens.
 
-use npanel_model::{EnrolRole, Network, NodeName, PoolName, Revision, Secret, Timestamp, TokenId};
+use npanel_model::{
+    ControllerId, EnrolRole, Network, NodeName, PoolName, Revision, Secret, Timestamp, TokenId,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -55,6 +57,10 @@ pub struct Token {
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     pub networks: Vec<Network>,
+    /// The controller whose place the one takes that uses it; `null`: it is one more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub replaces_id: Option<ControllerId>,
     /// The token itself. Only in the answer to its creation, and not when that is replayed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Password)]

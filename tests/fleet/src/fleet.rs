@@ -250,6 +250,11 @@ impl Fleet {
         boot::join_anew(self, self.member(name)?, self.member(by)?)
     }
 
+    /// The same with a bootstrap token that is there.
+    pub fn join_with(&self, name: &str, by: &str, token: &str) -> Result<()> {
+        boot::join_with(self, self.member(name)?, self.member(by)?, token)
+    }
+
     /// Stops the member cleanly if it is up and starts it.
     pub fn restart(&self, name: &str) -> Result<()> {
         self.stop(name)?;

@@ -14,3 +14,4 @@ mod overload;
 mod partition;
 mod removal;
 mod replacement;
+mod succession;

@@ -21,7 +21,7 @@ use npanel_model::{ApiKeyId, ControllerId, RequestId, TenantId, Timestamp};
 use npanel_pki::Identity;
 use npanel_proto::command::{
     Certificate, CreateApiKey, CreateCluster, CreateTenant, CreateToken, EnrolController, Envelope, Outcome,
-    Principal, Refused, RemoveController, envelope::Command, outcome, principal::Who,
+    Principal, Refused, RemoveController, ReplaceController, envelope::Command, outcome, principal::Who,
 };
 use npanel_state::Reader;
 use tokio::{
@@ -337,17 +337,14 @@ impl Members {
 
     /// By way of controller `at`.
     pub(crate) async fn enrol_at(&self, at: u64, id: u64) {
-        let token = npanel_model::TokenId::generate().to_bytes();
-        let create = Command::CreateToken(CreateToken {
-            token_id: token.clone(),
-            role: "controller".into(),
-            secret_hash: HASH.to_vec(),
-            uses: 1,
-            expires_millis: Timestamp::now().as_millis() + 600_000,
-            pool: "default".into(),
-            ..CreateToken::default()
-        });
-        self.accept(at, Who::ApiKeyId(self.admin.to_bytes()), create).await;
+        let create = controller_token();
+        let token = create.token_id.clone();
+        self.accept(at, self.by_admin(), Command::CreateToken(create)).await;
+        self.enrol_with(at, id, token).await;
+    }
+
+    /// Enrols a controller with a token that is there.
+    pub(crate) async fn enrol_with(&self, at: u64, id: u64, token: Vec<u8>) {
         let enrol = Command::EnrolController(EnrolController {
             token_id: token.clone(),
             token_secret_hash: HASH.to_vec(),
@@ -358,7 +355,18 @@ impl Members {
 
     /// What becomes of a removal that is asked for at `at`.
     pub(crate) async fn remove(&self, at: u64, id: u64) -> Result<(), Refused> {
-        let command = Command::RemoveController(RemoveController { controller_id: id });
+        self.decide(at, Command::RemoveController(RemoveController { controller_id: id })).await
+    }
+
+    /// What becomes of a replacement that is asked for at `at`: the token for whoever takes the place.
+    pub(crate) async fn replace(&self, at: u64, id: u64, even_if_alive: bool) -> Result<Vec<u8>, Refused> {
+        let create = controller_token();
+        let token = create.token_id.clone();
+        let body = ReplaceController { controller_id: id, token: Some(create), even_if_alive };
+        self.decide(at, Command::ReplaceController(body)).await.map(|()| token)
+    }
+
+    async fn decide(&self, at: u64, command: Command) -> Result<(), Refused> {
         let outcome = self.member(at).propose(envelope(self.by_admin(), command)).await.expect("decided");
         match outcome.outcome.expect("an outcome") {
             outcome::Outcome::Accepted(_) => Ok(()),
@@ -444,6 +452,18 @@ pub(crate) fn envelope(who: Who, command: Command) -> Envelope {
         request_id: RequestId::generate().to_bytes(),
         command: Some(command),
         ..Envelope::default()
+    }
+}
+
+fn controller_token() -> CreateToken {
+    CreateToken {
+        token_id: npanel_model::TokenId::generate().to_bytes(),
+        role: "controller".into(),
+        secret_hash: HASH.to_vec(),
+        uses: 1,
+        expires_millis: Timestamp::now().as_millis() + 600_000,
+        pool: "default".into(),
+        ..CreateToken::default()
     }
 }
 

@@ -139,7 +139,7 @@ fn is_for_platform(action: Action) -> bool {
         A::NodeGet | A::NodeList | A::NodeStatus | A::NodeUpdate => true,
         A::NodeRevoke | A::NodeReplace | A::NodeDelete => true,
         A::NodeEnrol | A::ControllerJoin | A::ControllerRemove | A::ClusterUpdate => true,
-        A::ClusterBackup | A::ClusterRestore => true,
+        A::ClusterBackup | A::ClusterRestore | A::ControllerReplace => true,
         A::PlacementExplain => false,
         A::TokenCreate | A::TokenGet | A::TokenList | A::TokenDelete | A::ClusterStatus => true,
         A::SecretsStatus | A::SecretsRotate => true,

@@ -98,6 +98,9 @@ async fn read(app: &App) -> Result<ClusterStatus, Failure> {
         authorities.iter().find(|authority| authority.issuing).map(|authority| authority.not_after);
     status.warnings = warnings::of(&status, ca_expires, app.authorities.lifetimes(), Timestamp::now());
     status.warnings.extend(app.reader().revoked_nodes().await?.iter().map(warnings::of_revoked_node));
+    let (waiting, now) = (app.reader().replacing_tokens().await?, Timestamp::now());
+    let of_waiting = |token| warnings::of_waiting(&status.controllers, token, now);
+    status.warnings.extend(waiting.iter().filter_map(of_waiting));
     status.warnings.extend(warnings::of_level(&status));
     status.warnings.extend(warnings::of_clock(agreement.clock_seconds_ahead));
     let (parts, zones) = app.reader().count_unplaced().await?;

@@ -39,6 +39,7 @@ impl<'a> View<'a> {
             name: row.name.into(),
             fleet_address: row.fleet_address,
             role: self.role(row.id),
+            replaces_id: row.replaces,
             reachable: asked.map(|asked| *asked != Asked::Unreached),
             follows_id: health.and_then(|health| health.leader),
             term: health.map(|health| health.term),
@@ -93,6 +94,7 @@ mod tests {
             id: ControllerId(id),
             name: format!("c{id}").parse().expect("a name"),
             fleet_address: "192.0.2.1:8444".to_owned(),
+            replaces: None,
             certificate_expires_at: None,
             created_at: Timestamp::now(),
         }

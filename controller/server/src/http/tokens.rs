@@ -63,6 +63,7 @@ fn shown(row: npanel_state::Token) -> Token {
         pool: row.pool,
         name: row.name,
         networks: row.networks,
+        replaces_id: row.replaces,
         token: None,
         expires_at: row.expires_at,
         created_at: row.created_at,
@@ -83,14 +84,23 @@ async fn create(
     asked: Asked,
     Body { value, bytes }: Body<CreateToken>,
 ) -> Result<Response, Ended> {
+    let (token, body) = fresh(&app, value)?;
+    shown_once(&app, &asked, &bytes, token, Command::CreateToken(body)).await
+}
+
+/// A token, and what is written down of it.
+pub(super) fn fresh(
+    app: &App,
+    value: CreateToken,
+) -> Result<(BootstrapToken, command::CreateToken), Failure> {
     if !(SHORTEST_SECONDS..=LONGEST_SECONDS).contains(&value.ttl_seconds) {
         let bounds = format!("{SHORTEST_SECONDS} to {LONGEST_SECONDS}");
         let detail = format!("a token is good for {bounds} seconds (got {})", value.ttl_seconds);
-        return Err(Failure::invalid("ttl_seconds", detail).into());
+        return Err(Failure::invalid("ttl_seconds", detail));
     }
     let token = BootstrapToken::generate(app.authorities.pin());
     let expires = Timestamp::now().plus(Duration::from_secs(value.ttl_seconds.into()));
-    let command = command::CreateToken {
+    let body = command::CreateToken {
         token_id: token.credential.id.to_bytes(),
         role: value.role.as_str().to_owned(),
         secret_hash: token.credential.secret.hash().to_bytes(),
@@ -100,12 +110,23 @@ async fn create(
         name: value.name.map(String::from).unwrap_or_default(),
         networks: value.networks.iter().map(ToString::to_string).collect(),
     };
-    let accepted = app.propose(&asked, &bytes, Command::CreateToken(command)).await?;
+    Ok((token, body))
+}
+
+/// Has the command decided that makes the token, and shows it, this once.
+pub(super) async fn shown_once(
+    app: &App,
+    asked: &Asked,
+    bytes: &[u8],
+    token: BootstrapToken,
+    command: Command,
+) -> Result<Response, Ended> {
+    let accepted = app.propose(asked, bytes, command).await?;
     let id = made(&accepted, TokenId::from_bytes)?;
     // A repetition made no token: its secret opens nothing.
     let once = (id == token.credential.id).then(|| token.reveal());
-    Ok(created(&app, &asked, &accepted, format!("/v1/tokens/{id}"), || async {
-        Ok(Token { token: once, ..read(&app, id).await? })
+    Ok(created(app, asked, &accepted, format!("/v1/tokens/{id}"), || async {
+        Ok(Token { token: once, ..read(app, id).await? })
     })
     .await?)
 }

@@ -105,6 +105,20 @@ pub(super) fn of_clock(seconds_ahead: i64) -> Option<String> {
     ))
 }
 
+/// A machine may join in the place of a controller, and has not.
+pub(super) fn of_waiting(
+    controllers: &[Controller],
+    token: &npanel_state::Token,
+    now: Timestamp,
+) -> Option<String> {
+    let replaced = token.replaces.filter(|_| token.expires_at > now)?;
+    let name = &controllers.iter().find(|one| one.id == replaced)?.name;
+    let (until, id) = (token.expires_at, token.id);
+    Some(format!(
+        "controller {name} is to be replaced: until {until} a machine may join in its place (token {id})"
+    ))
+}
+
 /// Who keeps the cluster from a feature level that other controllers can go up to.
 pub(super) fn of_level(status: &ClusterStatus) -> Option<String> {
     let most = |controller: &Controller| controller.max_feature_level;

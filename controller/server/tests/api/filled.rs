@@ -87,6 +87,7 @@ impl Filled {
             "webhook.create" => json!({"url": "https://example.com/hook", "events": ["account.*"]}),
             "webhook.update" => json!({"enabled": false}),
             "token.create" => json!({"role": "node", "uses": 1, "ttl_seconds": 900}),
+            "controller.replace" => json!({"ttl_seconds": 900}),
             "api_key.create" => json!({"name": "new", "actions": ["plan.get"]}),
             "cron.set_jobs" => json!({"jobs": [{"schedule": "@daily", "command": "true"}]}),
             "node.update" => json!({"schedulable": false}),

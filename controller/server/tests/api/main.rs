@@ -7,6 +7,7 @@ mod backups;
 mod changes;
 mod conditions;
 mod consistency;
+mod controllers;
 mod converging;
 mod dry_run;
 mod feed;

@@ -18,6 +18,9 @@ use crate::{
 /// From this level on, the cluster can be held at a level.
 const LIMIT_LEVEL: u32 = 4;
 
+/// From this level on, a controller can take the place of another.
+const REPLACEMENT_LEVEL: u32 = 4;
+
 /// The kinds of objects that can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -92,6 +95,11 @@ impl Kind {
                      revoked_index, revoked_reason
                  FROM nodes WHERE id = ?1"
             }
+            Self::Noun(Noun::Token) if level >= REPLACEMENT_LEVEL => {
+                "SELECT id, tenant_id, role, secret_hash, uses_allowed, uses_left, pool, expires_millis,
+                     created_millis, name, networks, revision, replaces_controller_id
+                 FROM tokens WHERE id = ?1"
+            }
             Self::Noun(Noun::Token) => {
                 "SELECT id, tenant_id, role, secret_hash, uses_allowed, uses_left, pool, expires_millis,
                      created_millis, name, networks, revision
@@ -114,6 +122,10 @@ impl Kind {
                 "SELECT root_tenant_id, cluster_id, name_server_domain, retention_seconds, placement_strategy,
                      revision, operation_retention_seconds
                  FROM cluster WHERE root_tenant_id = ?1"
+            }
+            Self::Controller if level >= REPLACEMENT_LEVEL => {
+                "SELECT id, name, fleet_address, created_millis, replaces_controller_id FROM controllers
+                 WHERE id = ?1"
             }
             Self::Controller => {
                 "SELECT id, name, fleet_address, created_millis FROM controllers WHERE id = ?1"
@@ -184,6 +196,10 @@ pub(crate) fn audited_object<'a>(ctx: &Context<'_>, command: &'a Command) -> Rul
         }
         Command::EnrolController(body) => controller(body.controller_id),
         Command::RemoveController(body) => controller(body.controller_id),
+        Command::ReplaceController(body) => {
+            let token = body.token.as_ref().map(|token| token.token_id.as_slice());
+            (Kind::Noun(Noun::Token), Cow::Borrowed(token.unwrap_or_default()))
+        }
         Command::RotateAuthority(body) => {
             let next = body.authority.as_ref().map(|authority| authority.key_fingerprint.as_slice());
             (Kind::Authority, Cow::Borrowed(next.unwrap_or_default()))

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use npanel_model::{
-    ActionPattern, ApiKeyId, EnrolRole, Network, NodeName, PoolName, Revision, TenantId, Timestamp, TokenId,
+    ActionPattern, ApiKeyId, ControllerId, EnrolRole, Network, NodeName, PoolName, Revision, TenantId,
+    Timestamp, TokenId,
 };
 
 use super::{
@@ -70,6 +71,8 @@ pub struct Token {
     pub name: Option<NodeName>,
     /// Where a machine may come from; none: anywhere.
     pub networks: Vec<Network>,
+    /// The controller whose place the one takes that uses it.
+    pub replaces: Option<ControllerId>,
     /// When it stops working.
     pub expires_at: Timestamp,
     /// When it was made.
@@ -96,7 +99,7 @@ pub struct TokenFilter {
 const API_KEYS: &str = "SELECT * FROM api_keys";
 const TOKENS: &str =
     "SELECT id, role, uses_allowed, uses_left, pool, nullif(name, '') AS name, networks, expires_millis, created_millis,
-         revision
+         revision, nullif(replaces_controller_id, 0) AS replaces
      FROM tokens";
 
 impl FromRow for ApiKey {
@@ -123,6 +126,7 @@ impl FromRow for Token {
             pool: row::text(row, "pool")?,
             name: row::optional_text(row, "name")?,
             networks: row::list(row, "networks")?,
+            replaces: row::optional_number(row, "replaces")?.map(ControllerId),
             expires_at: row::time(row, "expires_millis")?,
             created_at: row::time(row, "created_millis")?,
             revision: row::revision(row)?,
@@ -160,6 +164,17 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn api_key(&self, scope: TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, QueryError> {
         self.one(API_KEYS, Scope::Tenant(scope), id.to_bytes()).await
+    }
+
+    /// The tokens by which a controller may join in the place of another.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn replacing_tokens(&self) -> Result<Vec<Token>, QueryError> {
+        let replaces = Where::Holds("replaces_controller_id > 0", Some(true));
+        let is_good = Where::Holds("uses_left > 0", Some(true));
+        self.list(TOKENS, Scope::Platform, vec![replaces, is_good], &Page { after: None, limit: u32::MAX })
+            .await
     }
 
     /// API keys that `scope` sees.

@@ -51,6 +51,8 @@ pub struct Controller {
     pub name: NodeName,
     /// Where the others reach it: `HOST:PORT`.
     pub fleet_address: String,
+    /// The controller whose place it takes, as long as that one is there.
+    pub replaces: Option<ControllerId>,
     /// When its newest certificate expires.
     pub certificate_expires_at: Option<Timestamp>,
     /// When it was enrolled.
@@ -318,7 +320,8 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn controllers(&self) -> Result<Vec<Controller>, QueryError> {
         let rows = sqlx::query(
-            "SELECT *, (SELECT not_after_millis FROM identities i
+            "SELECT *, nullif(replaces_controller_id, 0) AS replaces,
+                       (SELECT not_after_millis FROM identities i
                         WHERE i.subject = 'controller/' || controllers.id AND i.revoked_millis IS NULL
                         ORDER BY issued_index DESC LIMIT 1) AS not_after_millis
              FROM controllers ORDER BY id",
@@ -330,6 +333,7 @@ impl Reader {
                 id: ControllerId(row::number(row, "id")?),
                 name: row::text(row, "name")?,
                 fleet_address: row::get(row, "fleet_address")?,
+                replaces: row::optional_number(row, "replaces")?.map(ControllerId),
                 certificate_expires_at: row::optional_time(row, "not_after_millis")?,
                 created_at: row::time(row, "created_millis")?,
             })

@@ -4,7 +4,7 @@ use npanel_model::{Action, EnrolRole, NodeName};
 use npanel_proto::command::{EnrolController, RemoveController};
 
 use super::{
-    identity,
+    identity, replacement,
     token::{self, Shown},
 };
 use crate::{
@@ -16,8 +16,12 @@ pub(super) fn enrol(ctx: &Context<'_>, body: &EnrolController) -> Rule<Effect> {
     ctx.authorise(Action::ControllerJoin)?;
     let platform = ctx.root_tenant()?;
     let shown = Shown { id: &body.token_id, secret_hash: &body.token_secret_hash };
-    token::consume(ctx, &shown, EnrolRole::Controller, &wire_text(&body.name, "/name")?)?;
+    let used = token::consume(ctx, &shown, EnrolRole::Controller, &wire_text(&body.name, "/name")?)?;
+    let replaced = used.replaces.map(|id| replacement::give_way(ctx, id, body)).transpose()?.flatten();
     insert(ctx, body)?;
+    if let Some(replaced) = replaced {
+        replacement::note(ctx, body.controller_id, replaced)?;
+    }
     Ok(Effect {
         tenant: platform,
         action: Action::ControllerJoin,
@@ -42,6 +46,7 @@ pub(super) fn remove(ctx: &Context<'_>, body: &RemoveController) -> Rule<Effect>
         return Err(Refusal::new(RefusalCode::InUse, "/id", message).into());
     }
     identity::revoke(ctx, &format!("controller/{}", body.controller_id))?;
+    replacement::is_over(ctx, body.controller_id)?;
     ctx.warn(|| Ok(bearing(left).into_iter().collect()))?;
     let object = body.controller_id.to_be_bytes().to_vec();
     ctx.note(platform, "controller", object.clone(), "deleted");

@@ -26,6 +26,7 @@ mod operation;
 mod plan;
 mod record_set;
 mod removal;
+mod replacement;
 mod restoration;
 mod revocation;
 mod secrets;
@@ -98,6 +99,7 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::UnsuspendAccount(body) => suspension::unsuspend_account(ctx, body),
         Command::SuspendDomain(body) => suspension::suspend_domain(ctx, body),
         Command::UnsuspendDomain(body) => suspension::unsuspend_domain(ctx, body),
+        Command::ReplaceController(body) => replacement::begin(ctx, body),
         Command::RecordEvents(body) => return event::record(ctx, body).map(|()| None),
         Command::RecordNodeConditions(body) => {
             return event::record_conditions(ctx, body).map(|()| None);
@@ -173,6 +175,7 @@ pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Optio
         | Command::EnrolNode(_)
         | Command::EnrolController(_)
         | Command::RemoveController(_)
+        | Command::ReplaceController(_)
         | Command::RenewIdentity(_)
         | Command::RotateAuthority(_)
         | Command::RetireAuthority(_)

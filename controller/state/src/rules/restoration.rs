@@ -4,7 +4,7 @@
 use npanel_model::{Action, Uid};
 use npanel_proto::command::{EnrolController, RestoreCluster};
 
-use super::{controller, identity};
+use super::{controller, identity, replacement};
 use crate::{
     ObjectKind, Refusal, RefusalCode,
     context::{Context, Effect, Principal, Rule},
@@ -63,6 +63,7 @@ fn replace_controllers(ctx: &Context<'_>, first: &EnrolController) -> Rule<()> {
     let platform = ctx.root_tenant()?;
     for id in others {
         ctx.run("DELETE FROM controllers WHERE id = ?1", [id])?;
+        replacement::is_over(ctx, id)?;
         identity::revoke(ctx, &format!("controller/{id}"))?;
         ctx.note(platform, "controller", id.to_be_bytes().to_vec(), "deleted");
     }

@@ -1,6 +1,6 @@
 //! Bootstrap tokens. Their uses are counted here, so that no race can use one twice.
 
-use npanel_model::{Action, EnrolRole, Network, NodeName, PoolName, TokenId};
+use npanel_model::{Action, EnrolRole, Network, NodeName, PoolName, TenantId, TokenId};
 use npanel_proto::command::{CreateToken, DeleteToken};
 use subtle::ConstantTimeEq;
 
@@ -15,9 +15,23 @@ const LONGEST_LIFE_MILLIS: i64 = 7 * 24 * 3600 * 1000;
 const MOST_USES: u32 = 1000;
 const MOST_NETWORKS: usize = 32;
 
+/// In the place of an id: whoever uses the token is one more.
+const NOBODY: u64 = 0;
+
 pub(super) fn create(ctx: &Context<'_>, body: &CreateToken) -> Rule<Effect> {
     ctx.authorise(Action::TokenCreate)?;
     let platform = ctx.require_platform(Action::TokenCreate)?;
+    let id = make(ctx, platform, body, NOBODY)?;
+    Ok(Effect { tenant: platform, action: Action::TokenCreate, object: id.to_bytes(), operation: Vec::new() })
+}
+
+/// Writes down a token. The controller that uses it takes the place of `replaces`.
+pub(super) fn make(
+    ctx: &Context<'_>,
+    platform: TenantId,
+    body: &CreateToken,
+    replaces: u64,
+) -> Rule<TokenId> {
     let id = wire_id(&body.token_id, "/id", TokenId::from_bytes)?;
     let role: EnrolRole = wire_text(&body.role, "/role")?;
     let pool: PoolName = wire_text(&body.pool, "/pool")?;
@@ -50,8 +64,8 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateToken) -> Rule<Effect> {
     require_new(ctx, "tokens", &body.token_id)?;
     ctx.run(
         "INSERT INTO tokens (id, tenant_id, role, secret_hash, uses_allowed, uses_left, pool, expires_millis,
-             created_millis, name, networks)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10)",
+             created_millis, name, networks, replaces_controller_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         (
             id.to_bytes(),
             platform.to_bytes(),
@@ -63,10 +77,11 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateToken) -> Rule<Effect> {
             ctx.now.as_millis(),
             &body.name,
             json(&body.networks),
+            replaces,
         ),
     )?;
     ctx.note(platform, "token", id.to_bytes(), "created");
-    Ok(Effect { tenant: platform, action: Action::TokenCreate, object: id.to_bytes(), operation: Vec::new() })
+    Ok(id)
 }
 
 pub(super) fn delete(ctx: &Context<'_>, body: &DeleteToken) -> Rule<Effect> {
@@ -96,6 +111,7 @@ struct Found {
     name: String,
     networks: String,
     revision: u64,
+    replaces_controller_id: u64,
 }
 
 /// What a token that was used says of itself.
@@ -105,14 +121,17 @@ pub(super) struct Used {
     pub(super) is_for_this_name: bool,
     /// Where in the log it was last changed before: of a token for one name, which has one use, where it was made.
     pub(super) made: u64,
+    /// Whose place the controller takes that used it.
+    pub(super) replaces: Option<u64>,
 }
 
 /// Uses the token once, for the machine `name` at the address of the envelope. Every failure has the same code; the
 /// message says which part was wrong, for the controller's log: the machine is told the same for all.
 pub(super) fn consume(ctx: &Context<'_>, shown: &Shown<'_>, role: EnrolRole, name: &NodeName) -> Rule<Used> {
     let found = ctx.find(
-        "SELECT role, secret_hash, uses_left, expires_millis, pool, name, networks, revision FROM tokens
-         WHERE id = ?1",
+        "SELECT role, secret_hash, uses_left, expires_millis, pool, name, networks, revision,
+             replaces_controller_id
+         FROM tokens WHERE id = ?1",
         [shown.id],
         |row| {
             Ok(Found {
@@ -124,6 +143,7 @@ pub(super) fn consume(ctx: &Context<'_>, shown: &Shown<'_>, role: EnrolRole, nam
                 name: row.get(5)?,
                 networks: row.get(6)?,
                 revision: row.get(7)?,
+                replaces_controller_id: row.get(8)?,
             })
         },
     )?;
@@ -141,6 +161,7 @@ pub(super) fn consume(ctx: &Context<'_>, shown: &Shown<'_>, role: EnrolRole, nam
                 pool: wire_text(&token.pool, "")?,
                 is_for_this_name: !token.name.is_empty(),
                 made: token.revision,
+                replaces: Some(token.replaces_controller_id).filter(|id| *id != NOBODY),
             })
         }
         (_, why) => Err(Refusal::new(RefusalCode::TokenInvalid, "", why.unwrap_or_default()).into()),

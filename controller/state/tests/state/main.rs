@@ -14,6 +14,7 @@ mod operations;
 mod ownership;
 mod plans;
 mod repetitions;
+mod replacement;
 mod replicas;
 mod restoration;
 mod revocation;

@@ -91,6 +91,7 @@ scenarios! {
         no_acknowledged_account_is_lost_or_doubled_when_the_leader_is_killed,
         nodes_do_not_notice_that_the_leader_dies;
     removal: a_removed_controller_serves_nobody_and_its_machine_can_join_anew;
+    replacement: a_dead_controller_is_replaced_by_one_command_while_writes_go_on;
     plans: accounts_follow_their_plan_to_another_php_on_their_nodes;
     placement:
         a_cordoned_node_gets_nothing_new_and_says_so,

@@ -1,0 +1,171 @@
+//! The members follow the state, one change at a time: enrolled controllers become learners, then voters when they have
+//! caught up, each in the place of another if it was enrolled for that; those that were removed go. What is due is read from the
+//! state and the members alone ([`due`]), so the next leader goes on where one stopped.
+
+mod due;
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use npanel_model::ControllerId;
+use npanel_proto::command::{RemoveController, envelope::Command};
+use npanel_state::{QueryError, Store};
+use openraft::{BasicNode, ChangeMembers};
+use tokio::sync::watch;
+
+use crate::{
+    applying::Applying, belonging::Belonging, clock::Clock, config::Dial, leadership::Leadership, levels,
+    reading, types::Raft, writing::write_own,
+};
+use due::{Due, Seen};
+
+/// How often the membership is compared with who is enrolled. Enrolling is rare.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// A learner this close to the log's end is caught up: it gets the rest within a heartbeat.
+const CAUGHT_UP_ENTRIES: u64 = 100;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What it takes to have the members follow the state.
+pub(crate) struct Membership {
+    pub(crate) raft: Raft,
+    pub(crate) store: Store,
+    pub(crate) applying: Arc<Applying>,
+    pub(crate) dial: Arc<dyn Dial>,
+    pub(crate) belonging: Arc<Belonging>,
+    pub(crate) clock: Arc<Clock>,
+}
+
+impl Membership {
+    /// Runs as long as the process; acts while this controller leads.
+    pub(crate) async fn run(self, mut leadership: watch::Receiver<Leadership>) {
+        let mut tick = tokio::time::interval(INTERVAL);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            if !leadership.borrow().is_leader() && leadership.changed().await.is_err() {
+                return;
+            }
+            if let Err(error) = self.step().await {
+                tracing::warn!(error = %error, "the membership could not be brought up to date; trying again");
+            }
+        }
+    }
+
+    /// Makes the first change that is due and can be begun.
+    async fn step(&self) -> Result<(), Error> {
+        if let Some(voters) = self.unfinished() {
+            self.raft.change_membership(ChangeMembers::ReplaceAllVoters(voters), false).await?;
+            return Ok(());
+        }
+        if self.due().await?.is_empty() {
+            return Ok(());
+        }
+        // A new leader's state may be behind its own log: whoever enrolled last would be taken for a stranger.
+        if !reading::is_caught_up(&self.raft, &self.applying).await {
+            return Ok(());
+        }
+        for due in self.due().await? {
+            if let Due::Vote { id, before, after, .. } = &due
+                && !self.can_decide(*id, before, after).await
+            {
+                continue;
+            }
+            return self.make(due).await;
+        }
+        Ok(())
+    }
+
+    async fn make(&self, due: Due) -> Result<(), Error> {
+        match due {
+            Due::Learn { id, address } => {
+                tracing::info!(controller = id, address, "adding a learner");
+                self.raft.add_learner(id, BasicNode::new(address), false).await?;
+            }
+            Due::Vote { id, in_place_of, after, .. } => {
+                tracing::info!(controller = id, in_place_of, "promoting a learner to a voter");
+                self.raft.change_membership(ChangeMembers::ReplaceAllVoters(after), false).await?;
+            }
+            Due::Retire { id, by } => self.retire(id, by).await?,
+            Due::Leave { id, votes } => {
+                tracing::info!(controller = id, "taking a removed controller out of the members");
+                let change = if votes {
+                    ChangeMembers::RemoveVoters(BTreeSet::from([id]))
+                } else {
+                    ChangeMembers::RemoveNodes(BTreeSet::from([id]))
+                };
+                self.raft.change_membership(change, false).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The voters to be, if a leader before this one has begun a change and not ended it.
+    fn unfinished(&self) -> Option<BTreeSet<u64>> {
+        let metrics = self.raft.metrics();
+        let now = metrics.borrow();
+        let configs = now.membership_config.membership().get_joint_config();
+        (now.current_leader == Some(now.id) && configs.len() > 1).then(|| configs.last().cloned()).flatten()
+    }
+
+    async fn due(&self) -> Result<Vec<Due>, QueryError> {
+        let controllers = self.store.reader().controllers().await?;
+        let metrics = self.raft.metrics();
+        let now = metrics.borrow();
+        if now.current_leader != Some(now.id) {
+            return Ok(Vec::new());
+        }
+        let last = now.last_log_index.unwrap_or(0);
+        let near_end = |index: u64| index + CAUGHT_UP_ENTRIES >= last;
+        let replication = now.replication.iter().flatten();
+        let seen = Seen {
+            controllers: &controllers,
+            members: now.membership_config.nodes().map(|(id, _)| *id).collect(),
+            voters: now.membership_config.voter_ids().collect(),
+            caught_up: replication
+                .filter(|(_, matched)| matched.is_some_and(|id| near_end(id.index)))
+                .map(|(id, _)| *id)
+                .collect(),
+        };
+        Ok(seen.due())
+    }
+
+    /// Whether a learner answers, and with it a majority of those who vote before and of those who vote after. Once a change is
+    /// begun nothing can be decided without both.
+    async fn can_decide(&self, learner: u64, before: &BTreeSet<u64>, after: &BTreeSet<u64>) -> bool {
+        let all: Vec<(u64, String)> = {
+            let metrics = self.raft.metrics();
+            let now = metrics.borrow();
+            let nodes = now.membership_config.nodes();
+            let asked = nodes.filter(|(id, _)| before.contains(id) || after.contains(id));
+            asked.map(|(id, node)| (*id, node.addr.clone())).collect()
+        };
+        let own = self.raft.metrics().borrow().id;
+        let answers = all.iter().map(async |(id, address)| {
+            let asked = || levels::asked(self.dial.as_ref(), &self.belonging, ControllerId(*id), address);
+            (*id == own || asked().await.is_some()).then_some(*id)
+        });
+        let answering: BTreeSet<u64> =
+            futures::future::join_all(answers).await.into_iter().flatten().collect();
+        let is_majority = |voters: &BTreeSet<u64>| 2 * voters.intersection(&answering).count() > voters.len();
+        let can = answering.contains(&learner) && is_majority(before) && is_majority(after);
+        if !can {
+            tracing::warn!(
+                controller = learner,
+                ?answering,
+                "a learner is not promoted while too few answer to decide it"
+            );
+        }
+        can
+    }
+
+    /// The place of a controller is taken: it is removed, which its state and its identity learn by a command.
+    async fn retire(&self, id: u64, by: u64) -> Result<(), Error> {
+        let Some(level) = *self.store.feature_level().borrow() else { return Ok(()) };
+        let command = Command::RemoveController(RemoveController { controller_id: id });
+        if write_own(&self.raft, &self.clock, level, command).await? {
+            tracing::info!(controller = id, by, "a controller is removed, for another has taken its place");
+        }
+        Ok(())
+    }
+}
