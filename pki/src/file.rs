@@ -43,21 +43,6 @@ pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), File
         .map_err(|source| FileError { path: path.to_owned(), action: "written", source })
 }
 
-/// Makes the file unless it exists. Two that try at once end with one content: the first one's.
-pub(crate) fn create(path: &Path, content: &[u8], mode: u32) -> Result<(), FileError> {
-    let stage = stage_path(path);
-    let linked = stage_file(&stage, content, mode).and_then(|()| match fs::hard_link(&stage, path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    });
-    let removed = fs::remove_file(&stage);
-    linked.and(removed).and_then(|()| sync_directory(path)).map_err(|source| FileError {
-        path: path.to_owned(),
-        action: "made",
-        source,
-    })
-}
-
 fn stage_path(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", uuid::Uuid::now_v7().simple()));
@@ -95,16 +80,6 @@ mod tests {
         replace(&path, b"two", PRIVATE).expect("written");
         assert_eq!(read(&path).expect("read").expect("a file").as_slice(), b"two");
         assert_eq!(fs::metadata(&path).expect("metadata").mode() & 0o777, PRIVATE);
-        assert_eq!(fs::read_dir(directory.path()).expect("a listing").count(), 1);
-    }
-
-    #[test]
-    fn a_file_is_made_once() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("machine.key");
-        create(&path, b"one", PRIVATE).expect("made");
-        create(&path, b"two", PRIVATE).expect("left alone");
-        assert_eq!(read(&path).expect("read").expect("a file").as_slice(), b"one");
         assert_eq!(fs::read_dir(directory.path()).expect("a listing").count(), 1);
     }
 }

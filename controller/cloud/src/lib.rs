@@ -1,11 +1,14 @@
-//! What controllers use of other people's machines: a bucket of S3 or of what speaks like it, and the addresses of webhooks.
+//! What controllers use of other people's machines: a bucket of S3 or of what speaks like it, a key
+//! management service, and the addresses of webhooks.
 //!
 //! Nothing runs inside.
 
 mod bucket;
 mod courier;
 mod keys;
+mod kms;
 
 pub use bucket::{Bucket, BucketError, BucketNameError};
 pub use courier::{Courier, CourierError};
 pub use keys::KeysError;
+pub use kms::{Kms, KmsAddressError, KmsError};

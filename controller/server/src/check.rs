@@ -7,10 +7,15 @@ use npanel_check::{
 };
 use npanel_pki::IdentityFiles;
 
-use crate::{config::Config, daemon::REMOVED};
+use crate::{
+    config::Config,
+    daemon::{KEY, REMOVED, SEALED_KEY, opens},
+};
 
 const JOIN: &str = "make it a controller: npanel-controller init, or join";
 const AGAIN: &str = "move this directory away, and have it join anew: npanel-controller join";
+
+const ALLOW: &str = "see to it that the service is reached and that the keys in keys_file may use its key to encrypt and decrypt ([keys])";
 
 /// Everything that can be said of this machine as a controller.
 pub async fn check(file: &Path) -> Report {
@@ -36,6 +41,7 @@ async fn machine(report: &mut Report, config: &Config) {
     directory(report, "data", &root, JOIN);
     disk(report, "disk", &root);
     identity(report, &root);
+    service(report, &root, config).await;
     let telemetry = config.telemetry_listen;
     let listeners =
         [("API port", config.api_listen), ("fleet port", config.fleet_listen), ("telemetry port", telemetry)];
@@ -44,6 +50,15 @@ async fn machine(report: &mut Report, config: &Config) {
     }
     distinct(report, &listeners);
     resolves(report, "fleet address", &config.fleet_advertise).await;
+}
+
+/// The key management service, which is asked to open the machine's key, or, before there is one, to seal and open something else.
+async fn service(report: &mut Report, root: &Path, config: &Config) {
+    let Some(kms) = config.machine_key.kms() else { return };
+    match opens(root, kms).await {
+        Ok(()) => report.ok("key management service", "it opens what it seals for this controller"),
+        Err(error) => report.add("key management service", Verdict::Error, format!("{error:#}"), ALLOW),
+    }
 }
 
 /// The certificate and what is sealed by the machine's key. Whether that opens is seen when the daemon starts: to try
@@ -64,7 +79,8 @@ fn identity(report: &mut Report, root: &Path) {
             Err(error) => report.add("identity", Verdict::Error, error.to_string(), JOIN),
         }
     }
-    for (about, name) in [("machine key", "machine.key"), ("cluster secrets", "secrets.sealed")] {
+    let key = if root.join(SEALED_KEY).exists() { SEALED_KEY } else { KEY };
+    for (about, name) in [("machine key", key), ("cluster secrets", "secrets.sealed")] {
         let path = root.join(name);
         if secret_file(report, about, &path, JOIN) {
             report.ok(about, path.display().to_string());

@@ -7,8 +7,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use super::{SealError, SecretsFileError, aead};
 use crate::{file, secret::random_bytes};
 
-/// The key by which a machine seals what rests on its disk: thirty-two bytes in a file for its owner only. So a
-/// copy of the data without this file is of no use.
+/// The key by which a machine seals what rests on its disk: thirty-two bytes. Kept in a file for its owner only, so that a copy of the
+/// data without this file is of no use, or in one that a key management service has to open.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct MachineKey([u8; 32]);
 
@@ -19,22 +19,54 @@ impl fmt::Debug for MachineKey {
 }
 
 impl MachineKey {
-    /// Loads the key, and makes it if there is none.
-    ///
-    /// # Errors
-    /// If the file cannot be read or made, or is not a key.
-    pub fn load_or_create(path: &Path) -> Result<Self, SecretsFileError> {
-        if let Some(key) = Self::load(path)? {
-            return Ok(key);
-        }
-        file::create(path, random_bytes().as_slice(), file::PRIVATE)?;
-        Self::load(path)?.ok_or(SecretsFileError::MachineKey)
+    /// A new key, kept nowhere yet.
+    pub fn generate() -> Self {
+        Self(*random_bytes())
     }
 
-    fn load(path: &Path) -> Result<Option<Self>, SecretsFileError> {
-        let Some(bytes) = file::read(path)? else { return Ok(None) };
-        let bytes = bytes.as_slice().try_into().map_err(|_| SecretsFileError::MachineKey)?;
-        Ok(Some(Self(bytes)))
+    /// The key of these thirty-two bytes.
+    ///
+    /// # Errors
+    /// If there are more or fewer.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SecretsFileError> {
+        bytes.try_into().map(Self).map_err(|_| SecretsFileError::MachineKey)
+    }
+
+    /// Its bytes, for whoever seals it.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Keeps it in a file for its owner only.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), SecretsFileError> {
+        Ok(file::replace(path, &self.0, file::PRIVATE)?)
+    }
+
+    /// The key in that file, if there is one.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is not a key.
+    pub fn load(path: &Path) -> Result<Option<Self>, SecretsFileError> {
+        file::read(path)?.map(|bytes| Self::from_bytes(&bytes)).transpose()
+    }
+
+    /// Keeps one as somebody else has sealed it.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save_sealed(path: &Path, sealed: &[u8]) -> Result<(), SecretsFileError> {
+        Ok(file::replace(path, sealed, file::PRIVATE)?)
+    }
+
+    /// One as somebody else has sealed it, if there is that file.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn load_sealed(path: &Path) -> Result<Option<Vec<u8>>, SecretsFileError> {
+        Ok(file::read(path)?.map(|sealed| sealed.to_vec()))
     }
 
     pub(super) fn seal(&self, name: &str, plain: &[u8]) -> Result<Vec<u8>, SealError> {
@@ -51,13 +83,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_is_made_once_and_for_its_owner_only() {
+    fn a_key_is_kept_for_its_owner_only() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("machine.key");
-        let first = MachineKey::load_or_create(&path).expect("made");
-        let second = MachineKey::load_or_create(&path).expect("loaded");
-        assert_eq!(first.0, second.0);
+        assert!(MachineKey::load(&path).expect("no file").is_none());
+        let key = MachineKey::generate();
+        key.save(&path).expect("saved");
+        let loaded = MachineKey::load(&path).expect("a file").expect("a key");
+        assert_eq!(key.0, loaded.0);
         let mode = std::fs::metadata(&path).expect("metadata").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
@@ -67,7 +101,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("machine.key");
         std::fs::write(&path, b"short").expect("written");
-        assert!(matches!(MachineKey::load_or_create(&path), Err(SecretsFileError::MachineKey)));
+        assert!(matches!(MachineKey::load(&path), Err(SecretsFileError::MachineKey)));
         assert_eq!(std::fs::read(&path).expect("read"), b"short");
     }
 }

@@ -62,6 +62,18 @@ impl Fields {
         parse(text).map_err(|problem| self.problem(key, problem)).ok()
     }
 
+    /// Whether something is wanted; it is not if nothing is said.
+    pub(super) fn flag(&mut self, key: &str) -> Option<bool> {
+        match self.table.remove(key) {
+            Some(Value::Boolean(value)) => Some(value),
+            Some(other) => {
+                self.mistyped(key, "true or false", &other);
+                None
+            }
+            None => Some(false),
+        }
+    }
+
     fn number(&mut self, key: &str, default: u64) -> Option<u64> {
         let value = match self.table.remove(key) {
             Some(Value::Integer(value)) => value,

@@ -4,6 +4,7 @@ mod anchor;
 mod backup;
 mod bucket;
 mod fields;
+mod keys;
 mod raft_log;
 mod webhooks;
 
@@ -23,6 +24,7 @@ use npanel_state::{FEATURE_LEVEL, OLDEST_FEATURE_LEVEL};
 use rustls::pki_types::ServerName;
 
 use self::fields::Fields;
+pub use self::keys::KeyPlace;
 use crate::backup::BackupStore;
 
 /// A controller's configuration.
@@ -56,6 +58,8 @@ pub struct Config {
     pub webhook_networks: Vec<Network>,
     /// How much of the log is kept.
     pub raft_log: Retention,
+    /// Where the machine's key rests.
+    pub machine_key: KeyPlace,
 }
 
 /// A week: long enough to notice that something is missed.
@@ -151,9 +155,10 @@ impl Config {
         let backups = backup::read(&mut fields);
         let webhook_networks = webhooks::read(&mut fields);
         let raft_log = raft_log::read(&mut fields);
+        let machine_key = keys::read(&mut fields);
         let problems = fields.end();
         let required = (data_directory, name, api_listen, fleet_listen, fleet_advertise, telemetry_listen);
-        match (required, retained.zip(lifetimes).zip(max_feature_level)) {
+        match (required, retained.zip(lifetimes).zip(max_feature_level).zip(machine_key)) {
             (
                 (
                     Some(data_directory),
@@ -163,7 +168,7 @@ impl Config {
                     Some(fleet_advertise),
                     Some(telemetry_listen),
                 ),
-                Some(((retention, lifetimes), max_feature_level)),
+                Some((((retention, lifetimes), max_feature_level), machine_key)),
             ) if problems.is_empty() => Ok(Self {
                 data_directory,
                 name,
@@ -179,6 +184,7 @@ impl Config {
                 backups,
                 webhook_networks,
                 raft_log,
+                machine_key,
             }),
             _ => Err(problems),
         }
@@ -353,6 +359,25 @@ mod tests {
         for value in ["2", "99", "\"3\""] {
             let problems = with(value).expect_err("wrong");
             assert!(problems[0].starts_with("max_feature_level: "), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn the_machines_key_is_in_a_file_unless_it_says_who_seals_it() {
+        let place = |text: &str| Config::parse(text).expect("good").machine_key;
+        assert!(matches!(place(GOOD), KeyPlace::File));
+        let with = |rest: &str| format!("{GOOD}\n[keys]\n{rest}\n");
+        let all = "kms = \"alias/npanel\"\nregion = \"eu-central-1\"\nkeys_file = \"/etc/npanel/kms.keys\"";
+        assert!(matches!(place(&with(all)), KeyPlace::Kms(_)));
+        assert!(matches!(place(&with(&format!("{all}\nback_to_file = true"))), KeyPlace::BackToFile(_)));
+        for (wrong, key) in [
+            (all.replace("kms =", "kmz ="), "keys.kmz"),
+            (all.replace("/etc", "etc"), "keys.keys_file"),
+            (format!("{all}\nendpoint = \"http://kms.example.net\""), "keys.endpoint"),
+            (format!("{all}\nback_to_file = 1"), "keys.back_to_file"),
+        ] {
+            let problems = Config::parse(&with(&wrong)).expect_err("wrong");
+            assert!(problems.iter().any(|problem| problem.starts_with(key)), "{problems:?}");
         }
     }
 

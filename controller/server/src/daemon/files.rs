@@ -4,15 +4,27 @@
 
 use std::{
     fs,
+    ops::Deref,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context, bail};
 use npanel_pki::{ClusterSecrets, Credentials, IdentityFiles, MachineKey};
 
+use super::unlock::{self, NewKey};
+use crate::config::KeyPlace;
+
 /// Says beside the identity that this controller was removed from the cluster.
 pub(crate) const REMOVED: &str = "removed";
+
+const MISSING: &str = "this machine is not a controller yet: run `npanel-controller init` or `join` first";
+
+/// The cluster's secrets, sealed by the machine's key.
+pub(super) fn secrets_path(root: &Path) -> PathBuf {
+    root.join("secrets.sealed")
+}
 
 /// A controller's directory.
 #[derive(Debug, Clone)]
@@ -20,9 +32,24 @@ pub(super) struct Files {
     root: PathBuf,
 }
 
+/// A controller's directory with the machine's key, which opens the cluster's secrets in it.
+#[derive(Debug, Clone)]
+pub(super) struct Unlocked {
+    files: Files,
+    key: Arc<MachineKey>,
+}
+
+impl Deref for Unlocked {
+    type Target = Files;
+
+    fn deref(&self) -> &Files {
+        &self.files
+    }
+}
+
 /// A controller's directory that is not in place yet. Removed when dropped before [`Staged::commit`].
 pub(super) struct Staged {
-    files: Files,
+    files: Unlocked,
     place: PathBuf,
     committed: bool,
 }
@@ -33,7 +60,7 @@ impl Files {
     }
 
     /// Begins a new controller.
-    pub(super) fn stage(data_directory: &Path) -> anyhow::Result<Staged> {
+    pub(super) async fn stage(data_directory: &Path, key: &KeyPlace) -> anyhow::Result<Staged> {
         let place = Self::of(data_directory).root;
         if place.exists() {
             bail!(
@@ -41,11 +68,13 @@ impl Files {
                 place.display()
             );
         }
-        Self::stage_beside(data_directory)
+        Self::stage_beside(data_directory, key).await
     }
 
     /// Begins a controller that is to take the place of the one that is there.
-    pub(super) fn stage_beside(data_directory: &Path) -> anyhow::Result<Staged> {
+    pub(super) async fn stage_beside(data_directory: &Path, key: &KeyPlace) -> anyhow::Result<Staged> {
+        // First, for it may fail.
+        let key = NewKey::make(key).await?;
         let place = Self::of(data_directory).root;
         fs::create_dir_all(data_directory)
             .with_context(|| format!("cannot make {}", data_directory.display()))?;
@@ -59,7 +88,8 @@ impl Files {
             let made = fs::DirBuilder::new().mode(0o700).create(&directory);
             made.with_context(|| format!("cannot make {}", directory.display()))?;
         }
-        Ok(Staged { files, place, committed: false })
+        let key = Arc::new(key.save(&files.root)?);
+        Ok(Staged { files: Unlocked { files, key }, place, committed: false })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -75,25 +105,8 @@ impl Files {
         IdentityFiles::new(self.root.join("identity"))
     }
 
-    fn machine_key(&self) -> anyhow::Result<MachineKey> {
-        Ok(MachineKey::load_or_create(&self.root.join("machine.key"))?)
-    }
-
-    fn secrets_path(&self) -> PathBuf {
-        self.root.join("secrets.sealed")
-    }
-
-    pub(super) fn save(&self, credentials: &Credentials, secrets: &ClusterSecrets) -> anyhow::Result<()> {
-        self.save_identity(credentials)?;
-        self.save_secrets(secrets)
-    }
-
     pub(super) fn save_identity(&self, credentials: &Credentials) -> anyhow::Result<()> {
         self.identity().save(credentials).context("cannot save the identity")
-    }
-
-    pub(super) fn save_secrets(&self, secrets: &ClusterSecrets) -> anyhow::Result<()> {
-        secrets.save(&self.secrets_path(), &self.machine_key()?).context("cannot save the cluster's secrets")
     }
 
     fn removed_path(&self) -> PathBuf {
@@ -112,24 +125,48 @@ impl Files {
         self.removed_path().exists()
     }
 
-    pub(super) fn load(&self) -> anyhow::Result<(Credentials, ClusterSecrets)> {
-        let missing = "this machine is not a controller yet: run `npanel-controller init` or `join` first";
-        let credentials = self.identity().load().context("cannot load the identity")?.context(missing)?;
-        let secrets = ClusterSecrets::load(&self.secrets_path(), &self.machine_key()?)?.context(missing)?;
-        Ok((credentials, secrets))
+    pub(super) fn credentials(&self) -> anyhow::Result<Credentials> {
+        self.identity().load().context("cannot load the identity")?.context(MISSING)
+    }
+
+    /// With the machine's key. A key management service that has to open it is asked once.
+    pub(super) async fn unlock(self, key: &KeyPlace) -> anyhow::Result<Unlocked> {
+        let key = unlock::open(&self.root, key).await?;
+        Ok(Unlocked { files: self, key: Arc::new(key) })
+    }
+
+    /// With the machine's key. A key management service that has to open it is waited for.
+    pub(super) async fn unlock_patiently(self, key: &KeyPlace) -> anyhow::Result<Unlocked> {
+        let key = unlock::open_patiently(&self.root, key).await?;
+        Ok(Unlocked { files: self, key: Arc::new(key) })
+    }
+}
+
+impl Unlocked {
+    pub(super) fn save(&self, credentials: &Credentials, secrets: &ClusterSecrets) -> anyhow::Result<()> {
+        self.save_identity(credentials)?;
+        self.save_secrets(secrets)
+    }
+
+    pub(super) fn save_secrets(&self, secrets: &ClusterSecrets) -> anyhow::Result<()> {
+        secrets.save(&secrets_path(&self.root), &self.key).context("cannot save the cluster's secrets")
+    }
+
+    pub(super) fn secrets(&self) -> anyhow::Result<ClusterSecrets> {
+        ClusterSecrets::load(&secrets_path(&self.root), &self.key)?.context(MISSING)
     }
 }
 
 impl Staged {
-    pub(super) fn files(&self) -> &Files {
+    pub(super) fn files(&self) -> &Unlocked {
         &self.files
     }
 
     /// Puts the directory into its place.
     pub(super) fn commit(mut self) -> anyhow::Result<Files> {
         let files = Files { root: self.place.clone() };
-        fs::rename(&self.files.root, &self.place)
-            .with_context(|| format!("cannot rename {} into place", self.files.root.display()))?;
+        fs::rename(self.files.root(), &self.place)
+            .with_context(|| format!("cannot rename {} into place", self.files.root().display()))?;
         self.committed = true;
         self.sync()?;
         Ok(files)
@@ -137,7 +174,7 @@ impl Staged {
 
     /// Puts the directory into the place of the one that is there, which is kept beside it under a name of its own. Returns that.
     pub(super) fn commit_instead(mut self, name: &str) -> anyhow::Result<PathBuf> {
-        let (new, kept) = (self.files.root.clone(), self.place.with_file_name(name));
+        let (new, kept) = (self.files.root().to_owned(), self.place.with_file_name(name));
         // In one step: there is a controller at every moment.
         nix::fcntl::renameat2(
             nix::fcntl::AT_FDCWD,
@@ -165,7 +202,7 @@ impl Drop for Staged {
     fn drop(&mut self) {
         if !self.committed {
             // Left behind, it is removed by the next try.
-            let _ = fs::remove_dir_all(&self.files.root);
+            let _ = fs::remove_dir_all(self.files.root());
         }
     }
 }

@@ -49,7 +49,7 @@ pub struct Founded {
 /// # Errors
 /// If the machine is a controller already, or its files cannot be written; nothing is then left.
 pub async fn found(config: &Config, name_server_domain: &Fqdn) -> anyhow::Result<Founded> {
-    let staged = Files::stage(&config.data_directory)?;
+    let staged = Files::stage(&config.data_directory, &config.machine_key).await?;
     let now = Timestamp::now();
     let cluster_id = ClusterId::generate();
     let authority = CertificateAuthority::create(cluster_id, now)?;

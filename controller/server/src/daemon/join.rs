@@ -33,7 +33,7 @@ pub struct Joined {
 /// If the machine is a controller already, the token is not valid, or the CA's key does not match the token's
 /// pin; nothing is then left.
 pub async fn join(config: &Config, token: &BootstrapToken, controller: &str) -> anyhow::Result<Joined> {
-    let staged = Files::stage(&config.data_directory)?;
+    let staged = Files::stage(&config.data_directory, &config.machine_key).await?;
     let key = PrivateKey::generate()?;
     let credentials = tokio::time::timeout(DEADLINE, enrol(config, token, controller, key))
         .await

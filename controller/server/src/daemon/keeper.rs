@@ -26,7 +26,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{cluster_keys::Asking, files::Files};
+use super::{cluster_keys::Asking, files::Unlocked};
 use crate::authorities::Authorities;
 
 /// How often everything is compared. Short against the shortest life of a certificate.
@@ -35,7 +35,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// What is kept.
 pub(super) struct Keeper {
     pub(super) identity: Identity,
-    pub(super) files: Files,
+    pub(super) files: Unlocked,
     pub(super) authorities: Authorities,
     /// What the fleet sees.
     pub(super) fleet: LiveCredentials,
@@ -56,7 +56,7 @@ impl Keeper {
     /// Takes charge of what is on disk, renewed if it is due.
     pub(super) fn open(
         identity: Identity,
-        files: Files,
+        files: Unlocked,
         authorities: Authorities,
         credentials: Credentials,
         api_names: Vec<ServerName<'static>>,

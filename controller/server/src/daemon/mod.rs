@@ -14,6 +14,7 @@ mod recover;
 mod removed;
 mod restore;
 mod run;
+mod unlock;
 
 pub use content::{Content, content};
 pub(crate) use files::REMOVED;
@@ -22,3 +23,4 @@ pub use join::{Joined, join};
 pub use recover::{LogEnd, Recovered, log_end, recover};
 pub use restore::{Checked, Restored, check_backup, restore};
 pub use run::run;
+pub(crate) use unlock::{KEY, SEALED_KEY, opens};

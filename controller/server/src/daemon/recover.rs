@@ -48,7 +48,7 @@ struct Own {
 
 fn own(config: &Config) -> anyhow::Result<Own> {
     let files = Files::of(&config.data_directory);
-    let credentials = files.load()?.0;
+    let credentials = files.credentials()?;
     if files.is_removed() {
         bail!(
             "this controller was removed from the cluster: what it has is old, and it cannot go on from it"
@@ -76,8 +76,9 @@ pub async fn log_end(config: &Config) -> anyhow::Result<LogEnd> {
 /// If this machine is no controller, its daemon runs, or what it has cannot be used; nothing is changed then.
 pub async fn recover(config: &Config) -> anyhow::Result<Recovered> {
     let Own { files, id, .. } = own(config)?;
-    let secrets = files.load()?.1;
-    let staged = Files::stage_beside(&config.data_directory)?;
+    let files = files.unlock(&config.machine_key).await?;
+    let secrets = files.secrets()?;
+    let staged = Files::stage_beside(&config.data_directory, &config.machine_key).await?;
     let scratch = staged.files().root().join("unpacked");
     std::fs::create_dir(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
     let state = scratch.join("state.db");

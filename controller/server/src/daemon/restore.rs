@@ -61,7 +61,7 @@ pub fn check_backup(config: &Config, file: &Path, key: Option<&RecoveryKey>) -> 
 /// If the machine is a controller already, or the backup is not whole, or the key is not the one that it is sealed to; nothing is
 /// then left.
 pub async fn restore(config: &Config, file: &Path, key: &RecoveryKey) -> anyhow::Result<Restored> {
-    let staged = Files::stage(&config.data_directory)?;
+    let staged = Files::stage(&config.data_directory, &config.machine_key).await?;
     let backup = open(file)?;
     let secrets = secrets(&backup, key)?;
     let cluster = backup.manifest().cluster_id.clone();

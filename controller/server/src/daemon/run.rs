@@ -4,7 +4,7 @@
 //! controller leads), the keeper of its certificates, the API and telemetry. The first that ends takes the process with it; the service manager
 //! starts it again. So it is when the cluster has removed this controller: what is started then is [`removed`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use npanel_cloud::Courier;
@@ -33,7 +33,9 @@ use crate::{
 /// If it cannot start, or a part of it fails.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let files = Files::of(&config.data_directory);
-    let (credentials, secrets) = files.load()?;
+    let credentials = files.credentials()?;
+    let files = files.unlock_patiently(&config.machine_key).await?;
+    let secrets = files.secrets()?;
     let Identity::Controller(id) = credentials.id().identity else {
         bail!("the identity in {} is not a controller's", files.root().display());
     };
@@ -196,6 +198,14 @@ pub(super) fn notify_ready() {
     if let Err(error) = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]) {
         tracing::warn!(%error, "the service manager could not be told that the controller is ready");
     }
+}
+
+/// Tells the service manager, if there is one, that the start takes so much longer, and why.
+pub(super) fn notify_waiting(why: &str, time: Duration) {
+    let more = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+    let states = [sd_notify::NotifyState::ExtendTimeoutUsec(more), sd_notify::NotifyState::Status(why)];
+    // Who is not told gives up on this start at some time, and begins another.
+    let _ = sd_notify::notify(false, &states);
 }
 
 pub(super) fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
