@@ -9,6 +9,7 @@ use axum::{
 };
 use npanel_cloud::{Bucket, BucketError};
 use npanel_model::Timestamp;
+use npanel_moto::Moto;
 use sha2::Digest;
 
 type Asked = Arc<Mutex<Vec<(String, Vec<(String, String)>)>>>;
@@ -34,6 +35,7 @@ async fn store(status: StatusCode) -> (String, Asked) {
 }
 
 fn bucket(endpoint: &str, directory: &tempfile::TempDir) -> Bucket {
+    npanel_pki::tls::install_provider();
     let keys = directory.path().join("keys");
     std::fs::write(&keys, "access_key_id = \"AKID\"\nsecret_access_key = \"marked\"\n").expect("written");
     Bucket::new(endpoint, "eu-central-1", "audit", keys).expect("a bucket")
@@ -96,4 +98,48 @@ async fn a_large_object_comes_in_pieces_with_its_length_and_its_hash() {
     assert!(matches!(too_large, Err(BucketError::TooLarge { bytes }) if bytes == 6 << 30), "{too_large:?}");
     let cut_off = futures::stream::iter([Ok("no".into()), Err(std::io::Error::other("gone"))]);
     bucket(&endpoint, &directory).put("x", 4, sha256, cut_off).await.expect_err("it is not whole");
+}
+
+#[tokio::test]
+async fn an_object_of_many_pieces_is_in_the_bucket_as_it_was_given() {
+    let Some(moto) = Moto::start() else { return };
+    moto.make_bucket("audit", false);
+    let directory = tempfile::tempdir().expect("a directory");
+    let piece = |n: u8| bytes::Bytes::from(vec![n; 256 * 1024]);
+    let whole: Vec<u8> = (0..64).flat_map(piece).collect();
+    let pieces = futures::stream::iter((0..64).map(move |n| Ok(piece(n))));
+    let sha256 = sha2::Sha256::digest(&whole).into();
+    let bucket = bucket(&moto.endpoint(), &directory);
+    bucket.put("fleet 1/état.tar", whole.len() as u64, sha256, pieces).await.expect("written");
+    let kept = moto.object("audit", "fleet%201/%C3%A9tat.tar");
+    assert!(kept == whole, "{} bytes are kept of {}", kept.len(), whole.len());
+}
+
+#[tokio::test]
+async fn a_locked_object_is_there_until_its_time_whatever_is_tried() {
+    let Some(moto) = Moto::start() else { return };
+    moto.make_bucket("audit", true);
+    let directory = tempfile::tempdir().expect("a directory");
+    let bucket = bucket(&moto.endpoint(), &directory);
+    let until = Timestamp::now().plus(std::time::Duration::from_secs(86_400));
+    bucket.put_locked("npanel/1", "note".to_owned(), until).await.expect("written");
+    let version = format!("/audit/npanel/1?versionId={}", moto.versions("audit").pop().expect("a version"));
+    let removed = moto.ask("s3", "DELETE", &version, &[], b"");
+    assert_eq!(removed.status, 403, "{}", removed.text());
+    // What is written over it is another version.
+    bucket.put_locked("npanel/1", "other".to_owned(), until).await.expect("written");
+    assert_eq!(moto.ask("s3", "GET", &version, &[], b"").done(), b"note");
+    assert_eq!(moto.versions("audit").len(), 2);
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_is_told_by_the_store_itself() {
+    let Some(moto) = Moto::start() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let nowhere = bucket(&moto.endpoint(), &directory);
+    let error = nowhere.put_locked("x", String::new(), Timestamp::now()).await.expect_err("no bucket");
+    assert!(
+        matches!(&error, BucketError::Refused { status: 404, text } if text.contains("NoSuchBucket")),
+        "{error:?}"
+    );
 }

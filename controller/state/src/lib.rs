@@ -59,7 +59,7 @@ pub use refusal::{Refusal, RefusalCode};
 pub use repetition::CALLERS_KEY;
 pub use sealing::{SealedKind, SecretsWork, StoredDataKey, ToReseal};
 pub use snapshot::{Snapshot, Unsound};
-pub use standing::Standing;
+pub use standing::{NeededKey, Standing};
 pub use store::{Applied, Store};
 pub use wanted::ObjectKind;
 pub use writer::Pending;

@@ -7,6 +7,15 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::{StoreError, level};
 
+/// A cluster key as a state knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeededKey {
+    /// Its name; empty for the first.
+    pub name: Vec<u8>,
+    /// From 1 upward.
+    pub version: u64,
+}
+
 /// Where a cluster stands in a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -18,6 +27,8 @@ pub struct Standing {
     pub clock: Timestamp,
     /// No controller that it has heard of has this id or a higher one.
     pub next_controller_id: ControllerId,
+    /// The cluster keys that what is sealed in it needs, the one that seals first.
+    pub cluster_keys: Vec<NeededKey>,
 }
 
 impl Standing {
@@ -37,6 +48,11 @@ impl Standing {
             [],
             |row| row.get(0),
         )?;
-        Ok(Self { epoch, feature_level, clock, next_controller_id: ControllerId(last + 1) })
+        let select = "SELECT name, version FROM cluster_keys WHERE state IN ('current', 'former') ORDER BY state, version DESC";
+        let cluster_keys = state
+            .prepare(select)?
+            .query_map([], |row| Ok(NeededKey { name: row.get(0)?, version: row.get(1)? }))?
+            .collect::<Result<_, _>>()?;
+        Ok(Self { epoch, feature_level, clock, next_controller_id: ControllerId(last + 1), cluster_keys })
     }
 }

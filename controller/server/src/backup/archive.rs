@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::missing_key;
 use crate::{agreement::Uncopied, http::Services};
 
 /// Read so much at a time, and so many pieces ahead of whoever takes them.
@@ -32,6 +33,11 @@ pub(crate) enum Unmade {
     Seal(#[from] SealError),
     #[error("the cluster's secrets change all the time")]
     Restless,
+    /// Of a rotation that this controller has not come to, or of one that it has missed.
+    #[error(
+        "this controller does not have the cluster key of version {version}, by which secrets in the state are sealed"
+    )]
+    NoKey { version: u64 },
     #[error("there is no state yet")]
     NoState,
 }
@@ -62,6 +68,9 @@ impl Archive {
             let copy = services.agreement.copy_state().await?;
             // What the state is sealed by must be what is in the backup.
             let secrets = services.authorities.secrets();
+            if let Some(missing) = missing_key(&copy.standing, &secrets) {
+                return Err(Unmade::NoKey { version: missing.version });
+            }
             if before == secrets {
                 let id = ControllerId(services.agreement.status().controller_id);
                 return Self::of(copy, id, &secrets, key, place);

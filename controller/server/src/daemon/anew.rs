@@ -97,7 +97,13 @@ mod tests {
 
     fn standing(epoch: u64, next: u64, clock: i64) -> Standing {
         let clock = Timestamp::from_millis(clock);
-        Standing { epoch, feature_level: 4, clock, next_controller_id: ControllerId(next) }
+        Standing {
+            epoch,
+            feature_level: 4,
+            clock,
+            next_controller_id: ControllerId(next),
+            cluster_keys: Vec::new(),
+        }
     }
 
     #[test]

@@ -9,10 +9,10 @@ use anyhow::{Context, bail, ensure};
 use npanel_backup::{Backup, Manifest};
 use npanel_model::{ControllerId, Timestamp};
 use npanel_pki::{ClusterSecrets, RecoveryKey};
-use npanel_state::{FEATURE_LEVEL, Snapshot, Store};
+use npanel_state::{FEATURE_LEVEL, Snapshot, Standing, Store};
 
 use super::{anew::begin_anew, files::Files};
-use crate::config::Config;
+use crate::{backup::missing_key, config::Config};
 
 /// What `restore` made.
 #[derive(Debug)]
@@ -44,14 +44,13 @@ pub struct Checked {
 /// What is wrong with it, or with the recovery key, if one is given.
 pub fn check_backup(config: &Config, file: &Path, key: Option<&RecoveryKey>) -> anyhow::Result<Checked> {
     let backup = open(file)?;
-    if let Some(key) = key {
-        secrets(&backup, key)?;
-    }
+    let secrets = key.map(|key| secrets(&backup, key)).transpose()?;
     let scratch = config.data_directory.join("backup.check");
     clear(&scratch)?;
     let state = unpack(&backup, &scratch);
+    let opened = state.and_then(|state| secrets.map_or(Ok(()), |secrets| opens(&secrets, &state)));
     clear(&scratch)?;
-    state?;
+    opened?;
     Ok(Checked { manifest: backup.manifest().clone(), is_opened: key.is_some() })
 }
 
@@ -71,6 +70,7 @@ pub async fn restore(config: &Config, file: &Path, key: &RecoveryKey) -> anyhow:
         move || unpack(&backup, &scratch)
     })
     .await??;
+    opens(&secrets, &state)?;
     let begun = begin_anew(config, &staged, &state, &secrets, None).await?;
     clear(&scratch)?;
     let files = staged.commit()?;
@@ -101,9 +101,21 @@ fn secrets(backup: &Backup, key: &RecoveryKey) -> anyhow::Result<ClusterSecrets>
     opened.context("the backup was changed: its secrets do not belong to its manifest")
 }
 
+/// Makes sure that the secrets open what is sealed in the state.
+fn opens(secrets: &ClusterSecrets, state: &Path) -> anyhow::Result<()> {
+    if let Some(missing) = missing_key(&Standing::of_file(state)?, secrets) {
+        bail!(
+            "the backup lacks the cluster key of version {}, by which secrets in its state are sealed: use another one",
+            missing.version
+        );
+    }
+    Ok(())
+}
+
 /// Takes the state out of a backup, and makes sure that it is what the manifest says.
 fn unpack(backup: &Backup, into: &Path) -> anyhow::Result<PathBuf> {
-    fs::create_dir(into).with_context(|| format!("cannot make {}", into.display()))?;
+    // A machine that is no controller has no data directory yet.
+    fs::create_dir_all(into).with_context(|| format!("cannot make {}", into.display()))?;
     let state = into.join("state.db");
     backup.extract_state(&state)?;
     let (manifest, found) = (backup.manifest(), Snapshot::of_file(&state)?);

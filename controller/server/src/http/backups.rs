@@ -21,7 +21,7 @@ use super::{
     preview::Ended,
     problem::{Failure, Kind},
 };
-use crate::backup::Archive;
+use crate::backup::{Archive, Unmade};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(make))
@@ -52,7 +52,7 @@ async fn make(
     let place = app.backup_place().try_acquire_owned();
     let place =
         place.map_err(|_| Failure::new(Kind::Busy, "this controller makes another backup just now"))?;
-    let archive = Archive::make(&app, key, place).await.map_err(|error| Failure::internal(&error))?;
+    let archive = Archive::make(&app, key, place).await.map_err(unmade)?;
     let manifest = archive.manifest();
     tracing::info!(
         api_key = %asked.caller.key_id,
@@ -78,6 +78,19 @@ async fn make(
         Failure::new(Kind::Bucket, error.to_string())
     })?;
     Ok((http::StatusCode::CREATED, axum::Json(made)).into_response())
+}
+
+fn unmade(error: Unmade) -> Failure {
+    match error {
+        Unmade::NoKey { .. } => Failure::new(
+            Kind::KeyMissing,
+            format!(
+                "{error}: a backup of it could not be opened. It takes the key over from the others by itself; ask another \
+                     controller for the backup, or this one again"
+            ),
+        ),
+        other => Failure::internal(&other),
+    }
 }
 
 async fn recovery_key(app: &App) -> Result<RecoveryPublicKey, Failure> {

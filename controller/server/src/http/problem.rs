@@ -54,6 +54,8 @@ pub(crate) enum Kind {
     Busy,
     /// The bucket does not take a backup.
     Bucket,
+    /// This controller lacks a key that what is asked needs.
+    KeyMissing,
     /// The API key has as much under way as it gets.
     TooManyRequests,
     /// The controllers have as much under way as they take.
@@ -90,6 +92,7 @@ impl Kind {
             Self::TooManyListeners,
             Self::Busy,
             Self::Bucket,
+            Self::KeyMissing,
             Self::TooManyRequests,
             Self::Overloaded,
             Self::BodyTooSlow,
@@ -113,6 +116,7 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Kind::NoLeader | Kind::DiskFull | Kind::Removed | Kind::Stopped => StatusCode::SERVICE_UNAVAILABLE,
         Kind::TimedOut | Kind::NotReached | Kind::Busy | Kind::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::KeyMissing => StatusCode::SERVICE_UNAVAILABLE,
         Kind::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
         Kind::GoneSince | Kind::EventsGone => StatusCode::GONE,
         Kind::Bucket => StatusCode::BAD_GATEWAY,
@@ -139,6 +143,7 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::TooManyListeners => ("too_many_listeners", "The tenant follows the events too often"),
         Kind::Busy => ("busy", "The controller has as much to do as it takes"),
         Kind::Bucket => ("bucket_refuses", "The bucket does not take the backup"),
+        Kind::KeyMissing => ("key_missing", "The controller does not have the cluster key yet"),
         Kind::TooManyRequests => ("too_many_requests", "The API key asks for too much at once"),
         Kind::Overloaded => ("overloaded", "The controllers have as much to do as they take"),
         Kind::BodyTooSlow => ("body_too_slow", "The body does not come"),

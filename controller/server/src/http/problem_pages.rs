@@ -69,6 +69,9 @@ fn advice(kind: Kind) -> &'static str {
         Kind::Bucket => {
             "The detail has what the store says. See to [backup] in the controller's configuration and to the keys in its keys_file, or have the backup as the answer and keep it elsewhere."
         }
+        Kind::KeyMissing => {
+            "The keys of secrets are being changed, and this controller has not the newest yet, or has missed it. It asks the others for it every few seconds. Ask another controller, or this one again. `npanel secrets status` names the controllers that lack a key; if it lasts, their logs say which others they cannot reach."
+        }
         Kind::TooManyRequests => {
             "Have fewer requests under way with this API key at once, and repeat this one after Retry-After. Nothing of it was done. A key gets half of what a controller takes while it is alone, and less when others ask, too."
         }

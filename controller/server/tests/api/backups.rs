@@ -4,7 +4,8 @@ use axum::body::Body;
 use http::{Method, header};
 use http_body_util::BodyExt;
 use npanel_backup::Backup;
-use npanel_pki::RecoveryKey;
+use npanel_pki::{ClusterKey, ClusterKeys, RecoveryKey};
+use npanel_proto::command::{HoldClusterKey, OfferClusterKey, envelope::Command, principal::Who};
 use npanel_state::Store;
 use serde_json::json;
 
@@ -101,6 +102,42 @@ async fn without_a_recovery_key_or_a_bucket_there_is_none_and_it_says_what_to_do
         Fleet::request(Method::PATCH, "/v1/cluster", &fleet.admin).header(header::CONTENT_TYPE, JSON);
     let refused = fleet.send(request.body(Body::from(wrong)).expect("a request")).await;
     assert_eq!(refused.problem(422, "invalid").as_deref(), Some("recovery_key"));
+}
+
+#[tokio::test]
+async fn a_controller_that_lacks_the_cluster_key_makes_no_backup_until_it_has_it() {
+    let fleet = Fleet::new().await;
+    with_key(&fleet).await;
+    let next = ClusterKey::successor();
+    let machine = Who::ControllerId(1);
+    fleet.post("/v1/secrets/rotate", &fleet.admin, &json!({})).await.expect(202);
+    let name = next.name_bytes();
+    fleet
+        .agreement
+        .accept(machine.clone(), Command::OfferClusterKey(OfferClusterKey { name: name.clone() }))
+        .await;
+    // Nothing is sealed by what is only offered.
+    let directory = tempfile::tempdir().expect("a directory");
+    download(&fleet, &directory.path().join("before.tar")).await;
+    fleet.agreement.accept(machine, Command::HoldClusterKey(HoldClusterKey { name })).await;
+
+    let refused = fleet.post(ROUTE, &fleet.admin, &json!({})).await;
+    refused.problem(503, "key_missing");
+    assert!(refused.text.contains("the cluster key of version 2"), "{}", refused.text);
+    assert!(refused.text.contains("ask another controller"), "{}", refused.text);
+    assert!(!refused.header("retry-after").is_empty());
+
+    // It takes the key over; the old one is needed still.
+    let authorities = &fleet.services.authorities;
+    let mut keys = authorities.secrets().cluster_keys();
+    keys.add(next.clone());
+    authorities.replace(authorities.secrets().with_cluster_keys(keys)).expect("replaced");
+    download(&fleet, &directory.path().join("after.tar")).await;
+    let only_new = authorities.secrets().with_cluster_keys(ClusterKeys::new(next));
+    authorities.replace(only_new).expect("replaced");
+    let refused = fleet.post(ROUTE, &fleet.admin, &json!({})).await;
+    refused.problem(503, "key_missing");
+    assert!(refused.text.contains("the cluster key of version 1"), "{}", refused.text);
 }
 
 #[tokio::test]
