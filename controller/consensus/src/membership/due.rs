@@ -64,6 +64,17 @@ impl Seen<'_> {
     }
 }
 
+/// Whether a learner answers, and with it a majority of those who vote before it does and of those who vote after.
+pub(super) fn is_decidable(
+    learner: u64,
+    before: &BTreeSet<u64>,
+    after: &BTreeSet<u64>,
+    answering: &BTreeSet<u64>,
+) -> bool {
+    let is_majority = |voters: &BTreeSet<u64>| 2 * voters.intersection(answering).count() > voters.len();
+    answering.contains(&learner) && is_majority(before) && is_majority(after)
+}
+
 #[cfg(test)]
 mod tests {
     use npanel_model::{ControllerId, Timestamp};
@@ -124,6 +135,18 @@ mod tests {
             Some(back),
             "given up between the change and the removal"
         );
+    }
+
+    #[test]
+    fn a_learner_is_let_vote_only_while_it_answers_and_enough_others_do() {
+        let decidable = |after: &[u64], answering: &[u64]| {
+            let set = |ids: &[u64]| ids.iter().copied().collect();
+            is_decidable(4, &[1, 2, 3].into(), &set(after), &set(answering))
+        };
+        assert!(decidable(&[1, 2, 4], &[1, 2, 4]), "in the place of a dead one");
+        assert!(!decidable(&[1, 2, 4], &[1, 2]), "it had caught up, and is gone");
+        assert!(!decidable(&[1, 2, 4], &[1, 4]), "two are dead");
+        assert!(decidable(&[1, 2, 3, 4], &[1, 2, 4]), "besides a dead one");
     }
 
     #[test]

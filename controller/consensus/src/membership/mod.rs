@@ -130,8 +130,7 @@ impl Membership {
         Ok(seen.due())
     }
 
-    /// Whether a learner answers, and with it a majority of those who vote before and of those who vote after. Once a change is
-    /// begun nothing can be decided without both.
+    /// Asks those who vote before and after. Once a change is begun nothing can be decided without majorities of both.
     async fn can_decide(&self, learner: u64, before: &BTreeSet<u64>, after: &BTreeSet<u64>) -> bool {
         let all: Vec<(u64, String)> = {
             let metrics = self.raft.metrics();
@@ -147,8 +146,7 @@ impl Membership {
         });
         let answering: BTreeSet<u64> =
             futures::future::join_all(answers).await.into_iter().flatten().collect();
-        let is_majority = |voters: &BTreeSet<u64>| 2 * voters.intersection(&answering).count() > voters.len();
-        let can = answering.contains(&learner) && is_majority(before) && is_majority(after);
+        let can = due::is_decidable(learner, before, after, &answering);
         if !can {
             tracing::warn!(
                 controller = learner,
