@@ -62,10 +62,13 @@ impl fmt::Display for Figures {
     }
 }
 
+/// When a write ended, and how long it took.
+type Write = (Instant, Duration);
+
 /// Clients that write until they are told to stop.
 struct Writing {
     stop: Arc<AtomicBool>,
-    tasks: Vec<tokio::task::JoinHandle<Result<Vec<(Instant, Duration)>>>>,
+    tasks: Vec<tokio::task::JoinHandle<Result<Vec<Write>>>>,
 }
 
 impl Writing {
@@ -82,8 +85,7 @@ impl Writing {
         Ok(Self { stop, tasks })
     }
 
-    /// When each write ended, and how long it took.
-    fn end(self, cluster: &Cluster) -> Result<Vec<(Instant, Duration)>> {
+    fn end(self, cluster: &Cluster) -> Result<Vec<Write>> {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Vec::new();
         for task in self.tasks {
@@ -98,7 +100,7 @@ async fn write(
     accounts: Vec<AccountId>,
     number: usize,
     stop: Arc<AtomicBool>,
-) -> Result<Vec<(Instant, Duration)>> {
+) -> Result<Vec<Write>> {
     let mut took = Vec::new();
     for (round, account) in accounts.iter().cycle().enumerate() {
         if stop.load(Ordering::Relaxed) {
