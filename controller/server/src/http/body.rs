@@ -62,6 +62,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
 
 /// What serde says becomes what the caller reads. The types' own errors never repeat secrets.
 fn refused(path: &str, detail: &str) -> Failure {
+    if path == "." && detail.starts_with("invalid type: ") {
+        // Serde's words would repeat the body, which may be a secret that lacks its object.
+        return Failure::new(Kind::InvalidBody, "the body is JSON, but not an object");
+    }
     let failure = Failure::new(Kind::InvalidBody, detail);
     match (path, named(detail)) {
         (".", None) => failure,
@@ -132,5 +136,15 @@ mod tests {
         let body = format!(r#"{{"account_id":"{ID}","name":"x","password":["hunter2"]}}"#);
         let failure = refusal::<CreateDatabaseUser>(&body);
         assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
+    }
+
+    #[test]
+    fn a_password_that_is_the_whole_body_is_not_repeated() {
+        for body in [r#""hunter2""#, r#"["hunter2"]"#, "4711"] {
+            let failure = refusal::<CreateDatabaseUser>(body);
+            let text = format!("{failure:?}");
+            assert!(!text.contains("hunter2") && !text.contains("4711"), "{text}");
+            assert_eq!(failure.kind(), Kind::InvalidBody);
+        }
     }
 }

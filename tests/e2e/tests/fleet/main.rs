@@ -101,6 +101,7 @@ scenarios! {
     lost_node: what_a_node_carried_that_is_gone_for_good_is_placed_anew_on_another;
     rotation: every_machine_moves_to_a_new_authority_and_the_old_one_goes;
     secrets: keys_are_changed_while_a_controller_is_away_and_the_leader_dies;
+    planted: a_secret_is_found_nowhere_but_where_it_belongs;
     audit: what_was_done_is_proved_and_a_tampered_copy_names_the_entry;
     // After all others: nodes hold what the restored state does not know.
     disaster:
