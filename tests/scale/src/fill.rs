@@ -53,11 +53,12 @@ pub struct Filler {
     accounts: u64,
 }
 
-/// The time at which filling with so many accounts has to begin to end now.
+/// The time at which filling with so many accounts, in two parts, has to begin to end before now.
 #[must_use]
 pub fn begins_at(accounts: u64, now_millis: i64) -> i64 {
-    now_millis
-        - (i64::try_from(accounts.div_ceil(SEASON)).unwrap_or(i64::MAX / SEASON_MILLIS) + 1) * SEASON_MILLIS
+    let count = |number: u64| i64::try_from(number).expect("fewer accounts than milliseconds since 1970");
+    let seasons = count(accounts.div_ceil(SEASON)) + 2;
+    now_millis - seasons * SEASON_MILLIS - count(accounts) * STEP_MILLIS
 }
 
 impl Filler {
