@@ -94,8 +94,6 @@ async fn a_large_object_comes_in_pieces_with_its_length_and_its_hash() {
         |name: &str| headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
     assert_eq!(header("content-length"), Some("4"));
     assert_eq!(header("x-amz-checksum-sha256"), Some("7bRlYkKR5AU8bF6kt+syDex3PhClfSa5Xc8FZPjjEPg="));
-    let too_large = bucket(&endpoint, &directory).put("x", 6 << 30, sha256, pieces()).await;
-    assert!(matches!(too_large, Err(BucketError::TooLarge { bytes }) if bytes == 6 << 30), "{too_large:?}");
     let cut_off = futures::stream::iter([Ok("no".into()), Err(std::io::Error::other("gone"))]);
     bucket(&endpoint, &directory).put("x", 4, sha256, cut_off).await.expect_err("it is not whole");
 }
@@ -105,14 +103,44 @@ async fn an_object_of_many_pieces_is_in_the_bucket_as_it_was_given() {
     let Some(moto) = Moto::start() else { return };
     moto.make_bucket("audit", false);
     let directory = tempfile::tempdir().expect("a directory");
-    let piece = |n: u8| bytes::Bytes::from(vec![n; 256 * 1024]);
-    let whole: Vec<u8> = (0..64).flat_map(piece).collect();
-    let pieces = futures::stream::iter((0..64).map(move |n| Ok(piece(n))));
-    let sha256 = sha2::Sha256::digest(&whole).into();
+    let piece = |n: u8| bytes::Bytes::from(vec![n; 300 * 1024 + 1]);
+    // At once, and in three parts.
+    for count in [50, 130] {
+        let whole: Vec<u8> = (0..count).flat_map(piece).collect();
+        let pieces = futures::stream::iter((0..count).map(move |n| Ok(piece(n))));
+        let sha256 = sha2::Sha256::digest(&whole).into();
+        let bucket = bucket(&moto.endpoint(), &directory);
+        bucket.put("fleet 1/état.tar", whole.len() as u64, sha256, pieces).await.expect("written");
+        let kept = moto.object("audit", "fleet%201/%C3%A9tat.tar");
+        assert!(kept == whole, "{} bytes are kept of {}", kept.len(), whole.len());
+    }
+}
+
+#[tokio::test]
+async fn of_an_object_that_is_not_what_was_said_nothing_is_left() {
+    let Some(moto) = Moto::start() else { return };
+    moto.make_bucket("audit", false);
+    let directory = tempfile::tempdir().expect("a directory");
     let bucket = bucket(&moto.endpoint(), &directory);
-    bucket.put("fleet 1/état.tar", whole.len() as u64, sha256, pieces).await.expect("written");
-    let kept = moto.object("audit", "fleet%201/%C3%A9tat.tar");
-    assert!(kept == whole, "{} bytes are kept of {}", kept.len(), whole.len());
+    let piece = || Ok(bytes::Bytes::from(vec![7; 20 << 20]));
+    let whole = sha2::Sha256::digest(vec![7; 40 << 20]).into();
+    let put = async |bytes: u64, pieces: Vec<std::io::Result<bytes::Bytes>>| {
+        bucket.put("x", bytes, whole, futures::stream::iter(pieces)).await
+    };
+    let gone = || Err(std::io::Error::other("gone"));
+    for (bytes, pieces) in [
+        (40 << 20, vec![piece()]),
+        (40 << 20, vec![piece(), gone()]),
+        (20 << 20, vec![piece(), piece()]),
+        (39 << 20, vec![piece(), piece()]),
+    ] {
+        let error = put(bytes, pieces).await.expect_err("it is not what was said");
+        assert!(matches!(error, BucketError::Changed | BucketError::Unread(_)), "{error:?}");
+    }
+    let left = moto.ask("s3", "GET", "/audit?uploads", &[], b"").text();
+    assert!(!left.contains("<Upload>"), "{left}");
+    assert_eq!(moto.ask("s3", "GET", "/audit/x", &[], b"").status, 404);
+    put(40 << 20, vec![piece(), piece()]).await.expect("written");
 }
 
 #[tokio::test]

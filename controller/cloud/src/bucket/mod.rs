@@ -1,5 +1,7 @@
 //! Objects in a bucket: such as nobody can change or remove before their time, and large ones.
 
+mod parts;
+
 use std::{io, path::PathBuf, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -8,7 +10,7 @@ use futures::{Stream, TryStreamExt};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use npanel_model::Timestamp;
-use reqwest::{Body, Url, redirect::Policy};
+use reqwest::{Body, Method, Response, Url, redirect::Policy};
 use rusty_s3::{Credentials, S3Action, UrlStyle};
 use sha2::{Digest, Sha256};
 
@@ -19,9 +21,6 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A state of gigabytes over a thin line.
 const LONG_DEADLINE: Duration = Duration::from_secs(3600);
-
-/// S3's own: 5 GiB.
-const LARGEST: u64 = 5 * 1024 * 1024 * 1024;
 
 /// How long a signature is good for, at most: as the clocks are apart, and the request is on its way.
 const SIGNED_FOR: Duration = Duration::from_secs(300);
@@ -43,12 +42,12 @@ pub enum BucketError {
     /// The store was not reached.
     #[error("the bucket cannot be reached")]
     Unreachable(#[source] reqwest::Error),
-    /// It has to be written in parts, which is not done here.
-    #[error("an object that is written at once has at most {LARGEST} bytes (got {bytes})")]
-    TooLarge {
-        /// Its length.
-        bytes: u64,
-    },
+    /// What was to be written could not be read.
+    #[error("what is to be written cannot be read")]
+    Unread(#[source] io::Error),
+    /// It is not what was announced.
+    #[error("what is to be written has another length or hash than was said")]
+    Changed,
     /// The store said no.
     #[error("the bucket refuses the object (status {status}): {text}")]
     Refused {
@@ -87,7 +86,8 @@ impl Bucket {
         Ok(Self { bucket, keys_file })
     }
 
-    /// Writes an object that comes in pieces, `bytes` altogether with that SHA-256, which the store checks.
+    /// Writes an object that comes in pieces, `bytes` altogether with that SHA-256. The store checks its hash: of a long one, which
+    /// is written in parts, that of each part. Nothing is seen of it before it is whole.
     ///
     /// # Errors
     /// If the store cannot be reached, or refuses it; or if a piece does not come.
@@ -95,8 +95,8 @@ impl Bucket {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + Sync + 'static,
     {
-        if bytes > LARGEST {
-            return Err(BucketError::TooLarge { bytes });
+        if bytes > parts::PART {
+            return parts::put(self, name, bytes, sha256, pieces).await;
         }
         let body = StreamBody::new(pieces.map_ok(Frame::data));
         let headers = [
@@ -130,26 +130,46 @@ impl Bucket {
         body: Body,
         deadline: Duration,
     ) -> Result<(), BucketError> {
-        let keys = Keys::load(&self.keys_file).await?;
-        let credentials = Credentials::new(keys.access_key_id, keys.secret_access_key.expose());
+        let credentials = self.credentials().await?;
         let mut put = self.bucket.put_object(Some(&credentials), name);
         for (name, value) in headers {
             put.headers_mut().insert(*name, value.clone());
         }
+        self.send(Method::PUT, put.sign(SIGNED_FOR), headers, body, deadline).await.map(drop)
+    }
+
+    /// Read anew for every request, so that they can be changed.
+    async fn credentials(&self) -> Result<Credentials, BucketError> {
+        let keys = Keys::load(&self.keys_file).await?;
+        Ok(Credentials::new(keys.access_key_id, keys.secret_access_key.expose()))
+    }
+
+    /// Asks the store; its answer, if it is a good one.
+    async fn send(
+        &self,
+        method: Method,
+        signed: Url,
+        headers: &[(&'static str, String)],
+        body: Body,
+        deadline: Duration,
+    ) -> Result<Response, BucketError> {
         // Rarely enough that no connection is kept.
         let http = reqwest::Client::builder().timeout(deadline).redirect(Policy::none()).build();
         let http = http.map_err(BucketError::Unreachable)?;
-        let mut request = http.put(put.sign(SIGNED_FOR)).body(body);
+        let mut request = http.request(method, signed).body(body);
         for (name, value) in headers {
             request = request.header(*name, value);
         }
         // The address holds the signature, which opens this one object for some minutes: it is in no error.
-        let sent = request.send().await.map_err(|error| BucketError::Unreachable(error.without_url()))?;
-        let status = sent.status();
+        let answer = request.send().await.map_err(|error| BucketError::Unreachable(error.without_url()))?;
+        let status = answer.status();
         if status.is_success() {
-            return Ok(());
+            return Ok(answer);
         }
-        let text = sent.text().await.unwrap_or_default();
-        Err(BucketError::Refused { status: status.as_u16(), text: text.chars().take(TOLD).collect() })
+        Err(refused(status.as_u16(), &answer.text().await.unwrap_or_default()))
     }
+}
+
+fn refused(status: u16, text: &str) -> BucketError {
+    BucketError::Refused { status, text: text.chars().take(TOLD).collect() }
 }
