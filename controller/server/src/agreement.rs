@@ -57,18 +57,11 @@ pub trait Agreement: Send + Sync + 'static {
 pub(crate) const CATCH_UP: Duration = Duration::from_secs(2);
 
 impl dyn Agreement {
-    /// Returns when this controller shows what others have acknowledged; a follower is behind by up to a
-    /// heartbeat. Without a leader it returns at once or in two seconds: what is here is what there is to say.
+    /// Returns when this controller shows what others have acknowledged. If no leader says so within two seconds, what is here
+    /// is what there is to say: for what goes on when more has come.
     pub(crate) async fn catch_up(&self) {
-        let status = self.status();
-        match status.leader_id {
-            Some(leader) if leader.0 != status.controller_id => {
-                if !matches!(tokio::time::timeout(CATCH_UP, self.linearize()).await, Ok(Ok(()))) {
-                    tracing::debug!("this controller could not catch up with the leader");
-                }
-            }
-            // The leader itself is ahead of everyone.
-            Some(_) | None => {}
+        if !matches!(tokio::time::timeout(CATCH_UP, self.linearize()).await, Ok(Ok(()))) {
+            tracing::debug!("this controller could not catch up with the leader");
         }
     }
 }

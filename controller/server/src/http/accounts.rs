@@ -86,9 +86,13 @@ fn assignment(row: &npanel_state::Assignment) -> Assignment {
     Assignment { part: row.part, node_id: row.node_id, state, epoch: row.epoch }
 }
 
-/// An account of the caller's; also for the nouns that belong to one.
-pub(super) async fn row(app: &App, caller: &Caller, id: AccountId) -> Result<npanel_state::Account, Failure> {
-    app.find("account", || app.reader().account(caller.tenant_id, id)).await
+/// An account of the caller's, for a write of what belongs to one.
+pub(super) async fn row_for_write(
+    app: &App,
+    caller: &Caller,
+    id: AccountId,
+) -> Result<npanel_state::Account, Failure> {
+    app.find_for_write("account", || app.reader().account(caller.tenant_id, id)).await
 }
 
 /// Refuses a database's or database user's own name that has the account's prefix on it: it would be there twice.
@@ -101,7 +105,8 @@ pub(super) fn refuse_prefix(account: &Username, name: &str) -> Result<(), Failur
 }
 
 async fn read(app: &App, caller: &Caller, id: AccountId) -> Result<Account, Failure> {
-    let mut account = shown(row(app, caller, id).await?);
+    let row = app.find("account", || app.reader().account(caller.tenant_id, id)).await?;
+    let mut account = shown(row);
     let report = app.reader().placement_report(id).await?.as_deref().and_then(placement);
     account.placement = report.map(|report| placements::visible(caller, report));
     show_unmet(app, caller, std::slice::from_mut(&mut account)).await?;

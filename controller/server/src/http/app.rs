@@ -163,10 +163,9 @@ impl App {
         if asked.dry_run {
             return Ok(None);
         }
-        self.agreement.catch_up().await;
+        let read = || self.reader().earlier(asked.caller.tenant_id, &asked.idempotency_key);
+        let Some(found) = self.look_twice(read).await? else { return Ok(None) };
         let index = self.reader().applied_index();
-        let found = self.reader().earlier(asked.caller.tenant_id, &asked.idempotency_key).await?;
-        let Some(found) = found else { return Ok(None) };
         if !found.is(&asked.digest(&self.authorities.keys().digests(), body)) {
             return Err(Failure::new(
                 Kind::Refused(RefusalCode::IdempotencyKeyReused),
@@ -191,17 +190,43 @@ impl App {
         }
     }
 
-    /// What a read finds; if nothing, once more when this controller has caught up with the others, so that
-    /// what one controller acknowledged is found on every other.
-    pub(crate) async fn find<T, F>(&self, what: &str, read: impl Fn() -> F) -> Result<T, Failure>
+    /// What a read is to show. How much this controller must have applied for it was seen to before: a read waits for what it
+    /// is to show at least, and a write for its own effect.
+    pub(crate) async fn find<T, F>(&self, what: &str, read: impl FnOnce() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<Option<T>, QueryError>>,
+    {
+        read().await?.ok_or_else(|| Failure::not_found(what))
+    }
+
+    /// What a write rests on: whatever one controller acknowledged is found on every other.
+    pub(crate) async fn find_for_write<T, F>(&self, what: &str, read: impl Fn() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<Option<T>, QueryError>>,
+    {
+        self.look_twice(read).await?.ok_or_else(|| Failure::not_found(what))
+    }
+
+    /// Looks; if there is nothing, once more when this controller has all that was acknowledged. Who cannot find out does not
+    /// say that there is nothing.
+    pub(crate) async fn look_twice<T, F>(&self, read: impl Fn() -> F) -> Result<Option<T>, Failure>
     where
         F: Future<Output = Result<Option<T>, QueryError>>,
     {
         if let Some(found) = read().await? {
-            return Ok(found);
+            return Ok(Some(found));
         }
-        self.agreement.catch_up().await;
-        read().await?.ok_or_else(|| Failure::not_found(what))
+        self.require_all().await?;
+        Ok(read().await?)
+    }
+
+    /// Returns when this controller has all that was acknowledged before. It asks a leader, too: one that was deposed believes
+    /// that it leads, and a new one has not applied all of its log.
+    pub(crate) async fn require_all(&self) -> Result<(), Failure> {
+        self.agreement.linearize().await.map_err(|error| match error {
+            Unproposed::NoLeader => Failure::write_not_begun(),
+            other => other.into(),
+        })
     }
 
     /// Whether the operation finished within `time`. It must have been applied here.

@@ -94,7 +94,7 @@ fn unmade(error: Unmade) -> Failure {
 }
 
 async fn recovery_key(app: &App) -> Result<RecoveryPublicKey, Failure> {
-    let cluster = app.find("cluster", || app.reader().cluster()).await?;
+    let cluster = app.find_for_write("cluster", || app.reader().cluster()).await?;
     RecoveryPublicKey::from_bytes(&cluster.recovery_key).map_err(|_| {
         unavailable(
             "the cluster has no recovery key, to which the secrets in a backup are sealed: make one with \

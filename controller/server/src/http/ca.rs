@@ -79,8 +79,9 @@ async fn retire(
     Ok(indexed(&written, Json(shown(&app).await?)))
 }
 
-/// Of the one that does not issue any more.
+/// Of the one that does not issue any more: which that is, is said here.
 async fn retirement(app: &App, force: bool) -> Result<RetireAuthority, Failure> {
+    app.require_all().await?;
     let rows = app.reader().authorities().await?;
     let old = rows.into_iter().find(|row| !row.issuing).ok_or_else(|| Failure::not_found("old authority"))?;
     Ok(RetireAuthority { key_fingerprint: old.key_fingerprint, force })

@@ -88,7 +88,8 @@ async fn sealed_for(
     id: DatabaseUserId,
     password: &Secret,
 ) -> Result<Vec<u8>, Failure> {
-    let user = app.find("database user", || app.reader().database_user(caller.tenant_id, id)).await?;
+    let user =
+        app.find_for_write("database user", || app.reader().database_user(caller.tenant_id, id)).await?;
     sealed(app, user.tenant_id, id, password).await
 }
 
@@ -138,7 +139,7 @@ async fn creation(
     user: DatabaseUserId,
     password: &Secret,
 ) -> Result<command::CreateDatabaseUser, Failure> {
-    let account = accounts::row(app, caller, value.account_id).await?;
+    let account = accounts::row_for_write(app, caller, value.account_id).await?;
     accounts::refuse_prefix(&account.username, &value.name)?;
     let name = DatabaseUserName::of_account(&account.username, &value.name)
         .map_err(|error| Failure::invalid("name", error.to_string()))?;

@@ -76,7 +76,7 @@ async fn creation(
     caller: &Caller,
     value: &CreateDatabase,
 ) -> Result<command::CreateDatabase, Failure> {
-    let account = accounts::row(app, caller, value.account_id).await?;
+    let account = accounts::row_for_write(app, caller, value.account_id).await?;
     accounts::refuse_prefix(&account.username, &value.name)?;
     let name = DatabaseName::of_account(&account.username, &value.name)
         .map_err(|error| Failure::invalid("name", error.to_string()))?;

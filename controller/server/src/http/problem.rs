@@ -228,6 +228,13 @@ impl Failure {
         Self::new(Kind::NoLeader, detail)
     }
 
+    /// Of a write about what is not known here, while this controller may not know all.
+    pub(crate) fn write_not_begun() -> Self {
+        let detail = "the cluster has no leader at the moment, and what this request is about is not known to this controller: \
+                      nothing was begun; repeat it with the same Idempotency-Key";
+        Self::new(Kind::NoLeader, detail)
+    }
+
     /// Of a key that is not known here, while too many such are looked for.
     pub(crate) fn key_not_looked_for() -> Self {
         let detail =

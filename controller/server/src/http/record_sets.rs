@@ -134,13 +134,17 @@ async fn update(
 ) -> Result<Response, Ended> {
     let id: RecordSetId = id("record set", &text)?;
     let zone: ZoneId = super::answer::id("zone", &zone)?;
-    let set = read(&app, &asked.caller, zone, id).await;
+    let tenant = asked.caller.tenant_id;
+    let set = app.find_for_write("record set", || app.reader().record_set(tenant, zone, id)).await;
     let command = set.and_then(|set| change(&set, &value)).map(Command::UpdateRecordSet);
     let accepted = app.propose_if_made(&asked, &bytes, command).await?;
     Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, zone, id)).await?)
 }
 
-fn change(set: &RecordSet, value: &UpdateRecordSet) -> Result<command::UpdateRecordSet, Failure> {
+fn change(
+    set: &npanel_state::RecordSet,
+    value: &UpdateRecordSet,
+) -> Result<command::UpdateRecordSet, Failure> {
     let records = match &value.records {
         Some(records) => validate_record_set(&set.name, set.kind, records)
             .map_err(|error| Failure::invalid("records", error.to_string()))?,
@@ -170,7 +174,7 @@ async fn delete(
     let tenant = asked.caller.tenant_id;
     // The command names the record set alone; that it is in this zone is the path's claim. A repetition of a
     // deletion that happened does not find it any more, and is answered by its idempotency key.
-    if let Some(other) = app.reader().zone_of_record_set(tenant, set).await?
+    if let Some(other) = app.look_twice(|| app.reader().zone_of_record_set(tenant, set)).await?
         && other != zone
     {
         return Err(Failure::not_found("record set").into());

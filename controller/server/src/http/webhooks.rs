@@ -96,7 +96,7 @@ async fn creation(
     secret: &WebhookSecret,
 ) -> Result<command::CreateWebhook, Failure> {
     let tenant: TenantId = value.tenant_id.unwrap_or(caller.tenant_id);
-    app.find("tenant", || app.reader().tenant(caller.tenant_id, tenant))
+    app.find_for_write("tenant", || app.reader().tenant(caller.tenant_id, tenant))
         .await
         .map_err(|failure| failure.at("tenant_id"))?;
     let object = webhook.to_bytes();

@@ -59,7 +59,7 @@ impl Alone {
         self.has_leader.send_replace(false);
     }
 
-    /// Another controller, the leader, acknowledges a command that has not come here yet.
+    /// Another controller acknowledges a command that has not come here yet, while this one believes that it leads.
     pub(crate) async fn accept_elsewhere(&self, who: Who, command: Command) {
         self.behind.lock().await.push((who, command));
     }
@@ -233,11 +233,9 @@ impl Agreement for Alone {
     }
 
     fn status(&self) -> AgreementStatus {
-        let is_behind = self.behind.try_lock().map_or(true, |behind| !behind.is_empty());
-        let leader = ControllerId(if is_behind { 2 } else { 1 });
         AgreementStatus {
             controller_id: 1,
-            leader_id: self.has_leader.borrow().then_some(leader),
+            leader_id: self.has_leader.borrow().then_some(ControllerId(1)),
             term: 1,
             applied_index: *self.applied.borrow(),
             voters: vec![ControllerId(1)],

@@ -4,6 +4,7 @@
 mod alone;
 mod audit;
 mod backups;
+mod behind;
 mod changes;
 mod conditions;
 mod consistency;
