@@ -16,6 +16,7 @@ use crate::{
     applying::Stopped,
     cluster::Cluster,
     config::Purpose,
+    quorum::Judged,
     reading,
     writing::Written,
 };
@@ -160,8 +161,10 @@ impl Cluster {
             Some(Command::RemoveController(_)) => Some(self.removing().lock().await),
             _ => None,
         };
-        if let Err(refused) = self.require_quorum_after(&envelope).await {
-            return Try::Decided(self.refused_here(refused));
+        match self.judge(&envelope).await {
+            Judged::Passes => {}
+            Judged::Refused(refused) => return Try::Decided(self.refused_here(refused)),
+            Judged::NotLeader => return Try::Again,
         }
         for _ in 1..PLACINGS {
             let (tried, is_prepared, tried_with) = self.prepare_and_write(envelope, place).await;

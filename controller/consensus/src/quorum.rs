@@ -1,13 +1,54 @@
 //! Whether the others can decide without a controller, and whether that one still answers: what only the leader can know of a
 //! removal and of a replacement.
 
-use npanel_model::ControllerId;
-use npanel_proto::command::{Envelope, Refused, RemoveController, ReplaceController, envelope::Command};
-use npanel_state::RefusalCode;
+use npanel_model::{ApiKeyId, ControllerId};
+use npanel_proto::command::{
+    Envelope, Refused, RemoveController, ReplaceController, envelope::Command, principal::Who,
+};
+use npanel_state::{QueryError, RefusalCode};
 
-use crate::cluster::Cluster;
+use crate::{cluster::Cluster, reading};
+
+/// What the leader says of a command before the log.
+pub(crate) enum Judged {
+    /// It is for the log to decide.
+    Passes,
+    Refused(Refused),
+    /// This controller does not lead any more, as far as it can say.
+    NotLeader,
+}
 
 impl Cluster {
+    /// Judges a removal or a replacement by who answers, but only a new one: who asks again for what was accepted is answered
+    /// again by the log, for since then another may have come back, or gone.
+    pub(crate) async fn judge(&self, envelope: &Envelope) -> Judged {
+        if !matches!(envelope.command, Some(Command::RemoveController(_) | Command::ReplaceController(_))) {
+            return Judged::Passes;
+        }
+        // What another leader has accepted may be in the log alone.
+        if !reading::is_caught_up(self.raft(), self.applying()).await {
+            return Judged::NotLeader;
+        }
+        match self.was_accepted(envelope).await {
+            Ok(true) => Judged::Passes,
+            Ok(false) => {
+                self.require_quorum_after(envelope).await.map_or_else(Judged::Refused, |()| Judged::Passes)
+            }
+            Err(_) => Judged::Refused(unreadable()),
+        }
+    }
+
+    /// Whether there is an answer under the idempotency key already. Whether it is to the same request is the rules' matter.
+    async fn was_accepted(&self, envelope: &Envelope) -> Result<bool, QueryError> {
+        let who = envelope.principal.as_ref().and_then(|principal| principal.who.as_ref());
+        // Nobody else asks for this.
+        let Some(Who::ApiKeyId(id)) = who else { return Ok(false) };
+        let Ok(id) = ApiKeyId::from_bytes(id) else { return Ok(false) };
+        let Some(login) = self.state().login(id).await? else { return Ok(false) };
+        let earlier = self.state().earlier(login.key.tenant_id, &envelope.idempotency_key).await?;
+        Ok(earlier.is_some())
+    }
+
     /// Refuses a removal, or a replacement, after which too few of those who vote would answer to decide anything; and the
     /// replacement of one that answers, unless that is said. Anything else passes.
     pub(crate) async fn require_quorum_after(&self, envelope: &Envelope) -> Result<(), Refused> {

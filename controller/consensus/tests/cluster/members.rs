@@ -20,8 +20,9 @@ use npanel_consensus::{
 use npanel_model::{ApiKeyId, ControllerId, RequestId, TenantId, Timestamp};
 use npanel_pki::Identity;
 use npanel_proto::command::{
-    Certificate, CreateApiKey, CreateCluster, CreateTenant, CreateToken, EnrolController, Envelope, Outcome,
-    Principal, Refused, RemoveController, ReplaceController, envelope::Command, outcome, principal::Who,
+    Accepted, Certificate, CreateApiKey, CreateCluster, CreateTenant, CreateToken, EnrolController, Envelope,
+    Outcome, Principal, Refused, RemoveController, ReplaceController, envelope::Command, outcome,
+    principal::Who,
 };
 use npanel_state::Reader;
 use tokio::{
@@ -355,21 +356,21 @@ impl Members {
 
     /// What becomes of a removal that is asked for at `at`.
     pub(crate) async fn remove(&self, at: u64, id: u64) -> Result<(), Refused> {
-        self.decide(at, Command::RemoveController(RemoveController { controller_id: id })).await
+        let command = Command::RemoveController(RemoveController { controller_id: id });
+        self.decide(at, envelope(self.by_admin(), command)).await.map(drop)
     }
 
     /// What becomes of a replacement that is asked for at `at`: the token for whoever takes the place.
     pub(crate) async fn replace(&self, at: u64, id: u64, even_if_alive: bool) -> Result<Vec<u8>, Refused> {
-        let create = controller_token();
-        let token = create.token_id.clone();
-        let body = ReplaceController { controller_id: id, token: Some(create), even_if_alive };
-        self.decide(at, Command::ReplaceController(body)).await.map(|()| token)
+        let (command, token) = replacement(id, even_if_alive);
+        self.decide(at, envelope(self.by_admin(), command)).await.map(|_| token)
     }
 
-    async fn decide(&self, at: u64, command: Command) -> Result<(), Refused> {
-        let outcome = self.member(at).propose(envelope(self.by_admin(), command)).await.expect("decided");
+    /// What becomes of a request that may have been made before.
+    pub(crate) async fn decide(&self, at: u64, request: Envelope) -> Result<Accepted, Refused> {
+        let outcome = self.member(at).propose(request).await.expect("decided");
         match outcome.outcome.expect("an outcome") {
-            outcome::Outcome::Accepted(_) => Ok(()),
+            outcome::Outcome::Accepted(accepted) => Ok(accepted),
             outcome::Outcome::Refused(refused) => Err(refused),
         }
     }
@@ -453,6 +454,14 @@ pub(crate) fn envelope(who: Who, command: Command) -> Envelope {
         command: Some(command),
         ..Envelope::default()
     }
+}
+
+/// A command that lets another take the place of `id`, and the token for it.
+pub(crate) fn replacement(id: u64, even_if_alive: bool) -> (Command, Vec<u8>) {
+    let create = controller_token();
+    let token = create.token_id.clone();
+    let body = ReplaceController { controller_id: id, token: Some(create), even_if_alive };
+    (Command::ReplaceController(body), token)
 }
 
 fn controller_token() -> CreateToken {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use npanel_model::{ControllerId, TenantId};
+use npanel_proto::command::{Envelope, RemoveController, envelope::Command};
 use tokio::time::timeout;
 
-use crate::members::{Members, PATIENCE};
+use crate::members::{Members, PATIENCE, envelope, replacement};
 
 impl Members {
     async fn writes(&self, at: u64, name: &str) {
@@ -156,4 +157,40 @@ async fn a_replacement_that_is_given_up_leaves_the_members_as_they_were() {
     members.enrol_with(leader, 5, token).await;
     members.run(5).await;
     members.wait_for_members(&sorted([leader, alive, 5])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_accepted_is_answered_again_whoever_is_back_by_then_and_whoever_leads() {
+    let (mut members, leader, dead, alive) = of_three().await;
+    let request = |key: &str, command: &Command| Envelope {
+        idempotency_key: format!("caller/{key}"),
+        ..envelope(members.by_admin(), command.clone())
+    };
+    let (command, _) = replacement(dead, false);
+    let (first, again, other) = (request("r1", &command), request("r1", &command), request("r2", &command));
+    members.kill(dead).await;
+    let accepted = members.decide(alive, first).await.expect("two of three decide");
+    members.run(dead).await;
+    for at in [leader, alive] {
+        let repeated = members.decide(at, again.clone()).await.expect("it was accepted");
+        assert!(repeated.replayed && repeated.object_id == accepted.object_id, "{repeated:?}");
+    }
+    let refused = members.decide(alive, other).await.expect_err("it is alive");
+    assert!(refused.message.contains("is alive"), "{}", refused.message);
+    members.kill(leader).await;
+    members.leader_among(&[dead, alive]).await;
+    members.decide(alive, again).await.expect("it was accepted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_is_answered_again_when_too_few_are_left_for_another() {
+    let (mut members, leader, gone, alive) = of_three().await;
+    let command = Command::RemoveController(RemoveController { controller_id: gone });
+    let request =
+        Envelope { idempotency_key: "caller/r1".into(), ..envelope(members.by_admin(), command.clone()) };
+    members.decide(alive, request.clone()).await.expect("all answer");
+    assert!(members.decide(alive, request).await.expect("it was accepted").replayed);
+    members.kill(gone).await;
+    let refused = members.decide(leader, envelope(members.by_admin(), command)).await.expect_err("gone");
+    assert_eq!(refused.code, "not_found");
 }
