@@ -22,8 +22,40 @@ pub(super) enum Due {
     Vote { id: u64, in_place_of: Option<u64>, before: BTreeSet<u64>, after: BTreeSet<u64> },
     /// Another votes in the place of this one, which goes from the state.
     Retire { id: u64, by: u64 },
-    /// A member that the state does not have any more goes.
-    Leave { id: u64, votes: bool },
+    /// A voter that the state does not have any more goes.
+    Resign { id: u64, before: BTreeSet<u64>, after: BTreeSet<u64> },
+    /// Any other member that the state does not have any more goes.
+    Leave { id: u64 },
+}
+
+/// A change of those who vote.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Change<'a> {
+    /// Who begins to vote.
+    pub(super) learner: Option<u64>,
+    pub(super) before: &'a BTreeSet<u64>,
+    pub(super) after: &'a BTreeSet<u64>,
+}
+
+impl Due {
+    /// What it changes of those who vote.
+    pub(super) fn change(&self) -> Option<Change<'_>> {
+        match self {
+            Self::Vote { id, before, after, .. } => Some(Change { learner: Some(*id), before, after }),
+            Self::Resign { before, after, .. } => Some(Change { learner: None, before, after }),
+            Self::Learn { .. } | Self::Retire { .. } | Self::Leave { .. } => None,
+        }
+    }
+}
+
+impl Change<'_> {
+    /// Whether the learner answers, and a majority of those who vote before and of those who vote after.
+    pub(super) fn is_decidable(&self, answering: &BTreeSet<u64>) -> bool {
+        let is_majority = |voters: &BTreeSet<u64>| 2 * voters.intersection(answering).count() > voters.len();
+        self.learner.is_none_or(|learner| answering.contains(&learner))
+            && is_majority(self.before)
+            && is_majority(self.after)
+    }
 }
 
 impl Seen<'_> {
@@ -60,19 +92,14 @@ impl Seen<'_> {
         let present: BTreeSet<u64> = self.controllers.iter().map(|one| one.id.0).collect();
         // Before the cluster is made, nobody is in the state.
         let mut strangers = self.members.iter().filter(|id| !present.is_empty() && !present.contains(id));
-        strangers.next_back().map(|id| Due::Leave { id: *id, votes: self.voters.contains(id) })
+        strangers.next_back().map(|id| self.leaving(*id))
     }
-}
 
-/// Whether a learner answers, and with it a majority of those who vote before it does and of those who vote after.
-pub(super) fn is_decidable(
-    learner: u64,
-    before: &BTreeSet<u64>,
-    after: &BTreeSet<u64>,
-    answering: &BTreeSet<u64>,
-) -> bool {
-    let is_majority = |voters: &BTreeSet<u64>| 2 * voters.intersection(answering).count() > voters.len();
-    answering.contains(&learner) && is_majority(before) && is_majority(after)
+    fn leaving(&self, id: u64) -> Due {
+        let before = self.voters.clone();
+        let mut after = before.clone();
+        if after.remove(&id) { Due::Resign { id, before, after } } else { Due::Leave { id } }
+    }
 }
 
 #[cfg(test)]
@@ -122,13 +149,13 @@ mod tests {
         assert_eq!(due(&all, &[1, 2, 3], &[1], &[2, 3]), Some(vote));
         assert_eq!(due(&all, &[1, 2, 3], &[1, 3], &[2, 3]), Some(Due::Retire { id: 2, by: 3 }));
         let after = [controller(1, None), controller(3, None)];
-        assert_eq!(due(&after, &[1, 2, 3], &[1, 3], &[]), Some(Due::Leave { id: 2, votes: false }));
+        assert_eq!(due(&after, &[1, 2, 3], &[1, 3], &[]), Some(Due::Leave { id: 2 }));
     }
 
     #[test]
     fn a_replacement_that_was_given_up_leaves_all_as_it_was() {
         let all = [controller(1, None), controller(2, None), controller(3, None)];
-        assert_eq!(due(&all, &[1, 2, 3, 4], &[1, 2, 3], &[4]), Some(Due::Leave { id: 4, votes: false }));
+        assert_eq!(due(&all, &[1, 2, 3, 4], &[1, 2, 3], &[4]), Some(Due::Leave { id: 4 }));
         let back = Due::Learn { id: 3, address: "c3.example:1".into() };
         assert_eq!(
             due(&all, &[1, 2, 4], &[1, 2, 4], &[]),
@@ -141,12 +168,23 @@ mod tests {
     fn a_learner_is_let_vote_only_while_it_answers_and_enough_others_do() {
         let decidable = |after: &[u64], answering: &[u64]| {
             let set = |ids: &[u64]| ids.iter().copied().collect();
-            is_decidable(4, &[1, 2, 3].into(), &set(after), &set(answering))
+            let change = Change { learner: Some(4), before: &[1, 2, 3].into(), after: &set(after) };
+            change.is_decidable(&set(answering))
         };
         assert!(decidable(&[1, 2, 4], &[1, 2, 4]), "in the place of a dead one");
         assert!(!decidable(&[1, 2, 4], &[1, 2]), "it had caught up, and is gone");
         assert!(!decidable(&[1, 2, 4], &[1, 4]), "two are dead");
         assert!(decidable(&[1, 2, 3, 4], &[1, 2, 4]), "besides a dead one");
+    }
+
+    #[test]
+    fn a_voter_goes_only_while_enough_answer_without_it() {
+        let all = [controller(1, None), controller(2, None)];
+        let due = due(&all, &[1, 2, 3], &[1, 2, 3], &[1, 2, 3]).expect("3 goes");
+        let change = due.change().expect("it changes who votes");
+        assert!(change.is_decidable(&[1, 2].into()));
+        assert!(!change.is_decidable(&[2, 3].into()), "2 alone could decide nothing after it");
+        assert!(!change.is_decidable(&[2].into()));
     }
 
     #[test]
@@ -165,6 +203,7 @@ mod tests {
         };
         let due = seen.due();
         assert!(matches!(due[0], Due::Vote { id: 4, .. }), "{due:?}");
-        assert_eq!(due[1..], [Due::Leave { id: 3, votes: true }]);
+        let resign = Due::Resign { id: 3, before: [1, 2, 3].into(), after: [1, 2].into() };
+        assert_eq!(due[1..], [resign]);
     }
 }

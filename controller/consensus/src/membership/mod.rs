@@ -16,7 +16,7 @@ use crate::{
     applying::Applying, belonging::Belonging, clock::Clock, config::Dial, leadership::Leadership, levels,
     reading, types::Raft, writing::write_own,
 };
-use due::{Due, Seen};
+use due::{Change, Due, Seen};
 
 /// How often the membership is compared with who is enrolled. Enrolling is rare.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -66,8 +66,8 @@ impl Membership {
             return Ok(());
         }
         for due in self.due().await? {
-            if let Due::Vote { id, before, after, .. } = &due
-                && !self.can_decide(*id, before, after).await
+            if let Some(change) = due.change()
+                && !self.can_decide(&change).await
             {
                 continue;
             }
@@ -87,13 +87,14 @@ impl Membership {
                 self.raft.change_membership(ChangeMembers::ReplaceAllVoters(after), false).await?;
             }
             Due::Retire { id, by } => self.retire(id, by).await?,
-            Due::Leave { id, votes } => {
+            Due::Resign { id, .. } => {
+                tracing::info!(controller = id, "taking a removed controller out of the voters");
+                let change = ChangeMembers::RemoveVoters(BTreeSet::from([id]));
+                self.raft.change_membership(change, false).await?;
+            }
+            Due::Leave { id } => {
                 tracing::info!(controller = id, "taking a removed controller out of the members");
-                let change = if votes {
-                    ChangeMembers::RemoveVoters(BTreeSet::from([id]))
-                } else {
-                    ChangeMembers::RemoveNodes(BTreeSet::from([id]))
-                };
+                let change = ChangeMembers::RemoveNodes(BTreeSet::from([id]));
                 self.raft.change_membership(change, false).await?;
             }
         }
@@ -131,7 +132,8 @@ impl Membership {
     }
 
     /// Asks those who vote before and after. Once a change is begun nothing can be decided without majorities of both.
-    async fn can_decide(&self, learner: u64, before: &BTreeSet<u64>, after: &BTreeSet<u64>) -> bool {
+    async fn can_decide(&self, change: &Change<'_>) -> bool {
+        let Change { learner, before, after } = change;
         let all: Vec<(u64, String)> = {
             let metrics = self.raft.metrics();
             let now = metrics.borrow();
@@ -146,12 +148,14 @@ impl Membership {
         });
         let answering: BTreeSet<u64> =
             futures::future::join_all(answers).await.into_iter().flatten().collect();
-        let can = due::is_decidable(learner, before, after, &answering);
+        let can = change.is_decidable(&answering);
         if !can {
             tracing::warn!(
-                controller = learner,
+                learner,
+                ?before,
+                ?after,
                 ?answering,
-                "a learner is not promoted while too few answer to decide it"
+                "those who vote are not changed while too few answer to decide it"
             );
         }
         can

@@ -1,8 +1,11 @@
 //! Controllers that are removed, and others that come in their place.
 
-use npanel_model::TenantId;
+use std::time::Duration;
 
-use crate::members::Members;
+use npanel_model::TenantId;
+use tokio::time::{Instant, timeout};
+
+use crate::members::{Members, PATIENCE};
 
 impl Members {
     async fn write(&self, at: u64, name: &str) {
@@ -140,4 +143,41 @@ async fn two_removals_at_once_do_not_take_more_than_can_be_done_without() {
     assert_eq!(u8::from(one.is_ok()) + u8::from(other.is_ok()), 1, "{one:?} {other:?}");
     members.leader_among(&[leader, others[1], others[2]]).await;
     members.write(leader, "decided").await;
+}
+
+/// Three, of whom one was removed and votes still, and another is cut off; with the leader.
+async fn one_removed_and_one_cut_off() -> (Members, u64, u64, u64) {
+    loop {
+        let members = Members::start(3).await;
+        let leader = members.leader_among(&[1, 2, 3]).await;
+        let others: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != leader).collect();
+        members.remove(leader, others[0]).await.expect("all answer");
+        members.cut_off(others[1]);
+        // The leader may have begun to change the members in between: that is another case.
+        if members.member(leader).status().peers.iter().all(|peer| peer.is_voter) {
+            return (members, leader, others[0], others[1]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_goes_only_when_the_others_can_decide_without_it() {
+    let (members, leader, removed, away) = one_removed_and_one_cut_off().await;
+    // Longer than the members are looked at, and others asked.
+    let end = Instant::now() + Duration::from_secs(4);
+    for number in 0.. {
+        if Instant::now() >= end {
+            break;
+        }
+        let written = timeout(PATIENCE, members.write(leader, &format!("t-{number}"))).await;
+        written.expect("two of three decide");
+        let is_voter =
+            |id| members.member(leader).status().peers.iter().any(|one| one.id.0 == id && one.is_voter);
+        assert!(is_voter(removed), "the change was begun");
+    }
+    members.join_again(away);
+    let mut staying = [leader, away];
+    staying.sort_unstable();
+    members.wait_for_members(&staying).await;
+    members.write(away, "without-it").await;
 }
