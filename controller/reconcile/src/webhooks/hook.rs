@@ -12,6 +12,10 @@ use super::telling::{Ended, Told};
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// But no longer.
 const LAST_RETRY: Duration = Duration::from_secs(3600);
+/// After the first time that it could not be told by this controller's own fault; twice as long after each further one.
+const FIRST_REST: Duration = Duration::from_secs(1);
+/// But no longer: a fault that is mended, such as a key that is there again, is noticed soon.
+const LAST_REST: Duration = Duration::from_secs(60);
 /// One that could not be told for so long is told nothing more: half of what the feed keeps, so that who enables it again
 /// in time has missed nothing.
 const FAILING: Duration = Duration::from_secs(3 * 24 * 3600 + 12 * 3600);
@@ -40,6 +44,10 @@ pub(super) struct Hook {
     /// Whether there may be something to tell.
     is_concerned: bool,
     is_at_work: bool,
+    /// How often in a row it could not be told by this controller's own fault, and until when it rests for that. Nothing of it
+    /// is written down: it says nothing of the webhook, and another leader may have no such fault.
+    faults: u32,
+    rests_until: Timestamp,
     /// Counts what happened to it, and what of that is written down.
     happened: u64,
     written: Written,
@@ -66,6 +74,8 @@ impl Hook {
             delivered_at: None,
             is_concerned: true,
             is_at_work: false,
+            faults: 0,
+            rests_until: Timestamp::from_millis(0),
             happened: 0,
             written: Written { happened: 0, next },
             webhook,
@@ -78,6 +88,7 @@ impl Hook {
         self.failures = self.webhook.failures;
         self.failing_since = self.webhook.failing_since;
         self.next_attempt = self.webhook.next_attempt_at;
+        self.rests_until = Timestamp::from_millis(0);
         self.error.clone_from(&self.webhook.last_error);
         self.disable.clear();
     }
@@ -109,8 +120,10 @@ impl Hook {
 
     /// What to tell it now, if anything. It is at work then.
     pub(super) fn begin(&mut self, now: Timestamp) -> Option<Task> {
-        let is_due =
-            self.is_concerned && !self.is_at_work && self.disable.is_empty() && self.next_attempt <= now;
+        let is_due = self.is_concerned
+            && !self.is_at_work
+            && self.disable.is_empty()
+            && self.next_attempt.max(self.rests_until) <= now;
         is_due.then(|| {
             self.is_concerned = false;
             self.is_at_work = true;
@@ -125,13 +138,18 @@ impl Hook {
             self.delivered_at = Some(told.at);
         }
         let has_changed = told.revision != self.webhook.revision;
+        self.faults = if matches!(told.ended, Ended::Untold) { self.faults.saturating_add(1) } else { 0 };
         match told.ended {
             Ended::AllTold => self.succeeded(told.delivered),
             Ended::More => {
                 self.succeeded(told.delivered);
                 self.is_concerned = true;
             }
-            Ended::Untold => self.is_concerned = true,
+            Ended::Untold => {
+                self.succeeded(told.delivered);
+                self.rests_until = told.at.plus(pause(FIRST_REST, LAST_REST, self.faults, fastrand::f64()));
+                self.is_concerned = true;
+            }
             // As it was before it was changed.
             Ended::Failed { .. } if has_changed => self.is_concerned = true,
             Ended::Failed { error, is_final } => {
@@ -158,7 +176,7 @@ impl Hook {
         self.happened += 1;
         self.failures = self.failures.saturating_add(1);
         let since = *self.failing_since.get_or_insert(at);
-        self.next_attempt = at.plus(pause(self.failures, fastrand::f64()));
+        self.next_attempt = at.plus(pause(FIRST_RETRY, LAST_RETRY, self.failures, fastrand::f64()));
         if is_final {
             self.disable.clone_from(&error);
         } else if at.since(since) >= FAILING {
@@ -196,9 +214,9 @@ impl Hook {
 
 /// How long to wait after so many failures: half of it at least, and the rest by chance, so that those that failed together
 /// are not tried together.
-fn pause(failures: u32, chance: f64) -> Duration {
-    let doubled = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(20));
-    doubled.min(LAST_RETRY).mul_f64(0.5 + chance / 2.0)
+fn pause(first: Duration, last: Duration, failures: u32, chance: f64) -> Duration {
+    let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(20));
+    doubled.min(last).mul_f64(0.5 + chance / 2.0)
 }
 
 #[cfg(test)]
@@ -247,11 +265,12 @@ mod tests {
 
     #[test]
     fn a_pause_doubles_up_to_an_hour_and_is_never_quite_the_same() {
-        assert_eq!(pause(1, 1.0), Duration::from_secs(5));
-        assert_eq!(pause(1, 0.0), Duration::from_millis(2500));
-        assert_eq!(pause(4, 1.0), Duration::from_secs(40));
-        assert_eq!(pause(20, 1.0), Duration::from_secs(3600));
-        assert_eq!(pause(u32::MAX, 0.0), Duration::from_secs(1800));
+        let retry = |failures, chance| pause(FIRST_RETRY, LAST_RETRY, failures, chance);
+        assert_eq!(retry(1, 1.0), Duration::from_secs(5));
+        assert_eq!(retry(1, 0.0), Duration::from_millis(2500));
+        assert_eq!(retry(4, 1.0), Duration::from_secs(40));
+        assert_eq!(retry(20, 1.0), Duration::from_secs(3600));
+        assert_eq!(retry(u32::MAX, 0.0), Duration::from_secs(1800));
     }
 
     #[test]
@@ -291,6 +310,28 @@ mod tests {
             Ended::Failed { error: "it answers 410".to_owned(), is_final: true },
         ));
         assert_eq!(hook.delivery().0.disable, "it answers 410");
+    }
+
+    #[test]
+    fn one_that_this_controller_cannot_tell_rests_longer_each_time_and_it_is_not_held_against_it() {
+        let mut hook = Hook::new(webhook());
+        let (mut tried, mut last) = (0, 0);
+        for now in 0..600 {
+            if hook.begin(at(now)).is_some() {
+                (tried, last) = (tried + 1, now);
+                hook.heard(told(&hook, (5, 0), 0, now, Ended::Untold));
+            }
+        }
+        assert!((10..30).contains(&tried), "in ten minutes it was tried {tried} times");
+        assert!(!hook.is_due(false), "there is nothing to write down");
+        let (delivery, _) = hook.delivery();
+        assert_eq!((delivery.failures, delivery.next_attempt_millis, delivery.error.as_str()), (0, 0, ""));
+        hook.begin(at(last + 60)).expect("it does not rest for more than a minute");
+        hook.heard(told(&hook, (9, 0), 1, last + 60, Ended::More));
+        assert!(hook.begin(at(last + 60)).is_some(), "the fault is over");
+        hook.heard(told(&hook, (9, 0), 0, last + 60, Ended::Untold));
+        assert!(hook.begin(at(last + 60)).is_none());
+        assert!(hook.begin(at(last + 61)).is_some(), "it is the first fault again");
     }
 
     #[test]
