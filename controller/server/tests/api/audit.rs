@@ -1,14 +1,14 @@
 //! The audit through the API: who sees what of it, and proofs that whoever asks can check.
 
 use npanel_audit::{
-    Checkpoint, Entry, Hash, SignedCheckpoint, VerifierKey, object_from_text, origin, verify_consistency,
-    verify_inclusion,
+    Checkpoint, Entry, Frontier, Hash, SignedCheckpoint, VerifierKey, object_from_text, origin,
+    verify_consistency, verify_inclusion,
 };
 use npanel_pki::AuditKey;
 use npanel_proto::command::{CreateAuditKey, RecordCheckpoint, envelope::Command, principal::Who};
 use npanel_sdk_types::AuditEntry;
 use npanel_state::Reader;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Fleet, id};
 
@@ -146,6 +146,45 @@ async fn every_entry_is_proved_to_be_in_the_signed_tree() {
         let answer = fleet.get(&format!("{path}&tree_size={size}"), &other.key).await;
         assert_eq!(answer.problem(422, "invalid_query").as_deref(), Some("tree_size"), "{size}");
     }
+}
+
+#[tokio::test]
+async fn what_was_done_in_a_tenant_that_has_gone_is_listed_and_proved() {
+    let fleet = Fleet::new().await;
+    let leader = Leader::new(&fleet).await;
+    let (one, other) = (fleet.reseller("one").await, fleet.reseller("other").await);
+    let sub = id(&fleet.post("/v1/tenants", &one.key, &json!({"name": "sub"})).await);
+    let plan = json!({"tenant_id": sub, "name": "basic", "disk_mb": 1000, "php_version": "8.2"});
+    let plan = id(&fleet.post("/v1/plans", &one.key, &plan).await);
+    fleet.delete(&format!("/v1/plans/{plan}"), &one.key).await.expect(204);
+    fleet.delete(&format!("/v1/tenants/{sub}"), &one.key).await.expect(204);
+    leader.vouch(&fleet).await;
+    let path = format!("/v1/audit?tenant_id={sub}");
+    let mut positions = Vec::new();
+    for key in [&fleet.admin, &one.key] {
+        let found = fleet.get(&path, key).await.expect(200);
+        let items = found["items"].as_array().expect("items");
+        let actions: Vec<_> = items.iter().map(|item| item["action"].as_str().expect("text")).collect();
+        assert_eq!(actions, ["tenant.delete", "plan.delete", "plan.create"]);
+        positions = items.iter().map(|item| item["position"].as_u64().expect("a place")).collect();
+    }
+    assert_eq!(fleet.get(&path, &other.key).await.expect(200)["items"], json!([]));
+    for position in positions {
+        let path = format!("/v1/audit/proof/inclusion?position={position}");
+        fleet.get(&path, &one.key).await.expect(200);
+        fleet.get(&path, &other.key).await.problem(404, "not_found");
+    }
+    // Whoever verifies the entries reads all of them, and finds none missing.
+    let newest =
+        checkpoint(&fleet.get("/v1/audit/checkpoint", &fleet.admin).await.expect(200), &leader.verifier());
+    let mut tree = Frontier::default();
+    for position in 0..newest.size {
+        let path = format!("/v1/audit/proof/inclusion?position={position}");
+        let proof = fleet.get(&path, &fleet.admin).await.expect(200);
+        let leaf = entry(serde_json::from_value(proof["entry"].clone()).expect("an entry"));
+        tree.append(leaf.leaf_hash());
+    }
+    assert_eq!(tree.root(), newest.root);
 }
 
 #[tokio::test]

@@ -98,6 +98,22 @@ async fn what_changes_is_told_to_whom_it_concerns() {
 }
 
 #[tokio::test]
+async fn what_changed_in_a_tenant_that_has_gone_is_told_to_those_that_were_above_it() {
+    let fleet = Fleet::new().await;
+    let (acme, other) = (fleet.reseller("acme").await, fleet.reseller("other").await);
+    let sub = id(&fleet.post("/v1/tenants", &acme.key, &json!({"name": "sub"})).await);
+    let plan = json!({"tenant_id": sub, "name": "basic", "disk_mb": 1000, "php_version": "8.2"});
+    let plan = id(&fleet.post("/v1/plans", &acme.key, &plan).await);
+    fleet.delete(&format!("/v1/plans/{plan}"), &acme.key).await.expect(204);
+    fleet.delete(&format!("/v1/tenants/{sub}"), &acme.key).await.expect(204);
+    let told = Listener::open(&fleet, &acme.key, "?after=0").await.until_told().await;
+    let of_sub = ["tenant.created", "plan.created", "plan.deleted", "tenant.deleted"];
+    assert!(types(&told).ends_with(&of_sub), "{told:?}");
+    let told = Listener::open(&fleet, &other.key, "?after=0").await.until_told().await;
+    assert_eq!(types(&told), ["tenant.created", "api_key.created", "plan.created"]);
+}
+
+#[tokio::test]
 async fn who_reads_on_misses_nothing_and_gets_nothing_twice() {
     let fleet = Fleet::new().await;
     let acme = fleet.reseller("acme").await;

@@ -61,7 +61,7 @@ pub struct AuditCheckpoint {
 }
 
 impl Reader {
-    /// Entries that `scope` sees, newest first: at most `limit`, with log indexes below `before`.
+    /// Entries that `scope` sees, also of tenants that have gone, newest first: at most `limit`, with log indexes below `before`.
     ///
     /// # Errors
     /// If the state cannot be read.
@@ -85,11 +85,8 @@ impl Reader {
         position: u64,
     ) -> Result<Option<StoredEntry>, QueryError> {
         self.read_audit(move |db| {
-            let query = format!(
-                "SELECT {} FROM audit WHERE position = ?1
-                 AND tenant_id IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = ?2)",
-                StoredEntry::COLUMNS
-            );
+            let seen = seen(db, scope)?;
+            let query = format!("SELECT {} FROM audit WHERE position = ?1{seen}", StoredEntry::COLUMNS);
             db.prepare_cached(&query)?.query_row((position, scope.to_bytes()), StoredEntry::read).optional()
         })
         .await
@@ -199,6 +196,20 @@ fn checkpoint(row: &Row<'_>) -> rusqlite::Result<AuditCheckpoint> {
     })
 }
 
+/// The part of a condition by which an entry is one that `scope`, its second parameter, sees: those of its tenants, also of those
+/// that have gone. The platform sees every leaf of the tree, whoever's it was, or nobody could check that all are there.
+fn seen(db: &Connection, scope: TenantId) -> rusqlite::Result<&'static str> {
+    let is_platform = db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM cluster WHERE root_tenant_id = ?1)")?
+        .query_row([scope.to_bytes()], |row| row.get(0))?;
+    Ok(if is_platform {
+        " AND ?2 IS NOT NULL"
+    } else {
+        " AND tenant_id IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = ?2
+            UNION ALL SELECT tenant_id FROM former_tenant_tree WHERE ancestor_id = ?2)"
+    })
+}
+
 fn page(
     db: &Connection,
     scope: TenantId,
@@ -212,12 +223,11 @@ fn page(
     let to = filter.until.map_or(Ok(newest + 1), |time| first_at(db, time, oldest, newest))?;
     let to = before.map_or(to, |before| before.min(to));
     let low = from.max(to.saturating_sub(WINDOW));
-    let mut query = format!(
-        "SELECT {} FROM audit WHERE log_index >= ? AND log_index < ?
-         AND tenant_id IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = ?)",
-        StoredEntry::COLUMNS
-    );
-    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(low), Box::new(to), Box::new(scope.to_bytes())];
+    let seen = seen(db, scope)?;
+    // What `seen` names is the second.
+    let mut query =
+        format!("SELECT {} FROM audit WHERE log_index >= ?1{seen} AND log_index < ?", StoredEntry::COLUMNS);
+    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(low), Box::new(scope.to_bytes()), Box::new(to)];
     let texts =
         [("principal", &filter.actor), ("action", &filter.action), ("object_kind", &filter.object_kind)];
     for (column, value) in texts.into_iter().filter_map(|(column, value)| Some((column, value.clone()?))) {

@@ -119,7 +119,8 @@ fn part(
     if rows > 0 {
         let seen = match scope {
             Some(_) => {
-                "AND EXISTS (SELECT 1 FROM tenant_tree WHERE ancestor_id = ?3 AND tenant_id = c.tenant_id)"
+                "AND (EXISTS (SELECT 1 FROM tenant_tree WHERE ancestor_id = ?3 AND tenant_id = c.tenant_id)
+                   OR EXISTS (SELECT 1 FROM former_tenant_tree WHERE ancestor_id = ?3 AND tenant_id = c.tenant_id))"
             }
             None => "AND ?3 IS NULL",
         };

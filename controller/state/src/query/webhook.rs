@@ -124,13 +124,16 @@ impl Reader {
         .await
     }
 
-    /// These tenants and all those above them.
+    /// All that are above these tenants, they themselves too; of those that have gone, all that were.
     ///
     /// # Errors
     /// If the state cannot be queried.
     pub async fn tenants_above(&self, tenants: Vec<TenantId>) -> Result<HashSet<TenantId>, QueryError> {
         self.at_length(move |db| {
-            let mut select = db.prepare_cached("SELECT ancestor_id FROM tenant_tree WHERE tenant_id = ?1")?;
+            let mut select = db.prepare_cached(
+                "SELECT ancestor_id FROM tenant_tree WHERE tenant_id = ?1
+                 UNION ALL SELECT ancestor_id FROM former_tenant_tree WHERE tenant_id = ?1",
+            )?;
             let mut found = HashSet::new();
             for tenant in tenants {
                 let mut rows = select.query([tenant.to_bytes()])?;

@@ -9,6 +9,9 @@ use crate::{
     context::{Context, Effect, Rule, tenant_id, wire_id, wire_text},
 };
 
+/// The feature level from which on it is kept who was above a tenant that is deleted.
+const ANCESTRY_KEPT: u32 = 4;
+
 pub(super) fn create(ctx: &Context<'_>, body: &CreateTenant) -> Rule<Effect> {
     ctx.authorise(Action::TenantCreate)?;
     let id = wire_id(&body.tenant_id, "/id", TenantId::from_bytes)?;
@@ -16,6 +19,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateTenant) -> Rule<Effect> {
     let name: TenantName = wire_text(&body.name, "/name")?;
     ctx.require_visible(parent, "tenant", "/parent_id")?;
     require_new(ctx, "tenants", &body.tenant_id)?;
+    require_never_used(ctx, id)?;
     require_free_name(ctx, Some(parent), &name)?;
     secrets::require_cluster_key(ctx, &body.wrapped_data_key)?;
     insert(ctx, id, Some(parent), &name, &body.wrapped_data_key, body.account_limit, body.may_oversell)?;
@@ -52,6 +56,15 @@ pub(super) fn insert(
     ctx.run("INSERT INTO tenant_accounts (tenant_id, accounts) VALUES (?1, 0)", [id.to_bytes()])?;
     ctx.note(id, "tenant", id.to_bytes(), "created");
     Ok(())
+}
+
+/// Whoever was above a deleted tenant still sees what it did, by its id: that must not become another one's.
+fn require_never_used(ctx: &Context<'_>, id: TenantId) -> Rule<()> {
+    let select = "SELECT EXISTS (SELECT 1 FROM former_tenant_tree WHERE tenant_id = ?1)";
+    if ctx.count(select, [id.to_bytes()])? == 0 {
+        return Ok(());
+    }
+    Err(Refusal::new(RefusalCode::Invalid, "/id", "a tenant that was deleted had this id").into())
 }
 
 fn require_free_name(ctx: &Context<'_>, parent: Option<TenantId>, name: &TenantName) -> Rule<()> {
@@ -135,6 +148,13 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteTenant) -> Rule<Effect> {
         ctx.find("SELECT parent_id FROM tenants WHERE id = ?1", [id.to_bytes()], |row| tenant_id(row, 0))?;
     ctx.run("DELETE FROM api_keys WHERE tenant_id = ?1", [id.to_bytes()])?;
     ctx.run("DELETE FROM webhooks WHERE tenant_id = ?1", [id.to_bytes()])?;
+    if ctx.level >= ANCESTRY_KEPT {
+        ctx.run(
+            "INSERT INTO former_tenant_tree (ancestor_id, tenant_id)
+             SELECT ancestor_id, tenant_id FROM tenant_tree WHERE tenant_id = ?1 AND ancestor_id <> tenant_id",
+            [id.to_bytes()],
+        )?;
+    }
     ctx.run("DELETE FROM tenant_tree WHERE tenant_id = ?1", [id.to_bytes()])?;
     ctx.run("DELETE FROM tenant_accounts WHERE tenant_id = ?1", [id.to_bytes()])?;
     ctx.run("DELETE FROM former_data_keys WHERE tenant_id = ?1", [id.to_bytes()])?;

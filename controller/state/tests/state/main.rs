@@ -7,6 +7,7 @@ mod convergence;
 mod cron;
 mod enrolment;
 mod events;
+mod former_tenants;
 mod identity;
 mod levels;
 mod lost;
