@@ -11,7 +11,7 @@ use std::{
 
 use npanel_model::{ControllerId, Timestamp};
 use npanel_proto::controller::ClockRequest;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     belonging::Belonging,
@@ -30,6 +30,12 @@ const EVERY: Duration = Duration::from_secs(30);
 /// A peer on the same network says the time sooner than that, or does not count.
 const PATIENCE: Duration = Duration::from_millis(300);
 
+/// Where nothing is known yet they are asked again for so long, each time with this patience, after such a pause: a machine that has
+/// just started may be slow, and the state's time never goes back.
+const AT_FIRST: Duration = Duration::from_secs(5);
+const PATIENCE_AT_FIRST: Duration = Duration::from_secs(1);
+const PAUSE_AT_FIRST: Duration = Duration::from_millis(100);
+
 /// This controller's clock and the others'.
 pub(crate) struct Clock {
     raft: Raft,
@@ -37,6 +43,8 @@ pub(crate) struct Clock {
     prepare: Arc<dyn Prepare>,
     belonging: Arc<Belonging>,
     known: Mutex<Option<Compared>>,
+    /// Held by the one command for which the others are asked at first.
+    asking_first: tokio::sync::Mutex<()>,
 }
 
 /// What came of a comparison.
@@ -54,6 +62,11 @@ impl Compared {
     fn explains(&self, now: Timestamp) -> bool {
         let expected = self.own.plus(self.at.elapsed());
         (now.as_millis() - expected.as_millis()).unsigned_abs() <= TOLERANCE.as_millis() as u64
+    }
+
+    /// The time by what has passed since, whatever the clock says by now.
+    fn gone_on(&self) -> Timestamp {
+        self.corrected(self.own.plus(self.at.elapsed()))
     }
 
     fn corrected(&self, now: Timestamp) -> Timestamp {
@@ -81,7 +94,14 @@ impl Clock {
         prepare: Arc<dyn Prepare>,
         belonging: Arc<Belonging>,
     ) -> Self {
-        Self { raft, dial, prepare, belonging, known: Mutex::default() }
+        Self {
+            raft,
+            dial,
+            prepare,
+            belonging,
+            known: Mutex::default(),
+            asking_first: tokio::sync::Mutex::default(),
+        }
     }
 
     /// What this controller's clock says.
@@ -91,11 +111,41 @@ impl Clock {
 
     /// What a command is stamped with. Asks the others only when it is not known how this clock stands to theirs.
     pub(crate) async fn stamp(&self) -> Timestamp {
-        let now = self.own();
-        match self.known().filter(|known| known.explains(now)) {
-            Some(known) => known.corrected(now),
-            None => self.compare().await.map_or(now, |known| known.corrected(self.own())),
+        match self.known() {
+            Some(known) => {
+                let now = self.own();
+                if known.explains(now) { known.corrected(now) } else { self.after_a_jump(known).await }
+            }
+            None => self.at_first().await,
         }
+    }
+
+    /// The clock has moved against the time that passes, and only the others can say whether it was set or went wrong.
+    async fn after_a_jump(&self, known: Compared) -> Timestamp {
+        match self.compare(PATIENCE).await {
+            Some(compared) => compared.corrected(self.own()),
+            None => known.gone_on(),
+        }
+    }
+
+    /// If nobody answers for long, there is nothing else to go by than this clock.
+    async fn at_first(&self) -> Timestamp {
+        let _one = self.asking_first.lock().await;
+        if let Some(known) = self.known() {
+            return known.corrected(self.own());
+        }
+        let (begun, mut patience) = (Instant::now(), PATIENCE);
+        while begun.elapsed() < AT_FIRST {
+            if let Some(compared) = self.compare(patience).await {
+                return compared.corrected(self.own());
+            }
+            patience = PATIENCE_AT_FIRST;
+            sleep(PAUSE_AT_FIRST).await;
+        }
+        tracing::error!("none of the other controllers says the time: this controller's clock is believed");
+        let believed = Compared { at: Instant::now(), own: self.own(), ahead: 0 };
+        self.know(believed);
+        believed.own
     }
 
     /// By how many seconds this clock is ahead of the others', if that matters.
@@ -109,12 +159,12 @@ impl Clock {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.compare().await;
+            self.compare(PATIENCE).await;
         }
     }
 
     /// `None`: nobody answered, so nothing is known.
-    async fn compare(&self) -> Option<Compared> {
+    async fn compare(&self, patience: Duration) -> Option<Compared> {
         let (own, voters) = {
             let metrics = self.raft.metrics();
             let now = metrics.borrow();
@@ -126,7 +176,7 @@ impl Clock {
             (now.id, voters)
         };
         let others: Vec<_> = voters.into_iter().filter(|(id, _)| *id != own).collect();
-        let asked = others.iter().map(|(id, address)| self.ahead_of(ControllerId(*id), address));
+        let asked = others.iter().map(|(id, address)| self.ahead_of(ControllerId(*id), address, patience));
         let ahead: Vec<i64> = futures::future::join_all(asked).await.into_iter().flatten().collect();
         if ahead.is_empty() && !others.is_empty() {
             return None;
@@ -140,15 +190,19 @@ impl Clock {
                 "this controller's clock is ahead of the others' (behind, if negative); theirs counts. Set it: timedatectl set-ntp true"
             );
         }
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(compared);
+        self.know(compared);
         Some(compared)
     }
 
-    async fn ahead_of(&self, controller: ControllerId, address: &str) -> Option<i64> {
+    async fn ahead_of(&self, controller: ControllerId, address: &str, patience: Duration) -> Option<i64> {
         let mut remote = client(self.dial.channel(controller, address));
-        let answer = timeout(PATIENCE, remote.clock(ClockRequest {})).await.ok()?;
+        let answer = timeout(patience, remote.clock(ClockRequest {})).await.ok()?;
         let answer = answer.inspect_err(|status| self.belonging.note(status)).ok()?.into_inner();
         Some(self.own().as_millis() - answer.time_millis)
+    }
+
+    fn know(&self, compared: Compared) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(compared);
     }
 
     fn known(&self) -> Option<Compared> {

@@ -4,8 +4,9 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use npanel_model::{TenantId, Timestamp};
 use npanel_state::{Page, TenantFilter};
+use tokio::time::timeout;
 
-use crate::members::Members;
+use crate::members::{Members, PATIENCE};
 
 const YEAR_MILLIS: i64 = 366 * 86_400_000;
 
@@ -46,4 +47,34 @@ async fn clocks_that_all_moved_are_believed() {
     }
     let at = made(&members, leader, "later").await;
     assert!(at > Timestamp::now().plus(Duration::from_secs(2 * 86_400)), "the state is at {at}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_jumps_is_not_believed_while_nobody_else_says_the_time() {
+    let members = Members::start(3).await;
+    let leader = members.leader_among(&[1, 2, 3]).await;
+    assert!(is_about_now(made(&members, leader, "before").await));
+    members.traffic.keeps_time_secret.store(true, Ordering::Relaxed);
+    members.running[&leader].ahead.store(YEAR_MILLIS, Ordering::Relaxed);
+    let at = made(&members, leader, "after").await;
+    assert!(is_about_now(at), "the state is at {at}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_has_just_started_asks_again_before_it_believes_its_clock() {
+    let mut members = Members::start(3).await;
+    members.kill(3).await;
+    members.traffic.keeps_time_secret.store(true, Ordering::Relaxed);
+    members.run(3).await;
+    members.running[&3].ahead.store(YEAR_MILLIS, Ordering::Relaxed);
+    let told = async {
+        let before = *members.traffic.time_refused.borrow();
+        let mut refused = members.traffic.time_refused.subscribe();
+        // More than one round of its own, and one of those that are made again and again.
+        refused.wait_for(|now| *now > before + 4).await.expect("it is counted");
+        members.traffic.keeps_time_secret.store(false, Ordering::Relaxed);
+    };
+    let (time, told) = tokio::join!(members.member(3).time(), timeout(PATIENCE, told));
+    told.expect("it asks again");
+    assert!(is_about_now(time), "it would stamp {time}");
 }

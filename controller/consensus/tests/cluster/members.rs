@@ -88,6 +88,10 @@ struct Pipes {
     doors: Doors,
 }
 
+/// What a call is for: its path.
+#[derive(Clone)]
+struct Call(String);
+
 /// What becomes of calls between members.
 #[derive(Default)]
 pub(crate) struct Traffic {
@@ -97,6 +101,10 @@ pub(crate) struct Traffic {
     pub(crate) lost: watch::Sender<usize>,
     /// One who is cut off as soon as it has received two megabytes of a snapshot, and where it keeps that.
     pub(crate) cut_halfway: Mutex<Option<(u64, PathBuf)>>,
+    /// Whether nobody is told the time.
+    pub(crate) keeps_time_secret: AtomicBool,
+    /// Calls for the time that were refused for that.
+    pub(crate) time_refused: watch::Sender<usize>,
     /// Who belongs to the cluster, as each member has it.
     rolls: Mutex<HashMap<u64, Roll>>,
 }
@@ -127,6 +135,11 @@ impl Traffic {
         if is_in(&self.cut_off, caller) || is_in(&self.cut_off, at) {
             self.lost.send_modify(|lost| *lost += usize::from(is_in(&self.cut_off, caller)));
             return Err(tonic::Status::unavailable("cut off"));
+        }
+        let asks_time = request.extensions().get::<Call>().is_some_and(|call| call.0.ends_with("/Clock"));
+        if asks_time && self.keeps_time_secret.load(Ordering::Relaxed) {
+            self.time_refused.send_modify(|refused| *refused += 1);
+            return Err(tonic::Status::unavailable("the time is not told"));
         }
         // As the fleet's port does.
         let rolls = self.rolls.lock().expect("no panic");
@@ -267,7 +280,13 @@ impl Members {
             traffic.admit(id, request)
         });
         let server = tokio::spawn(async move {
-            let served = Server::builder().add_service(checked).serve_with_incoming(incoming).await;
+            let named = tower::util::MapRequestLayer::new(|mut request: tonic::codegen::http::Request<_>| {
+                let call = Call(request.uri().path().to_owned());
+                request.extensions_mut().insert(call);
+                request
+            });
+            let served =
+                Server::builder().layer(named).add_service(checked).serve_with_incoming(incoming).await;
             drop(served);
         });
         self.doors.lock().expect("no panic").insert(id, door);
