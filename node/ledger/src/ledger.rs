@@ -21,7 +21,7 @@ pub struct Ledger {
     quarantined: Vec<Quarantined>,
 }
 
-/// In memory is only what is on disk: a change is published here once it is durable there. The other way
+/// In memory is only what is on disk, besides the fence: a change is published here once it is durable there. The other way
 /// round, a write that failed half-way may have put files in place that are not here; they hold what a leader
 /// really asked for, were not acknowledged, and come again.
 #[derive(Debug)]
@@ -30,7 +30,10 @@ pub(crate) struct Inner {
     pub(crate) entries: BTreeMap<ObjectKey, Arc<Entry>>,
     /// Who has which name.
     pub(crate) names: HashMap<Name, ObjectKey>,
+    /// The highest that was heard of. A disk that is full does not let a leader of before command.
     fence: Fence,
+    /// The highest that is on disk. Nothing is accepted by a higher one.
+    written: Fence,
     /// Of the entries as they are; none after a change, until it is asked for.
     digest: Option<[u8; 32]>,
 }
@@ -62,6 +65,7 @@ impl Ledger {
             entries: BTreeMap::new(),
             names: HashMap::new(),
             fence: loaded.fence,
+            written: loaded.fence,
             digest: None,
         };
         inner.remember(loaded.entries);
@@ -87,7 +91,7 @@ impl Ledger {
     /// Checks the fence of a call, and remembers it if it is the highest.
     ///
     /// # Errors
-    /// If it is lower than the highest, or a higher one cannot be made durable.
+    /// If it is lower than the highest, or a higher one cannot be made durable; that one counts until the daemon ends.
     pub fn observe(&self, fence: Fence) -> Result<(), AcceptError> {
         self.inner().observe(fence)
     }
@@ -121,8 +125,7 @@ impl Ledger {
     /// # Errors
     /// If it cannot.
     pub fn probe(&self) -> Result<(), StoreError> {
-        let inner = self.inner();
-        inner.store.write_fence(inner.fence)
+        self.inner().write_fence()
     }
 
     /// What is known of one object.
@@ -211,10 +214,16 @@ impl Inner {
         if !bug::is_in("ledger::no_fence") {
             fence.check(self.fence)?;
         }
-        if fence > self.fence {
-            self.store.write_fence(fence)?;
-            self.fence = fence;
+        self.fence = self.fence.max(fence);
+        if self.fence > self.written {
+            self.write_fence()?;
         }
+        Ok(())
+    }
+
+    fn write_fence(&mut self) -> Result<(), StoreError> {
+        self.store.write_fence(self.fence)?;
+        self.written = self.fence;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::offers::{FENCE, account, database, database_user, now, parsed, site, tombstone, zone};
-use npanel_ledger::{Fence, Ledger, ObjectKey, Progress};
+use npanel_ledger::{AcceptError, Fence, Ledger, ObjectKey, Progress};
 use npanel_model::Generation;
 use npanel_proto::node::ObjectIntent;
 use tempfile::TempDir;
@@ -58,6 +58,28 @@ fn a_lower_fence_is_refused_after_a_restart() {
     assert!(after.observe(Fence { epoch: 2, term: 8, leader: 2 }).is_err());
     assert!(after.observe(Fence { epoch: 2, term: 9, leader: 1 }).is_err());
     assert!(after.observe(Fence { epoch: 2, term: 9, leader: 2 }).is_ok());
+}
+
+#[test]
+fn a_fence_that_could_not_be_written_keeps_a_leader_of_before_out_all_the_same() {
+    let directory = TempDir::new().expect("a directory");
+    let ledger = ledger(&directory);
+    accept(&ledger, &[account(1, 1, "8.2")]);
+    let (newer, change) = (Fence { term: FENCE.term + 1, ..FENCE }, [parsed(&account(1, 2, "8.4"))]);
+    // In the way of what is written aside, as a full disk is.
+    let aside = directory.path().join(".new-fence");
+    fs::create_dir(&aside).expect("a directory");
+    assert!(matches!(ledger.observe(newer), Err(AcceptError::Store(_))));
+    for accepted in [ledger.accept(FENCE, &change, now()), ledger.observe(FENCE).map(|()| Vec::new())] {
+        assert!(matches!(accepted, Err(AcceptError::StaleFence(_))), "{accepted:?}");
+    }
+    let accepted = ledger.accept(newer, &change, now());
+    assert!(matches!(accepted, Err(AcceptError::Store(_))), "its fence would be forgotten: {accepted:?}");
+    assert_eq!(ledger.fence(), newer);
+    fs::remove_dir(&aside).expect("removed");
+    ledger.accept(newer, &change, now()).expect("verdicts");
+    drop(ledger);
+    assert_eq!(Ledger::open(directory.path()).expect("a ledger").fence(), newer);
 }
 
 #[test]
