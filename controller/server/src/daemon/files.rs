@@ -174,20 +174,34 @@ impl Staged {
 
     /// Puts the directory into the place of the one that is there, which is kept beside it under a name of its own. Returns that.
     pub(super) fn commit_instead(mut self, name: &str) -> anyhow::Result<PathBuf> {
-        let (new, kept) = (self.files.root().to_owned(), self.place.with_file_name(name));
-        // In one step: there is a controller at every moment.
+        self.take_name(name)?;
+        self.exchange()?;
+        self.sync()?;
+        Ok(self.files.root().to_owned())
+    }
+
+    /// Gives the directory the name under which the one that is there is to be kept: once they are exchanged all is done, and the
+    /// next try takes nothing that is kept for one that failed.
+    fn take_name(&mut self, name: &str) -> anyhow::Result<()> {
+        let (new, kept) = (self.files.root(), self.place.with_file_name(name));
+        fs::rename(new, &kept).with_context(|| format!("cannot rename {}", new.display()))?;
+        self.files.files.root = kept;
+        self.sync()
+    }
+
+    /// In one step: there is a controller at every moment.
+    fn exchange(&mut self) -> anyhow::Result<()> {
+        let new = self.files.root();
         nix::fcntl::renameat2(
             nix::fcntl::AT_FDCWD,
-            &new,
+            new,
             nix::fcntl::AT_FDCWD,
             &self.place,
             nix::fcntl::RenameFlags::RENAME_EXCHANGE,
         )
         .with_context(|| format!("cannot put {} into place", new.display()))?;
         self.committed = true;
-        fs::rename(&new, &kept).with_context(|| format!("cannot rename {}", new.display()))?;
-        self.sync()?;
-        Ok(kept)
+        Ok(())
     }
 
     fn sync(&self) -> anyhow::Result<()> {
@@ -210,6 +224,48 @@ impl Drop for Staged {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A controller with something to lose, and another that is to take its place.
+    async fn staged(data: &Path) -> Staged {
+        let old = Files::of(data).root;
+        fs::create_dir(&old).expect("a directory");
+        fs::write(old.join("log"), b"old").expect("written");
+        Files::stage_beside(data, &KeyPlace::File).await.expect("staged")
+    }
+
+    /// Whether what was there is there still, whichever its name, after another try has begun.
+    async fn keeps_the_old(data: &Path) -> bool {
+        drop(Files::stage_beside(data, &KeyPlace::File).await.expect("staged"));
+        let mut all = fs::read_dir(data).expect("a list").flatten();
+        all.any(|one| fs::read(one.path().join("log")).is_ok_and(|log| log == b"old"))
+    }
+
+    #[tokio::test]
+    async fn whenever_a_replacement_is_cut_short_what_was_there_is_kept() {
+        for steps in 0..=2 {
+            let data = tempfile::tempdir().expect("a directory");
+            let mut staged = staged(data.path()).await;
+            if steps > 0 {
+                staged.take_name("controller.before-7").expect("named");
+            }
+            if steps > 1 {
+                staged.exchange().expect("exchanged");
+            }
+            // As a crash does: nothing is tidied up.
+            std::mem::forget(staged);
+            assert!(keeps_the_old(data.path()).await, "after {steps} steps");
+            assert!(Files::of(data.path()).root.exists(), "there is a controller after {steps} steps");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_replacement_keeps_what_was_there_under_its_name() {
+        let data = tempfile::tempdir().expect("a directory");
+        let kept = staged(data.path()).await.commit_instead("controller.before-7").expect("replaced");
+        assert_eq!(fs::read(kept.join("log")).expect("kept"), b"old");
+        assert!(Files::of(data.path()).root.join("identity").exists());
+        assert!(!data.path().join("controller.new").exists());
+    }
 
     #[test]
     fn the_unit_starts_once_there_is_the_identity_that_init_and_join_make() {
