@@ -335,11 +335,12 @@ fn log_end_text(end: &daemon::LogEnd, output: Output) -> String {
 }
 
 fn recovered_text(recovered: &daemon::Recovered, output: Output) -> String {
-    let daemon::Recovered { id, epoch, from: (term, index), state_of, kept } = recovered;
+    let daemon::Recovered { id, epoch, from: (term, index), state_of, kept, missing_cluster_key } = recovered;
     match output {
         Output::Json => {
             let fields = serde_json::json!({
                 "controller_id": id, "epoch": epoch, "term": term, "index": index, "state_of": state_of, "kept": kept,
+                "missing_cluster_key": missing_cluster_key,
             });
             format!("{fields}\n")
         }
@@ -347,10 +348,20 @@ fn recovered_text(recovered: &daemon::Recovered, output: Output) -> String {
             "Controller {id} is the only one of its cluster now, in epoch {epoch}, with all of its log (up to term {term}, index \
              {index}, of {state_of}).\n\
              Start it: systemctl start npanel-controller. Then join others; what the lost ones had is never to be started again.\n\
-             What this controller had before is in {}.\n",
-            kept.display()
+             What this controller had before is in {}.\n{}",
+            kept.display(),
+            missing_cluster_key.map(missing_key_text).unwrap_or_default()
         ),
     }
+}
+
+fn missing_key_text(version: u64) -> String {
+    format!(
+        "\nWARNING: this controller does not have the cluster key of version {version}, by which secrets in its state are sealed: the \
+         keys of tenants' data, and with them the passwords of database users and the secrets of webhooks, cannot be opened, and \
+         whatever needs one fails. Another controller that had the key has it in its data directory: before others join, recover \
+         on that one instead, or restore a backup.\n"
+    )
 }
 
 fn recovery_key_text(key: &RecoveryKey, output: Output) -> String {
@@ -377,6 +388,25 @@ fn print(text: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_recovered_without_the_cluster_key_says_so() {
+        let recovered = |missing_cluster_key| daemon::Recovered {
+            id: npanel_model::ControllerId(2),
+            epoch: 7,
+            from: (3, 4),
+            state_of: npanel_model::Timestamp::now(),
+            kept: "/var/lib/npanel/controller.before-7".into(),
+            missing_cluster_key,
+        };
+        let text = |missing| recovered_text(&recovered(missing), Output::Text);
+        assert!(!text(None).contains("WARNING"));
+        assert!(
+            text(Some(5)).contains("WARNING: this controller does not have the cluster key of version 5")
+        );
+        let json = recovered_text(&recovered(Some(5)), Output::Json);
+        assert!(json.contains(r#""missing_cluster_key":5"#), "{json}");
+    }
 
     #[test]
     fn every_command_that_a_document_shows_is_one() {

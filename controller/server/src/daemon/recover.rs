@@ -6,9 +6,10 @@ use anyhow::{Context, bail};
 use npanel_consensus::{Extent, all_of, extent};
 use npanel_model::{ControllerId, Timestamp};
 use npanel_pki::{ClusterId, Identity};
+use npanel_state::Standing;
 
 use super::{anew::begin_anew, files::Files};
-use crate::config::Config;
+use crate::{backup::missing_key, config::Config};
 
 /// How far a controller's log goes.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub struct Recovered {
     pub state_of: Timestamp,
     /// What the controller had before, as it was.
     pub kept: PathBuf,
+    /// The version of the cluster key by which secrets in the state are sealed and which this controller does not have.
+    pub missing_cluster_key: Option<u64>,
 }
 
 struct Own {
@@ -83,9 +86,17 @@ pub async fn recover(config: &Config) -> anyhow::Result<Recovered> {
     std::fs::create_dir(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
     let state = scratch.join("state.db");
     all_of(files.root(), &scratch, state.clone()).await?;
+    let missing = missing_key(&Standing::of_file(&state)?, &secrets).map(|key| key.version);
     let begun = begin_anew(config, &staged, &state, &secrets, Some(id)).await?;
     std::fs::remove_dir_all(&scratch).with_context(|| format!("cannot remove {}", scratch.display()))?;
     let kept = staged.commit_instead(&format!("controller.before-{}", begun.epoch))?;
     let from = (begun.from_term, begun.from_index);
-    Ok(Recovered { id, epoch: begun.epoch, from, state_of: begun.state_of, kept })
+    Ok(Recovered {
+        id,
+        epoch: begun.epoch,
+        from,
+        state_of: begun.state_of,
+        kept,
+        missing_cluster_key: missing,
+    })
 }
