@@ -5,7 +5,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The form that this version writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+///
+/// 2: the authority signs it.
+pub const FORMAT: u32 = 2;
+
+/// The oldest form that is read: what nobody signed may be anybody's.
+const OLDEST_FORMAT: u32 = 2;
 
 /// What a backup is of. Later versions only add to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +56,14 @@ pub enum ManifestError {
         /// Its form.
         got: u32,
     },
+    /// It is from before backups were signed.
+    #[error(
+        "it is a backup of the form {got}, which nobody signed, so it may be anybody's: use one of the form {OLDEST_FORMAT} or newer"
+    )]
+    Unsigned {
+        /// Its form.
+        got: u32,
+    },
 }
 
 #[derive(Deserialize)]
@@ -69,16 +82,19 @@ impl Manifest {
     /// Reads what was written.
     ///
     /// # Errors
-    /// If it is none, or of a later form.
+    /// If it is none, or of a later form, or of one that is not signed.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
         let OnlyFormat { format } = serde_json::from_slice(bytes)?;
         if format > FORMAT {
             return Err(ManifestError::Newer { got: format });
         }
+        if format < OLDEST_FORMAT {
+            return Err(ManifestError::Unsigned { got: format });
+        }
         Ok(serde_json::from_slice(bytes)?)
     }
 
-    /// What the secrets beside it are bound to: the SHA-256 of its bytes as they are written.
+    /// What the secrets beside it are bound to, and what the authority signs: the SHA-256 of its bytes as they are written.
     pub fn digest(bytes: &[u8]) -> [u8; 32] {
         Sha256::digest(bytes).into()
     }

@@ -8,7 +8,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use crate::{MANIFEST, Manifest, ManifestError, SECRETS, STATE, tail};
+use crate::{AUTHORITY, MANIFEST, Manifest, ManifestError, SECRETS, SIGNATURE, STATE, tail};
 
 /// A manifest and sealed secrets are a few kilobytes.
 const LONGEST_SMALL: u64 = 1024 * 1024;
@@ -46,13 +46,16 @@ pub enum Unusable {
     },
 }
 
-/// A backup whose manifest has been read and whose length is right.
+/// A backup whose manifest has been read and whose length is right. Whether its signature is good, and by the right authority, is
+/// for whoever restores it to judge.
 #[derive(Debug)]
 pub struct Backup {
     file: File,
     manifest: Manifest,
     manifest_bytes: Vec<u8>,
     secrets: Vec<u8>,
+    authority: Vec<u8>,
+    signature: Vec<u8>,
     state_at: u64,
 }
 
@@ -83,6 +86,7 @@ impl Backup {
         let manifest_bytes = small(next(MANIFEST)?)?;
         let manifest = Manifest::parse(&manifest_bytes)?;
         let secrets = small(next(SECRETS)?)?;
+        let (authority, signature) = (small(next(AUTHORITY)?)?, small(next(SIGNATURE)?)?);
         let (state_at, bytes) = {
             let state = next(STATE)?;
             (state.raw_file_position(), state.size())
@@ -91,7 +95,7 @@ impl Backup {
         if have != made || bytes != manifest.state_bytes {
             return Err(Unusable::Length { made, have });
         }
-        Ok(Self { file, manifest, manifest_bytes, secrets, state_at })
+        Ok(Self { file, manifest, manifest_bytes, secrets, authority, signature, state_at })
     }
 
     /// What it says of itself.
@@ -99,7 +103,7 @@ impl Backup {
         &self.manifest
     }
 
-    /// What its secrets are bound to.
+    /// What its secrets are bound to, and its authority signed.
     pub fn manifest_digest(&self) -> [u8; 32] {
         Manifest::digest(&self.manifest_bytes)
     }
@@ -107,6 +111,16 @@ impl Backup {
     /// The secrets, sealed.
     pub fn secrets(&self) -> &[u8] {
         &self.secrets
+    }
+
+    /// The certificate, in PEM, of the authority that is said to have signed it.
+    pub fn authority(&self) -> &[u8] {
+        &self.authority
+    }
+
+    /// That authority's signature.
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
     }
 
     /// Reads all of the state and compares its hash.
@@ -159,7 +173,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{FORMAT, head};
+    use crate::{FORMAT, Vouched, head};
 
     fn manifest(state: &[u8]) -> Manifest {
         Manifest {
@@ -180,7 +194,10 @@ mod tests {
     }
 
     fn archive(manifest: &Manifest, state: &[u8]) -> Vec<u8> {
-        let mut bytes = head(&manifest.to_bytes(), b"sealed", state.len() as u64, 1_790_000_000);
+        let manifest = manifest.to_bytes();
+        let vouched =
+            Vouched { manifest: &manifest, secrets: b"sealed", authority: b"ca", signature: b"by it" };
+        let mut bytes = head(vouched, state.len() as u64, 1_790_000_000);
         bytes.extend_from_slice(state);
         bytes.extend(tail(state.len() as u64));
         bytes
@@ -199,6 +216,7 @@ mod tests {
             let bytes = archive(&manifest(&state), &state);
             let backup = read(&bytes).expect("whole");
             assert_eq!((backup.manifest(), backup.secrets()), (&manifest(&state), &b"sealed"[..]));
+            assert_eq!((backup.authority(), backup.signature()), (&b"ca"[..], &b"by it"[..]));
             let directory = tempfile::tempdir().expect("a directory");
             let to = directory.path().join("state.db");
             backup.extract_state(&to).expect("written");
@@ -211,7 +229,7 @@ mod tests {
                     String::from_utf8(entry.expect("an entry").path_bytes().into_owned()).expect("a name")
                 })
                 .collect();
-            assert_eq!(names, [MANIFEST, SECRETS, STATE]);
+            assert_eq!(names, [MANIFEST, SECRETS, AUTHORITY, SIGNATURE, STATE]);
         }
     }
 
@@ -223,6 +241,13 @@ mod tests {
             refused.contains(&format!("form {}", FORMAT + 1)) && refused.contains("newer version"),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn one_from_before_backups_were_signed_is_refused_and_says_why() {
+        let unsigned = Manifest { format: 1, ..manifest(b"x") };
+        let refused = read(&archive(&unsigned, b"x")).expect_err("an older form").to_string();
+        assert!(refused.contains("form 1") && refused.contains("nobody signed"), "{refused}");
     }
 
     #[test]

@@ -2,12 +2,28 @@
 
 use tar::{EntryType, Header};
 
-use crate::{BLOCK, MANIFEST, SECRETS, STATE};
+use crate::{AUTHORITY, BLOCK, MANIFEST, SECRETS, SIGNATURE, STATE};
 
-/// Everything up to the state's first byte. `manifest` is as [`crate::Manifest::to_bytes`] gives it.
-pub fn head(manifest: &[u8], secrets: &[u8], state_bytes: u64, made_seconds: u64) -> Vec<u8> {
-    let mut head = Vec::with_capacity(manifest.len() + secrets.len() + 8 * BLOCK as usize);
-    for (name, content) in [(MANIFEST, manifest), (SECRETS, secrets)] {
+/// What stands before the state.
+#[derive(Debug, Clone, Copy)]
+pub struct Vouched<'a> {
+    /// As [`crate::Manifest::to_bytes`] gives it.
+    pub manifest: &'a [u8],
+    /// The secrets, sealed.
+    pub secrets: &'a [u8],
+    /// The certificate, in PEM, of the authority that signs.
+    pub authority: &'a [u8],
+    /// Its signature over the two before.
+    pub signature: &'a [u8],
+}
+
+/// Everything up to the state's first byte.
+pub fn head(vouched: Vouched<'_>, state_bytes: u64, made_seconds: u64) -> Vec<u8> {
+    let Vouched { manifest, secrets, authority, signature } = vouched;
+    let files = [(MANIFEST, manifest), (SECRETS, secrets), (AUTHORITY, authority), (SIGNATURE, signature)];
+    let length: usize = files.iter().map(|(_, content)| content.len() + 2 * BLOCK as usize).sum();
+    let mut head = Vec::with_capacity(length + BLOCK as usize);
+    for (name, content) in files {
         head.extend_from_slice(header(name, content.len() as u64, made_seconds).as_bytes());
         head.extend_from_slice(content);
         head.resize(head.len() + padding(content.len() as u64), 0);

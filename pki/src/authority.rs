@@ -246,6 +246,10 @@ impl CertificateAuthority {
         Ok(signed.der().clone())
     }
 
+    pub(crate) fn key(&self) -> &KeyPair {
+        self.issuer.key()
+    }
+
     /// How long its certificates live.
     pub fn lifetimes(&self) -> Lifetimes {
         self.lifetimes

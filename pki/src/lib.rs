@@ -23,6 +23,7 @@ mod renewal;
 mod seal;
 mod secret;
 mod token;
+mod vouching;
 mod webhook;
 
 pub mod tls;
@@ -44,4 +45,5 @@ pub use seal::{
 };
 pub use secret::{ApiKeySecret, SecretFormError, SecretHash, TokenSecret};
 pub use token::{ApiKeyText, ApiKeyTextError, BootstrapToken, TokenCredential, TokenError};
+pub use vouching::{VouchingError, backup_vouched_by};
 pub use webhook::WebhookSecret;

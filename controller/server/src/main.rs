@@ -5,7 +5,7 @@ use std::{convert::Infallible, io::Write, path::PathBuf, process::ExitCode};
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use npanel_model::{Fqdn, Secret};
-use npanel_pki::{BootstrapToken, RecoveryKey};
+use npanel_pki::{BootstrapToken, KeyFingerprint, RecoveryKey};
 use npanel_server::{
     check,
     config::{Config, FEATURE_LEVELS},
@@ -70,6 +70,10 @@ enum Command {
             required_unless_present = "check"
         )]
         recovery_key: Option<Secret>,
+        /// The pin of the authority that must have signed the backup: the cluster's CA, as npanel-controller init and npanel cluster
+        /// status have shown it; every bootstrap token ends with it. Without it nothing is restored, for anybody can make a backup.
+        #[arg(long, value_name = "PIN")]
+        ca_pin: Option<KeyFingerprint>,
         /// Make nothing: read all of the backup and say whether a controller could be made of it.
         #[arg(long)]
         check: bool,
@@ -204,15 +208,16 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
             let content = daemon::content(&Config::load(&file.config)?)?;
             print(&content_text(&content, output))
         }
-        Command::Restore { file, backup, recovery_key, check, output } => {
+        Command::Restore { file, backup, recovery_key, ca_pin, check, output } => {
             let config = Config::load(&file.config)?;
             let key = recovery_key.map(|key| key.expose().parse::<RecoveryKey>()).transpose()?;
             match (key, check) {
                 (key, true) => {
-                    print(&checked_text(&daemon::check_backup(&config, &backup, key.as_ref())?, output))
+                    let checked = daemon::check_backup(&config, &backup, key.as_ref(), ca_pin)?;
+                    print(&checked_text(&checked, output))
                 }
                 (Some(key), false) => {
-                    let restored = runtime.block_on(daemon::restore(&config, &backup, &key))?;
+                    let restored = runtime.block_on(daemon::restore(&config, &backup, &key, ca_pin))?;
                     print(&restored_text(&restored, output))
                 }
                 (None, false) => anyhow::bail!("the recovery key is missing"),
@@ -266,7 +271,7 @@ fn founded_text(founded: &daemon::Founded, output: Output) -> String {
              The first administrator's API key, shown this once:\n  {key}\n\n\
              {recovery}\
              The CA for clients of the API: {ca}\n\
-             The CA's pin, also part of every bootstrap token: {}\n",
+             The CA's pin, also part of every bootstrap token, and asked for when a backup is restored: {}\n",
                 founded.cluster, founded.pin
             )
         }
@@ -278,16 +283,28 @@ fn checked_text(checked: &daemon::Checked, output: Output) -> String {
     if let Output::Json = output {
         return format!(
             "{}\n",
-            serde_json::json!({ "manifest": manifest, "key_opens_it": checked.is_opened })
+            serde_json::json!({
+                "manifest": manifest, "key_opens_it": checked.is_opened,
+                "signed_by": checked.signed_by.to_string(), "is_pinned": checked.is_pinned,
+            })
         );
     }
+    let signed = if checked.is_pinned {
+        "It is signed by the authority with the pin that was given.".to_owned()
+    } else {
+        format!(
+            "Warning: it is signed by the authority with the pin {}, and whether that is yours was not tried: anybody can make a \
+             backup. Give the pin of your CA: --ca-pin PIN.",
+            checked.signed_by
+        )
+    };
     let key = if checked.is_opened {
         "The recovery key opens it.".to_owned()
     } else {
         format!("Whether a recovery key opens it was not tried; it is sealed to {}.", manifest.recovery_key)
     };
     format!(
-        "The backup is whole: cluster {}, epoch {}, term {}, index {}, made at {} by controller {}, version {}.\n{key}\n",
+        "The backup is whole: cluster {}, epoch {}, term {}, index {}, made at {} by controller {}, version {}.\n{signed}\n{key}\n",
         manifest.cluster_id,
         manifest.epoch,
         manifest.term,

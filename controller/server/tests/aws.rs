@@ -171,9 +171,10 @@ async fn a_fleet_is_made_backed_up_and_restored_with_all_that_it_keeps_at_aws() 
     fs::write(&file, bytes).expect("written");
     let file = file.to_string_lossy().into_owned();
     let recovery = [("NPANEL_RECOVERY_KEY", made["recovery_key"].as_str().expect("a key"))];
-    let opened = second.json(&["restore", "--backup", &file, "--check"], &recovery);
-    assert_eq!(opened["key_opens_it"], true, "{opened}");
-    let restored = second.json(&["restore", "--backup", &file], &recovery);
+    let pin = made["ca_pin"].as_str().expect("a pin");
+    let opened = second.json(&["restore", "--backup", &file, "--check", "--ca-pin", pin], &recovery);
+    assert!(opened["key_opens_it"] == true && opened["is_pinned"] == true, "{opened}");
+    let restored = second.json(&["restore", "--backup", &file, "--ca-pin", pin], &recovery);
     assert_eq!(restored["cluster_id"], made["cluster_id"]);
     assert_ne!(second.machine_key(&moto, &key).await, machine_key);
     let mut second = second;

@@ -1,5 +1,5 @@
 //! Sealing what a backup holds to a key that is kept outside of the fleet: only whoever holds its private half makes a
-//! controller of a backup.
+//! controller of a backup. It does not say who sealed it: for that, the authority signs.
 
 use std::{fmt, str::FromStr};
 

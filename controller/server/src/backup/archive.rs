@@ -6,9 +6,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use npanel_backup::{FORMAT, Manifest, head, tail};
+use npanel_backup::{FORMAT, Manifest, Vouched, head, tail};
 use npanel_model::{ControllerId, Timestamp};
-use npanel_pki::{ClusterSecrets, RecoveryPublicKey, SealError};
+use npanel_pki::{AuthorityError, ClusterSecrets, RecoveryPublicKey, SealError};
 use npanel_state::StateCopy;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -31,6 +31,8 @@ pub(crate) enum Unmade {
     Uncopied(#[from] Uncopied),
     #[error("the secrets cannot be sealed to the recovery key")]
     Seal(#[from] SealError),
+    #[error("the authority cannot sign the backup")]
+    Sign(#[from] AuthorityError),
     #[error("the cluster's secrets change all the time")]
     Restless,
     /// Of a rotation that this controller has not come to, or of one that it has missed.
@@ -57,7 +59,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 impl Archive {
-    /// Copies the state and seals the secrets that go with it.
+    /// Copies the state, seals the secrets that go with it, and has the authority sign both.
     pub(crate) async fn make(
         services: &Services,
         key: RecoveryPublicKey,
@@ -104,9 +106,19 @@ impl Archive {
             recovery_key: key.to_string(),
         };
         let bytes = manifest.to_bytes();
-        let sealed = key.seal(secrets, &Manifest::digest(&bytes))?;
+        let digest = Manifest::digest(&bytes);
+        let sealed = key.seal(secrets, &digest)?;
+        let authority = secrets.authority()?;
+        let (certificate, signature) =
+            (authority.certificate_pem(), authority.vouch_for_backup(&digest, &sealed)?);
+        let vouched = Vouched {
+            manifest: &bytes,
+            secrets: &sealed,
+            authority: certificate.as_bytes(),
+            signature: &signature,
+        };
         let seconds = u64::try_from(now.as_millis() / 1000).unwrap_or(0);
-        let head = head(&bytes, &sealed, manifest.state_bytes, seconds);
+        let head = head(vouched, manifest.state_bytes, seconds);
         Ok(Self { manifest, head, state: copy.file, _place: place })
     }
 

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use npanel_backup::{Backup, Manifest};
 use npanel_model::{ControllerId, Timestamp};
-use npanel_pki::{ClusterSecrets, RecoveryKey};
+use npanel_pki::{ClusterSecrets, KeyFingerprint, RecoveryKey, backup_vouched_by};
 use npanel_state::{FEATURE_LEVEL, Snapshot, Standing, Store};
 
 use super::{anew::begin_anew, files::Files};
@@ -32,8 +32,12 @@ pub struct Restored {
 /// What is known of a backup that was read to its end.
 #[derive(Debug)]
 pub struct Checked {
-    /// What it says of itself, all of which is true.
+    /// What it says of itself: true, if the authority that signed it is the right one.
     pub manifest: Manifest,
+    /// The pin of that authority.
+    pub signed_by: KeyFingerprint,
+    /// Whether the pin was given, so that it is known to be the right one.
+    pub is_pinned: bool,
     /// Whether the recovery key was given, and opens it.
     pub is_opened: bool,
 }
@@ -41,28 +45,47 @@ pub struct Checked {
 /// Reads all of a backup and says whether a controller could be made of it, without making one.
 ///
 /// # Errors
-/// What is wrong with it, or with the recovery key, if one is given.
-pub fn check_backup(config: &Config, file: &Path, key: Option<&RecoveryKey>) -> anyhow::Result<Checked> {
-    let backup = open(file)?;
-    let secrets = key.map(|key| secrets(&backup, key)).transpose()?;
+/// What is wrong with it, or with the recovery key or the authority's pin, if one is given.
+pub fn check_backup(
+    config: &Config,
+    file: &Path,
+    key: Option<&RecoveryKey>,
+    pin: Option<KeyFingerprint>,
+) -> anyhow::Result<Checked> {
+    let (backup, signed_by) = open(file, pin)?;
+    let secrets = key.map(|key| secrets(&backup, key, signed_by)).transpose()?;
     let scratch = config.data_directory.join("backup.check");
     clear(&scratch)?;
     let state = unpack(&backup, &scratch);
     let opened = state.and_then(|state| secrets.map_or(Ok(()), |secrets| opens(&secrets, &state)));
     clear(&scratch)?;
     opened?;
-    Ok(Checked { manifest: backup.manifest().clone(), is_opened: key.is_some() })
+    let manifest = backup.manifest().clone();
+    Ok(Checked { manifest, signed_by, is_pinned: pin.is_some(), is_opened: key.is_some() })
 }
 
-/// Makes this machine the first controller of the cluster that a backup is of. The other controllers are joined anew.
+/// Makes this machine the first controller of the cluster that a backup is of, if the authority with this pin has signed it. The
+/// other controllers are joined anew.
 ///
 /// # Errors
-/// If the machine is a controller already, or the backup is not whole, or the key is not the one that it is sealed to; nothing is
-/// then left.
-pub async fn restore(config: &Config, file: &Path, key: &RecoveryKey) -> anyhow::Result<Restored> {
+/// If the machine is a controller already, or the backup is not whole, or the key is not the one that it is sealed to, or no pin is
+/// given, or another authority has signed it; nothing is then left.
+pub async fn restore(
+    config: &Config,
+    file: &Path,
+    key: &RecoveryKey,
+    pin: Option<KeyFingerprint>,
+) -> anyhow::Result<Restored> {
     let staged = Files::stage(&config.data_directory, &config.machine_key).await?;
-    let backup = open(file)?;
-    let secrets = secrets(&backup, key)?;
+    let (backup, signed_by) = open(file, pin)?;
+    ensure!(
+        pin.is_some(),
+        "the backup is signed by the authority with the pin {signed_by}, and nothing here says that it is yours: whoever can write to \
+         where backups are kept can leave one there that is signed by an authority of their own. Give the pin of yours: --ca-pin PIN. \
+         npanel-controller init and npanel cluster status have shown it, every bootstrap token ends with it, and it is the key's in \
+         ca.pem on every node (docs/operations/backup-and-restore.md)"
+    );
+    let secrets = secrets(&backup, key, signed_by)?;
     let cluster = backup.manifest().cluster_id.clone();
     let scratch = staged.files().root().join("unpacked");
     let state = tokio::task::spawn_blocking({
@@ -83,22 +106,41 @@ pub async fn restore(config: &Config, file: &Path, key: &RecoveryKey) -> anyhow:
     })
 }
 
-fn open(file: &Path) -> anyhow::Result<Backup> {
+/// A backup, and the pin of the authority that signed it: the one that is asked for, if there is one.
+fn open(file: &Path, pin: Option<KeyFingerprint>) -> anyhow::Result<(Backup, KeyFingerprint)> {
     let backup = Backup::open(file).with_context(|| file.display().to_string())?;
+    let signed_by = backup_vouched_by(
+        backup.authority(),
+        &backup.manifest_digest(),
+        backup.secrets(),
+        backup.signature(),
+    )?;
+    if let Some(pin) = pin.filter(|pin| *pin != signed_by) {
+        bail!(
+            "the backup is signed by the authority with the pin {signed_by}, and not by {pin}: it is another cluster's, or forged, or from \
+             when the cluster had another authority, whose pin is then the one to give"
+        );
+    }
     let level = backup.manifest().feature_level;
     if level > FEATURE_LEVEL {
         bail!(
             "the backup is of the feature level {level}, and this version knows {FEATURE_LEVEL}: use a newer version"
         );
     }
-    Ok(backup)
+    Ok((backup, signed_by))
 }
 
-fn secrets(backup: &Backup, key: &RecoveryKey) -> anyhow::Result<ClusterSecrets> {
+fn secrets(backup: &Backup, key: &RecoveryKey, signed_by: KeyFingerprint) -> anyhow::Result<ClusterSecrets> {
     let (got, wanted) = (key.public().to_string(), &backup.manifest().recovery_key);
     ensure!(got == *wanted, "the backup is sealed to the recovery key {wanted}, and this one is {got}");
     let opened = key.open(&backup.manifest_digest(), backup.secrets());
-    opened.context("the backup was changed: its secrets do not belong to its manifest")
+    let secrets = opened.context("the backup was changed: its secrets do not belong to its manifest")?;
+    let inside = secrets.authority()?.pin();
+    ensure!(
+        inside == signed_by,
+        "the backup is signed by the authority with the pin {signed_by}, and the one in it has {inside}: it is not one that a controller made"
+    );
+    Ok(secrets)
 }
 
 /// Makes sure that the secrets open what is sealed in the state.

@@ -28,7 +28,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Make a backup of the fleet's state, as the answering controller has it: a tar archive with a manifest, the cluster's secrets
-/// (sealed to the recovery key) and the state. It is the answer, or is written to the controllers' bucket.
+/// (sealed to the recovery key) and the state, signed by the CA. It is the answer, or is written to the controllers' bucket.
 #[utoipa::path(post, path = "/v1/cluster/backup", operation_id = "cluster.backup", tag = "cluster",
     request_body = MakeBackup,
     responses((status = 200, description = "The archive", content_type = "application/x-tar"),

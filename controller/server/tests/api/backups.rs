@@ -3,9 +3,16 @@
 use axum::body::Body;
 use http::{Method, header};
 use http_body_util::BodyExt;
-use npanel_backup::Backup;
-use npanel_pki::{ClusterKey, ClusterKeys, RecoveryKey};
+use npanel_backup::{Backup, FORMAT, Manifest, Vouched, head, tail};
+use npanel_model::Timestamp;
+use npanel_pki::{
+    CertificateAuthority, ClusterId, ClusterKey, ClusterKeys, ClusterSecrets, RecoveryKey, backup_vouched_by,
+};
 use npanel_proto::command::{HoldClusterKey, OfferClusterKey, envelope::Command, principal::Who};
+use npanel_server::{
+    config::Config,
+    daemon::{check_backup, restore},
+};
 use npanel_state::Store;
 use serde_json::json;
 
@@ -46,6 +53,13 @@ async fn a_backup_is_made_without_a_leader_and_holds_what_a_controller_needs() {
     backup.check().expect("whole");
     let secrets = key.open(&backup.manifest_digest(), backup.secrets()).expect("opened");
     assert_eq!(secrets, fleet.services.authorities.secrets());
+    let signed_by = backup_vouched_by(
+        backup.authority(),
+        &backup.manifest_digest(),
+        backup.secrets(),
+        backup.signature(),
+    );
+    assert_eq!(signed_by.expect("signed"), fleet.services.authorities.pin());
     let state = directory.path().join("state.db");
     backup.extract_state(&state).expect("written");
     let hash = Store::content_hash_of(&state).expect("a state").hash;
@@ -54,6 +68,141 @@ async fn a_backup_is_made_without_a_leader_and_holds_what_a_controller_needs() {
     assert_eq!(backup.manifest().index, fleet.agreement.applied_now());
     // Another can be made afterwards: nothing is held on to, nor left.
     download(&fleet, &directory.path().join("again.tar")).await;
+}
+
+/// A machine on which a backup is looked at.
+struct Machine {
+    directory: tempfile::TempDir,
+    config: Config,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("controller.toml");
+        let text = format!(
+            "data_directory = {:?}\nname = \"c1\"\n[api]\nlisten = \"127.0.0.1:0\"\nnames = [\"localhost\"]\n\
+             [fleet]\nlisten = \"127.0.0.1:0\"\nadvertise = \"127.0.0.1:8444\"\n[telemetry]\nlisten = \"127.0.0.1:0\"\n",
+            directory.path()
+        );
+        std::fs::write(&file, text).expect("written");
+        let config = Config::load(&file).expect("a configuration");
+        Self { directory, config }
+    }
+
+    fn file(&self, name: &str) -> std::path::PathBuf {
+        self.directory.path().join(name)
+    }
+}
+
+/// What a backup is made of.
+struct Parts {
+    manifest: Manifest,
+    secrets: Vec<u8>,
+    authority: Vec<u8>,
+    signature: Vec<u8>,
+    state: Vec<u8>,
+}
+
+impl Parts {
+    fn of(file: &std::path::Path) -> Self {
+        let backup = Backup::open(file).expect("a backup");
+        let directory = tempfile::tempdir().expect("a directory");
+        let state = directory.path().join("state.db");
+        backup.extract_state(&state).expect("written");
+        Self {
+            manifest: backup.manifest().clone(),
+            secrets: backup.secrets().to_vec(),
+            authority: backup.authority().to_vec(),
+            signature: backup.signature().to_vec(),
+            state: std::fs::read(state).expect("read"),
+        }
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        Manifest::digest(&self.manifest.to_bytes())
+    }
+
+    fn write(&self, to: &std::path::Path) {
+        let manifest = self.manifest.to_bytes();
+        let vouched = Vouched {
+            manifest: &manifest,
+            secrets: &self.secrets,
+            authority: &self.authority,
+            signature: &self.signature,
+        };
+        let length = self.state.len() as u64;
+        let bytes = [head(vouched, length, 1), self.state.clone(), tail(length)].concat();
+        std::fs::write(to, bytes).expect("written");
+    }
+}
+
+#[tokio::test]
+async fn a_backup_that_somebody_else_made_is_not_restored() {
+    let fleet = Fleet::new().await;
+    let key = with_key(&fleet).await;
+    let machine = Machine::new();
+    let genuine = machine.file("genuine.tar");
+    download(&fleet, &genuine).await;
+    let own_pin = fleet.services.authorities.pin();
+    let checked = check_backup(&machine.config, &genuine, Some(&key), Some(own_pin)).expect("whole");
+    assert!(checked.signed_by == own_pin && checked.is_pinned && checked.is_opened);
+
+    // All of it another's: an authority, a cluster key, and any state. The key to seal to stands in the manifest.
+    let authority =
+        CertificateAuthority::create(ClusterId::generate(), Timestamp::now()).expect("an authority");
+    let secrets = ClusterSecrets::new(&authority, ClusterKey::generate());
+    let mut forged = Parts::of(&genuine);
+    let public = forged.manifest.recovery_key.parse::<npanel_pki::RecoveryPublicKey>().expect("a key");
+    forged.manifest.epoch += 1;
+    forged.secrets = public.seal(&secrets, &forged.digest()).expect("sealed");
+    forged.authority = authority.certificate_pem().into_bytes();
+    forged.signature = authority.vouch_for_backup(&forged.digest(), &forged.secrets).expect("signed");
+    let file = machine.file("forged.tar");
+    forged.write(&file);
+    let checked = check_backup(&machine.config, &file, Some(&key), None).expect("it is whole");
+    assert!(checked.signed_by == authority.pin() && !checked.is_pinned, "whose it is, is told");
+    let refused =
+        check_backup(&machine.config, &file, Some(&key), Some(own_pin)).expect_err("forged").to_string();
+    assert!(refused.contains(&own_pin.to_string()), "{refused}");
+    assert!(refused.contains(&authority.pin().to_string()), "{refused}");
+    let refused = restore(&machine.config, &file, &key, Some(own_pin)).await.expect_err("forged").to_string();
+    assert!(refused.contains("forged"), "{refused}");
+    // Whoever does not know the pin is told what to do.
+    for file in [&file, &genuine] {
+        let refused = restore(&machine.config, file, &key, None).await.expect_err("no pin").to_string();
+        assert!(refused.contains("--ca-pin") && refused.contains("bootstrap token"), "{refused}");
+    }
+    assert!(!machine.file("controller").exists(), "nothing is made of it");
+
+    // A part of it another's.
+    let mut changed = Parts::of(&genuine);
+    changed.manifest.epoch += 1;
+    let mut with_secrets = Parts::of(&genuine);
+    with_secrets.secrets = public.seal(&secrets, &with_secrets.digest()).expect("sealed");
+    let mut signed = Parts::of(&genuine);
+    signed.signature = authority.vouch_for_backup(&signed.digest(), &signed.secrets).expect("signed");
+    for (what, parts) in [("manifest", changed), ("secrets", with_secrets), ("signature", signed)] {
+        parts.write(&file);
+        for pin in [Some(own_pin), None] {
+            let refused = check_backup(&machine.config, &file, Some(&key), pin).expect_err(what).to_string();
+            assert!(refused.contains("it was changed"), "{what}: {refused}");
+        }
+    }
+    // Signed by whom it does not have inside.
+    let mut adopted = Parts::of(&genuine);
+    adopted.authority = authority.certificate_pem().into_bytes();
+    adopted.signature = authority.vouch_for_backup(&adopted.digest(), &adopted.secrets).expect("signed");
+    adopted.write(&file);
+    let refused =
+        check_backup(&machine.config, &file, Some(&key), Some(authority.pin())).expect_err("adopted");
+    assert!(refused.to_string().contains("not one that a controller made"), "{refused}");
+    // From before backups were signed.
+    let mut older = Parts::of(&genuine);
+    older.manifest.format = FORMAT - 1;
+    older.write(&file);
+    let refused = check_backup(&machine.config, &file, None, None).expect_err("older");
+    assert!(format!("{refused:#}").contains("nobody signed"), "{refused:#}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use npanel_e2e::{Site, World};
 use npanel_fleet::{Kind, Member, until};
 use npanel_model::NodeConditionKind;
@@ -75,6 +75,8 @@ pub(crate) fn a_fleet_restored_from_a_backup_goes_on_and_no_site_is_lost(world: 
     let file = file.to_string_lossy().into_owned();
     let manifest = world.fleet.npanel_at(&["c2"], &["cluster", "backup", &file])?;
     ensure!(manifest["controller_id"].as_u64() == Some(2), "any controller makes one: {manifest}");
+    let status = world.fleet.npanel_at(&["c2"], &["cluster", "status"])?;
+    let pin = status["ca_pin"].as_str().context("the status has no pin")?.to_owned();
 
     // What the backup does not know: an account, and a generation of what it knows.
     let late = site(world, "late")?;
@@ -90,7 +92,7 @@ pub(crate) fn a_fleet_restored_from_a_backup_goes_on_and_no_site_is_lost(world: 
         ensure!(serves(world, site)?, "{} needs a controller", site.domain);
     }
 
-    restore(world, &file)?;
+    restore(world, &file, &pin)?;
     ensure!(std::fs::exists(data.join("controller"))?, "there is no controller");
     world.fleet.start("c1")?;
     until_ready(world, "c1")?;
@@ -142,25 +144,29 @@ fn suspend_and_unsuspend(world: &World, username: &str) -> Result<()> {
     world.fleet.npanel_at(&["c1"], &["account", "unsuspend", username, "--wait"]).map(drop)
 }
 
-fn restore(world: &World, file: &str) -> Result<()> {
+fn restore(world: &World, file: &str, pin: &str) -> Result<()> {
     let key = world.fleet.recovery_key()?.to_owned();
     let restore = |arguments: &[&str], key: &str| {
         let arguments = [&["--backup", file, "--output", "json"], arguments].concat();
         world.fleet.on_controller("c1", "restore", &arguments, &[("NPANEL_RECOVERY_KEY", key)])
     };
     let other = format!("npr_{}", "A".repeat(43));
-    ensure!(restore(&[], &other).is_err(), "another key opens it");
+    ensure!(restore(&["--ca-pin", pin], &other).is_err(), "another key opens it");
+    ensure!(restore(&[], &key).is_err(), "it is restored whoever signed it");
+    ensure!(restore(&["--ca-pin", &"A".repeat(43)], &key).is_err(), "another authority signed it");
     let checked = json(&restore(&["--check"], &key)?)?;
-    ensure!(checked["key_opens_it"] == true, "{checked}");
+    ensure!(checked["signed_by"] == pin && checked["is_pinned"] == false, "{checked}");
+    let checked = json(&restore(&["--check", "--ca-pin", pin], &key)?)?;
+    ensure!(checked["key_opens_it"] == true && checked["is_pinned"] == true, "{checked}");
     let cut = format!("{file}.cut");
     let whole = std::fs::read(file)?;
     std::fs::write(&cut, &whole[..whole.len() - 700])?;
-    let of_cut = ["--backup", cut.as_str()];
+    let of_cut = ["--backup", cut.as_str(), "--ca-pin", pin];
     ensure!(
         world.fleet.on_controller("c1", "restore", &of_cut, &[("NPANEL_RECOVERY_KEY", &key)]).is_err(),
         "half a backup is restored"
     );
-    let restored = json(&restore(&[], &key)?)?;
+    let restored = json(&restore(&["--ca-pin", pin], &key)?)?;
     ensure!(restored["epoch"].as_u64() > Some(1_000_000_000), "{restored}");
     Ok(())
 }
