@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use npanel_client::{Client, Config};
 use npanel_fleet::{Fleet, FleetName, FleetSpec, Guard, Kind, until};
 use npanel_model::{AccountId, Secret};
@@ -120,7 +120,10 @@ impl Cluster {
             self.fleet.configure(&name, &often)?;
         }
         fs::remove_file(snapshot)?;
-        self.start_all()
+        self.start_all()?;
+        // What they were filled with is still on its way to the disk, and would be measured with them.
+        ensure!(std::process::Command::new("sync").status()?.success(), "the disks could not be synced");
+        Ok(())
     }
 
     /// Starts who is down, and waits until all vote and one leads.
