@@ -15,7 +15,7 @@ use crate::{
     config::Dial,
     election::{Hearing, LEASE},
     encoding::{from_bytes, to_bytes},
-    network::client,
+    lines::client,
     types::{LogId, Raft},
 };
 

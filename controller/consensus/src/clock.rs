@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use crate::{
     belonging::Belonging,
     config::{Dial, Prepare},
-    network::client,
+    lines::client,
     types::Raft,
 };
 

@@ -18,7 +18,7 @@ use crate::{
     admission::Overload,
     cluster::Cluster,
     config::Purpose,
-    network::client,
+    lines::client,
     propose::{ProposeError, is_for_want_of_a_node},
 };
 

@@ -9,7 +9,7 @@ use npanel_state::{OLDEST_FEATURE_LEVEL, space, space::Space};
 use tokio::time::timeout;
 use tonic::{Code, Status};
 
-use crate::{Cluster, network::client};
+use crate::{Cluster, lines::client};
 
 /// How long a controller may take to answer. One that lives does so in milliseconds, its handshake included.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 use npanel_model::ControllerId;
 use npanel_proto::controller::JoinRequest;
 
-use crate::{cluster::Cluster, network::client};
+use crate::{cluster::Cluster, lines::client};
 
 /// How long another controller may take to hand the keys over.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);

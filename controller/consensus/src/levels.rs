@@ -16,7 +16,7 @@ use tonic::Code;
 
 use crate::{
     Cluster, applying::Applying, belonging::Belonging, clock::Clock, config::Dial, leadership::Leadership,
-    network::client, reading, types::Raft, writing::write_own,
+    lines::client, reading, types::Raft, writing::write_own,
 };
 
 /// How often the others are asked while the level could be higher.

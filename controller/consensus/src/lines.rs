@@ -9,9 +9,20 @@ use npanel_model::ControllerId;
 use npanel_proto::controller::controller_client::ControllerClient;
 use tonic::{Code, Status, transport::Channel};
 
-use crate::{config::Dial, network::client};
+use crate::config::Dial;
+
+/// The largest message between controllers: a snapshot's chunk is 1 MiB, a batch of 256 entries rarely more
+/// than that; commands are at most 1 MiB each.
+pub(crate) const LARGEST_MESSAGE: usize = 64 * 1024 * 1024;
 
 type To = (ControllerId, String);
+
+/// Calls to another controller, by a channel to it.
+pub(crate) fn client(channel: Channel) -> ControllerClient<Channel> {
+    ControllerClient::new(channel)
+        .max_decoding_message_size(LARGEST_MESSAGE)
+        .max_encoding_message_size(LARGEST_MESSAGE)
+}
 
 /// The lines, one to each controller at an address.
 pub(crate) struct Lines {

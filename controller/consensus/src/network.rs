@@ -26,15 +26,11 @@ use crate::{
     config::Dial,
     election::Hearing,
     encoding::{from_bytes, to_bytes},
-    lines::Lines,
+    lines::{Lines, client},
     log::Synced,
     sending::{self, SendError, Sending},
     types::{Types, Vote},
 };
-
-/// The largest message between controllers: a snapshot's chunk is 1 MiB, a batch of 256 entries rarely more
-/// than that; commands are at most 1 MiB each.
-pub(crate) const LARGEST_MESSAGE: usize = 64 * 1024 * 1024;
 
 /// Makes a connection for each peer.
 pub(crate) struct Network {
@@ -58,12 +54,6 @@ pub(crate) struct Connection {
     sending: Arc<Sending>,
     answering: Arc<Answering>,
     commits: Commits,
-}
-
-pub(crate) fn client(channel: Channel) -> ControllerClient<Channel> {
-    ControllerClient::new(channel)
-        .max_decoding_message_size(LARGEST_MESSAGE)
-        .max_encoding_message_size(LARGEST_MESSAGE)
 }
 
 impl RaftNetworkFactory<Types> for Network {

@@ -18,8 +18,8 @@ use tonic::{Request, Response, Status};
 use crate::{
     Cluster, Overload, canvass,
     encoding::{from_bytes, to_bytes},
+    lines::LARGEST_MESSAGE,
     log::Synced,
-    network::LARGEST_MESSAGE,
     propose::{DISK_FULL, NOT_LEADER},
     receiving::Answer as Answered,
     types::{LogId, Types},
