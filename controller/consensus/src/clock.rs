@@ -175,6 +175,10 @@ impl Clock {
                 .collect();
             (now.id, voters)
         };
+        if voters.is_empty() {
+            // It has just started, and does not know yet whom to ask.
+            return None;
+        }
         let others: Vec<_> = voters.into_iter().filter(|(id, _)| *id != own).collect();
         let asked = others.iter().map(|(id, address)| self.ahead_of(ControllerId(*id), address, patience));
         let ahead: Vec<i64> = futures::future::join_all(asked).await.into_iter().flatten().collect();

@@ -23,6 +23,9 @@ use crate::{Applied, StoreError, writer::read_applied};
 /// So many pages of 4 KiB are copied at a time, and are on disk before the next: 4 MiB, which a slow disk takes in 40 ms.
 const STEP_PAGES: i32 = 1024;
 
+/// So many bytes are read at a time for the hash.
+const HASHED: usize = 1024 * 1024;
+
 /// Up to here the copy rests as long as it works, so that it takes half of what the machine can do at most.
 const UNHURRIED_WAL: u64 = 256 * 1024 * 1024;
 
@@ -101,7 +104,7 @@ impl Snapshot {
     pub fn of_file(path: &Path) -> Result<Self, StoreError> {
         let (cluster, applied) = content(path)?;
         let bytes = fs::metadata(path)?.len();
-        Ok(Self { cluster, applied, bytes, sha256: hash(path)? })
+        Ok(Self { cluster, applied, bytes, sha256: hash(path, Pace::Full)? })
     }
 
     /// The hash as it is printed.
@@ -120,7 +123,7 @@ impl Snapshot {
         if have != made {
             return Err(Unsound::Length { made, have });
         }
-        let found = hash(path)?;
+        let found = hash(path, Pace::Full)?;
         if found != self.sha256 {
             return Err(Unsound::Hash { made: self.sha256_hex(), have: hex(&found) });
         }
@@ -145,13 +148,26 @@ fn content(path: &Path) -> Result<(String, Applied), StoreError> {
     Ok((cluster.unwrap_or_default(), read_applied(&state)?))
 }
 
-fn hash(path: &Path) -> io::Result<[u8; 32]> {
+/// How much of the machine is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// All that is free.
+    Full,
+    /// Half: others write to the disk.
+    Half,
+}
+
+fn hash(path: &Path, pace: Pace) -> io::Result<[u8; 32]> {
     let (mut file, mut hasher) = (File::open(path)?, Sha256::new());
-    let mut piece = vec![0; 256 * 1024];
+    let mut piece = vec![0; HASHED];
     loop {
+        let begun = Instant::now();
         match file.read(&mut piece)? {
             0 => return Ok(hasher.finalize().into()),
             read => hasher.update(&piece[..read]),
+        }
+        if pace == Pace::Half {
+            std::thread::sleep(begun.elapsed());
         }
     }
 }
@@ -196,7 +212,8 @@ pub(crate) fn make(database: &Path, target: &Path) -> Result<Snapshot, StoreErro
     File::open(target)?.sync_all()?;
     // What is not in it any more was written back, and is on disk.
     File::open(wal_of(database))?.sync_all().map_err(StoreError::Unsynced)?;
-    Snapshot::of_file(target)
+    let (cluster, applied) = content(target)?;
+    Ok(Snapshot { cluster, applied, bytes: length(target), sha256: hash(target, Pace::Half)? })
 }
 
 fn copy_pages(
@@ -206,12 +223,14 @@ fn copy_pages(
     target: &Path,
 ) -> Result<(), StoreError> {
     let (wal, most) = (wal_of(database), largest_wal(length(database)));
-    let written = File::open(target)?;
+    let (written, log) = (File::open(target)?, File::open(&wal)?);
     let pages = Backup::new(source, copy)?;
     loop {
         let begun = Instant::now();
         let step = pages.step(STEP_PAGES)?;
         written.sync_data()?;
+        // What it grows by meanwhile is synced by nobody else, and would go to disk in one burst at the end.
+        log.sync_data().map_err(StoreError::Unsynced)?;
         match step {
             StepResult::Done => return Ok(()),
             StepResult::More if length(&wal) > most => {

@@ -30,11 +30,21 @@ struct Bounds {
     long: u64,
     /// With so many left to write back the writer may rest.
     little: u64,
+    /// If that little was written back so quickly: otherwise the disk is busy, and the writer would wait for it.
+    quick: Duration,
+    /// From so many on it rests however busy the disk is.
+    longest: u64,
 }
 
-/// 4 MiB, as SQLite has it by itself; 64 MiB, whose index a reader looks through in 16 blocks at most; and 1 MiB, which takes
-/// what the two syncs take.
-const BOUNDS: Bounds = Bounds { worth_a_pass: 1000, long: 16 * 1024, little: 256 };
+/// 4 MiB, as SQLite has it by itself; 64 MiB, whose index a reader looks through in 16 blocks at most; 1 MiB, which takes
+/// what the two syncs take; and 1 GiB, as beside a snapshot.
+const BOUNDS: Bounds = Bounds {
+    worth_a_pass: 1000,
+    long: 16 * 1024,
+    little: 256,
+    quick: Duration::from_millis(40),
+    longest: 256 * 1024,
+};
 
 /// Passes in a row that may lead to that. When the writer is faster than these, the next ones follow with its next batch.
 const PASSES: u32 = 4;
@@ -166,11 +176,13 @@ struct Thread {
     bounds: Bounds,
     /// The writer is not asked to rest before.
     not_before: Instant,
+    /// How long the last pass took.
+    last_pass: Duration,
 }
 
 impl Thread {
     fn new(connection: Connection, bounds: Bounds) -> Self {
-        Self { connection, bounds, not_before: Instant::now() }
+        Self { connection, bounds, not_before: Instant::now(), last_pass: Duration::ZERO }
     }
 
     /// Runs until the last handle is gone, or the disk fails: SQLite would try again what may not be tried again.
@@ -214,21 +226,23 @@ impl Thread {
 
     /// Writes back what is worth it, and sees to it that the log is begun anew.
     fn look<R>(&mut self, rest: &mut impl FnMut() -> Option<R>) -> rusqlite::Result<()> {
-        let Bounds { worth_a_pass, long, little } = self.bounds;
+        let Bounds { worth_a_pass, long, little, quick, longest } = self.bounds;
         let mut log = Log::checkpoint(&self.connection, "NOOP")?;
         for _ in 0..PASSES {
             let worth_it = if log.pages < long { worth_a_pass } else { little };
             if log.left() < worth_it {
                 break;
             }
-            let before = log;
+            let (before, begun) = (log, Instant::now());
             log = Log::checkpoint(&self.connection, "PASSIVE")?;
+            self.last_pass = begun.elapsed();
             if log.written_back == before.written_back {
                 // Somebody reads what was before, such as a snapshot.
                 return Ok(());
             }
         }
-        if log.pages >= long && log.left() < little && Instant::now() >= self.not_before {
+        let is_quick = self.last_pass <= quick || log.pages >= longest;
+        if log.pages >= long && log.left() < little && is_quick && Instant::now() >= self.not_before {
             self.begin_anew(log, rest)?;
         }
         Ok(())
@@ -252,7 +266,8 @@ impl Thread {
 mod tests {
     use super::*;
 
-    const SMALL: Bounds = Bounds { worth_a_pass: 50, long: 200, little: 50 };
+    const SMALL: Bounds =
+        Bounds { worth_a_pass: 50, long: 200, little: 50, quick: Duration::MAX, longest: 1000 };
 
     /// A database with a writer, as the state has it.
     struct World {
@@ -339,6 +354,27 @@ mod tests {
         assert_eq!(world.rests, 1);
         world.write();
         assert!(world.log().pages < SMALL.little, "{:?}", world.log());
+    }
+
+    #[test]
+    fn while_the_disk_is_busy_the_writer_rests_only_for_a_log_that_is_very_long() {
+        let mut world = World::new();
+        for _ in 0..25 {
+            world.write();
+        }
+        let reader = world.reader();
+        world.thread.bounds.quick = Duration::ZERO;
+        world.look();
+        world.write();
+        drop(reader);
+        let log = world.log();
+        assert!(log.pages > SMALL.long && (1..SMALL.little).contains(&log.left()), "{log:?}");
+        world.thread.not_before = Instant::now();
+        world.look();
+        assert_eq!(world.rests, 0, "it would wait for the disk");
+        world.thread.bounds.longest = log.pages;
+        world.look();
+        assert_eq!(world.rests, 1);
     }
 
     #[test]

@@ -140,6 +140,20 @@ impl Client {
         self.write(Method::PATCH, format!("/v1/{}/{id}", T::PATH), Some(change), terms.into()).await
     }
 
+    /// Changes an object without asking what it is then, which costs a controller less. The operation, if it has one.
+    ///
+    /// # Errors
+    /// If it is refused or no controller can be reached.
+    pub async fn change<T: Updatable>(
+        &self,
+        id: T::Id,
+        change: &T::Update,
+        terms: impl Into<Terms>,
+    ) -> Result<Option<OperationId>, Error> {
+        let call = Call::new(Method::PATCH, format!("/v1/{}/{id}", T::PATH)).on(terms.into()).minimal();
+        Ok(operation_of(&self.transport.send(call.with_body(json(change)?)).await?))
+    }
+
     /// Has an object not be served, with what it has.
     ///
     /// # Errors
@@ -505,9 +519,7 @@ impl Client {
     ) -> Result<Written<T>, Error> {
         let mut call = Call::new(method, path).on(terms);
         if let Some(body) = body {
-            let json = serde_json::to_vec(body)
-                .map_err(|error| Error::Configuration(format!("the request's body: {error}")))?;
-            call = call.with_body(json);
+            call = call.with_body(json(body)?);
         }
         let answer = self.transport.send(call).await?;
         Ok(Written {
@@ -549,6 +561,10 @@ impl Client {
         let answer = self.transport.send(call).await?;
         if answer.status == StatusCode::NO_CONTENT { Ok(None) } else { answer.json().map(Some) }
     }
+}
+
+fn json(body: &impl Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(body).map_err(|error| Error::Configuration(format!("the request's body: {error}")))
 }
 
 fn record_sets(zone: impl Display) -> String {

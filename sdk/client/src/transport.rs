@@ -48,6 +48,7 @@ pub(crate) struct Call {
     body: Option<Vec<u8>>,
     if_match: Option<Revision>,
     wait: Wait,
+    prefers_minimal: bool,
     /// Beyond what every request may take.
     patience: Duration,
 }
@@ -61,8 +62,15 @@ impl Call {
             body: None,
             if_match: None,
             wait: Wait::No,
+            prefers_minimal: false,
             patience: Duration::ZERO,
         }
+    }
+
+    /// Whose answer need not show what was written.
+    pub(crate) fn minimal(mut self) -> Self {
+        self.prefers_minimal = true;
+        self
     }
 
     pub(crate) fn with_body(mut self, body: Vec<u8>) -> Self {
@@ -293,6 +301,9 @@ impl Transport {
         }
         if let Some(revision) = call.if_match {
             request = request.header(IF_MATCH, format!("\"{revision}\""));
+        }
+        if call.prefers_minimal {
+            request = request.header("prefer", "return=minimal");
         }
         received(url, self.with_body(request, call).send().await?).await
     }

@@ -16,11 +16,12 @@ use http::Method;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use npanel_client::{Client, Config, Error, Told, Wait, Waited};
-use npanel_model::{Action, ControllerId, Limit, Megabytes, Secret, Timestamp};
+use npanel_client::{Client, Config, Error, Terms, Told, Wait, Waited};
+use npanel_model::{Action, ControllerId, EmailAddress, Limit, Megabytes, Revision, Secret, Timestamp};
 use npanel_pki::{CertificateAuthority, ClusterId, Credentials, Identity, PrivateKey, Serial, tls};
 use npanel_sdk_types::{
     Account, CreateAccount, CreatePlan, CreateTenant, Domain, OperationStatus, Plan, Status, Tenant,
+    UpdateAccount,
 };
 use npanel_server::http::{connections, router, serve};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -247,4 +248,19 @@ async fn a_client_follows_what_changes_and_a_stop_does_not_wait_for_it() {
     let stopped = tokio::time::timeout(Duration::from_secs(5), served.served);
     stopped.await.expect("a listener holds up the stop").expect("no panic").expect("no error");
     assert!(matches!(events.next().await, Err(Error::Unreachable(_))));
+}
+
+#[tokio::test]
+async fn a_client_changes_an_object_without_having_it_back() {
+    let served = Served::new().await;
+    let client = served.client();
+    let made = make_account(&client, Wait::No).await.object;
+    let contact: EmailAddress = "new@changed.example".parse().expect("an address");
+    let change = UpdateAccount { contact: Some(Some(contact.clone())), ..UpdateAccount::default() };
+    client.change::<Account>(made.id, &change, Wait::No).await.expect("changed");
+    let now = client.get::<Account>(made.id).await.expect("it is there");
+    assert_eq!(now.contact, Some(contact));
+    let terms = Terms { wait: Wait::No, if_match: Some(Revision(1)) };
+    let refused = client.change::<Account>(made.id, &change, terms).await;
+    assert!(matches!(refused, Err(Error::Refused(problem)) if problem.status == 412));
 }
