@@ -166,6 +166,7 @@ impl Cluster {
     ) -> Result<Self, ClusterError> {
         std::fs::create_dir_all(directory)?;
         let log = open_log(directory).await?;
+        log.lead_no_more(id.0);
         let store = Store::open_up_to(&directory.join("state"), prepare.max_feature_level()).await?;
         if log.is_new() && store.applied().borrow().position.is_some() {
             return Err(ClusterError::LogGone);

@@ -95,6 +95,17 @@ impl Log {
         index.kept == kept::Kept::default() && index.range().is_empty()
     }
 
+    /// Before the library has it: whoever led when it ended begins as a follower. Followers may have entries of its term that it had
+    /// not on disk yet, and does not know any more: going on in that term it would make others under the same names.
+    pub(crate) fn lead_no_more(&self, own: u64) {
+        let mut index = lock(&self.index);
+        if let Some(vote) = &mut index.kept.vote
+            && vote.leader_id.node_id == own
+        {
+            vote.committed = false;
+        }
+    }
+
     /// For whoever asks how long it is.
     pub(crate) fn extent(&self) -> Extent {
         Extent { index: Arc::clone(&self.index) }

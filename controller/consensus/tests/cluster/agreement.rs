@@ -95,3 +95,19 @@ async fn a_repeated_write_is_answered_again_even_when_it_could_not_be_prepared_n
     let replayed = matches!(&again, Some(npanel_proto::command::outcome::Outcome::Accepted(accepted)) if accepted.replayed);
     assert!(replayed, "{again:?}");
 }
+
+/// What a power cut took from its log, followers may have: in its old term it would make others by the same names.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_was_away_for_a_moment_does_not_go_on_in_its_old_term() {
+    for count in [3, 1] {
+        let mut members = Members::start(count).await;
+        let all: Vec<u64> = (1..=count).collect();
+        let leader = members.leader_among(&all).await;
+        let before = members.member(leader).status().term;
+        members.kill(leader).await;
+        members.run(leader).await;
+        let next = members.leader_among(&all).await;
+        let after = members.member(next).status().term;
+        assert!(after > before, "of {count}: {next} leads in term {after}, {leader} led in {before}");
+    }
+}

@@ -3,12 +3,12 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use npanel_client::{Client, Error, Wait};
 use npanel_e2e::World;
 use npanel_fleet::until;
@@ -40,6 +40,8 @@ pub(crate) struct Load {
     filling: JoinHandle<Result<()>>,
     is_over: Arc<AtomicBool>,
     acknowledged: Arc<AtomicUsize>,
+    /// Why a client has given up, if one has.
+    given_up: Arc<OnceLock<String>>,
 }
 
 fn tenant(name: &TenantName, account_limit: Limit) -> CreateTenant {
@@ -59,17 +61,25 @@ impl Load {
     /// `name`: of this load, in the names of what it makes.
     pub(crate) fn start(world: &World, name: &str) -> Result<Self> {
         let (is_over, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let given_up = Arc::new(OnceLock::new());
         let controllers = ["c1", "c2", "c3"];
         let mut clients = Vec::new();
         for number in 0..CLIENTS {
             let client = world.client_that_asks(controllers[number % controllers.len()])?;
             let (name, is_over, acknowledged) =
                 (format!("{name}-{number}"), Arc::clone(&is_over), Arc::clone(&acknowledged));
-            clients.push(world.spawn(async move { write(client, &name, &is_over, &acknowledged).await }));
+            let given_up = Arc::clone(&given_up);
+            clients.push(world.spawn(async move {
+                let told = write(client, &name, &is_over, &acknowledged).await;
+                if let Err(error) = &told {
+                    let _ = given_up.set(format!("{error:#}"));
+                }
+                told
+            }));
         }
         let (client, is_asked_to_end) = (world.client.clone(), Arc::clone(&is_over));
         let filling = world.spawn(async move { fill(client, &is_asked_to_end).await });
-        Ok(Self { clients, filling, is_over, acknowledged })
+        Ok(Self { clients, filling, is_over, acknowledged, given_up })
     }
 
     pub(crate) fn acknowledged(&self) -> usize {
@@ -80,7 +90,9 @@ impl Load {
     pub(crate) fn until_more(&self, more: usize) -> Result<()> {
         let wanted = self.acknowledged() + more;
         until(&format!("{more} more writes"), LIMIT, || {
-            ensure!(!self.clients.iter().any(JoinHandle::is_finished), "a client has given up");
+            if let Some(why) = self.given_up.get() {
+                bail!("a client has given up: {why}");
+            }
             Ok((self.acknowledged() >= wanted).then_some(()))
         })
     }
