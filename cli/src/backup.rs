@@ -33,6 +33,10 @@ pub(crate) async fn to_file(file: &Path, session: &Session) -> Result<(), Failur
     if file.exists() {
         return Err(Failure::usage(format!("{} exists already", file.display())));
     }
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !directory.is_dir() {
+        return Err(Failure::usage(format!("there is no directory {}: make it first", directory.display())));
+    }
     let download = session.client.backup().await?;
     let mut name = file.as_os_str().to_owned();
     name.push(".partial");
@@ -41,7 +45,6 @@ pub(crate) async fn to_file(file: &Path, session: &Session) -> Result<(), Failur
     let backup = Backup::open(&partial.path).and_then(|backup| backup.check().map(|()| backup));
     let backup = backup.map_err(|error| Failure::Refused(error.to_string()))?;
     fs::hard_link(&partial.path, file).map_err(failed(file))?;
-    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed(directory))?;
     output::object(session.format, backup.manifest())
 }

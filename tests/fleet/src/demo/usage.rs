@@ -17,8 +17,8 @@ pub(super) fn explain(fleet: &Fleet, port: u16) -> Result<()> {
     );
     fs::write(&profile, text).with_context(|| format!("cannot write {}", profile.display()))?;
     let cli = fleet.binaries().path("npanel")?;
-    let steer = fleet.binaries().path("npanel-fleet")?;
-    let (cli, steer, profile) = (cli.display(), steer.display(), profile.display());
+    let programs = cli.parent().context("a program is in a directory")?.to_path_buf();
+    let (programs, profile) = (programs.display(), profile.display());
     println!(
         "\nThe fleet is up.\n\
          \n  API address   {url}/v1 (OpenAPI: {url}/v1/openapi.json)\
@@ -26,13 +26,13 @@ pub(super) fn explain(fleet: &Fleet, port: u16) -> Result<()> {
          \n  CA            {ca}\
          \n  CLI profile   {profile}\
          \n\nTry\
-         \n  export NPANEL_CONFIG={profile}\
-         \n  {cli} account list\
-         \n  {cli} cluster status\
+         \n  export NPANEL_CONFIG={profile} PATH={programs}:$PATH\
+         \n  npanel account list\
+         \n  npanel cluster status\
          \n  curl --cacert {ca} -H \"Authorization: Bearer $(cat {key})\" {url}/v1/accounts\
-         \n  {steer} status demo                 # also kill, pause, resume, cut, heal, stop, start, restart\
-         \n  {steer} exec demo n1 -- journalctl -u npanel-node\
-         \n  {steer} hub demo -- /usr/bin/curl http://10.88.0.1:9470/readyz    # members' addresses exist in here only\
+         \n  npanel-fleet status demo                 # also kill, pause, resume, cut, heal, stop, start, restart\
+         \n  npanel-fleet exec demo n1 -- journalctl -u npanel-node\
+         \n  npanel-fleet hub demo -- /usr/bin/curl http://10.88.0.1:9470/readyz    # members' addresses exist in here only\
          \n\nStop it and remove all of it: make demo-down"
     );
     Ok(())
