@@ -20,6 +20,7 @@ use crate::{
     clock::Clock,
     compaction::{Answering, Compaction},
     config::{self, Dial, Prepare, Purpose},
+    duty::Means,
     election::{self, Hearing},
     leadership::{self, Leadership},
     levels::Raising,
@@ -212,7 +213,7 @@ impl Cluster {
         let clock = Clock::new(raft.clone(), Arc::clone(&dial), Arc::clone(&prepare), Arc::clone(&belonging));
         let clock = Arc::new(clock);
         tasks.spawn(Arc::clone(&clock).keep_comparing());
-        let membership = Membership {
+        let means = Means {
             raft: raft.clone(),
             store: store.clone(),
             applying: Arc::clone(&applying),
@@ -220,16 +221,8 @@ impl Cluster {
             belonging: Arc::clone(&belonging),
             clock: Arc::clone(&clock),
         };
-        tasks.spawn(membership.run(leadership.clone()));
-        let raising = Raising {
-            raft: raft.clone(),
-            store: store.clone(),
-            applying: Arc::clone(&applying),
-            dial: Arc::clone(&dial),
-            belonging: Arc::clone(&belonging),
-            clock: Arc::clone(&clock),
-        };
-        tasks.spawn(raising.run(leadership.clone()));
+        tasks.spawn(Membership(means.clone()).run(leadership.clone()));
+        tasks.spawn(Raising(means).run(leadership.clone()));
         let rounds = Rounds::start(raft.clone(), Arc::clone(&lines), &mut tasks);
         let (sender, leader) = watch::channel(None);
         tasks.spawn(leadership::publish_leader(raft.clone(), sender));

@@ -2,7 +2,7 @@
 //! raises the level once all of them can. A controller that does not answer may come back as what it was, so it is waited for
 //! until it is removed. Nothing is proposed that is above the level.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, time::Duration};
 
 use npanel_model::ControllerId;
 use npanel_proto::{
@@ -10,13 +10,19 @@ use npanel_proto::{
     controller::FeatureLevelRequest,
     levels,
 };
-use npanel_state::{OLDEST_FEATURE_LEVEL, Store, too_low};
+use npanel_state::{OLDEST_FEATURE_LEVEL, too_low};
 use tokio::{sync::watch, time::timeout};
 use tonic::Code;
 
 use crate::{
-    Cluster, applying::Applying, belonging::Belonging, clock::Clock, config::Dial, leadership::Leadership,
-    lines::client, reading, types::Raft, writing::write_own,
+    Cluster,
+    belonging::Belonging,
+    config::Dial,
+    duty::{Error, Means, Turns},
+    leadership::Leadership,
+    lines::client,
+    reading,
+    writing::write_own,
 };
 
 /// How often the others are asked while the level could be higher.
@@ -24,8 +30,6 @@ const INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long another controller may take to say how far it can go.
 const REACH: Duration = Duration::from_secs(2);
-
-type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// How far another controller can go; `None` if it does not answer as that controller.
 pub(crate) async fn asked(
@@ -46,26 +50,21 @@ pub(crate) async fn asked(
     }
 }
 
-/// What the leader needs to raise the level.
-pub(crate) struct Raising {
-    pub(crate) raft: Raft,
-    pub(crate) store: Store,
-    pub(crate) applying: Arc<Applying>,
-    pub(crate) dial: Arc<dyn Dial>,
-    pub(crate) belonging: Arc<Belonging>,
-    pub(crate) clock: Arc<Clock>,
+/// Raises the level.
+pub(crate) struct Raising(pub(crate) Means);
+
+impl Deref for Raising {
+    type Target = Means;
+    fn deref(&self) -> &Means {
+        &self.0
+    }
 }
 
 impl Raising {
     /// Runs as long as the process; acts while this controller leads and could go further than the cluster.
-    pub(crate) async fn run(self, mut leadership: watch::Receiver<Leadership>) {
-        let mut tick = tokio::time::interval(INTERVAL);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tick.tick().await;
-            if !leadership.borrow().is_leader() && leadership.changed().await.is_err() {
-                return;
-            }
+    pub(crate) async fn run(self, leadership: watch::Receiver<Leadership>) {
+        let mut turns = Turns::every(INTERVAL, leadership);
+        while turns.next().await {
             if let Err(error) = self.step().await {
                 tracing::debug!(%error, "the feature level could not be raised; trying again");
             }

@@ -30,6 +30,7 @@ mod compaction;
 mod config;
 #[cfg(test)]
 mod crash;
+mod duty;
 #[cfg(test)]
 mod earlier;
 mod election;

@@ -4,7 +4,8 @@
 //! anything else, so it would bring one entry at a time to disk, and send it to followers only then. Instead, nothing that
 //! leaves this replica rests on an entry before that is on disk: neither the answer to a leader that sent it
 //! ([`crate::service`]), nor the word to followers that it is committed ([`crate::commits`]), nor what it does to the state
-//! ([`crate::machine`]), by which callers are answered. A vote needs no such care: it is written behind all appends before it.
+//! ([`crate::machine`]), by which callers are answered. An election's vote needs no such care: it is written behind all appends before
+//! it. That this controller led does: see `lead_no_more`.
 
 use std::sync::{
     Arc,

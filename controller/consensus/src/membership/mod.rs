@@ -4,17 +4,19 @@
 
 mod due;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, ops::Deref, time::Duration};
 
 use npanel_model::ControllerId;
 use npanel_proto::command::{RemoveController, envelope::Command};
-use npanel_state::{QueryError, Store};
+use npanel_state::QueryError;
 use openraft::{BasicNode, ChangeMembers};
 use tokio::sync::watch;
 
 use crate::{
-    applying::Applying, belonging::Belonging, clock::Clock, config::Dial, leadership::Leadership, levels,
-    reading, types::Raft, writing::write_own,
+    duty::{Error, Means, Turns},
+    leadership::Leadership,
+    levels, reading,
+    writing::write_own,
 };
 use due::{Change, Due, Seen};
 
@@ -24,28 +26,21 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// A learner this close to the log's end is caught up: it gets the rest within a heartbeat.
 const CAUGHT_UP_ENTRIES: u64 = 100;
 
-type Error = Box<dyn std::error::Error + Send + Sync>;
+/// Has the members follow the state.
+pub(crate) struct Membership(pub(crate) Means);
 
-/// What it takes to have the members follow the state.
-pub(crate) struct Membership {
-    pub(crate) raft: Raft,
-    pub(crate) store: Store,
-    pub(crate) applying: Arc<Applying>,
-    pub(crate) dial: Arc<dyn Dial>,
-    pub(crate) belonging: Arc<Belonging>,
-    pub(crate) clock: Arc<Clock>,
+impl Deref for Membership {
+    type Target = Means;
+    fn deref(&self) -> &Means {
+        &self.0
+    }
 }
 
 impl Membership {
     /// Runs as long as the process; acts while this controller leads.
-    pub(crate) async fn run(self, mut leadership: watch::Receiver<Leadership>) {
-        let mut tick = tokio::time::interval(INTERVAL);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tick.tick().await;
-            if !leadership.borrow().is_leader() && leadership.changed().await.is_err() {
-                return;
-            }
+    pub(crate) async fn run(self, leadership: watch::Receiver<Leadership>) {
+        let mut turns = Turns::every(INTERVAL, leadership);
+        while turns.next().await {
             if let Err(error) = self.step().await {
                 tracing::warn!(error = %error, "the membership could not be brought up to date; trying again");
             }

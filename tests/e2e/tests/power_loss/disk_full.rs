@@ -71,7 +71,10 @@ pub(crate) fn a_full_disk_stops_writes_cleanly_and_they_go_on_when_there_is_spac
     println!("    the power of a controller goes whose disk is full");
     let name = ground.world.leader()?;
     ground.with_disk(&name, |disk| disk.set_free(Some(0)))?;
-    std::thread::sleep(Duration::from_millis(500));
+    until("a write to be refused", LIMIT, || {
+        let refused = write(ground, &name, "refused-before-the-cut")?;
+        Ok((refused.status == 503 && refused.code() == "disk_full").then_some(()))
+    })?;
     ground.cut(std::slice::from_ref(&name))?;
     load.until_more(50)?;
     ground.power_on(&name)?;
