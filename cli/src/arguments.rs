@@ -11,8 +11,8 @@ use serde::{
 };
 
 use crate::command::{
-    account, api_key, audit, ca, cluster, controller, cron, database, dns, domain, events, explain, node,
-    node_event, operation, plan, profile, secrets, tenant, token, webhook,
+    account, api_key, audit, ca, cluster, controller, cron, database, dns, domain, events, explain, login,
+    me, node, node_event, operation, plan, profile, secrets, session, tenant, token, user, webhook,
 };
 use crate::{failure::Failure, resolve, session::Session};
 
@@ -110,6 +110,19 @@ pub(crate) enum Command {
     /// API keys.
     #[command(subcommand)]
     ApiKey(api_key::Command),
+    /// Users: people who sign in.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Yourself: who you are, your password, your second factor.
+    #[command(subcommand)]
+    Me(me::Command),
+    /// What people are signed in by, and the access tokens of API keys.
+    #[command(subcommand)]
+    Session(session::Command),
+    /// Sign in with a password, and use that from now on.
+    Login(login::Login),
+    /// End the session that login began.
+    Logout,
     /// Operations: accepted writes and their way to convergence.
     #[command(subcommand)]
     Operation(operation::Command),
@@ -337,6 +350,10 @@ mod tests {
                 Action::IdentityRenew,
                 Action::ClusterRestore,
             ];
+            // An option of that to look.
+            if *action == Action::SessionImpersonateToWrite {
+                continue;
+            }
             if by_machines.contains(action) {
                 continue;
             }

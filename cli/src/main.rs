@@ -17,6 +17,7 @@ mod preview;
 mod profile;
 mod resolve;
 mod row;
+mod secret_input;
 mod session;
 mod summary;
 mod verifying;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use npanel_client::Config;
-use npanel_model::Secret;
+use npanel_model::{ApiKeyId, Secret};
 use serde::{Deserialize, Serialize};
 
 use crate::{arguments::Connection, failure::Failure};
@@ -96,23 +96,83 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
 
 /// What the client needs: the profile, overridden by what was typed or is in the environment.
 pub(crate) fn client_config(connection: &Connection) -> Result<Config, Failure> {
+    let profile = in_use(connection)?;
+    if profile.api_urls.is_empty() || profile.key_file.as_os_str().is_empty() {
+        return Err(Failure::usage(
+            "no fleet to ask: add one with npanel profile add, or set NPANEL_API_URL and NPANEL_API_KEY_FILE",
+        ));
+    }
+    let key = key(&profile.key_file)?;
+    config(profile, key)
+}
+
+fn config(profile: Profile, key: Secret) -> Result<Config, Failure> {
+    let config = Config::new(profile.api_urls, key).with_patience(PATIENCE);
+    match &profile.ca_file {
+        Some(file) => Ok(config.with_ca(read(file, "CA file")?)),
+        None => Ok(config),
+    }
+}
+
+/// The same for who has no credential yet: where the controllers are is enough.
+pub(crate) fn config_without_key(connection: &Connection) -> Result<Config, Failure> {
+    let profile = in_use(connection)?;
+    if profile.api_urls.is_empty() {
+        return Err(Failure::usage(
+            "no fleet to sign in to: give --api-url https://<host>:8443 and --ca-file",
+        ));
+    }
+    config(profile, Secret::new(""))
+}
+
+fn in_use(connection: &Connection) -> Result<Profile, Failure> {
     let complete = !connection.api_urls.is_empty() && connection.key_file.is_some();
     let profile = if complete && connection.profile.is_none() {
         Profile::default()
     } else {
         Profiles::read(&path()?)?.find(connection.profile.as_deref())?.cloned().unwrap_or_default()
     };
-    let profile = overridden(profile, connection);
-    if profile.api_urls.is_empty() || profile.key_file.as_os_str().is_empty() {
-        return Err(Failure::usage(
-            "no fleet to ask: add one with npanel profile add, or set NPANEL_API_URL and NPANEL_API_KEY_FILE",
-        ));
+    Ok(overridden(profile, connection))
+}
+
+/// What is shown to the controllers: an API key, or a session's token.
+pub(crate) fn token(connection: &Connection) -> Result<Secret, Failure> {
+    key(&in_use(connection)?.key_file)
+}
+
+/// The id and the secret of the API key in use.
+pub(crate) fn api_key(connection: &Connection) -> Result<(ApiKeyId, Secret), Failure> {
+    let key = token(connection)?;
+    let parts = key.expose().strip_prefix("npk_").and_then(|key| key.split_once('.'));
+    let read = parts.and_then(|(id, secret)| Some((id.parse().ok()?, Secret::new(secret))));
+    read.ok_or_else(|| Failure::usage("the profile in use has no API key"))
+}
+
+/// Where a session's token is kept: beside the profiles.
+fn session_file(name: &str) -> Result<PathBuf, Failure> {
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if name.is_empty() || !is_plain {
+        return Err(Failure::usage("a profile for a session is named by letters, digits, - and _"));
     }
-    let config = Config::new(profile.api_urls, key(&profile.key_file)?).with_patience(PATIENCE);
-    match &profile.ca_file {
-        Some(file) => Ok(config.with_ca(read(file, "CA file")?)),
-        None => Ok(config),
-    }
+    Ok(path()?.with_file_name(format!("{name}.session")))
+}
+
+/// Keeps a session's token in a file for its owner alone, and a profile that uses it from now on.
+pub(crate) fn keep_session(name: &str, connection: &Connection, token: &Secret) -> Result<(), Failure> {
+    let (path, key_file) = (path()?, session_file(name)?);
+    replace(&key_file, token.expose())
+        .map_err(|error| Failure::usage(format!("{}: {error}", key_file.display())))?;
+    let mut profiles = Profiles::read(&path)?;
+    let profile = Profile { key_file, ..in_use(connection)? };
+    profiles.profiles.insert(name.to_owned(), profile);
+    profiles.current = Some(name.to_owned());
+    profiles.write(&path)
+}
+
+/// Removes the token of the profile in use.
+pub(crate) fn forget_session(connection: &Connection) -> Result<(), Failure> {
+    let file = in_use(connection)?.key_file;
+    fs::remove_file(&file).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
 }
 
 fn overridden(profile: Profile, connection: &Connection) -> Profile {

@@ -2,9 +2,10 @@
 
 use npanel_client::Client;
 use npanel_model::{
-    AccountId, ApiKeyId, DatabaseId, DatabaseUserId, DomainId, NodeId, PlanId, RecordSetId, TenantId, ZoneId,
+    AccountId, ApiKeyId, DatabaseId, DatabaseUserId, DomainId, NodeId, PlanId, RecordSetId, TenantId, UserId,
+    ZoneId,
 };
-use npanel_sdk_types::{Account, ApiKey, Database, DatabaseUser, Domain, Node, Plan, Tenant, Zone};
+use npanel_sdk_types::{Account, ApiKey, Database, DatabaseUser, Domain, Node, Plan, Tenant, User, Zone};
 
 use crate::failure::Failure;
 
@@ -32,6 +33,16 @@ resolvers! {
     zone: Zone(ZoneId), "zone" by "name";
     node: Node(NodeId), "node" by "name";
     api_key: ApiKey(ApiKeyId), "API key" by "name";
+    user: User(UserId), "user" by "login";
+}
+
+/// The ids of accounts.
+pub(crate) async fn accounts(client: &Client, texts: &[String]) -> Result<Vec<AccountId>, Failure> {
+    let mut ids = Vec::with_capacity(texts.len());
+    for text in texts {
+        ids.push(account(client, text).await?);
+    }
+    Ok(ids)
 }
 
 /// The record set of a zone with this id, or the only one with this name (and type, if one is given).

@@ -3,8 +3,8 @@
 use npanel_model::AntiAffinity;
 use npanel_sdk_types::{
     Account, ApiKey, AuditCheckpoint, AuditEntry, Authority, ClusterKey, Controller, Convergence, CronTable,
-    Database, DatabaseUser, Domain, Node, NodeEvent, Operation, Plan, PlanPlacement, RecordSet, Suspension,
-    Tenant, Token, Webhook, Zone,
+    Database, DatabaseUser, Domain, Node, NodeEvent, Operation, Plan, PlanPlacement, RecordSet, Session,
+    Suspension, Tenant, Token, User, Webhook, Zone,
 };
 
 /// A line of a list.
@@ -140,6 +140,18 @@ rows! {
     ApiKey(this) {
         "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "TENANT" => this.tenant_id.to_string(),
         "ACTIONS" => joined(&this.actions), "EXPIRES" => or_dash(this.expires_at),
+    }
+    User(this) {
+        "ID" => this.id.to_string(), "LOGIN" => this.login.to_string(), "NAME" => this.name.clone(),
+        "ROLE" => this.role.to_string(), "TENANT" => this.tenant_id.to_string(),
+        "SECOND FACTOR" => if this.has_totp { "yes" } else { "no" }.to_owned(),
+        "STATUS" => if this.enabled { "-" } else { "disabled" }.to_owned(),
+    }
+    Session(this) {
+        "ID" => this.id.to_string(),
+        "WHOSE" => this.user_id.map_or_else(|| format!("api_key/{}", or_dash(this.api_key_id)), |id| format!("user/{id}")),
+        "BY" => or_dash(this.impersonator_id), "FROM" => this.source_address.clone(), "CREATED" => this.created_at.to_string(),
+        "EXPIRES" => this.expires_at.to_string(),
     }
     Operation(this) {
         "ID" => this.id.to_string(), "ACTION" => this.action.to_string(),

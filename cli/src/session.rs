@@ -4,7 +4,7 @@ use npanel_client::{Client, Creatable, Deletable, Noun, Suspendable, Updatable, 
 use npanel_model::OperationId;
 use npanel_sdk_types::{
     Account, ApiKey, CronTable, Database, DatabaseUser, Domain, Node, Operation, Plan, Suspend, Tenant,
-    Token, Webhook, Zone,
+    Token, User, Webhook, Zone,
 };
 use serde::Serialize;
 
@@ -40,6 +40,7 @@ impl Made for Token {}
 impl Made for ApiKey {}
 impl Made for Webhook {}
 impl Made for Node {}
+impl Made for User {}
 
 impl Made for Account {
     fn renewed(self, newer: Self) -> Self {

@@ -130,6 +130,46 @@ named_enum! {
         ApiKeyUpdate = "api_key.update",
         /// Revoke an API key.
         ApiKeyDelete = "api_key.delete",
+        /// Put a new secret in the place of an API key's; the one before counts for a while yet.
+        ApiKeyRotate = "api_key.rotate",
+        /// Make a user.
+        UserCreate = "user.create",
+        /// Show a user (never a password).
+        UserGet = "user.get",
+        /// List users.
+        UserList = "user.list",
+        /// Change a user's name, role or accounts, or whether it may sign in.
+        UserUpdate = "user.update",
+        /// Set another user's password, and end its sessions.
+        UserSetPassword = "user.set_password",
+        /// Take another user's second factor away.
+        UserRemoveTotp = "user.remove_totp",
+        /// Remove a user, with its sessions.
+        UserDelete = "user.delete",
+        /// Show who one is, and what one may do.
+        MeGet = "me.get",
+        /// Change one's own password; one's other sessions end.
+        MeSetPassword = "me.set_password",
+        /// Begin with a second factor: a key for an authenticator.
+        MeBeginTotp = "me.begin_totp",
+        /// Show that the authenticator has the key; recovery codes are made.
+        MeConfirmTotp = "me.confirm_totp",
+        /// Do without a second factor.
+        MeRemoveTotp = "me.remove_totp",
+        /// Sign in with a password, and a second factor where there is one. Needs no credential.
+        SessionCreate = "session.create",
+        /// Get a short-lived access token for an API key (OAuth 2.0 client credentials). Needs no other credential.
+        SessionToken = "session.token",
+        /// Show a session.
+        SessionGet = "session.get",
+        /// List sessions: one's own, or those of the users that one manages.
+        SessionList = "session.list",
+        /// End a session.
+        SessionDelete = "session.delete",
+        /// Act as another user for a while; on record with both names.
+        SessionImpersonate = "session.impersonate",
+        /// Act as another user for a while, writing, too.
+        SessionImpersonateToWrite = "session.impersonate_to_write",
         /// Show an operation.
         OperationGet = "operation.get",
         /// List operations.

@@ -37,6 +37,10 @@ named_enum! {
         Cluster = "cluster",
         /// A webhook.
         Webhook = "webhook",
+        /// A user.
+        User = "user",
+        /// A session.
+        Session = "session",
         /// A controller.
         Controller = "controller",
         /// A certificate authority.

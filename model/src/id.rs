@@ -89,6 +89,10 @@ ids! {
     WebhookId,
     /// An API key.
     ApiKeyId,
+    /// A user.
+    UserId,
+    /// A user's session, or an access token of an API key.
+    SessionId,
     /// An operation: one accepted write and its way to convergence.
     OperationId,
     /// Something that happened on a node by itself.

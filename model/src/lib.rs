@@ -4,6 +4,7 @@
 //! wraps text implements `FromStr`, `Display` and (de)serialises as that text, so a bad value is refused
 //! wherever it enters: an API body, a configuration file, a message from another machine.
 
+mod access;
 mod action;
 mod capacity;
 mod condition;
@@ -14,6 +15,7 @@ mod email;
 mod event;
 mod fqdn;
 mod id;
+mod login_name;
 mod names;
 mod network;
 mod path;
@@ -28,6 +30,7 @@ mod uid;
 mod username;
 mod webhook;
 
+pub use access::{AccessRole, Allowance, Deed, Realm};
 pub use action::{Action, ActionPattern, ActionPatternError};
 pub use capacity::{Amounts, NodeLimits, Overcommit, OvercommitError, Overselling, Shortage};
 pub use condition::{NodeCondition, NodeConditionKind};
@@ -44,8 +47,10 @@ pub use event::{EventChange, EventKind, EventPattern, EventPatternError};
 pub use fqdn::{Fqdn, FqdnError};
 pub use id::{
     AccountId, ApiKeyId, AssignmentId, ControllerId, DatabaseId, DatabaseUserId, DomainId, EventId, IdError,
-    NodeId, OperationId, PlanId, RecordSetId, RequestId, TenantId, TokenId, WebhookId, ZoneId,
+    NodeId, OperationId, PlanId, RecordSetId, RequestId, SessionId, TenantId, TokenId, UserId, WebhookId,
+    ZoneId,
 };
+pub use login_name::LoginName;
 pub use names::{AvailabilityZone, Label, LabelError, NodeName, PlanName, PoolName, TenantName};
 pub use network::{Network, NetworkError};
 pub use path::{DocumentRoot, DocumentRootError};

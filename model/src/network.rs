@@ -30,6 +30,9 @@ pub enum NetworkError {
 }
 
 impl Network {
+    /// The unspecified address alone: nobody asks from there.
+    pub const UNSPECIFIED: Self = Self { address: IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), prefix: 128 };
+
     /// Whether the address is in it. An IPv4 address in IPv6's clothes counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

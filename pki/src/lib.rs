@@ -43,7 +43,9 @@ pub use seal::{
     ClusterKey, ClusterKeys, ClusterSecrets, DataKey, Field, JoinKey, KeyName, LiveClusterKeys, MachineKey,
     RecoveryKey, RecoveryKeyError, RecoveryPublicKey, RequestDigests, SealError, SecretsFileError,
 };
-pub use secret::{ApiKeySecret, SecretFormError, SecretHash, TokenSecret};
-pub use token::{ApiKeyText, ApiKeyTextError, BootstrapToken, TokenCredential, TokenError};
+pub use secret::{ApiKeySecret, SecretFormError, SecretHash, SessionSecret, TokenSecret};
+pub use token::{
+    ApiKeyText, ApiKeyTextError, BootstrapToken, SessionText, SessionTextError, TokenCredential, TokenError,
+};
 pub use vouching::{VouchingError, backup_vouched_by};
 pub use webhook::WebhookSecret;

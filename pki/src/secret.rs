@@ -90,6 +90,8 @@ secrets! {
     TokenSecret;
     /// The secret half of an API key.
     ApiKeySecret;
+    /// The secret half of a session.
+    SessionSecret;
 }
 
 #[cfg(test)]

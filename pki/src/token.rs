@@ -2,9 +2,9 @@
 
 use std::str::FromStr;
 
-use npanel_model::{ApiKeyId, Secret, TokenId};
+use npanel_model::{ApiKeyId, Secret, SessionId, TokenId};
 
-use crate::{ApiKeySecret, KeyFingerprint, TokenSecret};
+use crate::{ApiKeySecret, KeyFingerprint, SessionSecret, TokenSecret};
 
 /// Text that is not a bootstrap token. It is not repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,6 +116,48 @@ impl FromStr for ApiKeyText {
     }
 }
 
+const SESSION_PREFIX: &str = "nps_";
+
+/// Text that is not a session's token. It is not repeated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a session's token is nps_<id>.<secret>")]
+pub struct SessionTextError;
+
+/// What a session, or an API key's access token, is shown by: `nps_<id>.<secret>`.
+#[derive(Debug, Clone)]
+pub struct SessionText {
+    /// Which session.
+    pub id: SessionId,
+    /// Its secret.
+    pub secret: SessionSecret,
+}
+
+impl SessionText {
+    /// A new session's.
+    pub fn generate() -> Self {
+        Self { id: SessionId::generate(), secret: SessionSecret::generate() }
+    }
+
+    /// The text `nps_<id>.<secret>`.
+    pub fn reveal(&self) -> Secret {
+        Secret::new(format!("{SESSION_PREFIX}{}.{}", self.id, self.secret.expose()))
+    }
+}
+
+impl FromStr for SessionText {
+    type Err = SessionTextError;
+    fn from_str(text: &str) -> Result<Self, SessionTextError> {
+        let (id, secret) = text
+            .strip_prefix(SESSION_PREFIX)
+            .and_then(|rest| rest.split_once('.'))
+            .ok_or(SessionTextError)?;
+        Ok(Self {
+            id: id.parse().map_err(|_| SessionTextError)?,
+            secret: secret.parse().map_err(|_| SessionTextError)?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +175,14 @@ mod tests {
     fn one_kind_of_credential_is_not_read_as_another() {
         let token = BootstrapToken::generate(KeyFingerprint::of_spki(b"ca")).reveal();
         let key = ApiKeyText::generate().reveal();
+        let session = SessionText::generate().reveal();
+        assert!(
+            session.expose().parse::<ApiKeyText>().is_err() && key.expose().parse::<SessionText>().is_err()
+        );
+        assert!(
+            token.expose().parse::<SessionText>().is_err()
+                && session.expose().parse::<BootstrapToken>().is_err()
+        );
         assert!(token.expose().parse::<ApiKeyText>().is_err());
         assert!(token.expose().parse::<TokenCredential>().is_err());
         assert!(key.expose().parse::<BootstrapToken>().is_err());

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use clap::Subcommand;
-use npanel_model::{ActionPattern, Label, Timestamp};
+use npanel_model::{AccessRole, ActionPattern, Label, Network, Timestamp};
 use npanel_sdk_types::{ApiKey, CreateApiKey, UpdateApiKey};
 
 use crate::{
     arguments::{AgeArguments, ChangeArguments, duration},
     command::tenant,
     failure::Failure,
-    resolve,
+    output, resolve,
     session::Session,
 };
 
@@ -27,6 +27,15 @@ pub(crate) enum Command {
         /// What it may do: '*', '<noun>.*' or an action. Repeatable.
         #[arg(long = "action", required = true, value_name = "PATTERN")]
         actions: Vec<ActionPattern>,
+        /// The role that it is confined to, such as support for one that only looks.
+        #[arg(long)]
+        role: Option<AccessRole>,
+        /// The only accounts that it may see (user name or id). Repeatable.
+        #[arg(long = "account", value_name = "ACCOUNT")]
+        accounts: Vec<String>,
+        /// The only networks that it may be used from, such as 192.0.2.0/24. Repeatable.
+        #[arg(long = "network", value_name = "NETWORK")]
+        networks: Vec<Network>,
         /// When it ends from now, such as 90d; never if absent.
         #[arg(long, value_parser = duration, value_name = "TIME")]
         expires_in: Option<Duration>,
@@ -60,6 +69,14 @@ pub(crate) enum Command {
         #[command(flatten)]
         change: ChangeArguments,
     },
+    /// Put a new secret in the place of an API key's, shown once; the one before counts for a while yet.
+    Rotate {
+        /// Its name or id.
+        key: String,
+        /// How long the secret before counts, at most 7d.
+        #[arg(long, value_parser = duration, value_name = "TIME", default_value = "1d")]
+        overlap: Duration,
+    },
     /// Revoke an API key.
     Delete {
         /// Its name or id.
@@ -71,10 +88,12 @@ pub(crate) enum Command {
 
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
-        Command::Create { name, tenant, actions, expires_in } => {
+        Command::Create { name, tenant, actions, role, accounts, networks, expires_in } => {
             let tenant_id = tenant::optional(session, tenant.as_deref()).await?;
             let expires_at = expires_in.map(|left| Timestamp::now().plus(left));
-            session.create::<ApiKey>(&CreateApiKey { tenant_id, name, actions, expires_at }).await
+            let accounts = resolve::accounts(&session.client, &accounts).await?;
+            let body = CreateApiKey { tenant_id, name, actions, role, accounts, networks, expires_at };
+            session.create::<ApiKey>(&body).await
         }
         Command::List { tenant, age } => {
             let tenant = tenant::optional(session, tenant.as_deref()).await?;
@@ -86,6 +105,12 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let end = expires_in.map(|left| Some(Timestamp::now().plus(left)));
             let body = UpdateApiKey { name, expires_at: if never_expires { Some(None) } else { end } };
             session.update::<ApiKey>(id, &body, change).await
+        }
+        Command::Rotate { key, overlap } => {
+            let id = resolve::api_key(&session.client, &key).await?;
+            let overlap_seconds = u32::try_from(overlap.as_secs()).unwrap_or(u32::MAX);
+            let key = session.client.rotate_api_key(id, Some(overlap_seconds)).await?;
+            output::object(session.format, &key)
         }
         Command::Delete { key, change } => {
             session.delete::<ApiKey>(resolve::api_key(&session.client, &key).await?, change).await

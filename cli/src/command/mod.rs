@@ -13,6 +13,8 @@ pub(crate) mod dns;
 pub(crate) mod domain;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod login;
+pub(crate) mod me;
 pub(crate) mod node;
 pub(crate) mod node_event;
 pub(crate) mod operation;
@@ -20,8 +22,10 @@ pub(crate) mod placement;
 pub(crate) mod plan;
 pub(crate) mod profile;
 pub(crate) mod secrets;
+pub(crate) mod session;
 pub(crate) mod tenant;
 pub(crate) mod token;
+pub(crate) mod user;
 pub(crate) mod webhook;
 
 use crate::{
@@ -50,6 +54,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Explain(command) => explain::run(command, &session()?).await,
         Command::Token(command) => token::run(command, &session()?).await,
         Command::ApiKey(command) => api_key::run(command, &session()?).await,
+        Command::User(command) => user::run(command, &session()?).await,
+        Command::Me(command) => me::run(command, &session()?).await,
+        Command::Session(command) => session::run(command, &connection, &session()?).await,
+        Command::Login(asked) => login::login(asked, &connection, output).await,
+        Command::Logout => login::logout(&connection).await,
         Command::Operation(command) => operation::run(command, &session()?).await,
         Command::Secrets(command) => secrets::run(command, &session()?).await,
         Command::Ca(command) => ca::run(command, &session()?).await,

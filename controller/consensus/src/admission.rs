@@ -1,4 +1,4 @@
-//! Which commands are let in. There is room for so many at once, shared fairly between API keys, on each controller for what it
+//! Which commands are let in. There is room for so many at once, shared fairly between credentials, on each controller for what it
 //! is asked and on the leader for what is forwarded, too; whoever finds none is told so at once and is not made to wait. What is
 //! let in is never dropped.
 //!
@@ -15,9 +15,9 @@ use std::{
     time::Duration,
 };
 
-use npanel_model::ApiKeyId;
+use npanel_model::{ApiKeyId, SessionId};
 use npanel_proto::command::{Envelope, principal::Who};
-use npanel_state::Reader;
+use npanel_state::{Credential, Reader};
 use prost::Message;
 use tokio::{sync::Semaphore, time::Instant};
 use tonic::{
@@ -108,7 +108,7 @@ impl Overload {
 }
 
 /// A command's place, shared by all who are at work on it.
-pub(crate) type Admitted = Option<Arc<Place<ApiKeyId>>>;
+pub(crate) type Admitted = Option<Arc<Place<Credential>>>;
 
 /// What was written to the log and is not decided yet.
 #[derive(Debug, Default)]
@@ -143,8 +143,8 @@ pub struct Admissions {
 
 #[derive(Debug)]
 pub(crate) struct Admission {
-    proposals: Shares<ApiKeyId>,
-    foresights: Shares<ApiKeyId>,
+    proposals: Shares<Credential>,
+    foresights: Shares<Credential>,
     /// Turns at the state's writer.
     pub(crate) foreseeing: Semaphore,
     under_way: Arc<UnderWay>,
@@ -165,10 +165,16 @@ impl Default for Admission {
     }
 }
 
-fn key(envelope: &Envelope) -> Option<ApiKeyId> {
-    match envelope.principal.as_ref()?.who.as_ref()? {
-        Who::ApiKeyId(id) => ApiKeyId::from_bytes(id).ok(),
-        Who::NodeId(_) | Who::ControllerId(_) | Who::TokenId(_) => None,
+fn key(envelope: &Envelope) -> Option<Credential> {
+    credential(envelope.principal.as_ref()?.who.as_ref()?)
+}
+
+/// What was shown by who asks. Users who are signing in have nothing yet: how many do so at once is bounded where they ask.
+pub(crate) fn credential(who: &Who) -> Option<Credential> {
+    match who {
+        Who::ApiKeyId(id) => ApiKeyId::from_bytes(id).ok().map(Credential::ApiKey),
+        Who::SessionId(id) => SessionId::from_bytes(id).ok().map(Credential::Session),
+        Who::UserId(_) | Who::NodeId(_) | Who::ControllerId(_) | Who::TokenId(_) => None,
     }
 }
 
@@ -216,8 +222,8 @@ impl Admission {
 
 /// Administrators find a place also when others have taken them all. Who is one is only asked then.
 async fn enter(
-    room: &Shares<ApiKeyId>,
-    key: ApiKeyId,
+    room: &Shares<Credential>,
+    key: Credential,
     bytes: usize,
     state: &Reader,
 ) -> Result<Admitted, Overload> {
@@ -225,7 +231,8 @@ async fn enter(
         Ok(place) => return Ok(Some(Arc::new(place))),
         Err(crowded) => crowded,
     };
-    let is_platforms = state.login(key).await.ok().flatten().is_some_and(|login| login.is_platform);
+    let is_platforms =
+        state.access(key).await.ok().flatten().is_some_and(|access| access.allowance.is_platform);
     if is_platforms && let Ok(place) = room.enter(key, bytes, Standing::Reserved) {
         return Ok(Some(Arc::new(place)));
     }

@@ -18,7 +18,7 @@ const EVERY: Duration = Duration::from_millis(500);
 /// How much of the log is kept, and for how long for whom, as far as that is for others to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// A snapshot is due after so many entries, or more with a larger state.
+    /// A snapshot is due every so many entries, or more with a larger state: when it is this controller's turn.
     pub snapshot_after_entries: u64,
     /// After so many it is due in any case, however large the state is.
     pub snapshot_at_latest_entries: u64,
@@ -43,7 +43,7 @@ impl Default for Retention {
 const FOLLOWER_KEEPS_TIMES: u64 = 20;
 
 /// With a large state a snapshot is due after one entry for each of so many bytes, for it costs what the state has: with a million
-/// accounts after as many as there may be.
+/// accounts after two thirds of as many as there may be.
 const BYTES_AN_ENTRY: u64 = 8 * 1024;
 
 /// What is kept for those who are behind: no more than a restart reads again in seconds.
@@ -91,6 +91,23 @@ struct Standing {
     /// On the leader: how far all live followers have come.
     followers: Option<u64>,
     is_leader: bool,
+    turn: Turn,
+}
+
+/// Which of those who vote this one is, in the order of ids, and how many they are. They make their snapshots one after the other: while
+/// one disk is busy with it, a majority of the others answers at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Turn {
+    rank: u64,
+    of: u64,
+}
+
+impl Turn {
+    /// Whether the turn comes up between these two entries, where it comes up every so many.
+    fn is_between(self, from: u64, to: u64, every: u64) -> bool {
+        let ahead = every.saturating_mul(self.rank) / self.of.max(1);
+        (to + ahead) / every.max(1) > (from + ahead) / every.max(1)
+    }
 }
 
 /// Whether a snapshot is due, with a state of so many bytes. While one is being sent, the next waits: the other one goes on with
@@ -98,9 +115,11 @@ struct Standing {
 fn is_due(now: &Standing, retention: &Retention, state_bytes: u64, is_sending: bool) -> bool {
     let new = now.applied.saturating_sub(now.snapshot);
     let most = retention.snapshot_at_latest_entries;
-    let least = retention.snapshot_after_entries.min(most);
-    let often = (state_bytes / BYTES_AN_ENTRY).clamp(least, most);
-    new >= most || new >= often && !is_sending
+    // What a turn that comes too soon leaves for the next one is less than the most.
+    let longest = most * 2 / 3;
+    let every = (state_bytes / BYTES_AN_ENTRY).clamp(retention.snapshot_after_entries.min(longest), longest);
+    let is_its_turn = new >= every / 3 && now.turn.is_between(now.snapshot, now.applied, every);
+    new >= most || is_its_turn && !is_sending
 }
 
 /// The entry up to which the log is let go now.
@@ -157,8 +176,15 @@ impl Compaction {
             floor: self.log.floor(MOST_ENTRIES, MOST_BYTES),
             followers,
             is_leader: followers.is_some(),
+            turn: turn(now),
         }
     }
+}
+
+fn turn(now: &RaftMetrics<u64, BasicNode>) -> Turn {
+    let voters = || now.membership_config.voter_ids();
+    let before = voters().filter(|id| *id < now.id).count();
+    Turn { rank: before as u64, of: voters().count() as u64 }
 }
 
 #[cfg(test)]
@@ -172,6 +198,7 @@ mod tests {
         floor: 0,
         followers: Some(u64::MAX),
         is_leader: true,
+        turn: Turn { rank: 0, of: 1 },
     };
 
     fn purged(now: &Standing) -> Option<u64> {
@@ -215,17 +242,42 @@ mod tests {
 
     #[test]
     fn a_snapshot_waits_for_as_many_entries_as_it_costs_and_for_one_that_is_sent() {
-        let after = |entries| Standing { snapshot: LEADER.applied - entries, ..LEADER };
+        let at = |snapshot, applied| Standing { snapshot, applied, ..LEADER };
         let is_due =
             |now: &Standing, bytes, is_sending| is_due(now, &Retention::default(), bytes, is_sending);
-        assert!(is_due(&after(10_000), 0, false));
-        assert!(!is_due(&after(9_999), 0, false));
-        assert!(!is_due(&after(100_000), 2 << 30, false), "the state is large");
-        assert!(is_due(&after(262_144), 2 << 30, false));
-        assert!(!is_due(&after(100_000), 0, true), "one is being sent");
-        let long = Standing { applied: 500_000, snapshot: 100_000, ..LEADER };
+        assert!(is_due(&at(300_000, 310_000), 0, false));
+        assert!(!is_due(&at(300_000, 309_999), 0, false));
+        let large = 2 << 30;
+        assert!(!is_due(&at(262_144, 524_287), large, false), "the state is large");
+        assert!(is_due(&at(262_144, 524_288), large, false));
+        assert!(!is_due(&at(500_000, 524_288), large, false), "there was one shortly before");
+        assert!(!is_due(&at(300_000, 400_000), 0, true), "one is being sent");
+        let long = at(100_000, 500_000);
         assert!(is_due(&long, u64::MAX, true), "the log is long");
         let sooner = Retention { snapshot_at_latest_entries: 60_000, ..Retention::default() };
-        assert!(super::is_due(&after(60_000), &sooner, u64::MAX, true), "as was asked for");
+        assert!(super::is_due(&at(240_000, 300_000), &sooner, u64::MAX, true), "as was asked for");
+    }
+
+    #[test]
+    fn controllers_make_their_snapshots_one_after_the_other() {
+        for bytes in [0, 1 << 30, u64::MAX] {
+            let mut snapshots = [0; 3];
+            let mut made = Vec::new();
+            for applied in (0..2_000_000).step_by(500) {
+                for rank in 0..3 {
+                    let snapshot = snapshots[rank];
+                    let turn = Turn { rank: rank as u64, of: 3 };
+                    let now = Standing { snapshot, applied, turn, ..LEADER };
+                    if is_due(&now, &Retention::default(), bytes, false) {
+                        snapshots[rank] = applied;
+                        made.push((applied, rank));
+                    }
+                }
+            }
+            let closest = made.windows(2).map(|pair| pair[1].0 - pair[0].0).min().expect("two");
+            let longest = made.windows(4).map(|round| round[3].0 - round[0].0).max().expect("four");
+            assert!(closest * 4 >= longest, "{bytes} bytes: {made:?}");
+            assert!(longest < 400_000, "{bytes} bytes: {made:?}");
+        }
     }
 }

@@ -46,7 +46,7 @@ fn command(index: u64) -> (Who, Command) {
         name: "admin".into(),
         secret_hash: vec![7; 32],
         actions: vec!["*".into()],
-        expires_millis: 0,
+        ..CreateApiKey::default()
     };
     let first_controller = EnrolController {
         controller_id: 1,

@@ -335,11 +335,16 @@ pub(crate) fn is_for_want_of_a_node(by_rules: &Refused) -> bool {
 /// A caller's command without an idempotency key gets one of its own, so that a try whose answer was lost is
 /// not carried out twice. What controllers say of themselves is repeatable as it is.
 fn make_repeatable(envelope: &mut Envelope) {
-    let by_caller = envelope
-        .principal
-        .as_ref()
-        .and_then(|principal| principal.who.as_ref())
-        .is_some_and(|who| matches!(who, principal::Who::ApiKeyId(_) | principal::Who::TokenId(_)));
+    let by_caller =
+        envelope.principal.as_ref().and_then(|principal| principal.who.as_ref()).is_some_and(|who| {
+            matches!(
+                who,
+                principal::Who::ApiKeyId(_)
+                    | principal::Who::SessionId(_)
+                    | principal::Who::UserId(_)
+                    | principal::Who::TokenId(_)
+            )
+        });
     if envelope.request_id.is_empty() {
         envelope.request_id = RequestId::generate().to_bytes();
     }

@@ -1,10 +1,8 @@
 //! Whether the others can decide without a controller, and whether that one still answers: what only the leader can know of a
 //! removal and of a replacement.
 
-use npanel_model::{ApiKeyId, ControllerId};
-use npanel_proto::command::{
-    Envelope, Refused, RemoveController, ReplaceController, envelope::Command, principal::Who,
-};
+use npanel_model::ControllerId;
+use npanel_proto::command::{Envelope, Refused, RemoveController, ReplaceController, envelope::Command};
 use npanel_state::{QueryError, RefusalCode};
 
 use crate::{cluster::Cluster, reading};
@@ -42,10 +40,9 @@ impl Cluster {
     async fn was_accepted(&self, envelope: &Envelope) -> Result<bool, QueryError> {
         let who = envelope.principal.as_ref().and_then(|principal| principal.who.as_ref());
         // Nobody else asks for this.
-        let Some(Who::ApiKeyId(id)) = who else { return Ok(false) };
-        let Ok(id) = ApiKeyId::from_bytes(id) else { return Ok(false) };
-        let Some(login) = self.state().login(id).await? else { return Ok(false) };
-        let earlier = self.state().earlier(login.key.tenant_id, &envelope.idempotency_key).await?;
+        let Some(credential) = who.and_then(crate::admission::credential) else { return Ok(false) };
+        let Some(access) = self.state().access(credential).await? else { return Ok(false) };
+        let earlier = self.state().earlier(access.purview.tenant_id, &envelope.idempotency_key).await?;
         Ok(earlier.is_some())
     }
 

@@ -11,4 +11,5 @@ pub mod fleet;
 pub mod http;
 pub mod openapi;
 mod origin;
+pub mod permissions;
 pub mod telemetry;

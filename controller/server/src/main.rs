@@ -9,7 +9,7 @@ use npanel_pki::{BootstrapToken, KeyFingerprint, RecoveryKey};
 use npanel_server::{
     check,
     config::{Config, FEATURE_LEVELS},
-    daemon, openapi,
+    daemon, openapi, permissions,
 };
 
 #[global_allocator]
@@ -125,6 +125,8 @@ enum Command {
     },
     /// Print the API's OpenAPI document.
     Openapi,
+    /// Print who may take which route.
+    Permissions,
 }
 
 /// Parsed only afterwards: an error of the command line would repeat the value.
@@ -233,6 +235,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::RecoveryKey { output } => print(&recovery_key_text(&RecoveryKey::generate()?, output)),
         Command::Openapi => print(&openapi::document()),
+        Command::Permissions => print(&permissions::document()),
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,14 +1,16 @@
 //! Applying one log record inside the batch's transaction.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 
 use npanel_audit::Frontier;
-use npanel_model::{ApiKeyId, NodeId, TokenId};
+use npanel_model::{ApiKeyId, NodeId, SessionId, TokenId, UserId};
 use npanel_proto::command::{Accepted, Envelope, Outcome, envelope::Command, outcome, principal};
 use rusqlite::{Connection, Transaction};
 
 use crate::{
-    CALLERS_KEY, LogPosition, LogRecord, RecordPayload, Refusal, RefusalCode, StoreError, audit,
+    CALLERS_KEY, LogPosition, LogRecord, RecordPayload, Refusal, RefusalCode, StoreError,
+    access::Credential,
+    audit,
     context::{Context, Halt, Principal, Rule},
     level,
     logins::Logins,
@@ -194,7 +196,8 @@ fn apply(
         changes: RefCell::default(),
         tree,
         appended: RefCell::default(),
-        key: OnceCell::new(),
+        access: OnceCell::new(),
+        account: Cell::default(),
         memory: batch.memory,
         logins: batch.logins,
         warnings,
@@ -249,7 +252,13 @@ fn principal(envelope: &Envelope) -> Rule<Principal> {
     let unknown = || Refusal::new(RefusalCode::Unauthenticated, "", "the command does not say who asks");
     let who = envelope.principal.as_ref().and_then(|principal| principal.who.as_ref()).ok_or_else(unknown)?;
     let parsed = match who {
-        principal::Who::ApiKeyId(id) => ApiKeyId::from_bytes(id).map(Principal::ApiKey),
+        principal::Who::ApiKeyId(id) => {
+            ApiKeyId::from_bytes(id).map(|id| Principal::Shown(Credential::ApiKey(id)))
+        }
+        principal::Who::SessionId(id) => {
+            SessionId::from_bytes(id).map(|id| Principal::Shown(Credential::Session(id)))
+        }
+        principal::Who::UserId(id) => UserId::from_bytes(id).map(Principal::User),
         principal::Who::NodeId(id) => NodeId::from_bytes(id).map(Principal::Node),
         principal::Who::ControllerId(id) => Ok(Principal::Controller(*id)),
         principal::Who::TokenId(id) => TokenId::from_bytes(id).map(Principal::Token),
@@ -258,7 +267,7 @@ fn principal(envelope: &Envelope) -> Rule<Principal> {
 }
 
 fn write_changes(ctx: &Context<'_>) -> Rule<()> {
-    let actor = ctx.principal.to_string();
+    let actor = ctx.actor()?;
     for (place, change) in ctx.changes.take().into_iter().enumerate() {
         ctx.run(
             "INSERT INTO changes (log_index, position, tenant_id, kind, object_id, change, time_millis, actor)
@@ -275,8 +284,12 @@ fn write_changes(ctx: &Context<'_>) -> Rule<()> {
             ),
         )?;
         revision::renew(ctx, &change)?;
-        if matches!(Noun::from_text(change.kind), Some(Noun::ApiKey | Noun::Tenant)) {
-            // With a tenant go its keys.
+        let opens = matches!(
+            Noun::from_text(change.kind),
+            Some(Noun::ApiKey | Noun::Tenant | Noun::User | Noun::Session)
+        );
+        // What is new is not known yet. With a tenant go its keys and users.
+        if opens && change.change != "created" {
             ctx.logins.will_change();
             ctx.memory.borrow_mut().forget();
         }

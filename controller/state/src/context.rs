@@ -1,18 +1,19 @@
 //! What a rule sees: the database, the command's envelope, and who asks.
 
 use std::{
-    cell::{OnceCell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     sync::Arc,
 };
 
 use npanel_audit::Frontier;
-use npanel_model::{Action, ActionPattern, ApiKeyId, IdError, NodeId, TenantId, Timestamp, TokenId};
+use npanel_model::{AccountId, Action, ActionPattern, IdError, NodeId, TenantId, Timestamp, TokenId, UserId};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use crate::{
     ObjectKind, Refusal, RefusalCode,
+    access::{self, Access, Credential},
     logins::Logins,
-    memory::{Key, Memory},
+    memory::Memory,
 };
 
 /// Where in the world accounts are is for everyone to say.
@@ -51,21 +52,13 @@ pub(crate) type Rule<T> = Result<T, Halt>;
 /// Who asks, as far as the rules care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Principal {
-    ApiKey(ApiKeyId),
+    /// Whoever shows this.
+    Shown(Credential),
+    /// A user who has shown to a controller who they are.
+    User(UserId),
     Node(NodeId),
     Controller(u64),
     Token(TokenId),
-}
-
-impl std::fmt::Display for Principal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::ApiKey(id) => write!(f, "api_key/{id}"),
-            Self::Node(id) => write!(f, "node/{id}"),
-            Self::Controller(id) => write!(f, "controller/{id}"),
-            Self::Token(id) => write!(f, "token/{id}"),
-        }
-    }
 }
 
 /// A row of the change feed, before it has its place.
@@ -103,8 +96,10 @@ pub(crate) struct Context<'a> {
     /// The audit's tree before the command, and with the command's entry.
     pub(crate) tree: &'a Frontier,
     pub(crate) appended: RefCell<Option<Frontier>>,
-    /// The principal's API key, once it is read: what the command does to it counts from the next one on.
-    pub(crate) key: OnceCell<Option<Arc<Key>>>,
+    /// What the principal's credential opens, once it is read: what the command does to that counts from the next one on.
+    pub(crate) access: OnceCell<Option<Arc<Access>>>,
+    /// The account that the command is about, once a rule has looked at it: operations are found by it.
+    pub(crate) account: Cell<Option<AccountId>>,
     /// What is known already.
     pub(crate) memory: &'a RefCell<Memory>,
     /// Whom to tell of keys that may be others than before.
@@ -175,42 +170,77 @@ impl Context<'_> {
         self.note(tenant, kind.noun(), object.to_vec(), change);
     }
 
-    /// Whether the principal may take the action at all: an API key by its patterns, a machine by its kind.
+    /// Whether the principal may take the action at all: somebody by what their credential opens, a machine by its kind.
     pub(crate) fn authorise(&self, action: Action) -> Rule<()> {
         match self.principal {
-            Principal::ApiKey(id) => self.authorise_key(id, action),
+            Principal::Shown(credential) => {
+                let access = self.access_by(credential)?;
+                if access.allowance.covers(action) { Ok(()) } else { Err(forbidden(action).into()) }
+            }
             Principal::Token(_) if matches!(action, Action::NodeEnrol | Action::ControllerJoin) => Ok(()),
             Principal::Node(_) if action == Action::IdentityRenew => Ok(()),
             Principal::Controller(_) => Ok(()),
-            Principal::Node(_) | Principal::Token(_) => Err(forbidden(action).into()),
+            Principal::Node(_) | Principal::Token(_) | Principal::User(_) => Err(forbidden(action).into()),
         }
     }
 
-    fn authorise_key(&self, id: ApiKeyId, action: Action) -> Rule<()> {
-        let is_alive = |key: &&Arc<Key>| key.expires_millis.is_none_or(|at| at > self.now.as_millis());
-        let key = self.key(id)?.filter(is_alive).ok_or_else(|| {
-            Refusal::new(RefusalCode::Unauthenticated, "", "the API key is unknown, expired or revoked")
-        })?;
-        if key.actions.iter().any(|pattern| pattern.matches(action)) {
-            Ok(())
-        } else {
-            Err(forbidden(action).into())
+    /// What the credential opens, if it opens anything still.
+    fn access_by(&self, credential: Credential) -> Rule<&Access> {
+        let access = self.access(credential)?.filter(|access| access.is_alive(self.now));
+        access.ok_or_else(|| {
+            let message = match credential {
+                Credential::ApiKey(_) => "the API key is unknown, expired or revoked",
+                Credential::Session(_) => "the session is unknown or has ended",
+            };
+            Refusal::new(RefusalCode::Unauthenticated, "", message).into()
+        })
+    }
+
+    fn access(&self, credential: Credential) -> Rule<Option<&Access>> {
+        if let Some(known) = self.access.get() {
+            return Ok(known.as_deref());
         }
+        let found = self.memory.borrow_mut().access(self.db, credential)?;
+        Ok(self.access.get_or_init(|| found).as_deref())
+    }
+
+    /// What a person or program that asks may do and where; `None` for machines.
+    pub(crate) fn asking(&self) -> Rule<Option<&Access>> {
+        match self.principal {
+            Principal::Shown(credential) => self.access_by(credential).map(Some),
+            Principal::User(_) | Principal::Node(_) | Principal::Controller(_) | Principal::Token(_) => {
+                Ok(None)
+            }
+        }
+    }
+
+    /// Who asks, as the audit and the change feed write it.
+    pub(crate) fn actor(&self) -> Rule<String> {
+        Ok(match self.principal {
+            Principal::Shown(credential) => match self.access(credential)? {
+                Some(access) => access.who.to_string(),
+                None => credential.to_string(),
+            },
+            Principal::User(id) => format!("user/{id}"),
+            Principal::Node(id) => format!("node/{id}"),
+            Principal::Controller(id) => format!("controller/{id}"),
+            Principal::Token(id) => format!("token/{id}"),
+        })
     }
 
     /// The tenant whose subtree the principal acts in. Machines act for the platform.
     pub(crate) fn principal_tenant(&self) -> Rule<TenantId> {
-        let Principal::ApiKey(id) = self.principal else { return self.root_tenant() };
-        let key = self.key(id)?.ok_or_else(|| Refusal::not_found("API key", ""))?;
-        Ok(key.tenant)
-    }
-
-    fn key(&self, id: ApiKeyId) -> Rule<Option<&Arc<Key>>> {
-        if let Some(known) = self.key.get() {
-            return Ok(known.as_ref());
+        match self.principal {
+            Principal::Shown(credential) => {
+                let access = self.access(credential)?;
+                Ok(access.ok_or_else(|| Refusal::not_found("credential", ""))?.purview.tenant_id)
+            }
+            Principal::User(id) => {
+                let user = access::user(self.db, id)?;
+                Ok(user.ok_or_else(|| Refusal::not_found("user", ""))?.0.tenant_id)
+            }
+            Principal::Node(_) | Principal::Controller(_) | Principal::Token(_) => self.root_tenant(),
         }
-        let found = self.memory.borrow_mut().key(self.db, id)?;
-        Ok(self.key.get_or_init(|| found).as_ref())
     }
 
     pub(crate) fn root_tenant(&self) -> Rule<TenantId> {
@@ -219,7 +249,8 @@ impl Context<'_> {
         })
     }
 
-    /// Refuses, as if it did not exist, what belongs to a tenant outside the principal's subtree.
+    /// Refuses, as if it did not exist, what belongs to a tenant outside the principal's subtree; and all of it to who is
+    /// confined to accounts.
     pub(crate) fn require_visible(
         &self,
         tenant: TenantId,
@@ -229,8 +260,35 @@ impl Context<'_> {
         if self.sees(tenant)? { Ok(()) } else { Err(Refusal::not_found(what, field).into()) }
     }
 
-    /// Whether the tenant is in the principal's subtree.
+    /// The same for what is an account's. The command is about that account from then on.
+    pub(crate) fn require_visible_of(
+        &self,
+        tenant: TenantId,
+        account: AccountId,
+        what: &'static str,
+        field: &'static str,
+    ) -> Rule<()> {
+        if !self.sees_of(tenant, account)? {
+            return Err(Refusal::not_found(what, field).into());
+        }
+        self.account.set(Some(account));
+        Ok(())
+    }
+
+    /// Whether the principal sees what is the tenant's.
     pub(crate) fn sees(&self, tenant: TenantId) -> Rule<bool> {
+        let is_confined = self.asking()?.is_some_and(|access| access.purview.accounts.is_some());
+        if is_confined { Ok(false) } else { self.is_within(tenant) }
+    }
+
+    /// Whether the principal sees what is the account's.
+    pub(crate) fn sees_of(&self, tenant: TenantId, account: AccountId) -> Rule<bool> {
+        let has = self.asking()?.is_none_or(|access| access.purview.has_account(account));
+        if has { self.is_within(tenant) } else { Ok(false) }
+    }
+
+    /// Whether the tenant is in the principal's subtree.
+    fn is_within(&self, tenant: TenantId) -> Rule<bool> {
         let own = self.principal_tenant()?;
         Ok(self.memory.borrow_mut().is_within(self.db, tenant, own)?)
     }
@@ -239,7 +297,7 @@ impl Context<'_> {
     pub(crate) fn require_controller(&self) -> Rule<()> {
         match self.principal {
             Principal::Controller(_) => Ok(()),
-            Principal::ApiKey(_) | Principal::Node(_) | Principal::Token(_) => {
+            Principal::Shown(_) | Principal::User(_) | Principal::Node(_) | Principal::Token(_) => {
                 Err(Refusal::new(RefusalCode::Forbidden, "", "only the leader does this, by itself").into())
             }
         }
@@ -261,7 +319,7 @@ impl Context<'_> {
 }
 
 fn forbidden(action: Action) -> Refusal {
-    Refusal::new(RefusalCode::Forbidden, "", format!("this API key does not allow {action}"))
+    Refusal::new(RefusalCode::Forbidden, "", format!("the credential does not allow {action}"))
 }
 
 /// The patterns of a key's JSON column. Unknown ones (of a later version) match nothing.

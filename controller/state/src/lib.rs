@@ -7,6 +7,7 @@
 //!
 //! Applying uses nothing but the command and the database: no clock, no randomness, no map order.
 
+mod access;
 mod apply;
 mod audit;
 mod bug;
@@ -37,6 +38,7 @@ mod wanted;
 mod write_back;
 mod writer;
 
+pub use access::{Access, Credential, Purview, SecretOnFile, Who};
 pub use content::ContentHash;
 pub use context::PLACING_IS_THE_PLATFORMS;
 pub use copy::StateCopy;
@@ -48,11 +50,11 @@ pub use query::{
     AuditPage, Authority, Cluster, ClusterKeyRow, ClusterKeyState, Condition, Controller, Convergence,
     Converging, CronTable, DataKeys, Database, DatabaseUser, Domain, Earlier, Event, EventDifference,
     EventFilter, EventPage, FeedEvent, FeedGone, FeedPart, FollowedNode, Grant, IntentSource, KnownIdentity,
-    Login, Node, NodeFilter, NodeLoad, ObjectStatus, Observed, Operation, OperationFilter, OperationTarget,
+    Node, NodeFilter, NodeLoad, ObjectStatus, Observed, Operation, OperationFilter, OperationTarget,
     OwnedFilter, Page, Plan, PlanFilter, PlanPlacement, QueryError, Reader, RecordSet, RecordSetFilter,
-    Revocation, SecretsRotation, Suspension, TargetProgress, Tenant, TenantFilter, Token, TokenFilter,
-    UnmetTerm, UnplacedAccount, Unsettled, UnsettledObject, WantedObject, Webhook, WebhookFilter, Zone,
-    ZoneRecordSet,
+    Revocation, SecretsRotation, Session, SessionFilter, Suspension, TargetProgress, Tenant, TenantFilter,
+    Token, TokenFilter, UnmetTerm, UnplacedAccount, Unsettled, UnsettledObject, User, UserFilter, UserLogin,
+    WantedObject, Webhook, WebhookFilter, Zone, ZoneRecordSet,
 };
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};

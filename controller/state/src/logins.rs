@@ -1,4 +1,4 @@
-//! API keys that were looked up, kept until any key changes: every request shows one, and they hardly ever do.
+//! What credentials open, kept until any of it changes: every request shows one, and that hardly ever happens.
 
 use std::{
     collections::HashMap,
@@ -8,14 +8,12 @@ use std::{
     },
 };
 
-use npanel_model::ApiKeyId;
+use crate::access::{Access, Credential};
 
-use crate::Login;
-
-/// More keys than this are not in use at the same time on one controller.
+/// More credentials than this are not in use at the same time on one controller.
 const KEPT: usize = 4096;
 
-/// The times between which no key changed, counted.
+/// The times between which nothing changed, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Epoch(u64);
 
@@ -23,32 +21,32 @@ pub(crate) struct Epoch(u64);
 #[derive(Debug, Default)]
 pub(crate) struct Logins {
     epoch: AtomicU64,
-    /// Whether the batch that is being applied changes a key.
+    /// Whether the batch that is being applied changes any of it.
     changing: AtomicBool,
-    known: RwLock<HashMap<ApiKeyId, (Epoch, Arc<Login>)>>,
+    known: RwLock<HashMap<Credential, (Epoch, Arc<Access>)>>,
 }
 
 impl Logins {
-    /// To be asked for before a key is read, and told when it is kept: what was read before a change and kept after it does
+    /// To be asked for before a credential is looked up, and told when it is kept: what was read before a change and kept after it does
     /// not count.
     pub(crate) fn epoch(&self) -> Epoch {
         Epoch(self.epoch.load(Ordering::Acquire))
     }
 
-    pub(crate) fn get(&self, id: ApiKeyId, now: Epoch) -> Option<Arc<Login>> {
+    pub(crate) fn get(&self, credential: Credential, now: Epoch) -> Option<Arc<Access>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(&id).filter(|(epoch, _)| *epoch == now).map(|(_, login)| Arc::clone(login))
+        known.get(&credential).filter(|(epoch, _)| *epoch == now).map(|(_, access)| Arc::clone(access))
     }
 
-    pub(crate) fn keep(&self, epoch: Epoch, login: &Arc<Login>) {
+    pub(crate) fn keep(&self, epoch: Epoch, credential: Credential, access: &Arc<Access>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KEPT {
             known.clear();
         }
-        known.insert(login.key.id, (epoch, Arc::clone(login)));
+        known.insert(credential, (epoch, Arc::clone(access)));
     }
 
-    /// A command changes a key, or may do so.
+    /// A command changes what a credential opens, or may do so.
     pub(crate) fn will_change(&self) {
         self.changing.store(true, Ordering::Relaxed);
     }
@@ -68,40 +66,47 @@ impl Logins {
 
 #[cfg(test)]
 mod tests {
-    use npanel_model::{TenantId, Timestamp};
+    use npanel_model::{Allowance, ApiKeyId, TenantId};
 
     use super::*;
-    use crate::ApiKey;
+    use crate::Who;
 
-    fn login() -> Arc<Login> {
-        let key = ApiKey {
-            id: ApiKeyId::generate(),
-            tenant_id: TenantId::generate(),
-            name: "one".to_owned(),
+    fn access(id: ApiKeyId) -> Arc<Access> {
+        let allowance = Allowance {
+            role: None,
             actions: Vec::new(),
-            expires_at: None,
-            created_at: Timestamp::now(),
-            revision: npanel_model::Revision(1),
+            narrowed_to: None,
+            is_platform: false,
+            is_confined: false,
+            only_looks: false,
         };
-        Arc::new(Login { key, secret_hash: Vec::new(), is_platform: false })
+        Arc::new(Access {
+            who: Who::ApiKey(id),
+            purview: TenantId::generate().into(),
+            allowance,
+            networks: Vec::new(),
+            expires_at: None,
+            secrets: Vec::new(),
+        })
     }
 
     #[test]
     fn what_was_read_before_a_change_does_not_count_after_it() {
-        let (logins, login) = (Logins::default(), login());
+        let (logins, id) = (Logins::default(), ApiKeyId::generate());
+        let (key, access) = (Credential::ApiKey(id), access(id));
         let before = logins.epoch();
-        logins.keep(before, &login);
-        assert!(logins.get(login.key.id, logins.epoch()).is_some());
+        logins.keep(before, key, &access);
+        assert!(logins.get(key, logins.epoch()).is_some());
         logins.settle();
-        assert!(logins.get(login.key.id, logins.epoch()).is_some(), "no key has changed");
+        assert!(logins.get(key, logins.epoch()).is_some(), "nothing has changed");
         logins.will_change();
-        assert!(logins.get(login.key.id, logins.epoch()).is_some(), "the change is not to be seen yet");
+        assert!(logins.get(key, logins.epoch()).is_some(), "the change is not to be seen yet");
         logins.settle();
-        assert!(logins.get(login.key.id, logins.epoch()).is_none());
-        logins.keep(before, &login);
-        assert!(logins.get(login.key.id, logins.epoch()).is_none(), "it was read before the change");
-        logins.keep(logins.epoch(), &login);
+        assert!(logins.get(key, logins.epoch()).is_none());
+        logins.keep(before, key, &access);
+        assert!(logins.get(key, logins.epoch()).is_none(), "it was read before the change");
+        logins.keep(logins.epoch(), key, &access);
         logins.forget();
-        assert!(logins.get(login.key.id, logins.epoch()).is_none(), "the state is another");
+        assert!(logins.get(key, logins.epoch()).is_none(), "the state is another");
     }
 }

@@ -9,24 +9,17 @@ use std::{
     sync::Arc,
 };
 
-use npanel_model::{ActionPattern, ApiKeyId, TenantId, Timestamp};
+use npanel_model::{TenantId, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
-    context::{patterns, tenant_id},
+    access::{self, Access, Credential},
+    context::tenant_id,
     level,
 };
 
 /// More of each than are in use at the same time. Beyond, all are forgotten.
 const KEPT: usize = 4096;
-
-/// An API key as rules ask for it.
-#[derive(Debug)]
-pub(crate) struct Key {
-    pub(crate) tenant: TenantId,
-    pub(crate) actions: Vec<ActionPattern>,
-    pub(crate) expires_millis: Option<i64>,
-}
 
 /// The time of the last command. `None`: not read, or there is no cluster yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,7 +34,7 @@ pub(crate) struct Memory {
     /// The feature level that the cluster is at.
     level: Option<u32>,
     root: Option<TenantId>,
-    keys: HashMap<ApiKeyId, Arc<Key>>,
+    access: HashMap<Credential, Arc<Access>>,
     /// A tenant, and one that is in its subtree.
     within: HashSet<(TenantId, TenantId)>,
 }
@@ -104,21 +97,21 @@ impl Memory {
         Ok(self.root)
     }
 
-    pub(crate) fn key(&mut self, db: &Connection, id: ApiKeyId) -> rusqlite::Result<Option<Arc<Key>>> {
-        if let Some(known) = self.keys.get(&id) {
+    /// What the credential opens.
+    pub(crate) fn access(
+        &mut self,
+        db: &Connection,
+        credential: Credential,
+    ) -> rusqlite::Result<Option<Arc<Access>>> {
+        if let Some(known) = self.access.get(&credential) {
             return Ok(Some(Arc::clone(known)));
         }
-        let select = "SELECT tenant_id, actions, expires_millis FROM api_keys WHERE id = ?1";
-        let read = db.prepare_cached(select)?.query_row([id.to_bytes()], |row| {
-            let actions = patterns(&row.get::<_, String>(1)?);
-            Ok(Arc::new(Key { tenant: tenant_id(row, 0)?, actions, expires_millis: row.get(2)? }))
-        });
-        let found = read.optional()?;
-        if let Some(key) = &found {
-            if self.keys.len() >= KEPT {
-                self.keys.clear();
+        let found = access::find(db, credential)?.map(Arc::new);
+        if let Some(access) = &found {
+            if self.access.len() >= KEPT {
+                self.access.clear();
             }
-            self.keys.insert(id, Arc::clone(key));
+            self.access.insert(credential, Arc::clone(access));
         }
         Ok(found)
     }

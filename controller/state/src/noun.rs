@@ -16,12 +16,14 @@ pub(crate) enum Noun {
     Token,
     ApiKey,
     Webhook,
+    User,
+    Session,
     /// The cluster's settings: one row.
     Cluster,
 }
 
 impl Noun {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Tenant,
         Self::Plan,
         Self::Account,
@@ -35,6 +37,8 @@ impl Noun {
         Self::Token,
         Self::ApiKey,
         Self::Webhook,
+        Self::User,
+        Self::Session,
         Self::Cluster,
     ];
 
@@ -54,6 +58,8 @@ impl Noun {
             Self::Token => "token",
             Self::ApiKey => "api_key",
             Self::Webhook => "webhook",
+            Self::User => "user",
+            Self::Session => "session",
             Self::Cluster => "cluster",
         }
     }
@@ -89,6 +95,8 @@ impl Noun {
             Self::Token => "tokens",
             Self::ApiKey => "api_keys",
             Self::Webhook => "webhooks",
+            Self::User => "users",
+            Self::Session => "sessions",
             Self::Cluster => "cluster",
         }
     }
@@ -99,6 +107,28 @@ impl Noun {
             Self::Tenant => "id",
             Self::Cluster => "root_tenant_id",
             _ => "tenant_id",
+        }
+    }
+
+    /// The column that says which account's an object is, if it is one's.
+    pub(crate) fn account(self) -> Option<&'static str> {
+        match self {
+            Self::Account => Some("id"),
+            Self::Domain
+            | Self::Database
+            | Self::DatabaseUser
+            | Self::Zone
+            | Self::RecordSet
+            | Self::CronTable => Some("account_id"),
+            Self::Tenant
+            | Self::Plan
+            | Self::Node
+            | Self::Token
+            | Self::ApiKey
+            | Self::Webhook
+            | Self::User
+            | Self::Session
+            | Self::Cluster => None,
         }
     }
 

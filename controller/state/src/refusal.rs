@@ -71,6 +71,8 @@ codes! {
     Forbidden = "forbidden",
     /// The API key is unknown, expired or revoked.
     Unauthenticated = "unauthenticated",
+    /// The user has a second factor, which was not shown.
+    SecondFactorRequired = "second_factor_required",
     /// A value that a well-behaved caller would not send.
     Invalid = "invalid",
     /// The name is someone's already.

@@ -3,7 +3,7 @@
 //! Whatever the change feed calls created or changed has a new revision. What nodes report is in the feed as
 //! observed, and is no change of the object: who waits for convergence does not lose their right to write.
 
-use npanel_model::TenantId;
+use npanel_model::{AccountId, TenantId};
 use npanel_proto::command::{Envelope, envelope::Command};
 
 use crate::{
@@ -45,7 +45,7 @@ pub(crate) fn require(ctx: &Context<'_>, envelope: &Envelope, command: &Command)
     };
     let name = noun.in_words();
     let message = match current(ctx, noun, &id)? {
-        Some((owner, revision)) if ctx.sees(owner)? => {
+        Some((owner, account, revision)) if sees(ctx, owner, account)? => {
             if envelope.must_not_exist {
                 format!("the {name} exists already, at revision {revision} (expected none)")
             } else if expected.is_empty() || expected.contains(&revision) {
@@ -75,12 +75,22 @@ fn could_make(ctx: &Context<'_>, noun: Noun, id: &[u8]) -> Rule<bool> {
         return Ok(false);
     }
     let owner = ctx.find("SELECT tenant_id FROM accounts WHERE id = ?1", [id], |row| tenant_id(row, 0))?;
-    owner.map_or(Ok(false), |owner| ctx.sees(owner))
+    let account = AccountId::from_bytes(id).ok();
+    owner.map_or(Ok(false), |owner| sees(ctx, owner, account))
 }
 
-fn current(ctx: &Context<'_>, noun: Noun, id: &[u8]) -> Rule<Option<(TenantId, u64)>> {
+/// Whether the principal sees what is the tenant's or, if it is an account's, what is that account's.
+fn sees(ctx: &Context<'_>, tenant: TenantId, account: Option<AccountId>) -> Rule<bool> {
+    account.map_or_else(|| ctx.sees(tenant), |account| ctx.sees_of(tenant, account))
+}
+
+/// Whose the object is: the tenant's and, if it is one's, the account's; and its revision.
+fn current(ctx: &Context<'_>, noun: Noun, id: &[u8]) -> Rule<Option<(TenantId, Option<AccountId>, u64)>> {
     let (owner, table, key) = (noun.owner(), noun.table(), noun.key());
-    ctx.find(&format!("SELECT {owner}, revision FROM {table} WHERE {key} = ?1"), [id], |row| {
-        Ok((tenant_id(row, 0)?, row.get(1)?))
+    let account = noun.account().unwrap_or("NULL");
+    let select = format!("SELECT {owner}, revision, {account} FROM {table} WHERE {key} = ?1");
+    ctx.find(&select, [id], |row| {
+        let account = row.get::<_, Option<Vec<u8>>>(2)?.and_then(|id| AccountId::from_bytes(&id).ok());
+        Ok((tenant_id(row, 0)?, account, row.get(1)?))
     })
 }

@@ -38,16 +38,19 @@ pub enum SealedKind {
     DatabaseUser,
     /// A webhook's secret, by the tenant's data key.
     Webhook,
+    /// The key of a user's authenticator, by the tenant's data key.
+    UserTotp,
 }
 
 impl SealedKind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::DataKey,
         Self::FormerDataKey,
         Self::Authority,
         Self::AuditKey,
         Self::DatabaseUser,
         Self::Webhook,
+        Self::UserTotp,
     ];
 
     /// The kind as commands write it.
@@ -59,6 +62,7 @@ impl SealedKind {
             Self::AuditKey => "audit_key",
             Self::DatabaseUser => "database_user",
             Self::Webhook => "webhook",
+            Self::UserTotp => "user_totp",
         }
     }
 
@@ -78,6 +82,7 @@ impl SealedKind {
             Self::AuditKey => ("audit_key", "sealed_key", "public_key = ?1 AND ?2 = x''"),
             Self::DatabaseUser => ("database_users", "sealed_password_hash", "id = ?1 AND ?2 = x''"),
             Self::Webhook => ("webhooks", "sealed_secret", "id = ?1 AND ?2 = x''"),
+            Self::UserTotp => ("users", "sealed_totp", "id = ?1 AND ?2 = x'' AND sealed_totp IS NOT NULL"),
         }
     }
 }
@@ -180,7 +185,8 @@ const TO_CHANGE: &str = "SELECT id, data_key_name FROM tenants
 pub(crate) const UNNEEDED_DATA_KEYS: &str = "SELECT f.tenant_id, f.name FROM former_data_keys f
     WHERE f.since_millis < ?1
         AND NOT EXISTS (SELECT 1 FROM database_users u WHERE u.tenant_id = f.tenant_id AND u.sealer = f.name)
-        AND NOT EXISTS (SELECT 1 FROM webhooks w WHERE w.tenant_id = f.tenant_id AND w.sealer = f.name)";
+        AND NOT EXISTS (SELECT 1 FROM webhooks w WHERE w.tenant_id = f.tenant_id AND w.sealer = f.name)
+        AND NOT EXISTS (SELECT 1 FROM users p WHERE p.tenant_id = f.tenant_id AND p.sealed_totp IS NOT NULL AND p.sealer = f.name)";
 
 /// The former cluster keys that nothing is sealed by and that every controller can do without. `?1` only those that were
 /// replaced before.
@@ -293,12 +299,12 @@ fn by_former_cluster_keys(db: &Connection, most: u32, into: &mut Vec<ToReseal>) 
 
 /// What former data keys seal.
 fn by_former_data_keys(db: &Connection, most: u32, into: &mut Vec<ToReseal>) -> Read<()> {
-    for kind in [SealedKind::DatabaseUser, SealedKind::Webhook] {
+    for kind in [SealedKind::DatabaseUser, SealedKind::Webhook, SealedKind::UserTotp] {
         let (table, column, _) = kind.place();
         let mut select = db.prepare_cached(&format!(
             "SELECT f.tenant_id, o.id, o.{column}, f.name, f.wrapped_data_key, t.data_key_name, t.wrapped_data_key
              FROM former_data_keys f CROSS JOIN tenants t ON t.id = f.tenant_id
-                 CROSS JOIN {table} o ON o.tenant_id = f.tenant_id AND o.sealer = f.name
+                 CROSS JOIN {table} o ON o.tenant_id = f.tenant_id AND o.sealer = f.name AND o.{column} IS NOT NULL
              LIMIT ?1"
         ))?;
         let found = select.query_map([most], |row| {

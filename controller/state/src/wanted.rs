@@ -1,6 +1,6 @@
 //! What each node should hold: the intent half of `node_objects`, and the operations that wait for it.
 
-use npanel_model::{Action, Generation, NodeId, NodeRole, TenantId};
+use npanel_model::{AccountId, Action, Generation, NodeId, NodeRole, TenantId};
 
 use crate::context::{Context, Rule, typed};
 
@@ -220,6 +220,9 @@ fn await_on(ctx: &Context<'_>, node: NodeId, subject: Subject<'_>, operation: &[
     Ok(())
 }
 
+/// From this level on it is kept which account's an operation is.
+const ACCOUNT_KEPT: u32 = 4;
+
 /// Records the operation of a write. To be called before its targets are added; see [`close_if_done`].
 pub(crate) fn open_operation(
     ctx: &Context<'_>,
@@ -231,8 +234,9 @@ pub(crate) fn open_operation(
     placement_report: &str,
 ) -> Rule<()> {
     ctx.run(
-        "INSERT INTO operations (id, tenant_id, action, object_kind, object_id, request_id, placement_report, created_millis)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO operations (id, tenant_id, action, object_kind, object_id, request_id, placement_report, created_millis,
+             account_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         (
             operation,
             tenant.to_bytes(),
@@ -242,6 +246,7 @@ pub(crate) fn open_operation(
             ctx.request_id,
             placement_report,
             ctx.now.as_millis(),
+            ctx.account.get().filter(|_| ctx.level >= ACCOUNT_KEPT).map(AccountId::to_bytes),
         ),
     )?;
     Ok(())

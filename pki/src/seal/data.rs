@@ -39,6 +39,11 @@ impl<'a> Field<'a> {
     pub fn webhook_secret(tenant: TenantId, object: &'a [u8]) -> Self {
         Self { tenant, object, name: "webhook.secret" }
     }
+
+    /// The key that a user's authenticator makes codes by; `object` is the user's id.
+    pub fn totp_key(tenant: TenantId, object: &'a [u8]) -> Self {
+        Self { tenant, object, name: "user.totp" }
+    }
 }
 
 impl ClusterKey {

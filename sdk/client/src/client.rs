@@ -64,7 +64,7 @@ pub struct Written<T> {
 /// A client. Cheap to clone; clones share connections.
 #[derive(Debug, Clone)]
 pub struct Client {
-    transport: Transport,
+    pub(crate) transport: Transport,
 }
 
 impl Client {
@@ -510,7 +510,7 @@ impl Client {
         self.transport.send(call).await?.json()
     }
 
-    async fn write<T: DeserializeOwned>(
+    pub(crate) async fn write<T: DeserializeOwned>(
         &self,
         method: Method,
         path: String,
@@ -529,7 +529,11 @@ impl Client {
         })
     }
 
-    async fn read<T: DeserializeOwned>(&self, path: String, query: &[(&str, String)]) -> Result<T, Error> {
+    pub(crate) async fn read<T: DeserializeOwned>(
+        &self,
+        path: String,
+        query: &[(&str, String)],
+    ) -> Result<T, Error> {
         self.transport.send(Call::new(Method::GET, path).with_query(query)).await?.json()
     }
 
@@ -563,7 +567,7 @@ impl Client {
     }
 }
 
-fn json(body: &impl Serialize) -> Result<Vec<u8>, Error> {
+pub(crate) fn json(body: &impl Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(body).map_err(|error| Error::Configuration(format!("the request's body: {error}")))
 }
 

@@ -27,6 +27,7 @@ mod config;
 mod download;
 mod error;
 mod events;
+mod identity;
 mod noun;
 mod progress;
 mod transport;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use npanel_model::{
     AccountId, ApiKeyId, DatabaseId, DatabaseUserId, DomainId, EventId, NodeId, OperationId, PlanId,
-    TenantId, TokenId, WebhookId, ZoneId,
+    SessionId, TenantId, TokenId, UserId, WebhookId, ZoneId,
 };
 use npanel_sdk_types as types;
 use serde::{Serialize, de::DeserializeOwned};
@@ -63,6 +63,8 @@ nouns! {
     Token, TokenId, "tokens", CreateToken;
     ApiKey, ApiKeyId, "api-keys", CreateApiKey;
     Webhook, WebhookId, "webhooks", CreateWebhook;
+    User, UserId, "users", CreateUser;
+    Session, SessionId, "sessions";
     CronTable, AccountId, "cron-tables";
     Node, NodeId, "nodes";
     Operation, OperationId, "operations";
@@ -73,7 +75,21 @@ macro_rules! deletable {
     ($($name:ident),*) => {$( impl Deletable for types::$name {} )*};
 }
 
-deletable!(Tenant, Plan, Account, Domain, Database, DatabaseUser, Zone, Token, ApiKey, Webhook, Node);
+deletable!(
+    Tenant,
+    Plan,
+    Account,
+    Domain,
+    Database,
+    DatabaseUser,
+    Zone,
+    Token,
+    ApiKey,
+    Webhook,
+    User,
+    Session,
+    Node
+);
 
 macro_rules! updatable {
     ($($name:ident by $update:ident),*) => {$(
@@ -85,7 +101,7 @@ macro_rules! updatable {
 
 updatable!(
     Tenant by UpdateTenant, Plan by UpdatePlan, Account by UpdateAccount, Domain by UpdateDomain,
-    ApiKey by UpdateApiKey, Webhook by UpdateWebhook, Node by UpdateNode
+    ApiKey by UpdateApiKey, User by UpdateUser, Webhook by UpdateWebhook, Node by UpdateNode
 );
 
 impl Suspendable for types::Account {}

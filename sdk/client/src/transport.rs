@@ -46,6 +46,7 @@ pub(crate) struct Call {
     path: String,
     query: Vec<(String, String)>,
     body: Option<Vec<u8>>,
+    media_type: &'static str,
     if_match: Option<Revision>,
     wait: Wait,
     prefers_minimal: bool,
@@ -60,6 +61,7 @@ impl Call {
             path,
             query: Vec::new(),
             body: None,
+            media_type: "application/json",
             if_match: None,
             wait: Wait::No,
             prefers_minimal: false,
@@ -75,6 +77,15 @@ impl Call {
 
     pub(crate) fn with_body(mut self, body: Vec<u8>) -> Self {
         self.body = Some(body);
+        self
+    }
+
+    /// As a form, which is what OAuth has.
+    pub(crate) fn with_form(mut self, fields: &[(&str, &str)]) -> Self {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields);
+        self.body = Some(form.finish().into_bytes());
+        self.media_type = "application/x-www-form-urlencoded";
         self
     }
 
@@ -310,7 +321,7 @@ impl Transport {
 
     fn with_body(&self, request: reqwest::RequestBuilder, call: &Call) -> reqwest::RequestBuilder {
         match &call.body {
-            Some(body) => request.header(CONTENT_TYPE, "application/json").body(body.clone()),
+            Some(body) => request.header(CONTENT_TYPE, call.media_type).body(body.clone()),
             None => request,
         }
     }

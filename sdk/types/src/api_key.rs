@@ -1,6 +1,8 @@
 //! API keys.
 
-use npanel_model::{ActionPattern, ApiKeyId, Label, Revision, Secret, TenantId, Timestamp};
+use npanel_model::{
+    AccessRole, AccountId, ActionPattern, ApiKeyId, Label, Network, Revision, Secret, TenantId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,6 +22,18 @@ pub struct CreateApiKey {
     /// What it may do: `*`, `<noun>.*` or single actions.
     #[schema(value_type = Vec<String>, example = json!(["account.*", "domain.list"]))]
     pub actions: Vec<ActionPattern>,
+    /// The role that it is confined to: `support` makes a key that only looks; all that is the tenant's if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "support")]
+    pub role: Option<AccessRole>,
+    /// The accounts that it is confined to, at most 100; all if absent or empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, max_items = 100)]
+    pub accounts: Vec<AccountId>,
+    /// The networks that it may be used from, at most 50; from anywhere if absent or empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, max_items = 50, example = json!(["192.0.2.0/24"]))]
+    pub networks: Vec<Network>,
     /// When it ends; never if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -40,6 +54,16 @@ pub struct UpdateApiKey {
     pub expires_at: Option<Option<Timestamp>>,
 }
 
+/// Another secret for an API key. The id stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateApiKey {
+    /// How long the secret before counts as well, in seconds: 0 to 604,800; a day if absent. Any older one ends at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 604800)]
+    pub overlap_seconds: Option<u32>,
+}
+
 /// An API key. Its secret is stored hashed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApiKey {
@@ -55,7 +79,19 @@ pub struct ApiKey {
     /// What it may do.
     #[schema(value_type = Vec<String>)]
     pub actions: Vec<ActionPattern>,
-    /// The key itself. Only in the answer to its creation, and not when that is replayed.
+    /// The role that it is confined to; `null`: to none.
+    #[schema(value_type = Option<String>)]
+    pub role: Option<AccessRole>,
+    /// The accounts that it is confined to; `null`: to none in particular.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub accounts: Option<Vec<AccountId>>,
+    /// The networks that it may be used from; none: from anywhere.
+    #[schema(value_type = Vec<String>)]
+    pub networks: Vec<Network>,
+    /// Until when the secret before the last rotation counts; `null` if it was never rotated.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub former_secret_until: Option<Timestamp>,
+    /// The key itself. Only in the answer to its creation or rotation, and not when that is replayed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Password)]
     pub key: Option<Secret>,

@@ -30,14 +30,16 @@ mod problem;
 mod record_set;
 mod revised;
 mod secrets;
+mod session;
 mod suspension;
 mod tenant;
 mod token;
+mod user;
 mod webhook;
 mod zone;
 
 pub use account::{Account, Assignment, AssignmentState, CreateAccount, UpdateAccount};
-pub use api_key::{ApiKey, CreateApiKey, UpdateApiKey};
+pub use api_key::{ApiKey, CreateApiKey, RotateApiKey, UpdateApiKey};
 pub use audit::{AuditCheckpoint, AuditConsistency, AuditEntry, AuditInclusion, AuditKey};
 pub use ca::{Authority, Ca, RetireCa, RotateCa};
 pub use cluster::{
@@ -69,9 +71,13 @@ pub use problem::Problem;
 pub use record_set::{CreateRecordSet, RecordSet, UpdateRecordSet};
 pub use revised::Revised;
 pub use secrets::{ClusterKey, ClusterKeyState, DataKeys, RotateSecrets, SecretsRotation, SecretsStatus};
+pub use session::{AccessToken, CreateSession, Impersonate, Session, TokenError};
 pub use suspension::{Suspend, Suspension, SuspensionOf};
 pub use tenant::{CreateTenant, Tenant, UpdateTenant};
 pub use token::{CreateToken, Token};
+pub use user::{
+    ChangePassword, ConfirmTotp, CreateUser, Me, RecoveryCodes, SetUserPassword, TotpOffer, UpdateUser, User,
+};
 pub use webhook::{CreateWebhook, UpdateWebhook, Webhook, WebhookDelivery, WebhookDisabled};
 pub use zone::{CreateZone, Zone};
 

@@ -41,7 +41,7 @@ pub async fn found(store: &Store, at_millis: i64) -> Result<Founded> {
         name: "admin".into(),
         secret_hash: vec![7; 32],
         actions: vec!["*".into()],
-        expires_millis: 0,
+        ..CreateApiKey::default()
     };
     let certificate = Certificate {
         serial: vec![1],

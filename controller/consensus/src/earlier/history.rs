@@ -226,7 +226,7 @@ fn key(number: u8, tenant: u8) -> CreateApiKey {
         name: "golden".into(),
         secret_hash: SECRET_HASH.to_vec(),
         actions: vec!["*".into()],
-        expires_millis: 0,
+        ..CreateApiKey::default()
     }
 }
 

@@ -342,7 +342,7 @@ impl Members {
                 name: "admin".into(),
                 secret_hash: HASH.to_vec(),
                 actions: vec!["*".into()],
-                expires_millis: 0,
+                ..CreateApiKey::default()
             }),
             first_controller: Some(controller(1)),
             name_server_domain: "ns.example".into(),

@@ -24,7 +24,7 @@ async fn what_is_not_let_in_is_told_so_at_once_and_what_is_let_in_is_decided() {
         name: "quiet".into(),
         secret_hash: vec![7; 32],
         actions: vec!["*".into()],
-        expires_millis: 0,
+        ..CreateApiKey::default()
     });
     members.accept(leader, members.by_admin(), make).await;
     for id in &others {

@@ -1,6 +1,6 @@
 //! The gate in front of every route.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -8,16 +8,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, Method, header::AUTHORIZATION};
-use npanel_model::{Action, ApiKeyId, Timestamp};
-use npanel_pki::ApiKeyText;
-use npanel_state::Login;
+use npanel_model::{Action, Realm, Timestamp};
+use npanel_pki::{ApiKeyText, SecretHash, SessionText};
+use npanel_state::{Access, Credential};
 use tokio::{sync::Semaphore, time::timeout};
 use utoipa::openapi::{OpenApi, path::Operation};
 
 use super::Caller;
 use crate::{
     agreement::{Agreement, CATCH_UP},
-    http::Failure,
+    http::{Failure, Peer},
 };
 
 /// Which action each route stands for.
@@ -56,7 +56,7 @@ pub(crate) fn operations(item: &utoipa::openapi::PathItem) -> impl Iterator<Item
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
 }
 
-/// How many unknown keys are looked for at a time.
+/// How many unknown credentials are looked for at a time.
 const LOOKS_AT_ONCE: usize = 64;
 
 /// What the gate needs.
@@ -73,7 +73,8 @@ impl Gate {
     }
 }
 
-/// Lets a request in whose API key is good and covers the route's action, and tells the route who calls.
+/// Lets a request in whose credential is good and covers the route's action, and tells the route who calls. A public route needs
+/// none.
 pub(crate) async fn authorise(
     State(gate): State<Gate>,
     matched: MatchedPath,
@@ -83,43 +84,86 @@ pub(crate) async fn authorise(
     let Some(action) = gate.actions.get(request.method(), matched.as_str()) else {
         return Failure::method_not_allowed().into_response();
     };
-    match admit(&gate, action, request.headers()).await {
+    request.extensions_mut().insert(action);
+    if action.realm() == Realm::Public {
+        return next.run(request).await;
+    }
+    let from = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    match admit(&gate, action, request.headers(), from).await {
         Ok(caller) => {
-            tracing::Span::current().record("api_key", caller.key_id.to_string());
+            tracing::Span::current().record("caller", caller.who().to_string());
             request.extensions_mut().insert(caller);
-            request.extensions_mut().insert(action);
             next.run(request).await
         }
         Err(failure) => failure.into_response(),
     }
 }
 
-async fn admit(gate: &Gate, action: Action, headers: &HeaderMap) -> Result<Caller, Failure> {
-    let text = bearer(headers).ok_or_else(Failure::unauthenticated)?;
-    let shown: ApiKeyText = text.parse().map_err(|_| Failure::unauthenticated())?;
-    let login = find(gate, shown.id).await?.ok_or_else(Failure::unauthenticated)?;
-    let is_expired = login.key.expires_at.is_some_and(|at| at <= Timestamp::now());
-    if !shown.secret.hash().matches(&login.secret_hash) || is_expired {
-        return Err(Failure::unauthenticated());
-    }
-    let is_covered = login.key.actions.iter().any(|pattern| pattern.matches(action));
-    if !is_covered || (is_for_platform(action) && !login.is_platform) {
-        return Err(Failure::forbidden(action));
-    }
-    Ok(Caller { key_id: login.key.id, tenant_id: login.key.tenant_id, is_platform: login.is_platform })
+/// A credential as it was shown.
+pub(crate) struct Shown {
+    credential: Credential,
+    secret: SecretHash,
 }
 
-/// The key. One that is not known here is looked for once more when this controller has all that was acknowledged: another may
-/// have just made it, or this one has just joined and has nothing yet. Who cannot find out does not say that the key is bad: a
-/// client would give up. So many look at a time, and share the leader's answer: a stranger's inventions must not become work for it.
-async fn find(gate: &Gate, id: ApiKeyId) -> Result<Option<Arc<Login>>, Failure> {
-    let found = gate.agreement.reader().login(id).await?;
+impl Shown {
+    /// Reads what is of one of the kinds that are shown here. Each has its prefix: none is taken for another.
+    fn read(headers: &HeaderMap) -> Option<Self> {
+        let text = bearer(headers)?;
+        if let Ok(key) = text.parse::<ApiKeyText>() {
+            return Some(Self::of_key(&key));
+        }
+        let session: SessionText = text.parse().ok()?;
+        Some(Self { credential: Credential::Session(session.id), secret: session.secret.hash() })
+    }
+
+    /// An API key.
+    pub(crate) fn of_key(key: &ApiKeyText) -> Self {
+        Self { credential: Credential::ApiKey(key.id), secret: key.secret.hash() }
+    }
+
+    /// Whether its secret is one of those on file, and it has not ended.
+    pub(crate) fn opens(&self, access: &Access, now: Timestamp) -> bool {
+        // Each is compared, so that the time does not tell which.
+        let counts = |until: Option<Timestamp>| until.is_none_or(|until| until > now);
+        let matching =
+            access.secrets.iter().filter(|secret| self.secret.matches(&secret.hash) && counts(secret.until));
+        matching.count() > 0 && access.is_alive(now)
+    }
+}
+
+async fn admit(
+    gate: &Gate,
+    action: Action,
+    headers: &HeaderMap,
+    from: Option<IpAddr>,
+) -> Result<Caller, Failure> {
+    let shown = Shown::read(headers).ok_or_else(Failure::unauthenticated)?;
+    let access = find(gate, shown.credential).await?.ok_or_else(Failure::unauthenticated)?;
+    if !shown.opens(&access, Timestamp::now()) {
+        return Err(Failure::unauthenticated());
+    }
+    let is_from_there = |address: IpAddr| access.networks.iter().any(|network| network.contains(address));
+    if !access.networks.is_empty() && !from.is_some_and(is_from_there) {
+        return Err(Failure::elsewhere());
+    }
+    if !access.allowance.covers(action) {
+        return Err(Failure::forbidden(action));
+    }
+    Ok(Caller::new(shown.credential, access))
+}
+
+/// What the credential opens. One that is not known here is looked for once more when this controller has all that was
+/// acknowledged: another may have just made it, or this one has just joined and has nothing yet. Who cannot find out does not say
+/// that the credential is bad: a client would give up. So many look at a time, and share the leader's answer: a stranger's
+/// inventions must not become work for it.
+async fn find(gate: &Gate, credential: Credential) -> Result<Option<Arc<Access>>, Failure> {
+    let found = gate.agreement.reader().access(credential).await?;
     if found.is_some() {
         return Ok(found);
     }
     let Ok(_permit) = gate.second_look.try_acquire() else { return Err(Failure::key_not_looked_for()) };
     match timeout(CATCH_UP, gate.agreement.linearize()).await {
-        Ok(Ok(())) => Ok(gate.agreement.reader().login(id).await?),
+        Ok(Ok(())) => Ok(gate.agreement.reader().access(credential).await?),
         Ok(Err(_)) | Err(_) => Err(Failure::key_not_known_yet()),
     }
 }
@@ -129,38 +173,6 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (value, None) = (values.next()?, values.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
-}
-
-/// Whether only the platform's own keys may take the action, whatever their patterns say: machines belong to
-/// no tenant.
-fn is_for_platform(action: Action) -> bool {
-    use Action as A;
-    match action {
-        A::NodeGet | A::NodeList | A::NodeStatus | A::NodeUpdate => true,
-        A::NodeRevoke | A::NodeReplace | A::NodeDelete => true,
-        A::NodeEnrol | A::ControllerJoin | A::ControllerRemove | A::ClusterUpdate => true,
-        A::ClusterBackup | A::ClusterRestore | A::ControllerReplace => true,
-        A::PlacementExplain => false,
-        A::TokenCreate | A::TokenGet | A::TokenList | A::TokenDelete | A::ClusterStatus => true,
-        A::SecretsStatus | A::SecretsRotate => true,
-        A::CaStatus | A::CaRotate | A::CaRetire | A::IdentityRenew => true,
-        A::TenantCreate | A::TenantGet | A::TenantList | A::TenantUpdate | A::TenantDelete => false,
-        A::PlanCreate | A::PlanGet | A::PlanList | A::PlanUpdate | A::PlanDelete => false,
-        A::AccountCreate | A::AccountGet | A::AccountList | A::AccountUpdate | A::AccountDelete => false,
-        A::AccountSuspend | A::AccountUnsuspend | A::DomainSuspend | A::DomainUnsuspend => false,
-        A::DomainCreate | A::DomainGet | A::DomainList | A::DomainUpdate | A::DomainDelete => false,
-        A::DatabaseCreate | A::DatabaseGet | A::DatabaseList | A::DatabaseDelete => false,
-        A::DatabaseSetPassword | A::DatabaseSetPrivileges => false,
-        A::DatabaseUserCreate | A::DatabaseUserGet | A::DatabaseUserList | A::DatabaseUserDelete => false,
-        A::ZoneCreate | A::ZoneGet | A::ZoneList | A::ZoneDelete => false,
-        A::RecordAdd | A::RecordGet | A::RecordList | A::RecordUpdate | A::RecordDelete => false,
-        A::ApiKeyCreate | A::ApiKeyGet | A::ApiKeyList | A::ApiKeyUpdate | A::ApiKeyDelete => false,
-        A::OperationGet | A::OperationList | A::NodeEventList | A::EventList => false,
-        A::WebhookCreate | A::WebhookGet | A::WebhookList | A::WebhookUpdate | A::WebhookDelete => false,
-        A::AuditList | A::AuditKey | A::AuditCheckpoint | A::AuditListCheckpoints => false,
-        A::AuditProve | A::AuditVerify => false,
-        A::CronSetJobs | A::CronGetJobs | A::CronListJobs => false,
-    }
 }
 
 #[cfg(test)]

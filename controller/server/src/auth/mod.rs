@@ -5,8 +5,11 @@
 
 mod caller;
 mod gate;
+mod guesses;
+pub(crate) mod passwords;
+pub(crate) mod totp;
 
 pub(crate) use caller::Caller;
-#[cfg(test)]
-pub(crate) use gate::operations;
-pub(crate) use gate::{Gate, RouteActions, authorise};
+pub(crate) use gate::{Gate, RouteActions, Shown, authorise, operations};
+pub(crate) use guesses::Guesses;
+pub(crate) use passwords::Passwords;

@@ -110,7 +110,7 @@ fn first_command(
             name: "first administrator".to_owned(),
             secret_hash: api_key.secret.hash().to_bytes(),
             actions: vec![ActionPattern::everything().to_string()],
-            expires_millis: 0,
+            ..CreateApiKey::default()
         }),
         first_controller: Some(EnrolController {
             controller_id: FIRST.0,

@@ -92,7 +92,7 @@ pub(super) async fn row_for_write(
     caller: &Caller,
     id: AccountId,
 ) -> Result<npanel_state::Account, Failure> {
-    app.find_for_write("account", || app.reader().account(caller.tenant_id, id)).await
+    app.find_for_write("account", || app.reader().account(caller.purview(), id)).await
 }
 
 /// Refuses a database's or database user's own name that has the account's prefix on it: it would be there twice.
@@ -105,7 +105,7 @@ pub(super) fn refuse_prefix(account: &Username, name: &str) -> Result<(), Failur
 }
 
 async fn read(app: &App, caller: &Caller, id: AccountId) -> Result<Account, Failure> {
-    let row = app.find("account", || app.reader().account(caller.tenant_id, id)).await?;
+    let row = app.find("account", || app.reader().account(caller.purview(), id)).await?;
     let mut account = shown(row);
     let report = app.reader().placement_report(id).await?.as_deref().and_then(placement);
     account.placement = report.map(|report| placements::visible(caller, report));
@@ -196,7 +196,7 @@ async fn list(
         return Err(Failure::invalid("placement_met", PLACING_IS_THE_PLATFORMS));
     }
     let filter = AccountFilter { plan_id, username, suspended, placement_met, converging };
-    let rows = app.reader().accounts(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().accounts(caller.purview(), filter, &paging.rows()).await?;
     let mut page = paging.page(rows, |row| row.id.to_bytes(), shown);
     show_unmet(&app, &caller, &mut page.items).await?;
     Ok(page)

@@ -1,4 +1,4 @@
-//! Which requests are let in: so many at once, with so many bytes of bodies, shared fairly between API keys. Whoever finds no
+//! Which requests are let in: so many at once, with so many bytes of bodies, shared fairly between credentials. Whoever finds no
 //! place is told so before anything of the body is read. A request has its place until its answer has gone out.
 
 use std::{
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{Method, header::CONTENT_LENGTH};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use npanel_consensus::{Crowded, Place, Room, Shares, Standing};
-use npanel_model::ApiKeyId;
+use npanel_state::Credential;
 
 use super::{
     body::MAX_BYTES,
@@ -24,14 +24,14 @@ use super::{
 };
 use crate::auth::Caller;
 
-/// Requests at once, those that wait for the fleet included. A single key gets half of them.
+/// Requests at once, those that wait for the fleet included. A single one gets half of them.
 const REQUESTS: Room = Room { count: 4096, bytes: 128 * 1024 * 1024 };
 
 /// An answer of less is out, or in the connection's buffers, at once.
 const SMALL: u64 = 16 * 1024;
 
-/// Requests that are at work, by API key.
-pub type Requests = Shares<ApiKeyId>;
+/// Requests that are at work, by credential.
+pub type Requests = Shares<Credential>;
 
 /// Room for as many requests as a controller takes.
 pub fn requests() -> Requests {
@@ -42,7 +42,7 @@ pub fn requests() -> Requests {
 pub(super) async fn admit(State(requests): State<Requests>, request: Request, next: Next) -> Response {
     let Some(caller) = request.extensions().get::<Caller>() else { return next.run(request).await };
     let standing = if caller.is_platform { Standing::Reserved } else { Standing::Ordinary };
-    match requests.enter(caller.key_id, bytes_of(&request), standing) {
+    match requests.enter(caller.credential, bytes_of(&request), standing) {
         Ok(place) => held(next.run(request).await, place),
         Err(crowded) => {
             requests.refused(crowded);
@@ -64,7 +64,9 @@ fn refusal(crowded: Crowded) -> Failure {
     match crowded {
         Crowded::Share(have) => Failure::new(
             Kind::TooManyRequests,
-            format!("this API key has {have} requests under way here, and others have to find a place, too"),
+            format!(
+                "this credential has {have} requests under way here, and others have to find a place, too"
+            ),
         ),
         Crowded::Full => {
             Failure::new(Kind::Overloaded, "this controller has as many requests under way as it takes")
@@ -74,14 +76,14 @@ fn refusal(crowded: Crowded) -> Failure {
 
 /// A long answer keeps the place until it is out. One without a known length goes on for as long as somebody listens, and is
 /// bounded as such.
-fn held(response: Response, place: Place<ApiKeyId>) -> Response {
+fn held(response: Response, place: Place<Credential>) -> Response {
     let is_long = response.body().size_hint().exact().is_some_and(|length| length > SMALL);
     if is_long { response.map(|body| Body::new(Held { body, _place: place })) } else { response }
 }
 
 struct Held {
     body: Body,
-    _place: Place<ApiKeyId>,
+    _place: Place<Credential>,
 }
 
 impl HttpBody for Held {

@@ -5,11 +5,11 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use npanel_model::{ApiKeyId, Timestamp};
+use npanel_model::{AccountId, ApiKeyId, Timestamp};
 use npanel_pki::ApiKeyText;
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{ApiKey, CreateApiKey, Page, UpdateApiKey};
-use npanel_state::ApiKeyFilter;
+use npanel_sdk_types::{ApiKey, CreateApiKey, Page, RotateApiKey, UpdateApiKey};
+use npanel_state::{ApiKeyFilter, Credential};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -23,8 +23,14 @@ use super::{
 };
 use crate::auth::Caller;
 
+/// A day, in which programs are told of the new secret.
+const USUAL_OVERLAP_SECONDS: u32 = 24 * 3600;
+
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, update, delete))
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(rotate))
 }
 
 list_query! {
@@ -47,6 +53,10 @@ fn shown(row: npanel_state::ApiKey) -> ApiKey {
         tenant_id: row.tenant_id,
         name: row.name,
         actions: row.actions,
+        role: row.role,
+        accounts: row.accounts,
+        networks: row.networks,
+        former_secret_until: row.former_secret_until,
         key: None,
         expires_at: row.expires_at,
         created_at: row.created_at,
@@ -55,7 +65,7 @@ fn shown(row: npanel_state::ApiKey) -> ApiKey {
 }
 
 async fn read(app: &App, caller: &Caller, id: ApiKeyId) -> Result<ApiKey, Failure> {
-    app.find("API key", || app.reader().api_key(caller.tenant_id, id)).await.map(shown)
+    app.find("API key", || app.reader().api_key(caller.purview(), id)).await.map(shown)
 }
 
 /// Make an API key.
@@ -76,6 +86,9 @@ async fn create(
         secret_hash: key.secret.hash().to_bytes(),
         actions: value.actions.into_iter().map(String::from).collect(),
         expires_millis,
+        role: value.role.map(|role| role.as_str().to_owned()).unwrap_or_default(),
+        accounts: value.accounts.into_iter().map(AccountId::to_bytes).collect(),
+        networks: value.networks.iter().map(ToString::to_string).collect(),
     };
     let accepted = app.propose(&asked, &bytes, Command::CreateApiKey(command)).await?;
     let id = made(&accepted, ApiKeyId::from_bytes)?;
@@ -97,7 +110,7 @@ async fn list(
 ) -> Result<Json<Page<ApiKey>>, Failure> {
     let filter =
         ApiKeyFilter { tenant_id: query.tenant_id, name: query.name, created_since: query.created_since };
-    let rows = app.reader().api_keys(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().api_keys(caller.purview(), filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 
@@ -142,6 +155,34 @@ fn end(at: Option<Timestamp>) -> Result<i64, Failure> {
             Err(Failure::invalid("expires_at", "a key ends after 1970-01-01T00:00:00Z, or never (null)"))
         }
     }
+}
+
+/// Put a new secret in the place of an API key's; the one before counts for a while yet.
+#[utoipa::path(post, path = "/v1/api-keys/{id}/rotate", operation_id = "api_key.rotate", tag = "api-keys",
+    params(("id" = String, Path, format = "uuid", description = "The API key")), request_body = RotateApiKey,
+    responses((status = 200, description = "Rotated; the key is shown this once", body = ApiKey)))]
+async fn rotate(
+    State(app): State<App>,
+    asked: Asked,
+    Path(text): Path<String>,
+    Body { value, bytes }: Body<RotateApiKey>,
+) -> Result<Response, Ended> {
+    let id: ApiKeyId = id("API key", &text)?;
+    let key = ApiKeyText { id, ..ApiKeyText::generate() };
+    let command = command::RotateApiKey {
+        api_key_id: id.to_bytes(),
+        secret_hash: key.secret.hash().to_bytes(),
+        overlap_seconds: value.overlap_seconds.unwrap_or(USUAL_OVERLAP_SECONDS),
+    };
+    let accepted = app.propose(&asked, &bytes, Command::RotateApiKey(command)).await?;
+    // A repetition gave it no secret: this one opens nothing.
+    let now = app.reader().access(Credential::ApiKey(id)).await?;
+    let is_this = now.is_some_and(|access| access.is_opened_by(&key.secret.hash().to_bytes()));
+    let once = is_this.then(|| key.reveal());
+    Ok(updated(&app, &asked, &accepted, || async {
+        Ok(ApiKey { key: once, ..read(&app, &asked.caller, id).await? })
+    })
+    .await?)
 }
 
 /// Revoke an API key.

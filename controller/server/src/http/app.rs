@@ -1,14 +1,14 @@
 //! What the routes share.
 
-use std::{future::Future, ops::Deref, sync::Arc, time::Duration};
+use std::{future::Future, net::IpAddr, ops::Deref, sync::Arc, time::Duration};
 
-use npanel_model::{NodeId, OperationId, TenantId, Timestamp};
-use npanel_pki::SealError;
+use npanel_model::{LoginName, NodeId, OperationId, TenantId, Timestamp, UserId};
+use npanel_pki::{DataKey, SealError};
 use npanel_proto::{
-    command::{Accepted, Outcome, envelope::Command, outcome},
+    command::{Accepted, Envelope, Outcome, Refused, envelope::Command, outcome},
     controller::foresee_response::Foresight,
 };
-use npanel_state::{QueryError, Reader, RefusalCode};
+use npanel_state::{QueryError, Reader, RefusalCode, StoredDataKey};
 use tokio::sync::Semaphore;
 
 use super::{
@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     agreement::{Agreement, Unproposed},
+    auth::{Guesses, Passwords},
     authorities::Authorities,
     backup::BackupStore,
     telemetry::Metrics,
@@ -75,6 +76,8 @@ struct Shared {
     services: Services,
     listeners: Listeners,
     backup_place: Arc<Semaphore>,
+    passwords: Passwords,
+    guesses: Guesses,
 }
 
 impl Deref for App {
@@ -105,6 +108,8 @@ impl App {
             services,
             listeners: Listeners::default(),
             backup_place: Arc::new(Semaphore::new(1)),
+            passwords: Passwords::default(),
+            guesses: Guesses::default(),
         }))
     }
 
@@ -115,6 +120,27 @@ impl App {
     /// Held by the one backup that is made at a time: its copy takes as much of the disk as the state.
     pub(super) fn backup_place(&self) -> Arc<Semaphore> {
         Arc::clone(&self.0.backup_place)
+    }
+
+    /// Where passwords are hashed.
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    /// Counts a try to show a password or a code as this user.
+    pub(crate) async fn count_guess(
+        &self,
+        login: &LoginName,
+        from: Option<IpAddr>,
+        user: Option<UserId>,
+    ) -> Result<(), Failure> {
+        // A request that came over no socket is a test's.
+        let Some(from) = from else { return Ok(()) };
+        let is_known = match user {
+            Some(user) => self.reader().was_signed_in_from(user, &from.to_string()).await?,
+            None => false,
+        };
+        self.0.guesses.count(login, from, is_known).map_err(Failure::too_many_guesses)
     }
 
     pub(crate) fn reader(&self) -> &Reader {
@@ -131,13 +157,24 @@ impl App {
         if asked.dry_run {
             return Err(self.foresee(asked, body, command).await?);
         }
-        let Outcome { index, outcome } =
-            self.agreement.propose(asked.envelope(&self.authorities.keys().digests(), body, command)).await?;
+        let envelope = asked.envelope(&self.authorities.keys().digests(), body, command);
+        Ok(self.decided(envelope, |refused| placements::refusal(&asked.caller, refused).into()).await?)
+    }
+
+    /// Has a command agreed on whose principal has shown something else than a credential, or shows it otherwise.
+    pub(crate) async fn propose_envelope(&self, envelope: Envelope) -> Result<Written, Failure> {
+        self.decided(envelope, Failure::from).await
+    }
+
+    async fn decided(
+        &self,
+        envelope: Envelope,
+        refusal: impl FnOnce(Refused) -> Failure,
+    ) -> Result<Written, Failure> {
+        let Outcome { index, outcome } = self.agreement.propose(envelope).await?;
         match outcome {
             Some(outcome::Outcome::Accepted(accepted)) => Ok(Written { accepted, index }),
-            Some(outcome::Outcome::Refused(refused)) => {
-                Err(placements::refusal(&asked.caller, refused).into())
-            }
+            Some(outcome::Outcome::Refused(refused)) => Err(refusal(refused)),
             None => Err(Unproposed::Stopped("the outcome is empty".to_owned()).into()),
         }
     }
@@ -252,12 +289,17 @@ impl App {
     }
 
     /// The key that seals the tenant's secrets.
-    pub(crate) async fn data_key(&self, tenant: TenantId) -> Result<npanel_pki::DataKey, Failure> {
+    pub(crate) async fn data_key(&self, tenant: TenantId) -> Result<DataKey, Failure> {
         let key = self
             .reader()
             .data_key(tenant)
             .await?
             .ok_or_else(|| Failure::internal(&format!("the tenant {tenant} has no data key")))?;
+        self.unwrapped(tenant, &key)
+    }
+
+    /// A data key of the tenant's.
+    pub(crate) fn unwrapped(&self, tenant: TenantId, key: &StoredDataKey) -> Result<DataKey, Failure> {
         let keys = self.authorities.keys().now();
         match keys.unwrap(tenant, &key.name, &key.wrapped) {
             Err(SealError::NoKey(name)) => {

@@ -1,6 +1,9 @@
 //! Who asked for a write, and how to recognise it when it is asked again.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use axum::extract::{FromRequestParts, OriginalUri};
 use http::{
@@ -10,7 +13,7 @@ use http::{
 };
 use npanel_model::{Action, RequestId};
 use npanel_pki::RequestDigests;
-use npanel_proto::command::{Envelope, Principal, envelope::Command, principal};
+use npanel_proto::command::{Envelope, Principal, envelope::Command};
 use npanel_sdk_types::IDEMPOTENCY_HEADER;
 use npanel_state::CALLERS_KEY;
 
@@ -37,8 +40,9 @@ pub(crate) struct Asked {
     pub(crate) dry_run: bool,
     /// Whether an answer without what was written is enough.
     pub(crate) prefers_minimal: bool,
+    /// The client's address.
+    pub(super) peer: Option<IpAddr>,
     request_id: RequestId,
-    source_address: String,
     pub(super) idempotency_key: String,
     condition: Condition,
     method: Method,
@@ -61,7 +65,7 @@ impl Asked {
         state: &S,
         query: WriteQuery,
     ) -> Result<Self, Failure> {
-        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical().to_string());
+        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical());
         let uri = OriginalUri::from_request_parts(parts, state)
             .await
             .map_or_else(|never| match never {}, |uri| uri.0);
@@ -71,7 +75,7 @@ impl Asked {
             dry_run: query.dry_run(),
             prefers_minimal: prefers_minimal(&parts.headers),
             request_id: parts.extensions.get().copied().unwrap_or_else(RequestId::generate),
-            source_address: peer.unwrap_or_default(),
+            peer,
             idempotency_key: idempotency_key(&parts.headers, parts.extensions.get())?,
             condition: Condition::of(&parts.headers)?,
             method: parts.method.clone(),
@@ -153,10 +157,10 @@ impl Asked {
     /// The envelope of a command. The leader fills in what is its to know.
     pub(super) fn envelope(&self, digests: &RequestDigests, body: &[u8], command: Command) -> Envelope {
         let (request_digest, other_request_digests) = self.digest(digests, body);
-        let who = principal::Who::ApiKeyId(self.caller.key_id.to_bytes());
+        let who = self.caller.principal();
         Envelope {
             principal: Some(Principal { who: Some(who) }),
-            source_address: self.source_address.clone(),
+            source_address: self.peer.map(|peer| peer.to_string()).unwrap_or_default(),
             request_id: self.request_id.to_bytes(),
             idempotency_key: self.idempotency_key.clone(),
             if_match: self.condition.revisions.clone(),

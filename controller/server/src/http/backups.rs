@@ -55,7 +55,7 @@ async fn make(
     let archive = Archive::make(&app, key, place).await.map_err(unmade)?;
     let manifest = archive.manifest();
     tracing::info!(
-        api_key = %asked.caller.key_id,
+        caller = %asked.caller.who(),
         index = manifest.index,
         bytes = archive.length(),
         to_bucket = bucket.is_some(),

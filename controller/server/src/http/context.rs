@@ -50,7 +50,7 @@ pub(super) async fn context<F: Future<Output = Response>>(
         %method,
         route,
         peer = peer.unwrap_or_default(),
-        api_key = tracing::field::Empty
+        caller = tracing::field::Empty
     );
     request.extensions_mut().insert(id);
     let response = next(request).instrument(span.clone()).await;

@@ -51,7 +51,7 @@ fn shown(row: npanel_state::CronTable) -> CronTable {
 }
 
 async fn read(app: &App, caller: &Caller, id: AccountId) -> Result<CronTable, Failure> {
-    app.find("table of scheduled jobs", || app.reader().cron_table(caller.tenant_id, id)).await.map(shown)
+    app.find("table of scheduled jobs", || app.reader().cron_table(caller.purview(), id)).await.map(shown)
 }
 
 /// List the accounts' scheduled jobs.
@@ -67,7 +67,7 @@ async fn list(
         converging: query.converging(),
         ..OwnedFilter::default()
     };
-    let rows = app.reader().cron_tables(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().cron_tables(caller.purview(), filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

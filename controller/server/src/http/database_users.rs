@@ -63,7 +63,7 @@ fn shown(row: npanel_state::DatabaseUser) -> DatabaseUser {
 }
 
 async fn read(app: &App, caller: &Caller, id: DatabaseUserId) -> Result<DatabaseUser, Failure> {
-    app.find("database user", || app.reader().database_user(caller.tenant_id, id)).await.map(shown)
+    app.find("database user", || app.reader().database_user(caller.purview(), id)).await.map(shown)
 }
 
 async fn sealed(
@@ -89,7 +89,7 @@ async fn sealed_for(
     password: &Secret,
 ) -> Result<Vec<u8>, Failure> {
     let user =
-        app.find_for_write("database user", || app.reader().database_user(caller.tenant_id, id)).await?;
+        app.find_for_write("database user", || app.reader().database_user(caller.purview(), id)).await?;
     sealed(app, user.tenant_id, id, password).await
 }
 
@@ -164,7 +164,7 @@ async fn list(
 ) -> Result<Json<Page<DatabaseUser>>, Failure> {
     let (account_id, converging) = (query.account_id, query.converging());
     let filter = OwnedFilter { account_id, name: query.name, suspended: None, converging };
-    let rows = app.reader().database_users(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().database_users(caller.purview(), filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

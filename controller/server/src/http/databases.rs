@@ -51,7 +51,7 @@ fn shown(row: npanel_state::Database) -> Database {
 }
 
 async fn read(app: &App, caller: &Caller, id: DatabaseId) -> Result<Database, Failure> {
-    app.find("database", || app.reader().database(caller.tenant_id, id)).await.map(shown)
+    app.find("database", || app.reader().database(caller.purview(), id)).await.map(shown)
 }
 
 /// Create a database.
@@ -98,7 +98,7 @@ async fn list(
 ) -> Result<Json<Page<Database>>, Failure> {
     let (account_id, converging) = (query.account_id, query.converging());
     let filter = OwnedFilter { account_id, name: query.name, suspended: None, converging };
-    let rows = app.reader().databases(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().databases(caller.purview(), filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

@@ -64,7 +64,7 @@ fn shown(row: npanel_state::Domain) -> Domain {
 }
 
 async fn read(app: &App, caller: &Caller, id: DomainId) -> Result<Domain, Failure> {
-    app.find("domain", || app.reader().domain(caller.tenant_id, id)).await.map(shown)
+    app.find("domain", || app.reader().domain(caller.purview(), id)).await.map(shown)
 }
 
 /// The command that makes a domain. A new zone comes without record sets: the state machine adds the address
@@ -133,7 +133,7 @@ async fn list(
         suspended: query.suspended,
         converging,
     };
-    let rows = app.reader().domains(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().domains(caller.purview(), filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use npanel_audit::object_text;
-use npanel_model::{TenantId, Timestamp};
+use npanel_model::{Action, TenantId, Timestamp};
 use npanel_sdk_types::Event;
 use npanel_state::{FeedEvent, FeedPart};
 use tokio::{
@@ -172,8 +172,10 @@ impl Listener {
 
     /// Whether its key may still listen, asked before anything is told. If that cannot be known, it may.
     async fn is_good(&self) -> bool {
-        match self.app.reader().login(self.caller.key_id).await {
-            Ok(Some(login)) => login.key.expires_at.is_none_or(|at| at > Timestamp::now()),
+        match self.app.reader().access(self.caller.credential).await {
+            Ok(Some(access)) => {
+                access.is_alive(Timestamp::now()) && access.allowance.covers(Action::EventList)
+            }
             Ok(None) => false,
             Err(_) => true,
         }
@@ -184,7 +186,7 @@ impl Listener {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Lost),
             Err(_) => {
-                tracing::info!(api_key = %self.caller.key_id, after = self.after, "a listener is too slow and is ended");
+                tracing::info!(caller = %self.caller.who(), after = self.after, "a listener is too slow and is ended");
                 Err(Lost)
             }
         }

@@ -66,7 +66,7 @@ fn shown(row: npanel_state::Operation) -> Operation {
 
 /// An operation of the caller's.
 pub(super) async fn read(app: &App, caller: &Caller, id: OperationId) -> Result<Operation, Failure> {
-    app.find("operation", || app.reader().operation(caller.tenant_id, id)).await.map(shown)
+    app.find("operation", || app.reader().operation(caller.purview(), id)).await.map(shown)
 }
 
 /// List operations.
@@ -84,7 +84,7 @@ async fn list(
         finished: query.finished,
         created_since: query.created_since,
     };
-    let rows = app.reader().operations(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().operations(caller.purview(), filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

@@ -59,8 +59,8 @@ async fn explain(
     caller: Caller,
     Query(query): Query<ExplainQuery>,
 ) -> Result<Json<PlacementReport>, Failure> {
-    app.find("tenant", || app.reader().tenant(caller.tenant_id, query.tenant_id)).await?;
-    app.find("plan", || app.reader().plan(caller.tenant_id, query.plan_id)).await?;
+    app.find("tenant", || app.reader().tenant(caller.purview(), query.tenant_id)).await?;
+    app.find("plan", || app.reader().plan(caller.purview(), query.plan_id)).await?;
     let wish = PlacementWish {
         node_id: query.node_id,
         pool: query.pool,

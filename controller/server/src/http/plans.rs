@@ -63,7 +63,7 @@ fn shown(caller: &Caller, row: npanel_state::Plan) -> Plan {
 }
 
 async fn read(app: &App, caller: &Caller, id: PlanId) -> Result<Plan, Failure> {
-    app.find("plan", || app.reader().plan(caller.tenant_id, id)).await.map(|row| shown(caller, row))
+    app.find("plan", || app.reader().plan(caller.purview(), id)).await.map(|row| shown(caller, row))
 }
 
 /// Make a plan.
@@ -108,7 +108,7 @@ async fn list(
 ) -> Result<Json<Page<Plan>>, Failure> {
     let filter =
         PlanFilter { tenant_id: query.tenant_id, name: query.name, created_since: query.created_since };
-    let rows = app.reader().plans(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().plans(caller.purview(), filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), |row| shown(&caller, row)))
 }
 

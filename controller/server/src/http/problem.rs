@@ -58,6 +58,8 @@ pub(crate) enum Kind {
     KeyMissing,
     /// The API key has as much under way as it gets.
     TooManyRequests,
+    /// Somebody has tried too often to sign in.
+    TooManyGuesses,
     /// The controllers have as much under way as they take.
     Overloaded,
     /// The body does not come.
@@ -94,6 +96,7 @@ impl Kind {
             Self::Bucket,
             Self::KeyMissing,
             Self::TooManyRequests,
+            Self::TooManyGuesses,
             Self::Overloaded,
             Self::BodyTooSlow,
             Self::GoneSince,
@@ -120,7 +123,9 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
         Kind::GoneSince | Kind::EventsGone => StatusCode::GONE,
         Kind::Bucket => StatusCode::BAD_GATEWAY,
-        Kind::TooManyListeners | Kind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        Kind::TooManyListeners | Kind::TooManyRequests | Kind::TooManyGuesses => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let (code, title) = match kind {
@@ -144,7 +149,8 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::Busy => ("busy", "The controller has as much to do as it takes"),
         Kind::Bucket => ("bucket_refuses", "The bucket does not take the backup"),
         Kind::KeyMissing => ("key_missing", "The controller does not have the cluster key yet"),
-        Kind::TooManyRequests => ("too_many_requests", "The API key asks for too much at once"),
+        Kind::TooManyRequests => ("too_many_requests", "The caller asks for too much at once"),
+        Kind::TooManyGuesses => ("too_many_guesses", "There were too many tries to sign in"),
         Kind::Overloaded => ("overloaded", "The controllers have as much to do as they take"),
         Kind::BodyTooSlow => ("body_too_slow", "The body does not come"),
         Kind::GoneSince => ("gone_since", "It was done before, and what it made has gone since"),
@@ -158,8 +164,9 @@ fn refusal_meaning(code: RefusalCode) -> (StatusCode, &'static str, &'static str
     use RefusalCode as R;
     let (status, title) = match code {
         R::NotFound => (StatusCode::NOT_FOUND, "There is no such object"),
-        R::Forbidden => (StatusCode::FORBIDDEN, "The API key does not allow this"),
-        R::Unauthenticated => (StatusCode::UNAUTHORIZED, "The API key is not good"),
+        R::Forbidden => (StatusCode::FORBIDDEN, "The credential does not allow this"),
+        R::Unauthenticated => (StatusCode::UNAUTHORIZED, "The credential is not good"),
+        R::SecondFactorRequired => (StatusCode::UNAUTHORIZED, "A second factor is needed"),
         R::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "A value is not allowed"),
         R::NameTaken => (StatusCode::CONFLICT, "The name is taken"),
         R::NameOverlaps => (StatusCode::CONFLICT, "The name overlaps another account's"),
@@ -196,6 +203,11 @@ impl Failure {
         Self { kind, detail: detail.into(), field: None, retry_after: 1 }
     }
 
+    /// Whether it is of this kind.
+    pub(crate) fn is(&self, kind: Kind) -> bool {
+        self.kind == kind
+    }
+
     pub(crate) fn at(self, field: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..self }
     }
@@ -217,8 +229,29 @@ impl Failure {
     pub(crate) fn unauthenticated() -> Self {
         Self::new(
             Kind::Refused(RefusalCode::Unauthenticated),
-            "the API key is missing, unknown, expired or revoked",
+            "the API key or session is missing, unknown, expired or revoked",
         )
+    }
+
+    /// Of somebody who signs in: the same whoever it is and whatever was wrong.
+    pub(crate) fn not_signed_in() -> Self {
+        let detail = "the login, the password or the code is wrong";
+        Self::new(Kind::Refused(RefusalCode::Unauthenticated), detail)
+    }
+
+    /// Of a key that is shown from another network than it may be.
+    pub(crate) fn elsewhere() -> Self {
+        let detail = "the API key may not be used from this address";
+        Self::new(Kind::Refused(RefusalCode::Forbidden), detail)
+    }
+
+    pub(crate) fn too_many_guesses(wait: std::time::Duration) -> Self {
+        let detail = "there were too many tries to sign in; wait before the next one";
+        Self::new(Kind::TooManyGuesses, detail).after(wait)
+    }
+
+    pub(crate) fn too_many_sign_ins() -> Self {
+        Self::new(Kind::Overloaded, "too many people sign in at this moment")
     }
 
     /// Of a key that is not known here, while this controller may not know all.
@@ -243,7 +276,7 @@ impl Failure {
     }
 
     pub(crate) fn forbidden(action: Action) -> Self {
-        Self::new(Kind::Refused(RefusalCode::Forbidden), format!("this API key does not allow {action}"))
+        Self::new(Kind::Refused(RefusalCode::Forbidden), format!("this credential does not allow {action}"))
     }
 
     pub(crate) fn method_not_allowed() -> Self {

@@ -72,6 +72,9 @@ fn advice(kind: Kind) -> &'static str {
         Kind::KeyMissing => {
             "The keys of secrets are being changed, and this controller has not the newest yet, or has missed it. It asks the others for it every few seconds. Ask another controller, or this one again. `npanel secrets status` names the controllers that lack a key; if it lasts, their logs say which others they cannot reach."
         }
+        Kind::TooManyGuesses => {
+            "Wait for Retry-After. Guessing is slowed for each user and network; nobody is locked out of where they have signed in before. Who has forgotten a password asks somebody who manages them to set another one."
+        }
         Kind::TooManyRequests => {
             "Have fewer requests under way with this API key at once, and repeat this one after Retry-After. Nothing of it was done. A key gets half of what a controller takes while it is alone, and less when others ask, too."
         }
@@ -97,6 +100,9 @@ fn refusal_advice(code: RefusalCode) -> &'static str {
         R::NotFound => "It does not exist, or your API key's tenant does not see it.",
         R::Forbidden => {
             "The API key's patterns do not cover the action, or it is for a tenant above yours to do. `npanel api-key get` shows what a key covers."
+        }
+        R::SecondFactorRequired => {
+            "Repeat the request with the code that the authenticator shows, or with a recovery code, as `code`."
         }
         R::Unauthenticated => {
             "Send Authorization: Bearer with an API key that is neither expired nor revoked."

@@ -55,7 +55,7 @@ fn shown(row: npanel_state::RecordSet, zone: &npanel_state::Zone) -> RecordSet {
 }
 
 async fn read(app: &App, caller: &Caller, zone: ZoneId, id: RecordSetId) -> Result<RecordSet, Failure> {
-    let row = app.find("record set", || app.reader().record_set(caller.tenant_id, zone, id)).await?;
+    let row = app.find("record set", || app.reader().record_set(caller.purview(), zone, id)).await?;
     Ok(shown(row, &zones::row(app, caller, zone).await?))
 }
 
@@ -102,7 +102,7 @@ async fn list(
 ) -> Result<Json<Page<RecordSet>>, Failure> {
     let zone = zones::row(&app, &caller, id("zone", &zone)?).await?;
     let filter = RecordSetFilter { name: query.name, kind: query.kind };
-    let rows = app.reader().record_sets(caller.tenant_id, zone.id, filter, &paging.rows()).await?;
+    let rows = app.reader().record_sets(caller.purview(), zone.id, filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), |row| shown(row, &zone)))
 }
 
@@ -134,8 +134,8 @@ async fn update(
 ) -> Result<Response, Ended> {
     let id: RecordSetId = id("record set", &text)?;
     let zone: ZoneId = super::answer::id("zone", &zone)?;
-    let tenant = asked.caller.tenant_id;
-    let set = app.find_for_write("record set", || app.reader().record_set(tenant, zone, id)).await;
+    let tenant = asked.caller.purview();
+    let set = app.find_for_write("record set", || app.reader().record_set(tenant.clone(), zone, id)).await;
     let command = set.and_then(|set| change(&set, &value)).map(Command::UpdateRecordSet);
     let accepted = app.propose_if_made(&asked, &bytes, command).await?;
     Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, zone, id)).await?)
@@ -171,10 +171,10 @@ async fn delete(
     Path((zone, text)): Path<(String, String)>,
 ) -> Result<Response, Ended> {
     let (zone, set): (ZoneId, RecordSetId) = (id("zone", &zone)?, id("record set", &text)?);
-    let tenant = asked.caller.tenant_id;
+    let tenant = asked.caller.purview();
     // The command names the record set alone; that it is in this zone is the path's claim. A repetition of a
     // deletion that happened does not find it any more, and is answered by its idempotency key.
-    if let Some(other) = app.look_twice(|| app.reader().zone_of_record_set(tenant, set)).await?
+    if let Some(other) = app.look_twice(|| app.reader().zone_of_record_set(tenant.clone(), set)).await?
         && other != zone
     {
         return Err(Failure::not_found("record set").into());

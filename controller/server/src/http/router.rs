@@ -18,9 +18,9 @@ use super::{
     audit, backups,
     body::MAX_BYTES,
     ca, cluster, consistency, context, controllers, cron, database_users, databases, domains, events, fresh,
-    node_events, nodes, operations, placements, plans,
+    me, node_events, nodes, oauth, operations, placements, plans,
     problem::Failure,
-    problem_pages, record_sets, secrets, tenants, tokens, unread, webhooks, zones,
+    problem_pages, record_sets, secrets, sessions, tenants, tokens, unread, users, webhooks, zones,
 };
 use crate::{
     auth::{Gate, RouteActions, authorise},
@@ -44,6 +44,10 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .merge(placements::routes())
         .merge(tokens::routes())
         .merge(api_keys::routes())
+        .merge(users::routes())
+        .merge(me::routes())
+        .merge(sessions::routes())
+        .merge(oauth::routes())
         .merge(operations::routes())
         .merge(webhooks::routes())
         .merge(node_events::routes())

@@ -54,7 +54,7 @@ fn shown(row: npanel_state::Tenant) -> Tenant {
 }
 
 async fn read(app: &App, caller: &Caller, id: TenantId) -> Result<Tenant, Failure> {
-    app.find("tenant", || app.reader().tenant(caller.tenant_id, id)).await.map(shown)
+    app.find("tenant", || app.reader().tenant(caller.purview(), id)).await.map(shown)
 }
 
 /// Make a tenant.
@@ -101,7 +101,7 @@ async fn list(
 ) -> Result<Json<Page<Tenant>>, Failure> {
     let filter =
         TenantFilter { parent_id: query.parent_id, name: query.name, created_since: query.created_since };
-    let rows = app.reader().tenants(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().tenants(caller.purview(), filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

@@ -64,7 +64,7 @@ fn shown(row: npanel_state::Webhook) -> Webhook {
 }
 
 async fn read(app: &App, caller: &Caller, id: WebhookId) -> Result<Webhook, Failure> {
-    app.find("webhook", || app.reader().webhook(caller.tenant_id, id)).await.map(shown)
+    app.find("webhook", || app.reader().webhook(caller.purview(), id)).await.map(shown)
 }
 
 /// Make a webhook. It is told of what comes from then on.
@@ -96,7 +96,7 @@ async fn creation(
     secret: &WebhookSecret,
 ) -> Result<command::CreateWebhook, Failure> {
     let tenant: TenantId = value.tenant_id.unwrap_or(caller.tenant_id);
-    app.find_for_write("tenant", || app.reader().tenant(caller.tenant_id, tenant))
+    app.find_for_write("tenant", || app.reader().tenant(caller.purview(), tenant))
         .await
         .map_err(|failure| failure.at("tenant_id"))?;
     let object = webhook.to_bytes();
@@ -120,7 +120,7 @@ async fn list(
 ) -> Result<Json<Page<Webhook>>, Failure> {
     let WebhooksQuery { tenant_id, enabled, created_since, .. } = query;
     let filter = WebhookFilter { tenant_id, enabled, created_since };
-    let rows = app.reader().webhooks(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().webhooks(caller.purview(), filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

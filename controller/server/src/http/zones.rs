@@ -57,7 +57,7 @@ fn shown(row: npanel_state::Zone) -> Zone {
 
 /// A zone of the caller's; also for its record sets.
 pub(super) async fn row(app: &App, caller: &Caller, id: ZoneId) -> Result<npanel_state::Zone, Failure> {
-    app.find("zone", || app.reader().zone(caller.tenant_id, id)).await
+    app.find("zone", || app.reader().zone(caller.purview(), id)).await
 }
 
 async fn read(app: &App, caller: &Caller, id: ZoneId) -> Result<Zone, Failure> {
@@ -92,7 +92,7 @@ async fn list(
 ) -> Result<Json<Page<Zone>>, Failure> {
     let (account_id, converging) = (query.account_id, query.converging());
     let filter = OwnedFilter { account_id, name: query.name.map(String::from), suspended: None, converging };
-    let rows = app.reader().zones(caller.tenant_id, filter, &paging.rows()).await?;
+    let rows = app.reader().zones(caller.purview(), filter, &paging.rows()).await?;
     Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
 }
 

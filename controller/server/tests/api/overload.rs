@@ -5,16 +5,17 @@ use http::{Method, header};
 use npanel_consensus::{Place, Standing};
 use npanel_model::ApiKeyId;
 use npanel_pki::ApiKeyText;
+use npanel_state::Credential;
 use serde_json::json;
 
 use crate::support::{Fleet, JSON};
 
-fn key_id(key: &str) -> ApiKeyId {
-    key.parse::<ApiKeyText>().expect("a key").id
+fn key_id(key: &str) -> Credential {
+    Credential::ApiKey(key.parse::<ApiKeyText>().expect("a key").id)
 }
 
 /// Takes all the places that this key gets.
-fn flood(fleet: &Fleet, key: ApiKeyId) -> Vec<Place<ApiKeyId>> {
+fn flood(fleet: &Fleet, key: Credential) -> Vec<Place<Credential>> {
     std::iter::from_fn(|| fleet.services.requests.enter(key, 0, Standing::Ordinary).ok()).collect()
 }
 
@@ -43,7 +44,9 @@ async fn an_administrator_finds_a_place_when_there_is_none_for_others() {
     let fleet = Fleet::new().await;
     let acme = fleet.reseller("acme").await;
     let mut taken = Vec::new();
-    while let Ok(place) = fleet.services.requests.enter(ApiKeyId::generate(), 0, Standing::Ordinary) {
+    while let Ok(place) =
+        fleet.services.requests.enter(Credential::ApiKey(ApiKeyId::generate()), 0, Standing::Ordinary)
+    {
         taken.push(place);
     }
     let refused = fleet.get("/v1/plans", &acme.key).await;

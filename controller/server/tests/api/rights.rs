@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::body::Body;
 use http::{Method, Request};
-use npanel_model::{Action, PlanId};
+use npanel_model::{Action, PlanId, Realm};
 use npanel_proto::command::{CreateApiKey, CreatePlan, envelope::Command, principal::Who};
 use serde_json::{Value, json};
 
@@ -40,6 +40,11 @@ fn is_for_platform(action: Action) -> bool {
     ["node.", "token.", "cluster.", "controller.", "ca.", "secrets."]
         .iter()
         .any(|noun| action.as_str().starts_with(noun))
+}
+
+/// What is one's own is no pattern's to take away; what is everyone's needs no key.
+fn is_ones_own(action: Action) -> bool {
+    matches!(action.realm(), Realm::Own | Realm::Public)
 }
 
 #[tokio::test]
@@ -208,7 +213,7 @@ async fn key_made_elsewhere(fleet: &Fleet) -> String {
         name: "new".to_owned(),
         secret_hash: key.secret.hash().to_bytes(),
         actions: vec!["*".to_owned()],
-        expires_millis: 0,
+        ..CreateApiKey::default()
     };
     fleet.agreement.accept_elsewhere(Who::ControllerId(1), Command::CreateApiKey(create)).await;
     key.reveal().expose().to_owned()

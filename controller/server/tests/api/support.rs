@@ -257,7 +257,7 @@ fn cluster(root: TenantId, admin: &ApiKeyText, wrapped_data_key: Vec<u8>, author
             name: "administrator".to_owned(),
             secret_hash: admin.secret.hash().to_bytes(),
             actions: vec!["*".to_owned()],
-            expires_millis: 0,
+            ..CreateApiKey::default()
         }),
         first_controller: Some(EnrolController {
             controller_id: 1,

@@ -46,7 +46,7 @@ pub(crate) fn enter(
         log_index: ctx.index,
         time_millis: ctx.now.as_millis(),
         tenant: effect.tenant,
-        actor: ctx.principal.to_string(),
+        actor: ctx.actor()?,
         actor_tenant: None,
         source_address: envelope.source_address.clone(),
         request_id: envelope.request_id.clone(),
@@ -60,7 +60,7 @@ pub(crate) fn enter(
     if ctx.level < TREE_LEVEL {
         return write(ctx, &entry, None, &[]);
     }
-    if let Principal::ApiKey(_) = ctx.principal {
+    if let Principal::Shown(_) | Principal::User(_) = ctx.principal {
         entry.actor_tenant = Some(ctx.principal_tenant()?);
     }
     entry.after = digest(ctx, &asked.object)?;

@@ -21,6 +21,9 @@ const LIMIT_LEVEL: u32 = 4;
 /// From this level on, a controller can take the place of another.
 const REPLACEMENT_LEVEL: u32 = 4;
 
+/// From this level on, an API key can be confined to a role, accounts and networks, and its secret be changed.
+const CONFINED_LEVEL: u32 = 4;
+
 /// The kinds of objects that can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -105,6 +108,11 @@ impl Kind {
                      created_millis, name, networks, revision
                  FROM tokens WHERE id = ?1"
             }
+            Self::Noun(Noun::ApiKey) if level >= CONFINED_LEVEL => {
+                "SELECT id, tenant_id, name, secret_hash, actions, expires_millis, created_millis, revision, role,
+                     accounts, networks, former_until_millis
+                 FROM api_keys WHERE id = ?1"
+            }
             Self::Noun(Noun::ApiKey) => {
                 "SELECT id, tenant_id, name, secret_hash, actions, expires_millis, created_millis, revision
                  FROM api_keys WHERE id = ?1"
@@ -112,6 +120,16 @@ impl Kind {
             Self::Noun(Noun::Webhook) => {
                 "SELECT id, tenant_id, url, events, disabled_millis, disabled_reason, created_millis, revision
                  FROM webhooks WHERE id = ?1"
+            }
+            Self::Noun(Noun::User) => {
+                "SELECT id, tenant_id, login, name, role, actions, accounts, password_millis, totp_millis,
+                     disabled_millis, created_millis, revision
+                 FROM users WHERE id = ?1"
+            }
+            Self::Noun(Noun::Session) => {
+                "SELECT id, tenant_id, secret_hash, user_id, api_key_id, actions, impersonator_id, only_looks, reason,
+                     source_address, user_agent, created_millis, expires_millis, revision
+                 FROM sessions WHERE id = ?1"
             }
             Self::Noun(Noun::Cluster) if level >= LIMIT_LEVEL => {
                 "SELECT root_tenant_id, cluster_id, name_server_domain, retention_seconds, placement_strategy,
@@ -184,6 +202,16 @@ pub(crate) fn audited_object<'a>(ctx: &Context<'_>, command: &'a Command) -> Rul
         Command::CreateApiKey(body) => noun(Noun::ApiKey, &body.api_key_id),
         Command::UpdateApiKey(body) => noun(Noun::ApiKey, &body.api_key_id),
         Command::DeleteApiKey(body) => noun(Noun::ApiKey, &body.api_key_id),
+        Command::RotateApiKey(body) => noun(Noun::ApiKey, &body.api_key_id),
+        Command::CreateUser(body) => noun(Noun::User, &body.user_id),
+        Command::UpdateUser(body) => noun(Noun::User, &body.user_id),
+        Command::DeleteUser(body) => noun(Noun::User, &body.user_id),
+        Command::SetUserPassword(body) => noun(Noun::User, &body.user_id),
+        Command::OfferTotp(body) => noun(Noun::User, &body.user_id),
+        Command::ConfirmTotp(body) => noun(Noun::User, &body.user_id),
+        Command::RemoveTotp(body) => noun(Noun::User, &body.user_id),
+        Command::CreateSession(body) => noun(Noun::Session, &body.session_id),
+        Command::DeleteSession(body) => noun(Noun::Session, &body.session_id),
         Command::CreateWebhook(body) => noun(Noun::Webhook, &body.webhook_id),
         Command::UpdateWebhook(body) => noun(Noun::Webhook, &body.webhook_id),
         Command::DeleteWebhook(body) => noun(Noun::Webhook, &body.webhook_id),
@@ -209,7 +237,7 @@ pub(crate) fn audited_object<'a>(ctx: &Context<'_>, command: &'a Command) -> Rul
             Principal::Controller(id) => controller(id),
             Principal::Node(id) => (Kind::Noun(Noun::Node), Cow::Owned(id.to_bytes())),
             // Refused by the rules.
-            Principal::ApiKey(_) | Principal::Token(_) => return Ok(None),
+            Principal::Shown(_) | Principal::User(_) | Principal::Token(_) => return Ok(None),
         },
         Command::UpdateNodeFacts(_)
         | Command::RecordEvents(_)
@@ -294,6 +322,9 @@ mod tests {
         ),
         ("database_users", &["sealed_password_hash", "sealer"]),
         ("authorities", &["sealed_key", "sealer"]),
+        // What a user is known by, and which codes are spent.
+        ("users", &["password_hash", "sealed_totp", "totp_step", "recovery_hashes", "sealer"]),
+        ("api_keys", &["former_secret_hash"]),
         // The leader's work on what follows a plan.
         ("plans", &["following_operation_id", "followed_by"]),
         // What the machine says of itself, what is made of that, and the leader's work on one that is lost.

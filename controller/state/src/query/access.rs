@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use npanel_model::{
-    ActionPattern, ApiKeyId, ControllerId, EnrolRole, Network, NodeName, PoolName, Revision, TenantId,
-    Timestamp, TokenId,
+    AccessRole, AccountId, ActionPattern, ApiKeyId, ControllerId, EnrolRole, Network, NodeName, PoolName,
+    Revision, TenantId, Timestamp, TokenId,
 };
+
+use crate::access::{self, Access, Credential, Purview};
 
 use super::{
     Page, QueryError, Reader,
@@ -24,6 +26,14 @@ pub struct ApiKey {
     pub name: String,
     /// What it allows.
     pub actions: Vec<ActionPattern>,
+    /// The role that it is confined to.
+    pub role: Option<AccessRole>,
+    /// The accounts that it is confined to.
+    pub accounts: Option<Vec<AccountId>>,
+    /// Where it may be used from; none: anywhere.
+    pub networks: Vec<Network>,
+    /// Until when the secret before the last rotation counts; `None`: there is none that does.
+    pub former_secret_until: Option<Timestamp>,
     /// When it stops working; `None`: never.
     pub expires_at: Option<Timestamp>,
     /// When it was made.
@@ -41,17 +51,6 @@ pub struct ApiKeyFilter {
     pub name: Option<String>,
     /// Only what was made then or later.
     pub created_since: Option<Timestamp>,
-}
-
-/// An API key as the check of a request needs it.
-#[derive(Debug, Clone)]
-pub struct Login {
-    /// The key.
-    pub key: ApiKey,
-    /// SHA-256 of its secret.
-    pub secret_hash: Vec<u8>,
-    /// Whether its tenant is the platform itself.
-    pub is_platform: bool,
 }
 
 /// A bootstrap token.
@@ -96,7 +95,9 @@ pub struct TokenFilter {
     pub created_since: Option<Timestamp>,
 }
 
-const API_KEYS: &str = "SELECT * FROM api_keys";
+const API_KEYS: &str = "SELECT id, tenant_id, name, actions, nullif(role, '') AS role, accounts, networks,
+         nullif(former_until_millis, 0) AS former_until_millis, expires_millis, created_millis, revision
+     FROM api_keys";
 const TOKENS: &str =
     "SELECT id, role, uses_allowed, uses_left, pool, nullif(name, '') AS name, networks, expires_millis, created_millis,
          revision, nullif(replaces_controller_id, 0) AS replaces
@@ -109,6 +110,10 @@ impl FromRow for ApiKey {
             tenant_id: row::id(row, "tenant_id", TenantId::from_bytes)?,
             name: row::get(row, "name")?,
             actions: row::list(row, "actions")?,
+            role: row::optional_text(row, "role")?,
+            accounts: row::optional_list(row, "accounts")?,
+            networks: row::list(row, "networks")?,
+            former_secret_until: row::optional_time(row, "former_until_millis")?,
             expires_at: row::optional_time(row, "expires_millis")?,
             created_at: row::time(row, "created_millis")?,
             revision: row::revision(row)?,
@@ -135,25 +140,18 @@ impl FromRow for Token {
 }
 
 impl Reader {
-    /// The API key as the check of a request needs it: every request asks for one, so it is kept until any key changes.
+    /// What a credential opens: every request shows one, so it is kept until any of it changes.
     ///
     /// # Errors
     /// If the state cannot be queried.
-    pub async fn login(&self, id: ApiKeyId) -> Result<Option<Arc<Login>>, QueryError> {
+    pub async fn access(&self, credential: Credential) -> Result<Option<Arc<Access>>, QueryError> {
         let epoch = self.logins.epoch();
-        if let Some(known) = self.logins.get(id, epoch) {
+        if let Some(known) = self.logins.get(credential, epoch) {
             return Ok(Some(known));
         }
-        let select = "SELECT k.*, k.tenant_id = c.root_tenant_id AS is_platform FROM api_keys k CROSS JOIN cluster c WHERE k.id = ?1";
-        let found = self.point(select, [id.to_bytes()], |row| {
-            Ok(Arc::new(Login {
-                key: ApiKey::from_row(row)?,
-                secret_hash: row::get(row, "secret_hash")?,
-                is_platform: row::get(row, "is_platform")?,
-            }))
-        })?;
-        if let Some(login) = &found {
-            self.logins.keep(epoch, login);
+        let found = self.at_once(|db| Ok(access::find(db, credential)?))?.map(Arc::new);
+        if let Some(access) = &found {
+            self.logins.keep(epoch, credential, access);
         }
         Ok(found)
     }
@@ -162,8 +160,12 @@ impl Reader {
     ///
     /// # Errors
     /// If the state cannot be queried.
-    pub async fn api_key(&self, scope: TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, QueryError> {
-        self.one(API_KEYS, Scope::Tenant(scope), id.to_bytes()).await
+    pub async fn api_key(
+        &self,
+        scope: impl Into<Purview>,
+        id: ApiKeyId,
+    ) -> Result<Option<ApiKey>, QueryError> {
+        self.one(API_KEYS, Scope::Tenant(scope.into()), id.to_bytes()).await
     }
 
     /// The tokens by which a controller may join in the place of another.
@@ -183,7 +185,7 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn api_keys(
         &self,
-        scope: TenantId,
+        scope: impl Into<Purview>,
         filter: ApiKeyFilter,
         page: &Page,
     ) -> Result<Vec<ApiKey>, QueryError> {
@@ -192,7 +194,7 @@ impl Reader {
             Where::text("name", filter.name),
             Where::Since(filter.created_since),
         ];
-        self.list(API_KEYS, Scope::Tenant(scope), wheres, page).await
+        self.list(API_KEYS, Scope::Tenant(scope.into()), wheres, page).await
     }
 
     /// The bootstrap token.

@@ -16,7 +16,7 @@ use super::{
     row::{self, AnyRow, FromRow},
     suspension,
 };
-use crate::ObjectKind;
+use crate::{ObjectKind, Purview};
 
 /// A hosting account.
 #[derive(Debug, Clone)]
@@ -134,8 +134,13 @@ impl Reader {
     ///
     /// # Errors
     /// If the state cannot be queried.
-    pub async fn account(&self, scope: TenantId, id: AccountId) -> Result<Option<Account>, QueryError> {
-        let row: Option<AccountRow> = self.one(ACCOUNTS, Scope::Tenant(scope), id.to_bytes()).await?;
+    pub async fn account(
+        &self,
+        scope: impl Into<Purview>,
+        id: AccountId,
+    ) -> Result<Option<Account>, QueryError> {
+        let row: Option<AccountRow> =
+            self.one(ACCOUNTS, Scope::Accounts(scope.into(), "id"), id.to_bytes()).await?;
         Ok(self.complete_accounts(row.into_iter().collect()).await?.pop())
     }
 
@@ -145,7 +150,7 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn accounts(
         &self,
-        scope: TenantId,
+        scope: impl Into<Purview>,
         filter: AccountFilter,
         page: &Page,
     ) -> Result<Vec<Account>, QueryError> {
@@ -159,7 +164,8 @@ impl Reader {
                 filter.placement_met,
             ),
         ]);
-        let rows: Vec<AccountRow> = self.list(ACCOUNTS, Scope::Tenant(scope), wheres, page).await?;
+        let rows: Vec<AccountRow> =
+            self.list(ACCOUNTS, Scope::Accounts(scope.into(), "id"), wheres, page).await?;
         self.complete_accounts(rows).await
     }
 

@@ -1,6 +1,6 @@
 //! Scheduled jobs.
 
-use npanel_model::{AccountId, CronJob, TenantId, Timestamp};
+use npanel_model::{AccountId, CronJob, Timestamp};
 
 use super::{
     OwnedFilter, Page, QueryError, Reader,
@@ -8,7 +8,7 @@ use super::{
     list::Scope,
     row::{self, AnyRow, FromRow},
 };
-use crate::ObjectKind;
+use crate::{ObjectKind, Purview};
 
 /// The scheduled jobs of an account.
 #[derive(Debug, Clone)]
@@ -49,8 +49,12 @@ impl Reader {
     ///
     /// # Errors
     /// If the state cannot be queried.
-    pub async fn cron_table(&self, scope: TenantId, id: AccountId) -> Result<Option<CronTable>, QueryError> {
-        let row = self.one(TABLES, Scope::Tenant(scope), id.to_bytes()).await?;
+    pub async fn cron_table(
+        &self,
+        scope: impl Into<Purview>,
+        id: AccountId,
+    ) -> Result<Option<CronTable>, QueryError> {
+        let row = self.one(TABLES, Scope::Accounts(scope.into(), "id"), id.to_bytes()).await?;
         Ok(self.complete_cron_tables(row.into_iter().collect()).await?.pop())
     }
 
@@ -60,12 +64,13 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn cron_tables(
         &self,
-        scope: TenantId,
+        scope: impl Into<Purview>,
         filter: OwnedFilter,
         page: &Page,
     ) -> Result<Vec<CronTable>, QueryError> {
-        let rows =
-            self.list(TABLES, Scope::Tenant(scope), filter.wheres(ObjectKind::CronTable), page).await?;
+        let rows = self
+            .list(TABLES, Scope::Accounts(scope.into(), "id"), filter.wheres(ObjectKind::CronTable), page)
+            .await?;
         self.complete_cron_tables(rows).await
     }
 

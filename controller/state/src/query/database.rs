@@ -13,7 +13,7 @@ use super::{
     list::Scope,
     row::{self, AnyRow, FromRow},
 };
-use crate::ObjectKind;
+use crate::{ObjectKind, Purview};
 
 /// A database of an account.
 #[derive(Debug, Clone)]
@@ -102,8 +102,12 @@ impl Reader {
     ///
     /// # Errors
     /// If the state cannot be queried.
-    pub async fn database(&self, scope: TenantId, id: DatabaseId) -> Result<Option<Database>, QueryError> {
-        let row = self.one(DATABASES, Scope::Tenant(scope), id.to_bytes()).await?;
+    pub async fn database(
+        &self,
+        scope: impl Into<Purview>,
+        id: DatabaseId,
+    ) -> Result<Option<Database>, QueryError> {
+        let row = self.one(DATABASES, Scope::Accounts(scope.into(), "account_id"), id.to_bytes()).await?;
         Ok(self.complete_databases(row.into_iter().collect()).await?.pop())
     }
 
@@ -113,12 +117,18 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn databases(
         &self,
-        scope: TenantId,
+        scope: impl Into<Purview>,
         filter: OwnedFilter,
         page: &Page,
     ) -> Result<Vec<Database>, QueryError> {
-        let rows =
-            self.list(DATABASES, Scope::Tenant(scope), filter.wheres(ObjectKind::Database), page).await?;
+        let rows = self
+            .list(
+                DATABASES,
+                Scope::Accounts(scope.into(), "account_id"),
+                filter.wheres(ObjectKind::Database),
+                page,
+            )
+            .await?;
         self.complete_databases(rows).await
     }
 
@@ -148,10 +158,10 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn database_user(
         &self,
-        scope: TenantId,
+        scope: impl Into<Purview>,
         id: DatabaseUserId,
     ) -> Result<Option<DatabaseUser>, QueryError> {
-        let row = self.one(USERS, Scope::Tenant(scope), id.to_bytes()).await?;
+        let row = self.one(USERS, Scope::Accounts(scope.into(), "account_id"), id.to_bytes()).await?;
         Ok(self.complete_users(row.into_iter().collect()).await?.pop())
     }
 
@@ -161,12 +171,18 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn database_users(
         &self,
-        scope: TenantId,
+        scope: impl Into<Purview>,
         filter: OwnedFilter,
         page: &Page,
     ) -> Result<Vec<DatabaseUser>, QueryError> {
-        let rows =
-            self.list(USERS, Scope::Tenant(scope), filter.wheres(ObjectKind::DatabaseUser), page).await?;
+        let rows = self
+            .list(
+                USERS,
+                Scope::Accounts(scope.into(), "account_id"),
+                filter.wheres(ObjectKind::DatabaseUser),
+                page,
+            )
+            .await?;
         self.complete_users(rows).await
     }
 

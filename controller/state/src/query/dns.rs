@@ -14,7 +14,7 @@ use super::{
     list::{Scope, Where},
     row::{self, AnyRow, FromRow},
 };
-use crate::ObjectKind;
+use crate::{ObjectKind, Purview};
 
 /// A zone.
 #[derive(Debug, Clone)]
@@ -123,8 +123,9 @@ impl Reader {
     ///
     /// # Errors
     /// If the state cannot be queried.
-    pub async fn zone(&self, scope: TenantId, id: ZoneId) -> Result<Option<Zone>, QueryError> {
-        let row: Option<ZoneRow> = self.one(ZONES, Scope::Tenant(scope), id.to_bytes()).await?;
+    pub async fn zone(&self, scope: impl Into<Purview>, id: ZoneId) -> Result<Option<Zone>, QueryError> {
+        let row: Option<ZoneRow> =
+            self.one(ZONES, Scope::Accounts(scope.into(), "account_id"), id.to_bytes()).await?;
         Ok(self.complete_zones(row.into_iter().collect()).await?.pop())
     }
 
@@ -134,11 +135,13 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn zones(
         &self,
-        scope: TenantId,
+        scope: impl Into<Purview>,
         filter: OwnedFilter,
         page: &Page,
     ) -> Result<Vec<Zone>, QueryError> {
-        let rows = self.list(ZONES, Scope::Tenant(scope), filter.wheres(ObjectKind::Zone), page).await?;
+        let rows = self
+            .list(ZONES, Scope::Accounts(scope.into(), "account_id"), filter.wheres(ObjectKind::Zone), page)
+            .await?;
         self.complete_zones(rows).await
     }
 
@@ -195,11 +198,12 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn record_set(
         &self,
-        scope: TenantId,
+        scope: impl Into<Purview>,
         zone: ZoneId,
         id: RecordSetId,
     ) -> Result<Option<RecordSet>, QueryError> {
-        let found: Option<RecordSet> = self.one(RECORD_SETS, Scope::Tenant(scope), id.to_bytes()).await?;
+        let found: Option<RecordSet> =
+            self.one(RECORD_SETS, Scope::Accounts(scope.into(), "account_id"), id.to_bytes()).await?;
         Ok(found.filter(|set| set.zone_id == zone))
     }
 
@@ -209,10 +213,11 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn zone_of_record_set(
         &self,
-        scope: TenantId,
+        scope: impl Into<Purview>,
         id: RecordSetId,
     ) -> Result<Option<ZoneId>, QueryError> {
-        let found: Option<RecordSet> = self.one(RECORD_SETS, Scope::Tenant(scope), id.to_bytes()).await?;
+        let found: Option<RecordSet> =
+            self.one(RECORD_SETS, Scope::Accounts(scope.into(), "account_id"), id.to_bytes()).await?;
         Ok(found.map(|set| set.zone_id))
     }
 
@@ -222,7 +227,7 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn record_sets(
         &self,
-        scope: TenantId,
+        scope: impl Into<Purview>,
         zone: ZoneId,
         filter: RecordSetFilter,
         page: &Page,
@@ -232,6 +237,6 @@ impl Reader {
             Where::text("name", filter.name),
             Where::text("type", filter.kind.map(|kind| kind.as_str().to_owned())),
         ];
-        self.list(RECORD_SETS, Scope::Tenant(scope), wheres, page).await
+        self.list(RECORD_SETS, Scope::Accounts(scope.into(), "account_id"), wheres, page).await
     }
 }

@@ -9,7 +9,7 @@ use super::{
     row::{self, AnyRow, FromRow},
     suspension,
 };
-use crate::ObjectKind;
+use crate::{ObjectKind, Purview};
 
 /// A domain of an account.
 #[derive(Debug, Clone)]
@@ -92,8 +92,13 @@ impl Reader {
     ///
     /// # Errors
     /// If the state cannot be queried.
-    pub async fn domain(&self, scope: TenantId, id: DomainId) -> Result<Option<Domain>, QueryError> {
-        let row: Option<DomainRow> = self.one(DOMAINS, Scope::Tenant(scope), id.to_bytes()).await?;
+    pub async fn domain(
+        &self,
+        scope: impl Into<Purview>,
+        id: DomainId,
+    ) -> Result<Option<Domain>, QueryError> {
+        let row: Option<DomainRow> =
+            self.one(DOMAINS, Scope::Accounts(scope.into(), "account_id"), id.to_bytes()).await?;
         Ok(self.complete_domains(row.into_iter().collect()).await?.pop())
     }
 
@@ -103,13 +108,13 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn domains(
         &self,
-        scope: TenantId,
+        scope: impl Into<Purview>,
         filter: OwnedFilter,
         page: &Page,
     ) -> Result<Vec<Domain>, QueryError> {
         let mut wheres = filter.wheres(ObjectKind::Site);
         wheres.push(Where::Holds(IS_SUSPENDED, filter.suspended));
-        let rows = self.list(DOMAINS, Scope::Tenant(scope), wheres, page).await?;
+        let rows = self.list(DOMAINS, Scope::Accounts(scope.into(), "account_id"), wheres, page).await?;
         self.complete_domains(rows).await
     }
 

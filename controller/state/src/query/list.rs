@@ -8,7 +8,7 @@ use super::{
     convergence::ObjectStatus,
     row::{self, FromRow},
 };
-use crate::ObjectKind;
+use crate::{ObjectKind, Purview};
 
 /// Which part of a list.
 #[derive(Debug, Clone, Default)]
@@ -68,6 +68,10 @@ impl OwnedFilter {
 /// A condition, if there is a value.
 pub(super) enum Where {
     Bytes(&'static str, Option<Vec<u8>>),
+    /// In one of two columns.
+    Either(&'static str, &'static str, Option<Vec<u8>>),
+    /// Ending then or later.
+    EndsSince(Option<Timestamp>),
     Text(&'static str, Option<String>),
     /// Within a JSON array of texts.
     Holding(&'static str, Option<String>),
@@ -93,14 +97,43 @@ impl Where {
 
 /// Where a table is looked at from.
 pub(super) enum Scope {
-    /// What the tenant and those beneath it own.
-    Tenant(TenantId),
-    /// What the tenant, those beneath it and those above it own: what is handed down.
-    Line(TenantId),
-    /// The tenants themselves.
-    Tenants(TenantId),
+    /// What the tenant and those beneath it own. Nothing, to who is confined to accounts.
+    Tenant(Purview),
+    /// What accounts of the tenant and those beneath it have; which account's it is, is in this column.
+    Accounts(Purview, &'static str),
+    /// What the tenant, those beneath it and those above it own: what is handed down. Nothing, to who is confined.
+    Line(Purview),
+    /// The tenants themselves. Nothing, to who is confined.
+    Tenants(Purview),
     /// Everything; for the platform's own nouns.
     Platform,
+}
+
+impl Scope {
+    fn purview(&self) -> Option<&Purview> {
+        match self {
+            Self::Platform => None,
+            Self::Tenant(purview)
+            | Self::Accounts(purview, _)
+            | Self::Line(purview)
+            | Self::Tenants(purview) => Some(purview),
+        }
+    }
+
+    /// The condition by which who is confined to accounts sees those alone. Ids are written out: they are no text from outside.
+    fn confinement(&self) -> String {
+        let Some(accounts) = self.purview().and_then(|purview| purview.accounts.as_ref()) else {
+            return String::new();
+        };
+        let Self::Accounts(_, column) = self else { return " AND 0".to_owned() };
+        let ids: Vec<String> = accounts.iter().map(literal).collect();
+        format!(" AND {column} IN ({})", ids.join(", "))
+    }
+}
+
+/// An id as SQL writes it.
+fn literal(id: &AccountId) -> String {
+    format!("x'{}'", id.to_string().replace('-', ""))
 }
 
 /// How much of a table a tenant sees, for that decides how it is read: in the order of ids, until the page is full.
@@ -135,8 +168,8 @@ impl Reader {
         wheres: Vec<Where>,
         page: &Page,
     ) -> Result<Vec<T>, QueryError> {
-        let sight = match scope {
-            Scope::Tenant(tenant) => self.sight(tenant)?,
+        let sight = match &scope {
+            Scope::Tenant(purview) | Scope::Accounts(purview, _) => self.sight(purview.tenant_id)?,
             _ => Sight::Some,
         };
         let rows = list_query(select, &scope, sight, wheres, page).build().fetch_all(&self.pool()).await?;
@@ -149,22 +182,20 @@ impl Reader {
         scope: Scope,
         id: Vec<u8>,
     ) -> Result<Option<T>, QueryError> {
-        let (within, tenant) = match &scope {
-            Scope::Platform => ("?2 IS NULL", None),
-            Scope::Tenant(tenant) => {
-                ("tenant_id IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = ?2)", Some(tenant))
+        let within = match &scope {
+            Scope::Platform => "?2 IS NULL",
+            Scope::Tenant(_) | Scope::Accounts(..) => {
+                "tenant_id IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = ?2)"
             }
-            Scope::Tenants(tenant) => {
-                ("id IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = ?2)", Some(tenant))
-            }
-            Scope::Line(tenant) => (
+            Scope::Tenants(_) => "id IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = ?2)",
+            Scope::Line(_) => {
                 "tenant_id IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = ?2
-                     UNION SELECT ancestor_id FROM tenant_tree WHERE tenant_id = ?2)",
-                Some(tenant),
-            ),
+                     UNION SELECT ancestor_id FROM tenant_tree WHERE tenant_id = ?2)"
+            }
         };
-        let sql = format!("{select} WHERE id = ?1 AND {within}");
-        self.point(&sql, (id, tenant.map(|tenant| tenant.to_bytes())), |row| T::from_row(row))
+        let tenant = scope.purview().map(|purview| purview.tenant_id.to_bytes());
+        let sql = format!("{select} WHERE id = ?1 AND {within}{}", scope.confinement());
+        self.point(&sql, (id, tenant), |row| T::from_row(row))
     }
 }
 
@@ -177,6 +208,7 @@ fn list_query(
 ) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::<Sqlite>::new(select);
     push_scope(&mut query, scope, sight);
+    query.push(scope.confinement());
     for condition in wheres {
         push_where(&mut query, condition);
     }
@@ -188,27 +220,30 @@ fn list_query(
 }
 
 fn push_scope(query: &mut QueryBuilder<Sqlite>, scope: &Scope, sight: Sight) {
-    let (column, tenant) = match scope {
+    let (column, purview) = match scope {
         Scope::Platform => {
             query.push(" WHERE 1 = 1");
             return;
         }
-        Scope::Line(tenant) => {
+        Scope::Line(purview) => {
             query.push(" WHERE tenant_id IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = ");
-            query.push_bind(tenant.to_bytes());
+            query.push_bind(purview.tenant_id.to_bytes());
             query.push(" UNION SELECT ancestor_id FROM tenant_tree WHERE tenant_id = ");
-            query.push_bind(tenant.to_bytes()).push(")");
+            query.push_bind(purview.tenant_id.to_bytes()).push(")");
             return;
         }
-        Scope::Tenant(tenant) if sight == Sight::Own => {
-            query.push(" WHERE tenant_id = ").push_bind(tenant.to_bytes());
+        Scope::Tenant(purview) | Scope::Accounts(purview, _) if sight == Sight::Own => {
+            query.push(" WHERE tenant_id = ").push_bind(purview.tenant_id.to_bytes());
             return;
         }
         // The sign keeps the planner from the index of tenants, by which it would look at all rows and put them in order.
-        Scope::Tenant(tenant) if sight == Sight::All => ("+tenant_id", tenant),
-        Scope::Tenant(tenant) => ("tenant_id", tenant),
-        Scope::Tenants(tenant) => ("id", tenant),
+        Scope::Tenant(purview) | Scope::Accounts(purview, _) if sight == Sight::All => {
+            ("+tenant_id", purview)
+        }
+        Scope::Tenant(purview) | Scope::Accounts(purview, _) => ("tenant_id", purview),
+        Scope::Tenants(purview) => ("id", purview),
     };
+    let tenant = purview.tenant_id;
     query.push(format!(" WHERE {column} IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = "));
     query.push_bind(tenant.to_bytes()).push(")");
 }
@@ -217,6 +252,13 @@ fn push_where(query: &mut QueryBuilder<Sqlite>, condition: Where) {
     match condition {
         Where::Bytes(column, Some(value)) => {
             query.push(format!(" AND {column} = ")).push_bind(value);
+        }
+        Where::Either(one, other, Some(value)) => {
+            query.push(format!(" AND ({one} = ")).push_bind(value.clone());
+            query.push(format!(" OR {other} = ")).push_bind(value).push(")");
+        }
+        Where::EndsSince(Some(time)) => {
+            query.push(" AND expires_millis >= ").push_bind(time.as_millis());
         }
         Where::Text(column, Some(value)) => {
             query.push(format!(" AND {column} = ")).push_bind(value);
@@ -241,6 +283,8 @@ fn push_where(query: &mut QueryBuilder<Sqlite>, condition: Where) {
             query.push(format!(" AND ({expression}) = {}", u8::from(holds)));
         }
         Where::Bytes(_, None)
+        | Where::Either(_, _, None)
+        | Where::EndsSince(None)
         | Where::Text(_, None)
         | Where::Holding(_, None)
         | Where::Since(None)
@@ -295,7 +339,7 @@ mod tests {
 
     /// How SQLite would read a page in the middle of a table.
     async fn plan(pool: &sqlx::SqlitePool, table: &str, sight: Sight) -> String {
-        let scope = Scope::Tenant(TenantId::generate());
+        let scope = Scope::Tenant(TenantId::generate().into());
         let page = Page { after: Some(vec![1; 16]), limit: 100 };
         let explain = format!("EXPLAIN QUERY PLAN SELECT * FROM {table}");
         let mut query = list_query(&explain, &scope, sight, Vec::new(), &page);

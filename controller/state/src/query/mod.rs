@@ -19,9 +19,11 @@ mod point;
 mod repetition;
 mod row;
 mod secrets;
+mod session;
 mod suspension;
 mod tenant;
 mod unplaced;
+mod user;
 mod webhook;
 
 use std::{
@@ -36,7 +38,7 @@ use crate::Applied;
 
 use crate::{logins::Logins, points::Points};
 
-pub use access::{ApiKey, ApiKeyFilter, Login, Token, TokenFilter};
+pub use access::{ApiKey, ApiKeyFilter, Token, TokenFilter};
 pub use account::{Account, AccountFilter, Assignment, UnmetTerm};
 pub use audit::{AuditCheckpoint, AuditFilter, AuditKeyRow, AuditPage};
 pub use convergence::{Condition, Convergence, ObjectStatus};
@@ -55,9 +57,11 @@ pub use list::{Converging, OwnedFilter, Page};
 pub use operation::{Operation, OperationFilter, OperationTarget, TargetProgress};
 pub use repetition::Earlier;
 pub use secrets::{ClusterKeyRow, ClusterKeyState, DataKeys, SecretsRotation};
+pub use session::{Session, SessionFilter};
 pub use suspension::Suspension;
 pub use tenant::{Plan, PlanFilter, PlanPlacement, Tenant, TenantFilter};
 pub use unplaced::UnplacedAccount;
+pub use user::{User, UserFilter, UserLogin};
 pub use webhook::{Webhook, WebhookFilter};
 
 /// A query that could not be answered. Never the caller's fault: what does not exist is `None`.

@@ -9,7 +9,7 @@ use super::{
     list::{Scope, Where},
     row::{self, AnyRow, FromRow},
 };
-use crate::ObjectKind;
+use crate::{ObjectKind, Purview};
 
 /// An operation.
 #[derive(Debug, Clone)]
@@ -124,9 +124,14 @@ impl Reader {
     ///
     /// # Errors
     /// If the state cannot be queried.
-    pub async fn operation(&self, scope: TenantId, id: OperationId) -> Result<Option<Operation>, QueryError> {
-        let Some(mut operation) =
-            self.one::<Operation>(OPERATIONS, Scope::Tenant(scope), id.to_bytes()).await?
+    pub async fn operation(
+        &self,
+        scope: impl Into<Purview>,
+        id: OperationId,
+    ) -> Result<Option<Operation>, QueryError> {
+        let Some(mut operation) = self
+            .one::<Operation>(OPERATIONS, Scope::Accounts(scope.into(), "account_id"), id.to_bytes())
+            .await?
         else {
             return Ok(None);
         };
@@ -206,7 +211,7 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn operations(
         &self,
-        scope: TenantId,
+        scope: impl Into<Purview>,
         filter: OperationFilter,
         page: &Page,
     ) -> Result<Vec<Operation>, QueryError> {
@@ -217,6 +222,6 @@ impl Reader {
             Where::Holds("finished_millis IS NOT NULL", filter.finished),
             Where::Since(filter.created_since),
         ];
-        self.list(OPERATIONS, Scope::Tenant(scope), wheres, page).await
+        self.list(OPERATIONS, Scope::Accounts(scope.into(), "account_id"), wheres, page).await
     }
 }

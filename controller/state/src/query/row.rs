@@ -103,6 +103,16 @@ pub(super) fn id<T>(
     parse(get::<&[u8]>(row, column)?).map_err(|error| corrupt(column, error))
 }
 
+/// The same where there may be none.
+pub(super) fn optional_id<T>(
+    row: &impl AnyRow,
+    column: &'static str,
+    parse: impl FnOnce(&[u8]) -> Result<T, IdError>,
+) -> Result<Option<T>, QueryError> {
+    let bytes: Option<&[u8]> = get(row, column)?;
+    bytes.map(|bytes| parse(bytes).map_err(|error| corrupt(column, error))).transpose()
+}
+
 pub(super) fn text<T>(row: &impl AnyRow, column: &'static str) -> Result<T, QueryError>
 where
     T: std::str::FromStr,
@@ -129,6 +139,18 @@ where
     let texts: Vec<String> =
         serde_json::from_str(get::<&str>(row, column)?).map_err(|error| corrupt(column, error))?;
     texts.iter().map(|text| text.parse().map_err(|error: T::Err| corrupt(column, error))).collect()
+}
+
+/// The same where there may be none.
+pub(super) fn optional_list<T>(row: &impl AnyRow, column: &'static str) -> Result<Option<Vec<T>>, QueryError>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    match get::<Option<&str>>(row, column)? {
+        None => Ok(None),
+        Some(_) => list(row, column).map(Some),
+    }
 }
 
 pub(super) fn number(row: &impl AnyRow, column: &'static str) -> Result<u64, QueryError> {

@@ -209,6 +209,8 @@ impl Reader {
                           ON u.tenant_id = f.tenant_id AND u.sealer = f.name)
                          + (SELECT count(*) FROM former_data_keys f CROSS JOIN webhooks w
                           ON w.tenant_id = f.tenant_id AND w.sealer = f.name)
+                         + (SELECT count(*) FROM former_data_keys f CROSS JOIN users p
+                          ON p.tenant_id = f.tenant_id AND p.sealed_totp IS NOT NULL AND p.sealer = f.name)
                  FROM tenants",
             )?;
             Ok(select.query_row([], |row| {

@@ -10,6 +10,7 @@ use super::{
     list::{Scope, Where},
     row::{self, AnyRow, FromRow},
 };
+use crate::Purview;
 
 /// A tenant.
 #[derive(Debug, Clone)]
@@ -168,8 +169,12 @@ impl Reader {
     ///
     /// # Errors
     /// If the state cannot be queried.
-    pub async fn tenant(&self, scope: TenantId, id: TenantId) -> Result<Option<Tenant>, QueryError> {
-        self.one(TENANTS, Scope::Tenants(scope), id.to_bytes()).await
+    pub async fn tenant(
+        &self,
+        scope: impl Into<Purview>,
+        id: TenantId,
+    ) -> Result<Option<Tenant>, QueryError> {
+        self.one(TENANTS, Scope::Tenants(scope.into()), id.to_bytes()).await
     }
 
     /// Tenants that `scope` sees.
@@ -178,7 +183,7 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn tenants(
         &self,
-        scope: TenantId,
+        scope: impl Into<Purview>,
         filter: TenantFilter,
         page: &Page,
     ) -> Result<Vec<Tenant>, QueryError> {
@@ -187,7 +192,7 @@ impl Reader {
             Where::text("name", filter.name),
             Where::Since(filter.created_since),
         ];
-        self.list(TENANTS, Scope::Tenants(scope), wheres, page).await
+        self.list(TENANTS, Scope::Tenants(scope.into()), wheres, page).await
     }
 
     /// Whether `tenant` is `root` or beneath it.
@@ -202,8 +207,8 @@ impl Reader {
     ///
     /// # Errors
     /// If the state cannot be queried.
-    pub async fn plan(&self, scope: TenantId, id: PlanId) -> Result<Option<Plan>, QueryError> {
-        self.one(PLANS, Scope::Line(scope), id.to_bytes()).await
+    pub async fn plan(&self, scope: impl Into<Purview>, id: PlanId) -> Result<Option<Plan>, QueryError> {
+        self.one(PLANS, Scope::Line(scope.into()), id.to_bytes()).await
     }
 
     /// The plans that accounts follow to another PHP version at the moment, or could by now after having been left
@@ -227,7 +232,7 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn plans(
         &self,
-        scope: TenantId,
+        scope: impl Into<Purview>,
         filter: PlanFilter,
         page: &Page,
     ) -> Result<Vec<Plan>, QueryError> {
@@ -236,6 +241,6 @@ impl Reader {
             Where::text("name", filter.name),
             Where::Since(filter.created_since),
         ];
-        self.list(PLANS, Scope::Line(scope), wheres, page).await
+        self.list(PLANS, Scope::Line(scope.into()), wheres, page).await
     }
 }

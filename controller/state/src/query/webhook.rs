@@ -9,6 +9,7 @@ use super::{
     list::{Scope, Where},
     row::{self, AnyRow, FromRow},
 };
+use crate::Purview;
 use crate::context::tenant_id;
 
 /// A webhook.
@@ -85,8 +86,12 @@ impl Reader {
     ///
     /// # Errors
     /// If the state cannot be queried.
-    pub async fn webhook(&self, scope: TenantId, id: WebhookId) -> Result<Option<Webhook>, QueryError> {
-        self.one(WEBHOOKS, Scope::Tenant(scope), id.to_bytes()).await
+    pub async fn webhook(
+        &self,
+        scope: impl Into<Purview>,
+        id: WebhookId,
+    ) -> Result<Option<Webhook>, QueryError> {
+        self.one(WEBHOOKS, Scope::Tenant(scope.into()), id.to_bytes()).await
     }
 
     /// Webhooks that `scope` sees.
@@ -95,7 +100,7 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn webhooks(
         &self,
-        scope: TenantId,
+        scope: impl Into<Purview>,
         filter: WebhookFilter,
         page: &Page,
     ) -> Result<Vec<Webhook>, QueryError> {
@@ -104,7 +109,7 @@ impl Reader {
             Where::Holds("disabled_millis IS NULL", filter.enabled),
             Where::Since(filter.created_since),
         ];
-        self.list(WEBHOOKS, Scope::Tenant(scope), wheres, page).await
+        self.list(WEBHOOKS, Scope::Tenant(scope.into()), wheres, page).await
     }
 
     /// All webhooks that are to be told.

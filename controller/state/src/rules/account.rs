@@ -36,6 +36,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
         wire_text::<EmailAddress>(&body.contact, "/contact")?;
     }
     ctx.require_visible(tenant_of, "tenant", "/tenant_id")?;
+    ctx.account.set(Some(id));
     let plan = plan::load(ctx, plan_id, "/plan_id")?;
     plan::require_usable_by(ctx, &plan, tenant_of)?;
     let wish = wish(ctx, body.placement.as_ref())?;
@@ -234,6 +235,10 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateAccount) -> Rule<Effect> {
     ctx.authorise(Action::AccountUpdate)?;
     let id = wire_id(&body.account_id, "/id", AccountId::from_bytes)?;
     let account = load_live(ctx, id, "/id")?;
+    if body.plan_id.is_some() && ctx.asking()?.is_some_and(|access| access.purview.accounts.is_some()) {
+        let message = "an account's plan is for whoever runs its tenant to choose";
+        return Err(Refusal::new(RefusalCode::Forbidden, "/plan_id", message).into());
+    }
     let old = &account.fields;
     let new = changed_fields(ctx, &account, body)?;
     let action = Action::AccountUpdate;
@@ -342,7 +347,7 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteAccount) -> Rule<Effect> {
     ctx.authorise(Action::AccountDelete)?;
     let id = wire_id(&body.account_id, "/id", AccountId::from_bytes)?;
     let account = load_live(ctx, id, "/id")?;
-    ctx.require_visible(account.tenant, "account", "/id")?;
+    ctx.require_visible_of(account.tenant, account.id, "account", "/id")?;
     open_operation(
         ctx,
         &body.operation_id,
@@ -366,7 +371,7 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteAccount) -> Rule<Effect> {
 /// The account, unless it is gone or going.
 pub(super) fn load_live(ctx: &Context<'_>, id: AccountId, field: &'static str) -> Rule<AccountRow> {
     let (account, deleting) = find(ctx, id)?.ok_or_else(|| Refusal::not_found("account", field))?;
-    ctx.require_visible(account.tenant, "account", field)?;
+    ctx.require_visible_of(account.tenant, account.id, "account", field)?;
     if deleting {
         return Err(Refusal::new(RefusalCode::Deleting, field, "the account is being deleted").into());
     }

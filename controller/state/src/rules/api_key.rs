@@ -1,69 +1,57 @@
 //! API keys: never more than their maker may do.
 
-use npanel_model::{Action, ActionPattern, ApiKeyId, TenantId};
-use npanel_proto::command::{CreateApiKey, DeleteApiKey, UpdateApiKey};
+use npanel_model::{Action, ApiKeyId, Network, TenantId};
+use npanel_proto::command::{CreateApiKey, DeleteApiKey, RotateApiKey, UpdateApiKey};
 
-use super::require_new;
+use super::{
+    require_new,
+    rights::{Rights, column},
+};
 use crate::{
     Refusal, RefusalCode,
-    context::{Context, Effect, Principal, Rule, json, patterns, tenant_id, texts, wire_id, wire_text},
+    access::Credential,
+    context::{Context, Effect, Principal, Rule, json, tenant_id, wire_id, wire_text},
 };
+
+/// Where programs run is few places.
+const MOST_NETWORKS: usize = 50;
+
+/// How long two secrets may open the same key: a week, in which all its programs are told of the new one.
+const MOST_OVERLAP_SECONDS: u32 = 7 * 24 * 3600;
 
 pub(super) fn create(ctx: &Context<'_>, body: &CreateApiKey) -> Rule<Effect> {
     ctx.authorise(Action::ApiKeyCreate)?;
     let tenant = wire_id(&body.tenant_id, "/tenant_id", TenantId::from_bytes)?;
     ctx.require_visible(tenant, "tenant", "/tenant_id")?;
-    require_covered(ctx, &body.actions)?;
+    rights(ctx, tenant, body)?.require_covered(ctx, "/actions")?;
     insert(ctx, body)?;
-    Ok(Effect {
-        tenant,
-        action: Action::ApiKeyCreate,
-        object: body.api_key_id.clone(),
-        operation: Vec::new(),
-    })
+    let object = body.api_key_id.clone();
+    Ok(Effect { tenant, action: Action::ApiKeyCreate, object, operation: Vec::new() })
 }
 
-/// A key can hand on only what it may do itself.
-fn require_covered(ctx: &Context<'_>, wanted: &[String]) -> Rule<()> {
-    let Principal::ApiKey(own) = ctx.principal else { return Ok(()) };
-    let held = ctx
-        .find("SELECT actions FROM api_keys WHERE id = ?1", [own.to_bytes()], |row| row.get::<_, String>(0))?
-        .map(|json| patterns(&json))
-        .unwrap_or_default();
-    for text in wanted {
-        let pattern: ActionPattern = wire_text(text, "/actions")?;
-        // Action by action: `*` is covered by two keys' worth of patterns, too.
-        let covered = Action::ALL
-            .iter()
-            .all(|action| !pattern.matches(*action) || held.iter().any(|has| has.matches(*action)));
-        if !covered {
-            let message = format!("this API key does not allow everything that {pattern} covers");
-            return Err(Refusal::new(RefusalCode::Forbidden, "/actions", message).into());
-        }
-    }
-    Ok(())
+fn rights(ctx: &Context<'_>, tenant: TenantId, body: &CreateApiKey) -> Rule<Rights> {
+    Rights::read(ctx, tenant, &body.role, &body.actions, &body.accounts)
 }
 
 pub(super) fn insert(ctx: &Context<'_>, body: &CreateApiKey) -> Rule<()> {
     let id = wire_id(&body.api_key_id, "/id", ApiKeyId::from_bytes)?;
     let tenant = wire_id(&body.tenant_id, "/tenant_id", TenantId::from_bytes)?;
-    if body.actions.is_empty() {
-        return Err(
-            Refusal::new(RefusalCode::Invalid, "/actions", "an API key allows at least one action").into()
-        );
+    let rights = rights(ctx, tenant, body)?;
+    if body.networks.len() > MOST_NETWORKS {
+        let message = format!("at most {MOST_NETWORKS} networks (got {})", body.networks.len());
+        return Err(Refusal::new(RefusalCode::Invalid, "/networks", message).into());
     }
-    for text in &body.actions {
-        wire_text::<ActionPattern>(text, "/actions")?;
+    for text in &body.networks {
+        wire_text::<Network>(text, "/networks")?;
     }
     require_name(&body.name)?;
-    if body.secret_hash.len() != 32 {
-        return Err(Refusal::new(RefusalCode::Invalid, "", "the secret's hash has 32 bytes").into());
-    }
+    require_hash(&body.secret_hash)?;
     require_to_come(ctx, body.expires_millis)?;
     require_new(ctx, "api_keys", &body.api_key_id)?;
     ctx.run(
-        "INSERT INTO api_keys (id, tenant_id, name, secret_hash, actions, expires_millis, created_millis)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO api_keys (id, tenant_id, name, secret_hash, actions, expires_millis, created_millis, role,
+             accounts, networks)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         (
             id.to_bytes(),
             tenant.to_bytes(),
@@ -72,10 +60,20 @@ pub(super) fn insert(ctx: &Context<'_>, body: &CreateApiKey) -> Rule<()> {
             json(&body.actions),
             (body.expires_millis != 0).then_some(body.expires_millis),
             ctx.now.as_millis(),
+            &body.role,
+            column(rights.accounts.as_deref()),
+            json(&body.networks),
         ),
     )?;
     ctx.note(tenant, "api_key", id.to_bytes(), "created");
     Ok(())
+}
+
+fn require_hash(hash: &[u8]) -> Rule<()> {
+    if hash.len() == 32 {
+        return Ok(());
+    }
+    Err(Refusal::new(RefusalCode::Invalid, "", "the secret's hash has 32 bytes").into())
 }
 
 fn require_name(name: &str) -> Rule<()> {
@@ -94,52 +92,92 @@ fn require_to_come(ctx: &Context<'_>, expires_millis: i64) -> Rule<()> {
     Err(Refusal::new(RefusalCode::Invalid, "/expires_at", message).into())
 }
 
+struct Known {
+    tenant: TenantId,
+    rights: Rights,
+    name: String,
+    end: Option<i64>,
+}
+
+fn known(ctx: &Context<'_>, id: ApiKeyId) -> Rule<Known> {
+    let found = ctx.find(
+        "SELECT tenant_id, actions, name, expires_millis, role, accounts FROM api_keys WHERE id = ?1",
+        [id.to_bytes()],
+        |row| {
+            let tenant = tenant_id(row, 0)?;
+            let (actions, role, accounts): (String, String, Option<String>) =
+                (row.get(1)?, row.get(4)?, row.get(5)?);
+            let rights = Rights::stored(tenant, &role, &actions, accounts.as_deref());
+            Ok(Known { tenant, rights, name: row.get(2)?, end: row.get(3)? })
+        },
+    )?;
+    let known = found.ok_or_else(|| Refusal::not_found("API key", "/id"))?;
+    ctx.require_visible(known.tenant, "API key", "/id")?;
+    Ok(known)
+}
+
 /// Changes a key's name or end. Only who may do all that the key may can give it a longer life.
 pub(super) fn update(ctx: &Context<'_>, body: &UpdateApiKey) -> Rule<Effect> {
     ctx.authorise(Action::ApiKeyUpdate)?;
     let id = wire_id(&body.api_key_id, "/id", ApiKeyId::from_bytes)?;
-    let found = ctx.find(
-        "SELECT tenant_id, actions, name, expires_millis FROM api_keys WHERE id = ?1",
-        [id.to_bytes()],
-        |row| {
-            let (actions, name) = (row.get::<_, String>(1)?, row.get::<_, String>(2)?);
-            Ok((tenant_id(row, 0)?, actions, name, row.get::<_, Option<i64>>(3)?))
-        },
-    )?;
-    let (tenant, actions, old_name, old_end) = found.ok_or_else(|| Refusal::not_found("API key", "/id"))?;
-    ctx.require_visible(tenant, "API key", "/id")?;
-    let name = body.name.as_ref().unwrap_or(&old_name);
+    let old = known(ctx, id)?;
+    let name = body.name.as_ref().unwrap_or(&old.name);
     require_name(name)?;
     let end = match body.expires_millis {
-        None => old_end,
+        None => old.end,
         Some(millis) => {
             require_to_come(ctx, millis)?;
-            require_covered(ctx, &texts(&actions))?;
+            old.rights.require_covered(ctx, "/actions")?;
             (millis != 0).then_some(millis)
         }
     };
-    if (name, end) != (&old_name, old_end) {
+    if (name, end) != (&old.name, old.end) {
         ctx.run(
             "UPDATE api_keys SET name = ?2, expires_millis = ?3 WHERE id = ?1",
             (id.to_bytes(), name, end),
         )?;
-        ctx.note(tenant, "api_key", id.to_bytes(), "changed");
+        ctx.note(old.tenant, "api_key", id.to_bytes(), "changed");
     }
-    Ok(Effect { tenant, action: Action::ApiKeyUpdate, object: id.to_bytes(), operation: Vec::new() })
+    Ok(effect(old.tenant, Action::ApiKeyUpdate, id))
+}
+
+/// Gives the key another secret. Whoever does so may use the key from then on, and so must be allowed all that it is.
+pub(super) fn rotate(ctx: &Context<'_>, body: &RotateApiKey) -> Rule<Effect> {
+    ctx.authorise(Action::ApiKeyRotate)?;
+    let id = wire_id(&body.api_key_id, "/id", ApiKeyId::from_bytes)?;
+    let old = known(ctx, id)?;
+    old.rights.require_covered(ctx, "/id")?;
+    require_hash(&body.secret_hash)?;
+    if body.overlap_seconds > MOST_OVERLAP_SECONDS {
+        let message = format!(
+            "the secret before may count for {MOST_OVERLAP_SECONDS} s more at most (got {})",
+            body.overlap_seconds
+        );
+        return Err(Refusal::new(RefusalCode::Invalid, "/overlap_seconds", message).into());
+    }
+    let until = ctx.now.as_millis() + i64::from(body.overlap_seconds) * 1000;
+    ctx.run(
+        "UPDATE api_keys SET former_secret_hash = secret_hash, former_until_millis = ?3, secret_hash = ?2 WHERE id = ?1",
+        (id.to_bytes(), &body.secret_hash, until),
+    )?;
+    ctx.note(old.tenant, "api_key", id.to_bytes(), "changed");
+    Ok(effect(old.tenant, Action::ApiKeyRotate, id))
 }
 
 pub(super) fn delete(ctx: &Context<'_>, body: &DeleteApiKey) -> Rule<Effect> {
     ctx.authorise(Action::ApiKeyDelete)?;
     let id = wire_id(&body.api_key_id, "/id", ApiKeyId::from_bytes)?;
-    let tenant = ctx
-        .find("SELECT tenant_id FROM api_keys WHERE id = ?1", [id.to_bytes()], |row| tenant_id(row, 0))?
-        .ok_or_else(|| Refusal::not_found("API key", "/id"))?;
-    ctx.require_visible(tenant, "API key", "/id")?;
-    if ctx.principal == Principal::ApiKey(id) {
+    let old = known(ctx, id)?;
+    if ctx.principal == Principal::Shown(Credential::ApiKey(id)) {
         let message = "an API key cannot revoke itself; use another one";
         return Err(Refusal::new(RefusalCode::InUse, "/id", message).into());
     }
+    ctx.run("DELETE FROM sessions WHERE api_key_id = ?1", [id.to_bytes()])?;
     ctx.run("DELETE FROM api_keys WHERE id = ?1", [id.to_bytes()])?;
-    ctx.note(tenant, "api_key", id.to_bytes(), "deleted");
-    Ok(Effect { tenant, action: Action::ApiKeyDelete, object: id.to_bytes(), operation: Vec::new() })
+    ctx.note(old.tenant, "api_key", id.to_bytes(), "deleted");
+    Ok(effect(old.tenant, Action::ApiKeyDelete, id))
+}
+
+fn effect(tenant: TenantId, action: Action, id: ApiKeyId) -> Effect {
+    Effect { tenant, action, object: id.to_bytes(), operation: Vec::new() }
 }

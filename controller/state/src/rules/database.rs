@@ -118,7 +118,7 @@ pub(super) fn load_live(
         },
     )?;
     let (account, database, deleting) = found.ok_or_else(|| Refusal::not_found("database", field))?;
-    ctx.require_visible(database.tenant, "database", field)?;
+    ctx.require_visible_of(database.tenant, account, "database", field)?;
     if deleting {
         return Err(Refusal::new(RefusalCode::Deleting, field, "the database is being deleted").into());
     }

@@ -202,7 +202,7 @@ fn load_live(ctx: &Context<'_>, id: DatabaseUserId) -> Rule<UserRow> {
         },
     )?;
     let (user, deleting) = found.ok_or_else(|| Refusal::not_found("database user", "/id"))?;
-    ctx.require_visible(user.tenant, "database user", "/id")?;
+    ctx.require_visible_of(user.tenant, user.account, "database user", "/id")?;
     if deleting {
         return Err(Refusal::new(RefusalCode::Deleting, "/id", "the database user is being deleted").into());
     }

@@ -6,7 +6,7 @@ use npanel_proto::command::{CreateDomain, DeleteDomain, UpdateDomain};
 use super::{account, account::AccountRow, names, plan, record_set, removal, require_new, zone};
 use crate::{
     ObjectKind, Refusal, RefusalCode,
-    context::{Context, Effect, Rule, tenant_id, wire_id, wire_text},
+    context::{Context, Effect, Rule, tenant_id, typed, wire_id, wire_text},
     wanted::{Subject, close_if_done, open_operation, touch, want},
 };
 
@@ -158,15 +158,16 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateDomain) -> Rule<Effect> {
 /// The domain, unless it is gone or going.
 pub(super) fn load_live(ctx: &Context<'_>, id: DomainId) -> Rule<DomainRow> {
     let found = ctx.find(
-        "SELECT tenant_id, generation, deleted_millis FROM domains WHERE id = ?1",
+        "SELECT tenant_id, generation, deleted_millis, account_id FROM domains WHERE id = ?1",
         [id.to_bytes()],
         |row| {
             let domain = DomainRow { id, tenant: tenant_id(row, 0)?, generation: Generation(row.get(1)?) };
-            Ok((domain, row.get::<_, Option<i64>>(2)?.is_some()))
+            let account = typed(row, 3, AccountId::from_bytes)?;
+            Ok((domain, account, row.get::<_, Option<i64>>(2)?.is_some()))
         },
     )?;
-    let (domain, deleting) = found.ok_or_else(|| Refusal::not_found("domain", "/id"))?;
-    ctx.require_visible(domain.tenant, "domain", "/id")?;
+    let (domain, account, deleting) = found.ok_or_else(|| Refusal::not_found("domain", "/id"))?;
+    ctx.require_visible_of(domain.tenant, account, "domain", "/id")?;
     if deleting {
         return Err(Refusal::new(RefusalCode::Deleting, "/id", "the domain is being deleted").into());
     }

@@ -29,10 +29,14 @@ mod removal;
 mod replacement;
 mod restoration;
 mod revocation;
+mod rights;
 mod secrets;
+mod session;
 mod suspension;
 mod tenant;
 mod token;
+mod totp;
+mod user;
 mod webhook;
 mod zone;
 
@@ -73,6 +77,16 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::DeleteToken(body) => token::delete(ctx, body),
         Command::CreateApiKey(body) => api_key::create(ctx, body),
         Command::DeleteApiKey(body) => api_key::delete(ctx, body),
+        Command::RotateApiKey(body) => api_key::rotate(ctx, body),
+        Command::CreateUser(body) => user::create(ctx, body),
+        Command::UpdateUser(body) => user::update(ctx, body),
+        Command::DeleteUser(body) => user::delete(ctx, body),
+        Command::SetUserPassword(body) => user::set_password(ctx, body),
+        Command::OfferTotp(body) => totp::offer(ctx, body),
+        Command::ConfirmTotp(body) => totp::confirm(ctx, body),
+        Command::RemoveTotp(body) => totp::remove(ctx, body),
+        Command::CreateSession(body) => session::create(ctx, body),
+        Command::DeleteSession(body) => session::delete(ctx, body),
         Command::EnrolNode(body) => node::enrol(ctx, body),
         Command::RevokeNode(body) => revocation::revoke(ctx, body),
         Command::DeleteNode(body) => node::delete(ctx, body),
@@ -152,6 +166,14 @@ pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Optio
         Command::DeleteRecordSet(body) => (Noun::RecordSet, &body.record_set_id),
         Command::DeleteToken(body) => (Noun::Token, &body.token_id),
         Command::DeleteApiKey(body) => (Noun::ApiKey, &body.api_key_id),
+        Command::RotateApiKey(body) => (Noun::ApiKey, &body.api_key_id),
+        Command::UpdateUser(body) => (Noun::User, &body.user_id),
+        Command::DeleteUser(body) => (Noun::User, &body.user_id),
+        Command::SetUserPassword(body) => (Noun::User, &body.user_id),
+        Command::OfferTotp(body) => (Noun::User, &body.user_id),
+        Command::ConfirmTotp(body) => (Noun::User, &body.user_id),
+        Command::RemoveTotp(body) => (Noun::User, &body.user_id),
+        Command::DeleteSession(body) => (Noun::Session, &body.session_id),
         Command::UpdateWebhook(body) => (Noun::Webhook, &body.webhook_id),
         Command::DeleteWebhook(body) => (Noun::Webhook, &body.webhook_id),
         Command::DeleteNode(body) => (Noun::Node, &body.node_id),
@@ -172,6 +194,8 @@ pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Optio
         | Command::AddRecordSet(_)
         | Command::CreateToken(_)
         | Command::CreateApiKey(_)
+        | Command::CreateUser(_)
+        | Command::CreateSession(_)
         | Command::EnrolNode(_)
         | Command::EnrolController(_)
         | Command::RemoveController(_)

@@ -97,7 +97,7 @@ fn suspend(
         "UPDATE {table} SET suspended_millis = ?2, suspended_reason = ?3, suspended_by = ?4, suspended_for = ?5
          WHERE id = ?1"
     );
-    let by = (ctx.principal.to_string(), ctx.principal_tenant()?.to_bytes());
+    let by = (ctx.actor()?, ctx.principal_tenant()?.to_bytes());
     ctx.run(&update, (target.id, ctx.now.as_millis(), reason, by.0, by.1))?;
     tell_nodes(ctx, target, action, operation)
 }

@@ -3,7 +3,7 @@
 use npanel_model::{Action, TenantId, TenantName};
 use npanel_proto::command::{CreateTenant, DeleteTenant, UpdateTenant};
 
-use super::{require_new, secrets};
+use super::{require_new, secrets, user};
 use crate::{
     Refusal, RefusalCode,
     context::{Context, Effect, Rule, tenant_id, wire_id, wire_text},
@@ -147,6 +147,7 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteTenant) -> Rule<Effect> {
     let above =
         ctx.find("SELECT parent_id FROM tenants WHERE id = ?1", [id.to_bytes()], |row| tenant_id(row, 0))?;
     ctx.run("DELETE FROM api_keys WHERE tenant_id = ?1", [id.to_bytes()])?;
+    user::remove_of(ctx, id)?;
     ctx.run("DELETE FROM webhooks WHERE tenant_id = ?1", [id.to_bytes()])?;
     if ctx.level >= ANCESTRY_KEPT {
         ctx.run(

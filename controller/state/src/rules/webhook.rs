@@ -103,7 +103,7 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateWebhook) -> Rule<Effect> {
             (id.to_bytes(), url, json(events)),
         )?;
         match (old.is_enabled, is_enabled) {
-            (true, false) => disable(ctx, id, &format!("{} disabled it", ctx.principal))?,
+            (true, false) => disable(ctx, id, &format!("{} disabled it", ctx.actor()?))?,
             (_, true) => forgive(ctx, id)?,
             (false, false) => {}
         }

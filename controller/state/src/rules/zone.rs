@@ -138,7 +138,7 @@ pub(super) fn load_live(ctx: &Context<'_>, id: ZoneId, field: &'static str) -> R
     )?;
     let (account, tenant, name, generation, deleting) =
         found.ok_or_else(|| Refusal::not_found("zone", field))?;
-    ctx.require_visible(tenant, "zone", field)?;
+    ctx.require_visible_of(tenant, account, "zone", field)?;
     if deleting {
         return Err(Refusal::new(RefusalCode::Deleting, field, "the zone is being deleted").into());
     }

@@ -45,7 +45,7 @@ const EXCEPTIONS: [(&str, &str); 7] = [
 ];
 
 /// What stands for a part of a statement that is put in when it runs.
-const PARTS: [(&str, &[&str]); 13] = [
+const PARTS: [(&str, &[&str]); 15] = [
     (
         "{seen}",
         &["AND EXISTS (SELECT 1 FROM former_tenant_tree WHERE ancestor_id = ?3 AND tenant_id = c.tenant_id)"],
@@ -54,7 +54,9 @@ const PARTS: [(&str, &[&str]); 13] = [
     ("{} ORDER BY f.tenant_id", &["SELECT f.tenant_id, f.name FROM former_data_keys f ORDER BY f.tenant_id"]),
     ("{table}", &["accounts", "domains", "databases", "database_users", "zones", "cron_tables"]),
     ("{what}", &["domains", "databases"]),
-    ("{column}", &["pool"]),
+    ("{column}", &["pool", "user_id", "api_key_id"]),
+    ("{account}", &["id", "account_id", "NULL"]),
+    ("{condition}", &["totp_millis IS NULL"]),
     ("{parts}", &["part != 'dns'"]),
     ("{is_same}", &["id = ?1"]),
     ("{own}", &["own = 1", "own = 0"]),
@@ -67,6 +69,7 @@ const PARTS: [(&str, &[&str]); 13] = [
 fn sources() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let own = [
+        "access.rs",
         "apply.rs",
         "context.rs",
         "foresight.rs",

@@ -329,7 +329,7 @@ pub(crate) fn key(id: ApiKeyId, tenant: TenantId, actions: &[&str]) -> CreateApi
         name: "test".into(),
         secret_hash: HASH.to_vec(),
         actions: actions.iter().map(|action| (*action).to_owned()).collect(),
-        expires_millis: 0,
+        ..CreateApiKey::default()
     }
 }
 

@@ -44,6 +44,9 @@ pub(crate) fn a_tenant_sees_of_a_placement_only_where_its_own_accounts_are(world
         tenant_id: Some(tenant),
         name: "onlooker".parse()?,
         actions: vec![ActionPattern::everything()],
+        role: None,
+        accounts: Vec::new(),
+        networks: Vec::new(),
         expires_at: None,
     };
     let key = world.create::<ApiKey>(&key)?.key.context("no key was shown")?.expose().to_owned();

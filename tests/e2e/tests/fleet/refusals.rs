@@ -95,6 +95,9 @@ pub(crate) fn another_tenants_objects_do_not_exist_for_a_key(world: &World) -> R
         tenant_id: Some(stranger),
         name: "all".parse()?,
         actions: vec!["*".parse()?],
+        role: None,
+        accounts: Vec::new(),
+        networks: Vec::new(),
         expires_at: None,
     };
     let made = world.block_on(world.client.create::<ApiKey>(&made, Wait::No))?.object;

@@ -134,6 +134,9 @@ async fn fill(client: Client, is_over: &AtomicBool) -> Result<()> {
         tenant_id: None,
         name: "wide".parse()?,
         actions: vec!["tenant.create".parse()?; WIDE],
+        role: None,
+        accounts: Vec::new(),
+        networks: Vec::new(),
         expires_at: None,
     };
     while !is_over.load(Ordering::Relaxed) {

@@ -80,10 +80,14 @@ fn amount(ctx: &Context<'_>, body: &RotateSecrets, tenant: Option<TenantId>) -> 
         )?;
     }
     if body.data_keys {
-        for table in ["tenants", "database_users", "webhooks"] {
-            let owner = if table == "tenants" { "id" } else { "tenant_id" };
+        for (table, owner) in [
+            ("tenants", "id"),
+            ("database_users", "tenant_id"),
+            ("webhooks", "tenant_id"),
+            ("users", "sealed_totp IS NOT NULL AND tenant_id"),
+        ] {
             let sql = match of {
-                None => format!("SELECT count(*) FROM {table} WHERE ?1 IS NULL"),
+                None => format!("SELECT count(*) FROM {table} WHERE ?1 IS NULL AND {owner} IS NOT NULL"),
                 Some(_) => format!("SELECT count(*) FROM {table} WHERE {owner} = ?1"),
             };
             total += ctx.count(&sql, [&of])?;

@@ -88,6 +88,9 @@ fn shown_once(world: &World, account: &Account) -> Result<(Vec<Mark>, String)> {
         tenant_id: Some(tenant),
         name: "planted".parse()?,
         actions: vec!["*".parse()?],
+        role: None,
+        accounts: Vec::new(),
+        networks: Vec::new(),
         expires_at: None,
     };
     let key = world.block_on(world.client.create::<ApiKey>(&key, Wait::No))?.object;

@@ -1,0 +1,185 @@
+//! Users: people who sign in.
+
+use npanel_model::{
+    AccessRole, AccountId, ActionPattern, Label, LoginName, Revision, Secret, TenantId, Timestamp, UserId,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::change::present;
+
+/// A new user. It can be given no more than whoever makes it has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateUser {
+    /// The tenant that it acts for: the caller's own (if absent) or one beneath it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pub tenant_id: Option<TenantId>,
+    /// What it signs in by: an e-mail address, the only one of its kind in the fleet; upper and lower case are one.
+    #[schema(value_type = String, format = Email, max_length = 318, example = "ann@example.com")]
+    pub login: LoginName,
+    /// What people call it: 1 to 100 characters.
+    #[schema(value_type = String, min_length = 1, max_length = 100, example = "Ann Example")]
+    pub name: Label,
+    /// `administrator` (of the platform's own tenant only: everything), `reseller` (all that is its tenant's), `owner` (what
+    /// is in its accounts) or `support` (looks at all, changes nothing, sees no customer's content).
+    #[schema(value_type = String, example = "reseller")]
+    pub role: AccessRole,
+    /// What of its role it may do: `*` (all of it, if absent), `<noun>.*` or single actions. What reveals a secret or a
+    /// customer's content is support's only if it is named here.
+    #[serde(default = "everything")]
+    #[schema(value_type = Vec<String>, min_items = 1, max_items = 200, example = json!(["*"]))]
+    pub actions: Vec<ActionPattern>,
+    /// The accounts that it is confined to, at most 100; an owner has at least one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, max_items = 100)]
+    pub accounts: Vec<AccountId>,
+    /// Its password: 12 to 128 characters. Without one it cannot sign in by a password until one is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Password, min_length = 12, max_length = 128)]
+    pub password: Option<Secret>,
+}
+
+/// Every action of the role.
+fn everything() -> Vec<ActionPattern> {
+    vec![ActionPattern::everything()]
+}
+
+/// A change of a user. What is absent stays as it is. Nobody changes what they may do themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateUser {
+    /// What people call it: 1 to 100 characters.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    pub name: Option<Label>,
+    /// Its role.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub role: Option<AccessRole>,
+    /// What of its role it may do.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub actions: Option<Vec<ActionPattern>>,
+    /// The accounts that it is confined to: exactly these; none: to none in particular.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub accounts: Option<Vec<AccountId>>,
+    /// Whether it may sign in. If not, its sessions end.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<bool>)]
+    pub enabled: Option<bool>,
+}
+
+/// A user. Its password is stored hashed by argon2id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct User {
+    /// Its id.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: UserId,
+    /// The tenant that it acts for.
+    #[schema(value_type = String, format = "uuid")]
+    pub tenant_id: TenantId,
+    /// What it signs in by.
+    #[schema(value_type = String, format = Email, example = "ann@example.com")]
+    pub login: LoginName,
+    /// What people call it.
+    #[schema(example = "Ann Example")]
+    pub name: String,
+    /// Its role: `administrator`, `reseller`, `owner` or `support`.
+    #[schema(value_type = String, example = "reseller")]
+    pub role: AccessRole,
+    /// What of its role it may do.
+    #[schema(value_type = Vec<String>)]
+    pub actions: Vec<ActionPattern>,
+    /// The accounts that it is confined to; `null`: to none in particular.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub accounts: Option<Vec<AccountId>>,
+    /// Whether it may sign in.
+    pub enabled: bool,
+    /// Whether it has a password.
+    pub has_password: bool,
+    /// Whether it has a second factor: an authenticator.
+    pub has_totp: bool,
+    /// How many recovery codes are left.
+    pub recovery_codes: u64,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
+}
+
+/// A new password of another user. Its sessions end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetUserPassword {
+    /// The password: 12 to 128 characters.
+    #[schema(value_type = String, format = Password, min_length = 12, max_length = 128)]
+    pub password: Secret,
+}
+
+/// A new password of one's own. One's other sessions end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePassword {
+    /// The password so far.
+    #[schema(value_type = String, format = Password)]
+    pub current: Secret,
+    /// The new one: 12 to 128 characters.
+    #[schema(value_type = String, format = Password, min_length = 12, max_length = 128)]
+    pub new: Secret,
+}
+
+/// Who one is, and what one may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Me {
+    /// As the audit writes it: `user/<id>`, `api_key/<id>`, or `user/<id> as user/<id>`.
+    #[schema(example = "user/01901111-0000-7000-8000-000000000000")]
+    pub actor: String,
+    /// The tenant that one acts for.
+    #[schema(value_type = String, format = "uuid")]
+    pub tenant_id: TenantId,
+    /// Whether that is the platform itself.
+    pub platform: bool,
+    /// The user; `null` for an API key.
+    pub user: Option<User>,
+    /// The accounts that one is confined to; `null`: to none in particular.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub accounts: Option<Vec<AccountId>>,
+    /// Every action that one may take.
+    pub actions: Vec<String>,
+    /// When the credential ends; `null`: never.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A key for an authenticator. It counts once it is confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TotpOffer {
+    /// The key, in base32. Shown this once.
+    #[schema(value_type = String, format = Password)]
+    pub key: Secret,
+    /// The same as an address that authenticators read, as a QR code for instance.
+    #[schema(value_type = String, format = Password)]
+    pub uri: Secret,
+}
+
+/// That the authenticator has the key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmTotp {
+    /// The code that it shows: 6 digits.
+    #[schema(value_type = String, format = Password, pattern = "^[0-9]{6}$")]
+    pub code: Secret,
+}
+
+/// Codes that each stand once for the authenticator, if that is lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RecoveryCodes {
+    /// The codes. Shown this once.
+    #[schema(value_type = Vec<String>)]
+    pub codes: Vec<Secret>,
+}
