@@ -50,7 +50,7 @@ pub use id::{
     NodeId, OperationId, PlanId, RecordSetId, RequestId, SessionId, TenantId, TokenId, UserId, WebhookId,
     ZoneId,
 };
-pub use login_name::LoginName;
+pub use login_name::{LoginName, PersonName, PersonNameError};
 pub use names::{AvailabilityZone, Label, LabelError, NodeName, PlanName, PoolName, TenantName};
 pub use network::{Network, NetworkError};
 pub use path::{DocumentRoot, DocumentRootError};

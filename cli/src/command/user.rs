@@ -1,7 +1,7 @@
 //! `npanel user`.
 
 use clap::Subcommand;
-use npanel_model::{AccessRole, ActionPattern, Label, LoginName};
+use npanel_model::{AccessRole, ActionPattern, LoginName, PersonName};
 use npanel_sdk_types::{CreateUser, UpdateUser, User};
 
 use crate::{
@@ -21,7 +21,7 @@ pub(crate) enum Command {
         login: LoginName,
         /// What people call it.
         #[arg(long)]
-        name: Label,
+        name: PersonName,
         /// administrator, reseller, owner or support.
         #[arg(long)]
         role: AccessRole,
@@ -60,7 +60,7 @@ pub(crate) enum Command {
         user: String,
         /// What people call it.
         #[arg(long)]
-        name: Option<Label>,
+        name: Option<PersonName>,
         /// Its role.
         #[arg(long)]
         role: Option<AccessRole>,

@@ -1,7 +1,8 @@
 //! Users: people who sign in.
 
 use npanel_model::{
-    AccessRole, AccountId, ActionPattern, Label, LoginName, Revision, Secret, TenantId, Timestamp, UserId,
+    AccessRole, AccountId, ActionPattern, LoginName, PersonName, Revision, Secret, TenantId, Timestamp,
+    UserId,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -21,7 +22,7 @@ pub struct CreateUser {
     pub login: LoginName,
     /// What people call it: 1 to 100 characters.
     #[schema(value_type = String, min_length = 1, max_length = 100, example = "Ann Example")]
-    pub name: Label,
+    pub name: PersonName,
     /// `administrator` (of the platform's own tenant only: everything), `reseller` (all that is its tenant's), `owner` (what
     /// is in its accounts) or `support` (looks at all, changes nothing, sees no customer's content).
     #[schema(value_type = String, example = "reseller")]
@@ -53,7 +54,7 @@ pub struct UpdateUser {
     /// What people call it: 1 to 100 characters.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
-    pub name: Option<Label>,
+    pub name: Option<PersonName>,
     /// Its role.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]

@@ -80,6 +80,10 @@ fn request_id(headers: &HeaderMap) -> RequestId {
     given.unwrap_or_else(RequestId::generate)
 }
 
+/// An error in the form that another standard has for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ByAnotherStandard;
+
 fn with_problem(mut response: Response, id: RequestId) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -88,6 +92,7 @@ fn with_problem(mut response: Response, id: RequestId) -> Response {
     let is_problem = |value: &HeaderValue| value.as_bytes() == PROBLEM_MEDIA_TYPE.as_bytes();
     match response.extensions_mut().remove::<Failure>() {
         Some(failure) => failure.answer(id),
+        None if response.extensions().get::<ByAnotherStandard>().is_some() => response,
         None if response.headers().get(CONTENT_TYPE).is_some_and(is_problem) => response,
         None => {
             let mut answer = Failure::of_status(status).answer(id);

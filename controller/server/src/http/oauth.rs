@@ -23,6 +23,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     app::App,
+    context::ByAnotherStandard,
     me::not_stored,
     problem::{Failure, Kind},
     signing_in::SigningIn,
@@ -58,6 +59,7 @@ fn refused(status: StatusCode, error: &str, description: &str) -> Response {
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
     }
+    response.extensions_mut().insert(ByAnotherStandard);
     not_stored(response)
 }
 

@@ -6,7 +6,10 @@ use axum::body::Body;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Fleet, JSON, Reseller, id};
+use crate::{
+    support::{Answer, Fleet, JSON, Reseller, id},
+    users::signed_in,
+};
 
 /// A fleet with one of everything.
 pub(crate) struct Filled {
@@ -28,6 +31,8 @@ impl Filled {
         let key = make("/v1/api-keys", json!({"name": "other", "actions": ["plan.get"]})).await;
         let webhook = json!({"url": "https://example.com/", "events": ["*"]});
         let webhook = make("/v1/webhooks", webhook).await;
+        let (person, _) = signed_in(&fleet, &fleet.admin, "p@example.com", "support", json!({})).await;
+        let session = fleet.first("/v1/sessions", &fleet.admin).await;
         let empty = make("/v1/tenants", json!({"name": "empty"})).await;
         let unused = json!({"name": "unused", "disk_mb": 1, "php_version": "8.2"});
         let unused = make("/v1/plans", unused).await;
@@ -47,6 +52,8 @@ impl Filled {
             ("tokens", token),
             ("api-keys", key),
             ("webhooks", webhook),
+            ("users", person),
+            ("sessions", session),
             ("nodes", fleet.node.to_string()),
             ("controllers", "1".to_owned()),
         ]);
@@ -93,6 +100,10 @@ impl Filled {
             "node.update" => json!({"schedulable": false}),
             "cluster.update" => json!({"placement_strategy": "bin_pack"}),
             "api_key.update" => json!({"name": "renamed"}),
+            "api_key.rotate" => json!({}),
+            "user.create" => json!({"login": "new@example.com", "name": "New", "role": "support"}),
+            "user.update" => json!({"name": "Renamed"}),
+            "user.set_password" => json!({"password": "correct horse battery"}),
             _ => Value::Null,
         }
     }
@@ -120,6 +131,12 @@ pub(crate) fn writes() -> Vec<(Method, String, String)> {
             if let (Some(id), true) = (operation["operationId"].as_str(), method != Method::GET) {
                 // That one changes nothing, and gives another answer each time: it has claims of its own.
                 if id == "cluster.backup" {
+                    continue;
+                }
+                // Those need no credential, or are for users alone and not for keys: they have claims of their own.
+                if ["session.create", "session.token", "session.impersonate"].contains(&id)
+                    || id.starts_with("me.")
+                {
                     continue;
                 }
                 let names: Vec<&str> = operation["parameters"]

@@ -56,6 +56,9 @@ async fn without_a_good_key_no_route_answers() {
     let wrong_secret = format!("{known}.{stolen}");
     let token = npanel_pki::BootstrapToken::generate(fleet.services.authorities.pin()).reveal();
     for (method, path, action) in routes() {
+        if action.realm() == Realm::Public {
+            continue;
+        }
         for key in [None, Some(other.expose()), Some(wrong_secret.as_str()), Some(token.expose()), Some("")] {
             let answer = call(&fleet, &method, &path, key).await;
             answer.problem(401, "unauthenticated");
@@ -72,6 +75,9 @@ async fn a_key_opens_exactly_the_routes_of_its_actions() {
     let reseller = fleet.reseller("acme").await;
     for (method, path, action) in routes() {
         let answer = call(&fleet, &method, &path, Some(&narrow)).await;
+        if is_ones_own(action) {
+            continue;
+        }
         if action.as_str().starts_with("plan.") {
             assert_ne!(answer.status, 403, "{action}");
         } else {
@@ -93,8 +99,8 @@ async fn a_read_only_key_can_write_nothing() {
     let reads: Vec<&str> = reads.into_iter().collect();
     let key = fleet.key(&fleet.admin, &fleet.root.to_string(), &reads).await;
     let before = fleet.agreement.log.lock().await.len();
-    for (method, path, _) in routes() {
-        if method != Method::GET {
+    for (method, path, action) in routes() {
+        if method != Method::GET && !is_ones_own(action) {
             call(&fleet, &method, &path, Some(&key)).await.problem(403, "forbidden");
         }
     }

@@ -186,7 +186,7 @@ async fn an_owner_has_its_accounts_and_nothing_else() {
         (Method::GET, "/v1/tenants".to_owned()),
         (Method::GET, "/v1/api-keys".to_owned()),
         (Method::GET, "/v1/users".to_owned()),
-        (Method::GET, "/v1/audit/entries".to_owned()),
+        (Method::GET, "/v1/audit".to_owned()),
         (Method::GET, "/v1/events".to_owned()),
     ] {
         send(&fleet, method, &path, &token, &json!({})).await.problem(403, "forbidden");
@@ -254,9 +254,9 @@ async fn who_acts_as_another_only_looks_and_is_on_record() {
     let writes = self::token(&fleet.post(&path, &token, &writes).await);
     send(&fleet, Method::PATCH, &account, &writes, &contact).await.expect(200);
     send(&fleet, Method::PUT, "/v1/me/password", &writes, &password).await.problem(403, "forbidden");
-    let entries = fleet.get("/v1/audit/entries?action=account.update", &of.key).await.expect(200);
+    let entries = fleet.get("/v1/audit?action=account.update", &of.key).await.expect(200);
     assert_eq!(entries["items"][0]["actor"], json!(format!("user/{boss} as user/{alice}")));
-    let begun = fleet.get("/v1/audit/entries?action=session.impersonate", &of.key).await.expect(200);
+    let begun = fleet.get("/v1/audit?action=session.impersonate", &of.key).await.expect(200);
     assert_eq!(begun["items"][0]["actor"], json!(format!("user/{boss}")));
     // The one that acts loses its power with its own.
     send(&fleet, Method::PATCH, &format!("/v1/users/{boss}"), &of.key, &json!({"enabled": false}))

@@ -138,12 +138,12 @@ fn as_another(ctx: &Context<'_>, body: &CreateSession) -> Rule<Begun> {
     let action = if body.may_write { Action::SessionImpersonateToWrite } else { Action::SessionImpersonate };
     ctx.authorise(Action::SessionImpersonate)?;
     ctx.authorise(action)?;
+    let id = wire_id(&body.user_id, "/user_id", UserId::from_bytes)?;
+    let user = user::managed(ctx, id)?;
     let Some(Who::User(by)) = ctx.asking()?.map(|access| access.who) else {
         let message = "only a user, signed in as themselves, acts as another one";
         return Err(Refusal::new(RefusalCode::Forbidden, "", message).into());
     };
-    let id = wire_id(&body.user_id, "/user_id", UserId::from_bytes)?;
-    let user = user::managed(ctx, id)?;
     if by == id {
         return Err(invalid("/user_id", "that is yourself"));
     }

@@ -1,6 +1,6 @@
 //! Users: people who sign in. Nobody manages one who may do more than they.
 
-use npanel_model::{AccessRole, Action, LoginName, TenantId, UserId};
+use npanel_model::{AccessRole, Action, LoginName, PersonName, TenantId, UserId};
 use npanel_proto::command::{CreateUser, DeleteUser, SetUserPassword, UpdateUser};
 
 use super::{
@@ -58,10 +58,7 @@ pub(super) fn effect(tenant: TenantId, action: Action, id: UserId) -> Effect {
 }
 
 fn require_name(name: &str) -> Rule<()> {
-    if (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
-        return Ok(());
-    }
-    Err(invalid("/name", "a user's name has 1 to 100 characters"))
+    wire_text::<PersonName>(name, "/name").map(drop)
 }
 
 fn require_role(role: &str) -> Rule<()> {
