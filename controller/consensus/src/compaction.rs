@@ -264,12 +264,11 @@ mod tests {
             let mut snapshots = [0; 3];
             let mut made = Vec::new();
             for applied in (0..2_000_000).step_by(500) {
-                for rank in 0..3 {
-                    let snapshot = snapshots[rank];
-                    let turn = Turn { rank: rank as u64, of: 3 };
-                    let now = Standing { snapshot, applied, turn, ..LEADER };
+                for (rank, snapshot) in (0..).zip(&mut snapshots) {
+                    let turn = Turn { rank, of: 3 };
+                    let now = Standing { snapshot: *snapshot, applied, turn, ..LEADER };
                     if is_due(&now, &Retention::default(), bytes, false) {
-                        snapshots[rank] = applied;
+                        *snapshot = applied;
                         made.push((applied, rank));
                     }
                 }

@@ -53,22 +53,35 @@ pub(crate) struct TokenRequest {
 }
 
 /// A refusal in the form of the RFC.
-fn refused(status: StatusCode, error: &str, description: &str) -> Response {
-    let body = TokenError { error: error.to_owned(), error_description: description.to_owned() };
-    let mut response = (status, Json(body)).into_response();
-    if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+struct Refusal {
+    status: StatusCode,
+    error: &'static str,
+    description: &'static str,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body =
+            TokenError { error: self.error.to_owned(), error_description: self.description.to_owned() };
+        let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+        }
+        response.extensions_mut().insert(ByAnotherStandard);
+        not_stored(response)
     }
-    response.extensions_mut().insert(ByAnotherStandard);
-    not_stored(response)
 }
 
-fn bad(error: &str, description: &str) -> Response {
-    refused(StatusCode::BAD_REQUEST, error, description)
+fn bad(error: &'static str, description: &'static str) -> Refusal {
+    Refusal { status: StatusCode::BAD_REQUEST, error, description }
 }
 
-fn unknown_client() -> Response {
-    refused(StatusCode::UNAUTHORIZED, "invalid_client", "the API key is missing, unknown, expired or revoked")
+fn unknown_client() -> Refusal {
+    Refusal {
+        status: StatusCode::UNAUTHORIZED,
+        error: "invalid_client",
+        description: "the API key is missing, unknown, expired or revoked",
+    }
 }
 
 /// Get a short-lived access token for an API key (OAuth 2.0 client credentials).
@@ -85,17 +98,17 @@ async fn token(
 ) -> Result<Response, Failure> {
     let (request, client) = match read(&headers, &body) {
         Ok(read) => read,
-        Err(refusal) => return Ok(refusal),
+        Err(refusal) => return Ok(refusal.into_response()),
     };
     let Some(access) = app.look_twice(|| app.reader().access(Credential::ApiKey(client.id))).await? else {
-        return Ok(unknown_client());
+        return Ok(unknown_client().into_response());
     };
     let shown = Shown::of_key(&client);
     let is_there = |address| access.networks.iter().any(|network| network.contains(address));
     if !shown.opens(&access, Timestamp::now())
         || !(access.networks.is_empty() || from.peer.is_some_and(is_there))
     {
-        return Ok(unknown_client());
+        return Ok(unknown_client().into_response());
     }
     let scope = request.scope.filter(|scope| !scope.trim().is_empty());
     let actions: Result<Vec<ActionPattern>, _> =
@@ -104,7 +117,8 @@ async fn token(
         return Ok(bad(
             "invalid_scope",
             "a scope is patterns of actions, such as account.*, separated by spaces",
-        ));
+        )
+        .into_response());
     };
     issue(&app, &from, &client, scope, actions).await
 }
@@ -131,7 +145,7 @@ async fn issue(
     match app.propose_envelope(envelope).await {
         Ok(_) => {}
         Err(failure) if failure.is(Kind::Refused(RefusalCode::Unauthenticated)) => {
-            return Ok(unknown_client());
+            return Ok(unknown_client().into_response());
         }
         Err(failure) => return Err(failure),
     }
@@ -146,7 +160,7 @@ async fn issue(
     Ok(response)
 }
 
-fn read(headers: &HeaderMap, body: &Bytes) -> Result<(TokenRequest, ApiKeyText), Response> {
+fn read(headers: &HeaderMap, body: &Bytes) -> Result<(TokenRequest, ApiKeyText), Refusal> {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let form = "application/x-www-form-urlencoded";
     if !media_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(form) {

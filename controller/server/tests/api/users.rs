@@ -354,3 +354,28 @@ async fn a_key_with_the_role_of_support_looks_and_one_for_an_account_stays_there
     let stranger = fleet.reseller("strangers").await;
     fleet.post("/v1/api-keys", &stranger.key, &of_others).await.problem(404, "not_found");
 }
+
+/// On the test's one thread, whoever computed there would be done before anybody else is asked.
+#[tokio::test]
+async fn nobody_waits_for_a_password_to_be_hashed() {
+    let fleet = Fleet::new().await;
+    signed_in(&fleet, &fleet.admin, "ann@example.com", "administrator", json!({})).await;
+    tokio::select! {
+        biased;
+        _ = sign_in(&fleet, "ann@example.com", "incorrect horse battery", None) => panic!("the read waited"),
+        answer = fleet.get("/v1/plans", &fleet.admin) => drop(answer.expect(200)),
+    }
+}
+
+#[tokio::test]
+async fn more_than_so_many_do_not_wait_to_sign_in() {
+    let fleet = Fleet::new().await;
+    let crowd = (0..100).map(|_| sign_in(&fleet, "nobody@example.com", "incorrect horse battery", None));
+    let answers = futures::future::join_all(crowd).await;
+    let turned_away: Vec<_> = answers.iter().filter(|answer| answer.status == 503).collect();
+    assert!((20..=60).contains(&turned_away.len()), "{}", turned_away.len());
+    for answer in turned_away {
+        answer.problem(503, "overloaded");
+        assert!(!answer.header("retry-after").is_empty());
+    }
+}
