@@ -11,8 +11,8 @@ use serde::{
 };
 
 use crate::command::{
-    account, api_key, audit, ca, cluster, controller, cron, database, dns, domain, events, explain, login,
-    me, node, node_event, operation, plan, profile, secrets, session, tenant, token, user, webhook,
+    account, api, api_key, audit, ca, cluster, controller, cron, database, dns, domain, events, explain,
+    login, me, node, node_event, operation, plan, profile, secrets, session, tenant, token, user, webhook,
 };
 use crate::{failure::Failure, resolve, session::Session};
 
@@ -152,6 +152,14 @@ pub(crate) enum Command {
     /// Whom this program asks.
     #[command(subcommand)]
     Profile(profile::Command),
+    /// Call any operation of the API by its name, and print the answer's JSON.
+    Api(api::Api),
+    /// Write the manual pages of this program, one for each command.
+    Man {
+        /// The directory to write them to, such as /usr/share/man/man1.
+        #[arg(long, value_name = "DIR")]
+        out: std::path::PathBuf,
+    },
     /// Print a script that completes this program's commands on the command line.
     Completions {
         /// For which shell.

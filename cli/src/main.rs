@@ -8,6 +8,7 @@
 mod arguments;
 mod backup;
 mod command;
+mod document;
 mod explanation;
 mod failure;
 mod health;
@@ -20,6 +21,7 @@ mod row;
 mod secret_input;
 mod session;
 mod summary;
+mod tone;
 mod verifying;
 mod waiting;
 

@@ -1,7 +1,7 @@
 //! `npanel explain`.
 
 use clap::{Args, Subcommand};
-use npanel_sdk_types::{Account, CronTable, Database, DatabaseUser, Domain, Node, Zone};
+use npanel_sdk_types::{Account, CronTable, Database, DatabaseUser, Domain, Node, PlacementWish, Zone};
 
 use crate::{
     command::placement,
@@ -14,8 +14,11 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 pub(crate) struct Explain {
-    /// Why an object is not as it should be: NOUN/NAME, such as account/alice or domain/example.com.
-    object: Option<String>,
+    /// Why an object is not as it should be: a noun, such as account or domain, or NOUN/NAME.
+    #[arg(value_name = "NOUN")]
+    noun: Option<String>,
+    /// Its name or id, unless it was said with the noun.
+    name: Option<String>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -42,10 +45,27 @@ struct Placement {
 }
 
 pub(crate) async fn run(explain: Explain, session: &Session) -> Result<(), Failure> {
-    match (explain.command, explain.object) {
+    match (explain.command, explain.noun) {
         (Some(Command::Placement(placement)), _) => of_placement(placement, session).await,
-        (None, Some(object)) => of_object(&object, session).await,
+        (None, Some(noun)) => {
+            let (noun, name) = object(&noun, explain.name.as_deref())?;
+            of_object(noun, name, session).await
+        }
         (None, None) => Err(Failure::usage("what is to be explained?".to_owned())),
+    }
+}
+
+/// What is named by `account alice`, or by `account/alice`.
+fn object<'a>(noun: &'a str, name: Option<&'a str>) -> Result<(&'a str, &'a str), Failure> {
+    match (noun.split_once('/'), name) {
+        (Some(object), None) => Ok(object),
+        (None, Some(name)) => Ok((noun, name)),
+        (Some(_), Some(name)) => Err(Failure::usage(format!(
+            "one object at a time: {noun:?} says its name already (got {name:?} too)"
+        ))),
+        (None, None) => {
+            Err(Failure::usage(format!("which one? Give its name too, such as account alice (got {noun:?})")))
+        }
     }
 }
 
@@ -60,20 +80,24 @@ async fn of_placement(asked: Placement, session: &Session) -> Result<(), Failure
         }
         (Some(account), None) => {
             let account = client.get::<Account>(resolve::account(client, &account).await?).await?;
-            account.placement.ok_or_else(|| {
-                Failure::Refused("how it was placed is no longer kept: it has been changed since".to_owned())
-            })?
+            match account.placement {
+                Some(report) => report,
+                None => {
+                    eprintln!("npanel: how it was placed was not kept; placed now, it would be:");
+                    client
+                        .explain_placement(account.tenant_id, account.plan_id, &PlacementWish::default())
+                        .await?
+                }
+            }
         }
         (None, None) => return Err(Failure::usage("an account, or --tenant and --plan".to_owned())),
     };
     explanation::print(session.format, &report, || explanation::of_placement(&report))
 }
 
-async fn of_object(text: &str, session: &Session) -> Result<(), Failure> {
+async fn of_object(noun: &str, name: &str, session: &Session) -> Result<(), Failure> {
     let client = &session.client;
-    let Some((noun, name)) = text.split_once('/') else {
-        return Err(Failure::usage(format!("an object is NOUN/NAME, such as account/alice (got {text:?})")));
-    };
+    let text = format!("{noun}/{name}");
     macro_rules! explain {
         ($noun:ident, $resolve:ident) => {
             explain!($noun, $resolve, |_: &$noun, _: &NodeNames| Vec::new())
@@ -83,7 +107,7 @@ async fn of_object(text: &str, session: &Session) -> Result<(), Failure> {
             let names = node_names(session).await;
             let besides = $besides(&object, &names);
             explanation::print(session.format, &object, || {
-                explanation::of_object(text, besides, &object.convergence, &names)
+                explanation::of_object(&text, besides, &object.convergence, &names)
             })
         }};
     }
@@ -108,4 +132,17 @@ async fn of_object(text: &str, session: &Session) -> Result<(), Failure> {
 async fn node_names(session: &Session) -> NodeNames {
     let nodes = session.client.list_all::<Node>(&[]).await.unwrap_or_default();
     nodes.into_iter().map(|node| (node.id, node.name.to_string())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_named_in_two_words_or_in_one() {
+        assert_eq!(object("account", Some("alice")).expect("one"), ("account", "alice"));
+        assert_eq!(object("account/alice", None).expect("one"), ("account", "alice"));
+        assert!(matches!(object("account/alice", Some("bob")), Err(Failure::Usage(_))));
+        assert!(matches!(object("account", None), Err(Failure::Usage(_))));
+    }
 }

@@ -1,6 +1,7 @@
 //! The commands, one file per noun.
 
 pub(crate) mod account;
+pub(crate) mod api;
 pub(crate) mod api_key;
 pub(crate) mod audit;
 pub(crate) mod ca;
@@ -14,6 +15,7 @@ pub(crate) mod domain;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod login;
+pub(crate) mod man;
 pub(crate) mod me;
 pub(crate) mod node;
 pub(crate) mod node_event;
@@ -70,6 +72,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Webhook(command) => webhook::run(command, &session()?).await,
         Command::Events(asked) => events::run(asked, &session()?).await,
         Command::Cluster(command) => cluster::run(command, &session()?).await,
+        Command::Api(asked) => api::run(asked, &session()?, dry_run).await,
+        Command::Man { out } => man::run(&out),
         Command::Profile(command) => profile::run(command, &connection, output),
         Command::Completions { shell } => completions::run(shell),
     }

@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
+use futures::{Stream, TryStreamExt};
 use npanel_model::{
     AccountId, ControllerId, DatabaseUserId, EventPattern, NodeId, NodeLabel, OperationId, PlanId,
     RecordSetId, Revision, TenantId, ZoneId,
@@ -17,7 +18,7 @@ use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Config, Creatable, Deletable, Download, Error, Events, Noun, Suspendable, Updatable,
+    Config, Creatable, Deletable, Download, Error, Events, Noun, Suspendable, Updatable, pages,
     transport::{Answer, Call, Transport},
 };
 
@@ -125,6 +126,29 @@ impl Client {
     /// If it is refused or no controller can be reached.
     pub async fn list_all<T: Noun>(&self, filters: &[(&str, String)]) -> Result<Vec<T>, Error> {
         self.read_all(format!("/v1/{}", T::PATH), filters).await
+    }
+
+    /// All objects that pass the filters, one after the other: a page is asked for when what was there before it has been
+    /// read. Cancelling a read loses nothing; after an error there is no more.
+    ///
+    /// ```no_run
+    /// # async fn example(client: npanel_client::Client) -> Result<(), npanel_client::Error> {
+    /// use futures::TryStreamExt;
+    /// use npanel_sdk_types::Account;
+    ///
+    /// let mut accounts = client.stream::<Account>(&[("suspended", "true".to_owned())]);
+    /// while let Some(account) = accounts.try_next().await? {
+    ///     println!("{}", account.username);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stream<T: Noun>(
+        &self,
+        filters: &[(&str, String)],
+    ) -> impl Stream<Item = Result<T, Error>> + Send + Unpin + use<T> {
+        let call = Call::new(Method::GET, format!("/v1/{}", T::PATH)).with_query(filters);
+        pages::items(self.transport.clone(), call)
     }
 
     /// Changes an object.
@@ -537,24 +561,14 @@ impl Client {
         self.transport.send(Call::new(Method::GET, path).with_query(query)).await?.json()
     }
 
-    async fn read_all<T: DeserializeOwned>(
+    async fn read_all<T: DeserializeOwned + Send>(
         &self,
         path: String,
         filters: &[(&str, String)],
     ) -> Result<Vec<T>, Error> {
-        let mut items = Vec::new();
-        let mut after = None;
-        loop {
-            let mut query = filters.to_vec();
-            query.push(("limit", "200".to_owned()));
-            query.extend(after.take().map(|cursor| ("after", cursor)));
-            let page: Page<T> = self.read(path.clone(), &query).await?;
-            items.extend(page.items);
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(items),
-            }
-        }
+        pages::items(self.transport.clone(), Call::new(Method::GET, path).with_query(filters))
+            .try_collect()
+            .await
     }
 
     async fn remove(&self, path: String, terms: Terms) -> Result<Option<Operation>, Error> {

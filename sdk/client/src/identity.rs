@@ -38,7 +38,7 @@ impl Client {
     ) -> Result<AccessToken, Error> {
         let (id, secret) = (key.to_string(), secret.expose());
         let mut form =
-            vec![("grant_type", "client_credentials"), ("client_id", &id), ("client_secret", secret)];
+            vec![("grant_type", "client_credentials"), ("client_id", id.as_str()), ("client_secret", secret)];
         form.extend(scope.map(|scope| ("scope", scope)));
         let call = Call::new(Method::POST, "/v1/oauth/token".to_owned()).with_form(&form);
         self.transport.send(call).await?.json()

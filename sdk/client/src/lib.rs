@@ -29,7 +29,9 @@ mod error;
 mod events;
 mod identity;
 mod noun;
+mod pages;
 mod progress;
+mod request;
 mod transport;
 
 pub use client::{Client, Terms, Wait, Written};
@@ -39,3 +41,5 @@ pub use error::Error;
 pub use events::{Events, Told};
 pub use noun::{Creatable, Deletable, Noun, Suspendable, Updatable};
 pub use progress::Waited;
+pub use request::{Request, RequestBody};
+pub use reqwest::Method;

@@ -10,7 +10,7 @@ use npanel_sdk_types as types;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Something that can be read and listed.
-pub trait Noun: DeserializeOwned {
+pub trait Noun: DeserializeOwned + Send {
     /// Its id.
     type Id: Display + Copy;
     /// Where its list is, beneath `/v1`.

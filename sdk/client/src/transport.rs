@@ -40,11 +40,13 @@ pub(crate) struct Transport {
 }
 
 /// A request to be sent.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Call {
     method: Method,
     path: String,
     query: Vec<(String, String)>,
+    /// Beside those that every request has, or in their place.
+    headers: HeaderMap,
     body: Option<Vec<u8>>,
     media_type: &'static str,
     if_match: Option<Revision>,
@@ -60,6 +62,7 @@ impl Call {
             method,
             path,
             query: Vec::new(),
+            headers: HeaderMap::new(),
             body: None,
             media_type: "application/json",
             if_match: None,
@@ -81,9 +84,9 @@ impl Call {
     }
 
     /// As a form, which is what OAuth has.
-    pub(crate) fn with_form(mut self, fields: &[(&str, &str)]) -> Self {
+    pub(crate) fn with_form<S: AsRef<str>>(mut self, fields: &[(S, S)]) -> Self {
         let mut form = form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(fields);
+        form.extend_pairs(fields.iter().map(|(name, value)| (name, value)));
         self.body = Some(form.finish().into_bytes());
         self.media_type = "application/x-www-form-urlencoded";
         self
@@ -91,6 +94,16 @@ impl Call {
 
     pub(crate) fn with_query(mut self, query: &[(&str, String)]) -> Self {
         self.query.extend(query.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        self
+    }
+
+    /// Whether the query says this.
+    pub(crate) fn asks(&self, name: &str) -> bool {
+        self.query.iter().any(|(asked, _)| asked == name)
+    }
+
+    pub(crate) fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers = headers;
         self
     }
 
@@ -136,6 +149,11 @@ impl Answer {
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body)
             .map_err(|error| Error::NotUnderstood { url: self.url.clone(), reason: error.to_string() })
+    }
+
+    /// Whether it says nothing but its status.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.body.is_empty()
     }
 }
 
@@ -307,9 +325,10 @@ impl Transport {
     async fn exchange(&self, url: &str, call: &Call, key: &str) -> Result<Answer, reqwest::Error> {
         let mut request =
             self.request(url, call).timeout(self.config.request_timeout + call.patience_while_waiting());
-        if call.method != Method::GET {
+        if call.method != Method::GET && !call.headers.contains_key(IDEMPOTENCY_HEADER) {
             request = request.header(IDEMPOTENCY_HEADER, key);
         }
+        request = request.headers(call.headers.clone());
         if let Some(revision) = call.if_match {
             request = request.header(IF_MATCH, format!("\"{revision}\""));
         }

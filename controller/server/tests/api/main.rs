@@ -5,6 +5,7 @@ mod alone;
 mod audit;
 mod backups;
 mod behind;
+mod called;
 mod changes;
 mod conditions;
 mod consistency;

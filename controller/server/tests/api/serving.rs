@@ -34,7 +34,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::support::{Fleet, JSON};
 
-struct Served {
+pub(crate) struct Served {
     fleet: Arc<Fleet>,
     address: SocketAddr,
     ca: Vec<u8>,
@@ -43,7 +43,7 @@ struct Served {
 }
 
 impl Served {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         tls::install_provider();
         let fleet = Arc::new(Fleet::new().await);
         let authority =
@@ -67,7 +67,7 @@ impl Served {
             .with_patience(Duration::ZERO)
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(self.config(&[])).expect("a client")
     }
 }
