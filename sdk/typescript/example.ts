@@ -22,12 +22,12 @@ export async function host(api: ReturnType<typeof createNPanelClient>, tenant_id
     const account = await ok(
       api.POST("/v1/accounts", {
         params: { query: { wait: "converged", timeout: 60 } },
-        body: { tenant_id, plan_id, username: "bakery", create_zone: true },
+        body: { tenant_id, plan_id, username: "bakery" },
       }),
     );
     if (!("username" in account)) throw new Error("this was no dry run");
     await ok(
-      api.POST("/v1/domains", { body: { account_id: account.id, name: "bakery.example", create_zone: true } }),
+      api.POST("/v1/domains", { body: { account_id: account.id, name: "bakery.example" } }),
     );
     return account.id;
   } catch (error) {

@@ -16,9 +16,8 @@ pub(crate) fn request(
     body: Option<Value>,
 ) -> Result<Request, Failure> {
     if let Some(other) = operation.answers.iter().find(|kind| *kind != "application/json") {
-        let command = operation.name.replace('.', " ");
         return Err(Failure::usage(format!(
-            "{} answers with {other}, which is no JSON: there is a command of its own (npanel {command}, npanel events)",
+            "{} answers with {other}, which is no JSON: take the command that is made for it (npanel --help)",
             operation.name
         )));
     }

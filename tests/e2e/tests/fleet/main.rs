@@ -34,6 +34,7 @@ scenarios! {
     foresight:
         a_dry_run_names_the_files_that_would_change_and_changes_none,
         a_node_that_is_down_is_said_to_be_unreachable_in_a_dry_run;
+    called: any_operation_is_called_by_its_name;
     cron:
         scheduled_jobs_run_as_their_account_and_rest_with_it,
         an_account_suspended_while_its_jobs_change_has_no_timers_running;
