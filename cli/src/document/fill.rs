@@ -41,6 +41,7 @@ pub(crate) fn request(
         }
     }
     request.body = sent(operation, body)?;
+    request.is_anonymous = operation.is_anonymous;
     Ok(request)
 }
 
@@ -196,7 +197,10 @@ mod tests {
     fn a_form_is_made_of_an_object_of_texts() {
         let request = asked("session.token", &[], Some(json!({"grant_type": "client_credentials"})));
         let form = RequestBody::Form(given(&[("grant_type", "client_credentials")]));
-        assert_eq!(request.expect("a request").body, Some(form));
+        let request = request.expect("a request");
+        assert!(request.is_anonymous, "what has credentials of its own is asked without the client's");
+        assert_eq!(request.body, Some(form));
+        assert!(!asked("me.get", &[], None).expect("a request").is_anonymous);
         assert!(refusal("session.token", &[], Some(json!({"grant_type": 1}))).contains("texts"));
     }
 

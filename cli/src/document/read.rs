@@ -23,6 +23,8 @@ pub(crate) struct Operation {
     pub(crate) path: String,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) body: Option<Body>,
+    /// Whether it needs no credential, because it makes one.
+    pub(crate) is_anonymous: bool,
     /// The media types of its answers, other than problems.
     pub(crate) answers: BTreeSet<String>,
 }
@@ -65,6 +67,8 @@ struct Written {
     #[serde(default)]
     parameters: Vec<Value>,
     request_body: Option<Value>,
+    /// What it needs, if that is not what all need: any one of these.
+    security: Option<Vec<BTreeMap<String, Vec<String>>>>,
     #[serde(default)]
     responses: BTreeMap<String, Value>,
 }
@@ -147,6 +151,7 @@ impl Operation {
             path: path.to_owned(),
             parameters: written.parameters.iter().map(parameter).collect::<Result<_, _>>()?,
             body: body.transpose()?,
+            is_anonymous: written.security.is_some_and(|any| any.iter().all(BTreeMap::is_empty)),
             answers: written.responses.iter().filter(succeeds).flat_map(media_types).cloned().collect(),
         })
     }

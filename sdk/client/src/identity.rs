@@ -7,7 +7,7 @@ use npanel_sdk_types::{
 };
 use reqwest::Method;
 
-use crate::{Client, Error, Wait, transport::Call};
+use crate::{Client, Error, Wait, client::json, transport::Call};
 
 impl Client {
     /// Who one is, and what one may do.
@@ -23,7 +23,8 @@ impl Client {
     /// # Errors
     /// If login, password or code are wrong, a code is needed and was not given, or no controller can be reached.
     pub async fn sign_in(&self, request: &CreateSession) -> Result<Session, Error> {
-        self.post("/v1/sessions".to_owned(), Some(request)).await
+        let call = Call::new(Method::POST, "/v1/sessions".to_owned()).with_body(json(request)?);
+        self.transport.send(call.anonymous()).await?.json()
     }
 
     /// Gets an access token for an API key. A scope is patterns of actions, separated by spaces; all that the key has if absent.
@@ -40,7 +41,7 @@ impl Client {
         let mut form =
             vec![("grant_type", "client_credentials"), ("client_id", id.as_str()), ("client_secret", secret)];
         form.extend(scope.map(|scope| ("scope", scope)));
-        let call = Call::new(Method::POST, "/v1/oauth/token".to_owned()).with_form(&form);
+        let call = Call::new(Method::POST, "/v1/oauth/token".to_owned()).with_form(&form).anonymous();
         self.transport.send(call).await?.json()
     }
 

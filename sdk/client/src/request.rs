@@ -27,6 +27,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// What is sent.
     pub body: Option<RequestBody>,
+    /// Without the client's own credential: for what makes one, and shows another in its body.
+    pub is_anonymous: bool,
 }
 
 /// What a request sends.
@@ -41,7 +43,14 @@ pub enum RequestBody {
 impl Request {
     /// A request without a query, headers or a body.
     pub fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), query: Vec::new(), headers: Vec::new(), body: None }
+        Self {
+            method,
+            path: path.into(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+            is_anonymous: false,
+        }
     }
 
     fn call(&self) -> Result<Call, Error> {
@@ -55,6 +64,7 @@ impl Request {
             .with_query(&query)
             .with_headers(self.header_map()?)
             .patient(self.wait());
+        let call = if self.is_anonymous { call.anonymous() } else { call };
         Ok(match &self.body {
             None => call,
             Some(RequestBody::Json(value)) => call.with_body(json(value)?),

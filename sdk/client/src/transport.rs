@@ -10,7 +10,7 @@ use std::{
 };
 
 use npanel_model::{RequestId, Revision};
-use npanel_sdk_types::{IDEMPOTENCY_HEADER, PROBLEM_MEDIA_TYPE, Problem};
+use npanel_sdk_types::{IDEMPOTENCY_HEADER, PROBLEM_MEDIA_TYPE, Problem, TokenError};
 use reqwest::{
     Method, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER},
@@ -52,6 +52,8 @@ pub(crate) struct Call {
     if_match: Option<Revision>,
     wait: Wait,
     prefers_minimal: bool,
+    /// Without the client's own credential.
+    is_anonymous: bool,
     /// Beyond what every request may take.
     patience: Duration,
 }
@@ -68,6 +70,7 @@ impl Call {
             if_match: None,
             wait: Wait::No,
             prefers_minimal: false,
+            is_anonymous: false,
             patience: Duration::ZERO,
         }
     }
@@ -75,6 +78,12 @@ impl Call {
     /// Whose answer need not show what was written.
     pub(crate) fn minimal(mut self) -> Self {
         self.prefers_minimal = true;
+        self
+    }
+
+    /// Of somebody who has no credential yet, or shows it elsewhere.
+    pub(crate) fn anonymous(mut self) -> Self {
+        self.is_anonymous = true;
         self
     }
 
@@ -316,10 +325,11 @@ impl Transport {
     }
 
     fn request(&self, url: &str, call: &Call) -> reqwest::RequestBuilder {
-        self.http
+        let request = self
+            .http
             .request(call.method.clone(), format!("{}{}", url.trim_end_matches('/'), call.path))
-            .query(&call.query)
-            .header(AUTHORIZATION, self.authorization.clone())
+            .query(&call.query);
+        if call.is_anonymous { request } else { request.header(AUTHORIZATION, self.authorization.clone()) }
     }
 
     async fn exchange(&self, url: &str, call: &Call, key: &str) -> Result<Answer, reqwest::Error> {
@@ -367,6 +377,9 @@ fn judge(answer: Answer) -> Result<Result<Answer, Missed>, Error> {
     let is_problem =
         answer.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == PROBLEM_MEDIA_TYPE.as_bytes());
     if !is_problem {
+        if let Some(problem) = by_oauth(&answer) {
+            return Err(Error::Refused(Box::new(problem)));
+        }
         let reason = format!("status {}", answer.status);
         return Err(Error::NotUnderstood { url: answer.url, reason });
     }
@@ -379,6 +392,21 @@ fn judge(answer: Answer) -> Result<Result<Answer, Missed>, Error> {
         return Ok(Err(Missed::NotNow { problem, pause: pause_of(&answer.headers) }));
     }
     Err(Error::Refused(problem))
+}
+
+/// A refusal in the form of OAuth (RFC 6749, 5.2), as a problem.
+fn by_oauth(answer: &Answer) -> Option<Problem> {
+    let TokenError { error, error_description } = answer.json().ok()?;
+    let request_id = answer.headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    Some(Problem {
+        kind: "about:blank".to_owned(),
+        title: error.clone(),
+        status: answer.status.as_u16(),
+        code: error,
+        detail: error_description,
+        field: None,
+        request_id: request_id.to_owned(),
+    })
 }
 
 fn pause_of(headers: &HeaderMap) -> Duration {

@@ -2,7 +2,7 @@
 
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use npanel_client::{Error, Method, Request, RequestBody};
-use npanel_model::Limit;
+use npanel_model::{Limit, Secret};
 use npanel_sdk_types::{CreateTenant, Tenant};
 use serde_json::{Value, json};
 
@@ -60,6 +60,30 @@ async fn a_key_of_ones_own_makes_a_repetition_harmless() {
         Err(Error::Refused(problem)) => assert_eq!(problem.status, 409),
         other => panic!("made twice: {other:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_key_is_changed_for_an_access_token_and_a_wrong_one_is_refused_in_its_words() {
+    let served = Served::new().await;
+    let client = served.client();
+    let (id, secret) =
+        served.fleet.admin.strip_prefix("npk_").and_then(|key| key.split_once('.')).expect("a key");
+    let id = id.parse().expect("an id");
+    let token = client.access_token(id, &Secret::new(secret), Some("tenant.list")).await.expect("a token");
+    assert_eq!((token.token_type.as_str(), token.scope.as_deref()), ("Bearer", Some("tenant.list")));
+    match client.access_token(id, &Secret::new("A".repeat(43)), None).await {
+        Err(Error::Refused(problem)) => {
+            assert_eq!((problem.status, problem.code.as_str()), (401, "invalid_client"));
+            assert!(problem.detail.contains("API key") && !problem.request_id.is_empty(), "{problem:?}");
+        }
+        other => panic!("a wrong secret: {other:?}"),
+    }
+    let fields =
+        [("grant_type", "client_credentials"), ("client_id", &id.to_string()), ("client_secret", secret)];
+    let mut request = Request::new(Method::POST, "/v1/oauth/token");
+    request.body = Some(RequestBody::Form(fields.map(|(name, value)| (name.into(), value.into())).into()));
+    request.is_anonymous = true;
+    assert_eq!(client.call(&request).await.expect("a token")["token_type"], "Bearer");
 }
 
 async fn with_tenants(served: &Served, names: &[&str]) {

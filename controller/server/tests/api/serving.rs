@@ -35,7 +35,7 @@ use tokio_rustls::TlsConnector;
 use crate::support::{Fleet, JSON};
 
 pub(crate) struct Served {
-    fleet: Arc<Fleet>,
+    pub(crate) fleet: Arc<Fleet>,
     address: SocketAddr,
     ca: Vec<u8>,
     stop: oneshot::Sender<()>,
