@@ -1,11 +1,14 @@
 //! The routes, and what every request passes through.
 
+use std::sync::LazyLock;
+
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use tower::ServiceBuilder;
 use tower_http::{limit::RequestBodyLimitLayer, sensitive_headers::SetSensitiveRequestHeadersLayer};
@@ -104,7 +107,8 @@ async fn surround(State(metrics): State<Metrics>, request: Request, next: Next) 
     context::context(&metrics, request, read_up).await
 }
 
-/// The OpenAPI document. Like the pages of problems, it needs no API key.
+/// The OpenAPI document. Like the pages of problems, it needs no API key; so it is made once, and not for whoever asks.
 async fn published() -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json")], openapi::document())
+    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi::document().into());
+    ([(CONTENT_TYPE, "application/json")], DOCUMENT.clone())
 }
