@@ -4,7 +4,6 @@ use std::io::Read;
 
 use clap::Args;
 use futures::TryStreamExt;
-use npanel_client::Method;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -53,8 +52,7 @@ pub(crate) async fn run(api: Api, session: &Session, dry_run: bool) -> Result<()
     let document = Document::read(&session.client.document().await?)?;
     let Some(name) = &api.operation else { return list(session.format, &document) };
     let operation = document.find(name)?;
-    // Where it is not foreseen, it would be done.
-    if dry_run && operation.method != Method::GET && !operation.takes("dry_run") {
+    if dry_run && !operation.can_be_foreseen() {
         return Err(Failure::usage(format!("{name} has no dry run")));
     }
     let answer = if api.all {

@@ -156,6 +156,11 @@ impl Operation {
         })
     }
 
+    /// Whether a dry run of it does nothing. Where none is foreseen, it would be done.
+    pub(crate) fn can_be_foreseen(&self) -> bool {
+        self.method == Method::GET || self.takes("dry_run")
+    }
+
     pub(crate) fn takes(&self, name: &str) -> bool {
         self.parameters.iter().any(|parameter| parameter.name == name)
     }
@@ -204,6 +209,14 @@ pub(super) mod tests {
         assert_eq!(created.summary, "Make a hosting account, with its first domain if one is named");
         assert_eq!(created.body.as_ref().expect("a body").fields[..2], ["tenant_id", "plan_id"]);
         assert!(document.find("session.token").expect("one").body.as_ref().expect("a body").is_form);
+    }
+
+    #[test]
+    fn what_makes_a_credential_has_no_dry_run() {
+        let document = committed();
+        let foreseen = |name| document.find(name).expect("an operation").can_be_foreseen();
+        assert!(foreseen("account.create") && foreseen("account.get"));
+        assert!(!foreseen("session.create") && !foreseen("session.token"));
     }
 
     #[test]
