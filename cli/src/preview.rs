@@ -1,6 +1,6 @@
 //! What a dry run shows.
 
-use npanel_sdk_types::{ChangePreview, NodeAnswer, ObjectChange, ObjectChangeKind};
+use npanel_sdk_types::{ChangePreview, ExceededLimit, Exceeding, NodeAnswer, ObjectChange, ObjectChangeKind};
 
 use crate::{arguments::Format, explanation, failure::Failure, output};
 
@@ -19,7 +19,23 @@ fn lines(preview: &ChangePreview) -> Vec<String> {
     if preview.objects.is_empty() {
         lines.push("It would be accepted; no node has anything to do for it.".to_owned());
     }
+    lines.extend(preview.exceeding.iter().flat_map(of_exceeding));
     lines.extend(preview.warnings.iter().map(|warning| format!("Warning: {warning}")));
+    lines
+}
+
+fn of_exceeding(exceeding: &Exceeding) -> Vec<String> {
+    let mut lines = vec![format!(
+        "Accounts that would have more than the plan allows, and keep it: {}",
+        exceeding.accounts
+    )];
+    let said = |one: &ExceededLimit| {
+        format!("    {} has {} {} (the plan would allow {})", one.username, one.used, one.limit, one.allowed)
+    };
+    lines.extend(exceeding.first.iter().map(said));
+    if exceeding.accounts > 100 {
+        lines.push(format!("    and {} more", exceeding.accounts - 100));
+    }
     lines
 }
 

@@ -49,6 +49,8 @@ list_query! {
         suspended: bool,
         /// Only where the nodes are what the plan asks for, or only where they are not; for the platform.
         placement_met: bool,
+        /// Only what has no more of anything than its plan allows, or only what has more.
+        within_plan: bool,
     }
 }
 
@@ -62,7 +64,10 @@ fn shown(row: npanel_state::Account) -> Account {
         contact: row.contact,
         php_version: row.php_version,
         php_version_is_own: row.php_chosen,
-        suspension: row.suspension.map(|row| suspension(SuspensionOf::Account, row)),
+        suspension: row
+            .suspension
+            .map(|row| suspension(SuspensionOf::Account, row))
+            .or_else(|| row.tenant_suspension.map(|row| suspension(SuspensionOf::Tenant, row))),
         assignments: row.assignments.iter().map(assignment).collect(),
         placement: None,
         placement_unmet: Vec::new(),
@@ -74,7 +79,9 @@ fn shown(row: npanel_state::Account) -> Account {
 
 /// A suspension on the wire.
 pub(super) fn suspension(of: SuspensionOf, row: npanel_state::Suspension) -> Suspension {
-    Suspension { of, reason: row.reason, since: row.since, by: row.by }
+    // As the audit writes whoever leads.
+    let automatic = row.by.starts_with("controller/");
+    Suspension { of, reason: row.reason, kind: row.kind, automatic, since: row.since, by: row.by }
 }
 
 fn assignment(row: &npanel_state::Assignment) -> Assignment {
@@ -191,11 +198,11 @@ async fn list(
     List { query, paging }: List<AccountsQuery>,
 ) -> Result<Json<Page<Account>>, Failure> {
     let converging = query.converging();
-    let AccountsQuery { plan_id, username, suspended, placement_met, .. } = query;
+    let AccountsQuery { plan_id, username, suspended, placement_met, within_plan, .. } = query;
     if placement_met.is_some() && !caller.is_platform {
         return Err(Failure::invalid("placement_met", PLACING_IS_THE_PLATFORMS));
     }
-    let filter = AccountFilter { plan_id, username, suspended, placement_met, converging };
+    let filter = AccountFilter { plan_id, username, suspended, placement_met, within_plan, converging };
     let rows = app.reader().accounts(caller.purview(), filter, &paging.rows()).await?;
     let mut page = paging.page(rows, |row| row.id.to_bytes(), shown);
     show_unmet(&app, &caller, &mut page.items).await?;
@@ -231,6 +238,7 @@ async fn update(
         contact: value.contact.map(|contact| contact.map(String::from).unwrap_or_default()),
         plan_id: value.plan_id.map(PlanId::to_bytes),
         php_version: value.php_version.map(|version| version.map(String::from).unwrap_or_default()),
+        allow_exceeding: value.allow_exceeding,
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &bytes, Command::UpdateAccount(command)).await?;
@@ -253,6 +261,7 @@ async fn suspend(
         account_id: id.to_bytes(),
         reason: value.reason,
         operation_id: OperationId::generate().to_bytes(),
+        kind: value.kind.map(|kind| kind.to_string()).unwrap_or_default(),
     };
     let accepted = app.propose(&asked, &bytes, Command::SuspendAccount(command)).await?;
     Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)

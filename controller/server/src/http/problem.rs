@@ -171,6 +171,7 @@ fn refusal_meaning(code: RefusalCode) -> (StatusCode, &'static str, &'static str
         R::NameTaken => (StatusCode::CONFLICT, "The name is taken"),
         R::NameOverlaps => (StatusCode::CONFLICT, "The name overlaps another account's"),
         R::LimitReached => (StatusCode::CONFLICT, "A limit is reached"),
+        R::TenantSuspended => (StatusCode::FORBIDDEN, "The tenant is suspended"),
         R::RevisionMismatch => (StatusCode::PRECONDITION_FAILED, "The object has changed meanwhile"),
         R::InUse => (StatusCode::CONFLICT, "The object is in use"),
         R::Deleting => (StatusCode::CONFLICT, "The object is being deleted"),

@@ -115,6 +115,9 @@ fn refusal_advice(code: RefusalCode) -> &'static str {
         R::LimitReached => {
             "The detail names the limit and what is there. Change the plan, or have a tenant above yours raise yours."
         }
+        R::TenantSuspended => {
+            "Whoever is above your tenant has suspended it: `npanel tenant get` shows why, if it is yours and not one above it. What it has is kept. Reads are answered; writes are again when the suspension is lifted."
+        }
         R::RevisionMismatch => {
             "Somebody changed it after you read it. Read it again, look whether your change still makes sense, and send the new entity tag."
         }

@@ -15,6 +15,7 @@ mod feed;
 mod filled;
 mod forms;
 mod idempotency;
+mod limits;
 mod lists;
 mod neighbours;
 mod nodes;

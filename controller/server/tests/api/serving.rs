@@ -83,22 +83,12 @@ fn credentials(authority: &CertificateAuthority) -> Credentials {
 }
 
 async fn make_account(client: &Client, wait: Wait) -> npanel_client::Written<Account> {
-    let tenant = CreateTenant {
-        parent_id: None,
-        name: "acme".parse().expect("a name"),
-        account_limit: Limit::Unlimited,
-        may_oversell: false,
-    };
+    let tenant = CreateTenant::new("acme".parse().expect("a name"));
     let tenant = client.create::<Tenant>(&tenant, Wait::No).await.expect("a tenant").object;
     let plan = CreatePlan {
         tenant_id: Some(tenant.id),
-        name: "basic".parse().expect("a name"),
-        disk_mb: Megabytes(100),
         domains: Limit::AtMost(5),
-        databases: Limit::Unlimited,
-        php_version: "8.2".parse().expect("a version"),
-        memory_mb: Megabytes(0),
-        placement: None,
+        ..CreatePlan::new("basic".parse().expect("a name"), Megabytes(100), "8.2".parse().expect("a version"))
     };
     let plan = client.create::<Plan>(&plan, Wait::No).await.expect("a plan").object;
     let account = CreateAccount {

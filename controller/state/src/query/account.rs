@@ -37,8 +37,10 @@ pub struct Account {
     pub php_version: PhpVersion,
     /// Whether that was chosen for the account; otherwise it is the plan's.
     pub php_chosen: bool,
-    /// Why it is not served, if it is not.
+    /// Why it is not served, if that was said of the account itself.
     pub suspension: Option<Suspension>,
+    /// Why it is not served, if that was said of its tenant, or of one above.
+    pub tenant_suspension: Option<Suspension>,
     /// Which nodes carry its parts.
     pub assignments: Vec<Assignment>,
     /// When it was made.
@@ -86,11 +88,23 @@ pub struct AccountFilter {
     pub suspended: Option<bool>,
     /// Only where the nodes are what the plan asks for, or only where they are not.
     pub placement_met: Option<bool>,
+    /// Only what has no more of anything than its plan allows, or only what has.
+    pub within_plan: Option<bool>,
     /// And so.
     pub converging: Converging,
 }
 
-const ACCOUNTS: &str = "SELECT * FROM accounts";
+/// Of several suspended tenants above it, the first that was.
+const ACCOUNTS: &str = "SELECT *,
+    iif(tenant_suspended, (SELECT s.suspended_millis FROM suspended_tenants s WHERE s.tenant_id = accounts.tenant_id
+        ORDER BY s.suspended_millis LIMIT 1), NULL) AS tenant_suspended_millis,
+    iif(tenant_suspended, (SELECT s.suspended_reason FROM suspended_tenants s WHERE s.tenant_id = accounts.tenant_id
+        ORDER BY s.suspended_millis LIMIT 1), '') AS tenant_suspended_reason,
+    iif(tenant_suspended, (SELECT s.suspended_kind FROM suspended_tenants s WHERE s.tenant_id = accounts.tenant_id
+        ORDER BY s.suspended_millis LIMIT 1), '') AS tenant_suspended_kind,
+    iif(tenant_suspended, (SELECT s.suspended_by FROM suspended_tenants s WHERE s.tenant_id = accounts.tenant_id
+        ORDER BY s.suspended_millis LIMIT 1), '') AS tenant_suspended_by
+    FROM accounts";
 
 struct AccountRow {
     intent: Intent,
@@ -107,6 +121,7 @@ struct PartialAccount {
     php_version: PhpVersion,
     php_chosen: bool,
     suspension: Option<Suspension>,
+    tenant_suspension: Option<Suspension>,
     created_at: Timestamp,
 }
 
@@ -123,6 +138,7 @@ impl FromRow for AccountRow {
             php_version: row::text(row, "php_version")?,
             php_chosen: row::get(row, "php_chosen")?,
             suspension: suspension::of_row(row, &suspension::OWN)?,
+            tenant_suspension: suspension::of_row(row, &suspension::OF_TENANT)?,
             created_at: row::time(row, "created_millis")?,
         };
         Ok(Self { intent: Intent::from_row(row)?, account })
@@ -158,7 +174,11 @@ impl Reader {
         wheres.extend([
             Where::bytes("plan_id", filter.plan_id.map(PlanId::to_bytes)),
             Where::text("username", filter.username),
-            Where::Holds("suspended_millis IS NOT NULL", filter.suspended),
+            Where::Holds("is_suspended", filter.suspended),
+            Where::Holds(
+                "NOT EXISTS (SELECT 1 FROM exceeding WHERE account_id = accounts.id)",
+                filter.within_plan,
+            ),
             Where::Holds(
                 "NOT EXISTS (SELECT 1 FROM unmet WHERE account_id = accounts.id)",
                 filter.placement_met,
@@ -187,6 +207,7 @@ impl Reader {
             php_version: account.php_version,
             php_chosen: account.php_chosen,
             suspension: account.suspension,
+            tenant_suspension: account.tenant_suspension,
             created_at: account.created_at,
             convergence,
         })

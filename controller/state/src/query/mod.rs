@@ -59,7 +59,7 @@ pub use repetition::Earlier;
 pub use secrets::{ClusterKeyRow, ClusterKeyState, DataKeys, SecretsRotation};
 pub use session::{Session, SessionFilter};
 pub use suspension::Suspension;
-pub use tenant::{Plan, PlanFilter, PlanPlacement, Tenant, TenantFilter};
+pub use tenant::{Plan, PlanFilter, PlanPlacement, Tenant, TenantFilter, TenantUsage};
 pub use unplaced::UnplacedAccount;
 pub use user::{User, UserFilter, UserLogin};
 pub use webhook::{Webhook, WebhookFilter};
