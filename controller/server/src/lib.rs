@@ -12,4 +12,6 @@ pub mod http;
 pub mod openapi;
 mod origin;
 pub mod permissions;
+pub mod own_addresses;
+pub mod rates;
 pub mod telemetry;
