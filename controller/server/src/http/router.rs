@@ -1,5 +1,7 @@
 //! The routes, and what every request passes through.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
@@ -83,7 +85,7 @@ pub fn router(services: Services) -> Router {
         move || requests.usage()
     });
     let admission = Admission { rates: rates.clone(), requests };
-    let surroundings = Surroundings { metrics, rates, proxies: services.proxies.clone() };
+    let surroundings = Arc::new(Surroundings { metrics, rates, proxies: services.proxies.clone() });
     routes
         // Within the gate: strangers make no work for the leader.
         .route_layer(middleware::from_fn_with_state(agreement, consistency::keep))
@@ -105,7 +107,6 @@ pub fn router(services: Services) -> Router {
 }
 
 /// What that needs.
-#[derive(Clone)]
 struct Surroundings {
     metrics: Metrics,
     rates: Rates,
@@ -113,7 +114,7 @@ struct Surroundings {
 }
 
 /// What every request passes through, from the outside in.
-async fn surround(State(at): State<Surroundings>, mut request: Request, next: Next) -> Response {
+async fn surround(State(at): State<Arc<Surroundings>>, mut request: Request, next: Next) -> Response {
     at.proxies.note(&mut request);
     let within_time = |request| context::deadline(request, |request| next.run(request));
     let if_newer = |request| fresh::answer_unchanged(request, within_time);
