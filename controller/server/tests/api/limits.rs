@@ -194,6 +194,9 @@ async fn a_connection_is_not_closed_under_who_listens_or_waits() {
         tokio::task::yield_now().await;
         tokio::time::sleep(idle / 4).await;
     }
+    // It takes new requests, too: it has not been told to end.
+    let more = send.send_request(request(Method::GET, "/v1/plans", &json!(null))).await;
+    assert_eq!(more.expect("it is told to end under a listener").status(), 200);
     served.fleet.reseller("acme").await;
     body.frame().await.expect("an event").expect("data");
     drop(body);
