@@ -310,7 +310,8 @@ mod tests {
         let mut places: Vec<_> =
             (0..MOST_OF_KEY).map(|_| listeners.enter(tenant, key).expect("a place")).collect();
         assert_eq!(listeners.enter(tenant, key).expect_err("too many").kind(), Kind::TooManyListeners);
-        places.push(listeners.enter(tenant, Credential::ApiKey(ApiKeyId::generate())).expect("another key's"));
+        places
+            .push(listeners.enter(tenant, Credential::ApiKey(ApiKeyId::generate())).expect("another key's"));
         places.remove(0);
         assert!(listeners.enter(tenant, key).is_ok(), "one has left");
     }

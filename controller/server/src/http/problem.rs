@@ -256,7 +256,7 @@ impl Failure {
         Self::new(Kind::Refused(RefusalCode::Forbidden), detail)
     }
 
-    pub(crate) fn too_many_guesses(wait: std::time::Duration) -> Self {
+    pub(crate) fn too_many_guesses(wait: Duration) -> Self {
         let detail = "there were too many tries to sign in; wait before the next one";
         Self::new(Kind::TooManyGuesses, detail).after(wait)
     }

@@ -193,7 +193,9 @@ pub(super) fn one_row<T: FromRow>(
 fn one_query(select: &str, scope: &Scope) -> String {
     let within = match scope {
         Scope::Platform => "?2 IS NULL",
-        Scope::Tenant(_) | Scope::Accounts(..) => "(?2, tenant_id) IN (SELECT ancestor_id, tenant_id FROM tenant_tree)",
+        Scope::Tenant(_) | Scope::Accounts(..) => {
+            "(?2, tenant_id) IN (SELECT ancestor_id, tenant_id FROM tenant_tree)"
+        }
         Scope::Tenants(_) => "(?2, id) IN (SELECT ancestor_id, tenant_id FROM tenant_tree)",
         Scope::Line(_) => {
             "((?2, tenant_id) IN (SELECT ancestor_id, tenant_id FROM tenant_tree)
