@@ -112,11 +112,13 @@ pub(super) fn refuse_prefix(account: &Username, name: &str) -> Result<(), Failur
 }
 
 async fn read(app: &App, caller: &Caller, id: AccountId) -> Result<Account, Failure> {
-    let row = app.find("account", || app.reader().account(caller.purview(), id)).await?;
-    let mut account = shown(row);
-    let report = app.reader().placement_report(id).await?.as_deref().and_then(placement);
+    // Where an account is not as its plan wants it is for those who say where accounts are.
+    let whole = || app.reader().whole_account(caller.purview(), id, caller.is_platform);
+    let whole = app.find("account", whole).await?;
+    let mut account = shown(whole.account);
+    let report = whole.placement_report.as_deref().and_then(placement);
     account.placement = report.map(|report| placements::visible(caller, report));
-    show_unmet(app, caller, std::slice::from_mut(&mut account)).await?;
+    account.placement_unmet = whole.unmet.into_iter().map(unmet_term).collect();
     Ok(account)
 }
 
@@ -128,16 +130,13 @@ async fn show_unmet(app: &App, caller: &Caller, accounts: &mut [Account]) -> Res
     let mut unmet = app.reader().unmet_terms(accounts.iter().map(|account| account.id)).await?;
     for account in accounts {
         let terms = unmet.remove(&account.id).unwrap_or_default().into_iter();
-        account.placement_unmet = terms
-            .map(|term| UnmetTerm {
-                node_id: term.node_id,
-                term: term.term,
-                wanted: term.wanted,
-                has: term.has,
-            })
-            .collect();
+        account.placement_unmet = terms.map(unmet_term).collect();
     }
     Ok(())
+}
+
+fn unmet_term(term: npanel_state::UnmetTerm) -> UnmetTerm {
+    UnmetTerm { node_id: term.node_id, term: term.term, wanted: term.wanted, has: term.has }
 }
 
 /// A placement report as operations keep it.

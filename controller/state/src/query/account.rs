@@ -10,9 +10,9 @@ use rusqlite::Connection;
 
 use super::{
     Converging, Page, QueryError, Reader, Suspension,
-    convergence::{Convergence, Intent},
-    list::{Scope, Where},
-    point::of_ids,
+    convergence::{Convergence, Intent, conditions},
+    list::{Scope, Where, one_row, rows},
+    point::{of_ids, point, together},
     row::{self, AnyRow, FromRow},
     suspension,
 };
@@ -75,6 +75,17 @@ pub struct UnmetTerm {
     pub wanted: String,
     /// What the node is or has instead; may be empty.
     pub has: String,
+}
+
+/// An account with what is shown of it alone.
+#[derive(Debug, Clone)]
+pub struct WholeAccount {
+    /// The account.
+    pub account: Account,
+    /// Why it is where it is: JSON, every node's verdict when it was placed; `None` if nothing was kept.
+    pub placement_report: Option<String>,
+    /// What its nodes do not fulfil of its plan's placement.
+    pub unmet: Vec<UnmetTerm>,
 }
 
 /// Filters of accounts.
@@ -155,9 +166,29 @@ impl Reader {
         scope: impl Into<Purview>,
         id: AccountId,
     ) -> Result<Option<Account>, QueryError> {
-        let row: Option<AccountRow> =
-            self.one(ACCOUNTS, Scope::Accounts(scope.into(), "id"), id.to_bytes()).await?;
-        Ok(self.complete_accounts(row.into_iter().collect()).await?.pop())
+        let scope = scope.into();
+        self.at_once(|db| together(db, |db| account(db, &scope, id)))
+    }
+
+    /// The account with what is shown of it alone; what is unmet only for who asks for that.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn whole_account(
+        &self,
+        scope: impl Into<Purview>,
+        id: AccountId,
+        with_unmet: bool,
+    ) -> Result<Option<WholeAccount>, QueryError> {
+        let scope = scope.into();
+        let whole = |db: &Connection| {
+            let Some(account) = account(db, &scope, id)? else { return Ok(None) };
+            let select = "SELECT report FROM placement_reports WHERE account_id = ?1";
+            let placement_report = point(db, select, [id.to_bytes()], |row| row::get(row, "report"))?;
+            let unmet = if with_unmet { unmet(db, &[id.to_bytes()])?.remove(&id) } else { None };
+            Ok(Some(WholeAccount { account, placement_report, unmet: unmet.unwrap_or_default() }))
+        };
+        self.at_once(|db| together(db, whole))
     }
 
     /// Accounts that `scope` sees.
@@ -184,34 +215,12 @@ impl Reader {
                 filter.placement_met,
             ),
         ]);
-        let rows: Vec<AccountRow> =
-            self.list(ACCOUNTS, Scope::Accounts(scope.into(), "id"), wheres, page).await?;
-        self.complete_accounts(rows).await
-    }
-
-    async fn complete_accounts(&self, rows: Vec<AccountRow>) -> Result<Vec<Account>, QueryError> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids = rows.iter().map(|row| row.account.id.to_bytes()).collect();
-        let assignments = self.of_objects(ids, assignments).await?;
-        let rows = rows.into_iter().map(|row| (row.intent, row.account)).collect();
-        self.converge(ObjectKind::Account, rows, |account, convergence| Account {
-            assignments: assignments.get(&account.id).cloned().unwrap_or_default(),
-            id: account.id,
-            tenant_id: account.tenant_id,
-            plan_id: account.plan_id,
-            username: account.username,
-            uid: account.uid,
-            contact: account.contact,
-            php_version: account.php_version,
-            php_chosen: account.php_chosen,
-            suspension: account.suspension,
-            tenant_suspension: account.tenant_suspension,
-            created_at: account.created_at,
-            convergence,
-        })
-        .await
+        let (scope, page) = (Scope::Accounts(scope.into(), "id"), page.clone());
+        let read = move |db: &Connection| {
+            let rows = rows(db, ACCOUNTS, &scope, wheres, &page)?;
+            complete(db, rows)
+        };
+        self.at_length(|db| together(db, read)).await
     }
 
     /// Why the account is where it is: JSON, every node's verdict when it was placed; `None` if nothing was kept.
@@ -234,6 +243,40 @@ impl Reader {
         let ids = accounts.into_iter().map(AccountId::to_bytes).collect();
         self.of_objects(ids, unmet).await
     }
+}
+
+fn account(db: &Connection, scope: &Purview, id: AccountId) -> Result<Option<Account>, QueryError> {
+    let row = one_row(db, ACCOUNTS, &Scope::Accounts(scope.clone(), "id"), id.to_bytes())?;
+    Ok(complete(db, row.into_iter().collect())?.pop())
+}
+
+/// Accounts with what is not in their own rows.
+fn complete(db: &Connection, rows: Vec<AccountRow>) -> Result<Vec<Account>, QueryError> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<_> = rows.iter().map(|row| row.account.id.to_bytes()).collect();
+    let mut assignments = assignments(db, &ids)?;
+    let mut conditions = conditions(db, ObjectKind::Account, &ids)?;
+    let complete = |AccountRow { intent, account }| Account {
+        assignments: assignments.remove(&account.id).unwrap_or_default(),
+        id: account.id,
+        tenant_id: account.tenant_id,
+        plan_id: account.plan_id,
+        username: account.username,
+        uid: account.uid,
+        contact: account.contact,
+        php_version: account.php_version,
+        php_chosen: account.php_chosen,
+        suspension: account.suspension,
+        tenant_suspension: account.tenant_suspension,
+        created_at: account.created_at,
+        convergence: {
+            let of_account = conditions.remove(&intent.id).unwrap_or_default();
+            intent.with(of_account)
+        },
+    };
+    Ok(rows.into_iter().map(complete).collect())
 }
 
 fn unmet(db: &Connection, accounts: &[Vec<u8>]) -> Result<HashMap<AccountId, Vec<UnmetTerm>>, QueryError> {
