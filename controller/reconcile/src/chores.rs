@@ -16,7 +16,7 @@ use crate::recorder::own_envelope;
 /// How many accounts follow their plan in one command: some 40 ms of the writer's time.
 const FOLLOWERS: u32 = 250;
 
-/// How many accounts follow their tenant's suspension in one command: some 50 ms of the writer's time.
+/// How many accounts follow their tenant's suspension in one command, so that the writer is soon free for others.
 const SUSPENDED: u32 = 100;
 
 /// How many accounts, zones and objects of a lost node are settled in one command: some 40 ms of the writer's time.

@@ -290,6 +290,8 @@ mod tests {
             Action::ControllerJoin,
             Action::IdentityRenew,
             Action::ClusterRestore,
+            // An option of that to look, which has the route.
+            Action::SessionImpersonateToWrite,
         ];
         let expected: BTreeSet<Action> =
             Action::ALL.iter().copied().filter(|action| !by_machines.contains(action)).collect();

@@ -56,9 +56,10 @@ pub(super) async fn admit(
     next: Next,
 ) -> Response {
     let Some(caller) = request.extensions().get::<Caller>() else { return next.run(request).await };
-    if let Err(exceeded) =
-        rates.of_caller(caller.credential, caller.tenant_id, request.extensions().get::<Shown>())
-    {
+    let counted = rates
+        .of_caller(caller.credential, caller.tenant_id, request.extensions().get::<Shown>())
+        .and_then(|()| rates.of_tenants(&caller.access().request_limits));
+    if let Err(exceeded) = counted {
         let who = if exceeded.standing.name == "key" { "this API key" } else { "this tenant" };
         return Failure::too_often(who, exceeded).into_response();
     }

@@ -48,6 +48,15 @@ pub struct Exceeded {
     pub retry_after_seconds: u64,
 }
 
+impl Exceeded {
+    /// Of who may ask for nothing.
+    pub(super) fn nothing_at_all(name: &'static str, window: Duration) -> Self {
+        let window_seconds = window.as_secs();
+        let standing = Standing { name, remaining: 0, reset_seconds: window_seconds };
+        Self { standing, quota: 0, window_seconds, retry_after_seconds: window_seconds }
+    }
+}
+
 /// What a quota is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Policy {

@@ -5,6 +5,7 @@
 //! controller's time one of many gets, and says so before.
 
 mod meter;
+mod own;
 mod shown;
 mod tallies;
 
@@ -12,9 +13,9 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 use npanel_model::TenantId;
-use npanel_state::Credential;
+use npanel_state::{Credential, RequestLimit};
 
-use self::meter::Meter;
+use self::{meter::Meter, own::OwnRates};
 pub use self::meter::{Exceeded, Standing};
 pub(crate) use self::shown::{RATE_LIMIT_HEADER, RATE_LIMIT_POLICY_HEADER, Shown};
 use crate::origin::origin;
@@ -65,6 +66,8 @@ struct Meters {
     tenant: Option<Meter<TenantId>>,
     address: Option<Meter<IpAddr>>,
     failures: Option<Meter<IpAddr>>,
+    /// The rates that tenants are given in the state.
+    own: OwnRates,
     /// What answers to a caller say of these quotas, which are always the same.
     policy: Option<HeaderValue>,
 }
@@ -81,8 +84,15 @@ impl Rates {
             key,
             tenant,
             address: Meter::new("address", seconds(limits.address_per_second), WINDOW),
+            own: OwnRates::default(),
             failures: Meter::new("failures", limits.failures_per_minute, FAILURES_WINDOW),
         }))
+    }
+
+    /// Counts a request for the tenants that were given rates, the caller's own first and then those above it. They count also where
+    /// this controller limits nobody.
+    pub(crate) fn of_tenants(&self, limits: &[RequestLimit]) -> Result<(), Exceeded> {
+        limits.iter().try_for_each(|limit| self.0.own.take(limit))
     }
 
     /// Counts a request of a key, and one of its tenant if the key may ask. What answers say of it goes to `shown`.

@@ -122,3 +122,21 @@ async fn a_suspended_tenant_reads_and_writes_nothing_and_its_accounts_say_why() 
     assert_eq!(account["suspension"], Value::Null);
     fleet.account(&acme, "bobby", None).await.expect(201);
 }
+
+#[tokio::test]
+async fn a_tenant_asks_as_often_as_it_was_given_with_all_its_keys_together() {
+    let fleet = Fleet::new().await;
+    let of = fleet.reseller("acme").await;
+    let second = fleet.key(&of.key, &of.tenant, &["plan.*"]).await;
+    let path = format!("/v1/tenants/{}", of.tenant);
+    patch(&fleet, &path, &fleet.admin, &json!({"api_requests_per_minute": 5})).await.expect(200);
+    for key in [&of.key, &second, &of.key, &second, &of.key] {
+        fleet.get("/v1/plans", key).await.expect(200);
+    }
+    let refused = fleet.get("/v1/plans", &second).await;
+    refused.problem(429, "rate_limited");
+    assert!(!refused.header("retry-after").is_empty());
+    fleet.get("/v1/plans", &fleet.admin).await.expect(200);
+    patch(&fleet, &path, &fleet.admin, &json!({"api_requests_per_minute": null})).await.expect(200);
+    fleet.get("/v1/plans", &second).await.expect(200);
+}
