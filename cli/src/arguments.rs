@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use npanel_client::{Terms, Wait};
-use npanel_model::{Limit, Revision, Timestamp};
+use npanel_model::{Limit, Revision, SuspensionKind, Timestamp};
+use npanel_sdk_types::Suspend;
 use serde::{
     Deserialize,
     de::{IntoDeserializer, value::StrDeserializer},
@@ -65,6 +66,23 @@ pub(crate) struct Connection {
     /// The file that holds the cluster's CA certificate, instead of the profile's.
     #[arg(long = "ca-file", global = true, env = "NPANEL_CA_FILE", value_name = "FILE")]
     pub(crate) ca_file: Option<std::path::PathBuf>,
+}
+
+/// Why something is suspended.
+#[derive(Debug, Args)]
+pub(crate) struct SuspendArguments {
+    /// Why, for people.
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// What kind of reason that is, for programs: billing, abuse, limit_exceeded or other.
+    #[arg(long)]
+    kind: Option<SuspensionKind>,
+}
+
+impl SuspendArguments {
+    pub(crate) fn into_wire(self) -> Suspend {
+        Suspend { reason: self.reason, kind: self.kind }
+    }
 }
 
 /// How results are printed.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use npanel_model::NodeId;
 use npanel_sdk_types::{
     Account, Condition, ConditionStatus, Convergence, Domain, NodeVerdict, OtherNodes, PlacementReport,
-    Status, Suspension, UnmetTerm, Verdict,
+    Status, Suspension, SuspensionOf, UnmetTerm, Verdict,
 };
 use serde::Serialize;
 
@@ -72,7 +72,8 @@ pub(crate) fn of_domain(domain: &Domain) -> Vec<String> {
 
 fn of_suspension(suspension: &Suspension) -> String {
     let why = if suspension.reason.is_empty() { String::new() } else { format!(": {}", suspension.reason) };
-    format!("  suspended since {} by {}{why}", suspension.since, suspension.by)
+    let with = if suspension.of == SuspensionOf::Tenant { " with its tenant" } else { "" };
+    format!("  suspended{with} since {} by {}{why}", suspension.since, suspension.by)
 }
 
 fn of_unmet(unmet: &UnmetTerm, names: &NodeNames) -> String {

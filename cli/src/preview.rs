@@ -1,6 +1,8 @@
 //! What a dry run shows.
 
-use npanel_sdk_types::{ChangeKind, ChangePreview, NodeAnswer, ObjectChange, ObjectChangeKind};
+use npanel_sdk_types::{
+    ChangeKind, ChangePreview, ExceededLimit, Exceeding, NodeAnswer, ObjectChange, ObjectChangeKind,
+};
 
 use crate::{
     arguments::Format,
@@ -31,8 +33,24 @@ fn lines(preview: &ChangePreview) -> Vec<Line> {
     if preview.objects.is_empty() {
         lines.push((Tone::Plain, "It would be accepted; no node has anything to do for it.".to_owned()));
     }
+    lines.extend(preview.exceeding.iter().flat_map(of_exceeding));
     lines.extend(preview.warnings.iter().map(|warning| (Tone::Careful, format!("Warning: {warning}"))));
     lines
+}
+
+fn of_exceeding(exceeding: &Exceeding) -> Vec<Line> {
+    let mut lines = vec![format!(
+        "Accounts that would have more than the plan allows, and keep it: {}",
+        exceeding.accounts
+    )];
+    let said = |one: &ExceededLimit| {
+        format!("    {} has {} {} (the plan would allow {})", one.username, one.used, one.limit, one.allowed)
+    };
+    lines.extend(exceeding.first.iter().map(said));
+    if exceeding.accounts > 100 {
+        lines.push(format!("    and {} more", exceeding.accounts - 100));
+    }
+    lines.into_iter().map(|line| (Tone::Careful, line)).collect()
 }
 
 fn tone(change: ChangeKind) -> Tone {

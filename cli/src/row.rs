@@ -90,7 +90,9 @@ rows! {
     }
     Tenant(this) {
         "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "PARENT" => or_dash(this.parent_id),
-        "ACCOUNT LIMIT" => this.account_limit.to_string(), "CREATED" => this.created_at.to_string(),
+        "ACCOUNTS" => format!("{} of {}", this.usage.accounts, this.account_limit),
+        "STATUS" => if this.suspension.is_some() { "suspended" } else { "in service" }.to_owned(),
+        "CREATED" => this.created_at.to_string(),
     }
     Plan(this) {
         "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "TENANT" => this.tenant_id.to_string(),

@@ -3,13 +3,13 @@
 use npanel_client::{Client, Creatable, Deletable, Noun, Suspendable, Updatable, Written};
 use npanel_model::OperationId;
 use npanel_sdk_types::{
-    Account, ApiKey, CronTable, Database, DatabaseUser, Domain, Node, Operation, Plan, Suspend, Tenant,
-    Token, User, Webhook, Zone,
+    Account, ApiKey, CronTable, Database, DatabaseUser, Domain, Node, Operation, Plan, Tenant, Token, User,
+    Webhook, Zone,
 };
 use serde::Serialize;
 
 use crate::{
-    arguments::{ChangeArguments, Connection, Format, WaitArguments},
+    arguments::{ChangeArguments, Connection, Format, SuspendArguments, WaitArguments},
     failure::Failure,
     output, profile,
     row::Row,
@@ -133,10 +133,10 @@ impl Session {
     pub(crate) async fn suspend<T: Suspendable + Made + Serialize>(
         &self,
         id: T::Id,
-        reason: String,
+        why: SuspendArguments,
         change: ChangeArguments,
     ) -> Result<(), Failure> {
-        let written = self.client.suspend::<T>(id, &Suspend { reason }, change.terms()).await?;
+        let written = self.client.suspend::<T>(id, &why.into_wire(), change.terms()).await?;
         self.changed::<T>(id, written, change).await
     }
 

@@ -127,6 +127,7 @@ impl Action {
             A::TenantCreate | A::TenantGet | A::TenantList | A::TenantUpdate | A::TenantDelete => {
                 Realm::Tenant
             }
+            A::TenantSuspend | A::TenantUnsuspend => Realm::Tenant,
             A::PlanCreate | A::PlanGet | A::PlanList | A::PlanUpdate | A::PlanDelete => Realm::Tenant,
             A::ApiKeyCreate | A::ApiKeyGet | A::ApiKeyList | A::ApiKeyUpdate | A::ApiKeyRotate => {
                 Realm::Tenant
@@ -172,6 +173,7 @@ impl Action {
             // All of the state, sealed.
             A::ClusterBackup => Deed::Reveal,
             A::TenantCreate | A::TenantUpdate | A::TenantDelete => Deed::Change,
+            A::TenantSuspend | A::TenantUnsuspend => Deed::Change,
             A::PlanCreate | A::PlanUpdate | A::PlanDelete => Deed::Change,
             A::AccountCreate | A::AccountUpdate | A::AccountDelete => Deed::Change,
             A::AccountSuspend | A::AccountUnsuspend | A::DomainSuspend | A::DomainUnsuspend => Deed::Change,

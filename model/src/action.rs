@@ -15,6 +15,10 @@ named_enum! {
         TenantList = "tenant.list",
         /// Change a tenant's name or limits.
         TenantUpdate = "tenant.update",
+        /// Stop serving everything of a tenant and those beneath it, and take no writes of theirs.
+        TenantSuspend = "tenant.suspend",
+        /// Serve a suspended tenant again, as it was.
+        TenantUnsuspend = "tenant.unsuspend",
         /// Remove an empty tenant.
         TenantDelete = "tenant.delete",
         /// Make a plan.

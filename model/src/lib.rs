@@ -6,6 +6,7 @@
 
 mod access;
 mod action;
+mod allotment;
 mod capacity;
 mod condition;
 mod cron;
@@ -24,6 +25,7 @@ mod placing;
 mod quantity;
 mod role;
 mod secret;
+mod suspension;
 mod text;
 mod time;
 mod uid;
@@ -32,6 +34,7 @@ mod webhook;
 
 pub use access::{AccessRole, Allowance, Deed, Realm};
 pub use action::{Action, ActionPattern, ActionPatternError};
+pub use allotment::{Allotment, AllotmentError};
 pub use capacity::{Amounts, NodeLimits, Overcommit, OvercommitError, Overselling, Shortage};
 pub use condition::{NodeCondition, NodeConditionKind};
 pub use cron::{CronCommand, CronCommandError, CronJob, CronSchedule, CronScheduleError};
@@ -61,6 +64,7 @@ pub use placing::{
 pub use quantity::{Generation, Limit, Megabytes, QuantityError, Revision};
 pub use role::{EnrolRole, NodeRole, Part, UnknownName};
 pub use secret::Secret;
+pub use suspension::SuspensionKind;
 pub use time::Timestamp;
 pub use uid::{Uid, UidError};
 pub use username::{Username, UsernameError};

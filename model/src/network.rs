@@ -33,6 +33,11 @@ impl Network {
     /// The unspecified address alone: nobody asks from there.
     pub const UNSPECIFIED: Self = Self { address: IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), prefix: 128 };
 
+    /// Whether it is one address, and no other is in it.
+    pub fn is_one_address(&self) -> bool {
+        self.prefix == if self.address.is_ipv4() { 32 } else { 128 }
+    }
+
     /// Whether the address is in it. An IPv4 address in IPv6's clothes counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
@@ -145,6 +150,15 @@ mod tests {
         }
         let refused = "192.0.2.1/24".parse::<Network>().expect_err("host bits");
         assert!(refused.to_string().contains("192.0.2.0/24"), "{refused}");
+    }
+
+    #[test]
+    fn one_address_is_a_network_of_its_own() {
+        for (text, is_one) in
+            [("192.0.2.7", true), ("192.0.2.6/31", false), ("2001:db8::1", true), ("::/32", false)]
+        {
+            assert_eq!(network(text).is_one_address(), is_one, "{text}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use npanel_model::{DocumentRoot, EmailAddress, Fqdn, PhpVersion, Username};
 use npanel_sdk_types::{Account, CreateAccount, UpdateAccount};
 
 use crate::{
-    arguments::{ChangeArguments, StandingArguments, WaitArguments},
+    arguments::{ChangeArguments, StandingArguments, SuspendArguments, WaitArguments},
     command::{placement, tenant},
     failure::Failure,
     resolve,
@@ -30,6 +30,9 @@ pub(crate) enum Command {
         /// Only those whose nodes are what their plan asks for (true), or are not (false); for the platform.
         #[arg(long)]
         placement_met: Option<bool>,
+        /// Only those that have no more of anything than their plan allows (true), or have more (false).
+        #[arg(long)]
+        within_plan: Option<bool>,
         #[command(flatten)]
         standing: StandingArguments,
     },
@@ -48,6 +51,9 @@ pub(crate) enum Command {
         /// What it gets (a plan's name or id).
         #[arg(long)]
         plan: Option<String>,
+        /// Change to the plan also if the account has more than that allows: it keeps what it has, and can add nothing.
+        #[arg(long, requires = "plan")]
+        allow_exceeding: bool,
         /// The PHP that runs its sites.
         #[arg(long, conflicts_with = "php_of_plan")]
         php: Option<PhpVersion>,
@@ -61,9 +67,8 @@ pub(crate) enum Command {
     Suspend {
         /// Its user name or id.
         account: String,
-        /// Why, for people.
-        #[arg(long, default_value = "")]
-        reason: String,
+        #[command(flatten)]
+        why: SuspendArguments,
         #[command(flatten)]
         change: ChangeArguments,
     },
@@ -115,7 +120,7 @@ pub(crate) struct Create {
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
         Command::Create(create) => create_account(*create, session).await,
-        Command::List { tenant, plan, suspended, placement_met, standing } => {
+        Command::List { tenant, plan, suspended, placement_met, within_plan, standing } => {
             let tenant = tenant::optional(session, tenant.as_deref()).await?;
             let plan = match plan {
                 Some(plan) => Some(resolve::plan(&session.client, &plan).await?),
@@ -127,26 +132,27 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
                 ("plan_id", plan.map(|id| id.to_string())),
                 ("suspended", suspended.map(|is| is.to_string())),
                 ("placement_met", placement_met.map(|is| is.to_string())),
+                ("within_plan", within_plan.map(|is| is.to_string())),
             ]);
             session.list::<Account>(filters).await
         }
         Command::Get { account } => {
             session.get::<Account>(resolve::account(&session.client, &account).await?).await
         }
-        Command::Update { account, contact, plan, php, php_of_plan, change } => {
+        Command::Update { account, contact, plan, allow_exceeding, php, php_of_plan, change } => {
             let id = resolve::account(&session.client, &account).await?;
             let plan_id = match plan {
                 Some(plan) => Some(resolve::plan(&session.client, &plan).await?),
                 None => None,
             };
             let php_version = if php_of_plan { Some(None) } else { php.map(Some) };
-            let body =
-                UpdateAccount { contact: contact.as_deref().map(address).transpose()?, plan_id, php_version };
+            let contact = contact.as_deref().map(address).transpose()?;
+            let body = UpdateAccount { contact, plan_id, allow_exceeding, php_version };
             session.update::<Account>(id, &body, change).await
         }
-        Command::Suspend { account, reason, change } => {
+        Command::Suspend { account, why, change } => {
             let id = resolve::account(&session.client, &account).await?;
-            session.suspend::<Account>(id, reason, change).await
+            session.suspend::<Account>(id, why, change).await
         }
         Command::Unsuspend { account, change } => {
             let id = resolve::account(&session.client, &account).await?;

@@ -5,7 +5,7 @@ use npanel_model::{DocumentRoot, Fqdn};
 use npanel_sdk_types::{CreateDomain, Domain, UpdateDomain};
 
 use crate::{
-    arguments::{ChangeArguments, OwnedArguments, WaitArguments},
+    arguments::{ChangeArguments, OwnedArguments, SuspendArguments, WaitArguments},
     failure::Failure,
     resolve,
     session::Session,
@@ -57,9 +57,8 @@ pub(crate) enum Command {
     Suspend {
         /// Its name or id.
         domain: String,
-        /// Why, for people.
-        #[arg(long, default_value = "")]
-        reason: String,
+        #[command(flatten)]
+        why: SuspendArguments,
         #[command(flatten)]
         change: ChangeArguments,
     },
@@ -98,9 +97,9 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let id = resolve::domain(&session.client, &domain).await?;
             session.update::<Domain>(id, &UpdateDomain { document_root }, change).await
         }
-        Command::Suspend { domain, reason, change } => {
+        Command::Suspend { domain, why, change } => {
             let id = resolve::domain(&session.client, &domain).await?;
-            session.suspend::<Domain>(id, reason, change).await
+            session.suspend::<Domain>(id, why, change).await
         }
         Command::Unsuspend { domain, change } => {
             let id = resolve::domain(&session.client, &domain).await?;

@@ -22,6 +22,7 @@ pub(crate) mod node_event;
 pub(crate) mod operation;
 pub(crate) mod placement;
 pub(crate) mod plan;
+pub(crate) mod plan_limits;
 pub(crate) mod profile;
 pub(crate) mod secrets;
 pub(crate) mod session;

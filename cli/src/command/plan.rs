@@ -6,7 +6,10 @@ use npanel_sdk_types::{ChangePlanPlacement, CreatePlan, Plan, PlanPlacement, Upd
 
 use crate::{
     arguments::{AgeArguments, ChangeArguments, limit},
-    command::tenant,
+    command::{
+        plan_limits::{LimitArguments, LimitChangeArguments},
+        tenant,
+    },
     failure::Failure,
     resolve,
     session::Session,
@@ -31,6 +34,8 @@ pub(crate) enum Command {
         /// How many databases an account may have; unlimited if absent.
         #[arg(long)]
         databases: Option<u64>,
+        #[command(flatten)]
+        limits: Box<LimitArguments>,
         /// The PHP version of its accounts.
         #[arg(long, default_value = "8.2")]
         php: PhpVersion,
@@ -69,6 +74,8 @@ pub(crate) enum Command {
         /// How many databases an account may have: a number, or unlimited.
         #[arg(long, value_parser = limit)]
         databases: Option<Limit>,
+        #[command(flatten)]
+        limits: Box<LimitChangeArguments>,
         /// The PHP version of its accounts that have none of their own choice.
         #[arg(long)]
         php: Option<PhpVersion>,
@@ -161,17 +168,16 @@ impl PlacementChangeArguments {
 
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
-        Command::Create { name, tenant, disk_mb, domains, databases, php, memory_mb, placement } => {
-            let plan = CreatePlan {
+        Command::Create { name, tenant, disk_mb, domains, databases, limits, php, memory_mb, placement } => {
+            let mut plan = CreatePlan {
                 tenant_id: tenant::optional(session, tenant.as_deref()).await?,
-                name,
-                disk_mb: Megabytes(disk_mb),
                 domains: Limit::from(domains),
                 databases: Limit::from(databases),
-                php_version: php,
                 memory_mb: Megabytes(memory_mb),
                 placement: placement.into_wire(),
+                ..CreatePlan::new(name, Megabytes(disk_mb), php)
             };
+            limits.put(&mut plan);
             session.create::<Plan>(&plan).await
         }
         Command::List { tenant, age } => {
@@ -179,9 +185,20 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             session.list::<Plan>([("tenant_id", tenant.map(|id| id.to_string())), age.filter()]).await
         }
         Command::Get { plan } => session.get::<Plan>(resolve::plan(&session.client, &plan).await?).await,
-        Command::Update { plan, name, disk_mb, domains, databases, php, memory_mb, placement, change } => {
+        Command::Update {
+            plan,
+            name,
+            disk_mb,
+            domains,
+            databases,
+            limits,
+            php,
+            memory_mb,
+            placement,
+            change,
+        } => {
             let id = resolve::plan(&session.client, &plan).await?;
-            let body = UpdatePlan {
+            let mut body = UpdatePlan {
                 name,
                 disk_mb: disk_mb.map(Megabytes),
                 domains,
@@ -189,7 +206,9 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
                 php_version: php,
                 memory_mb: memory_mb.map(Megabytes),
                 placement: placement.into_wire().map(Some),
+                ..UpdatePlan::default()
             };
+            limits.put(&mut body);
             session.update::<Plan>(id, &body, change).await
         }
         Command::Delete { plan, change } => {

@@ -7,11 +7,11 @@ use npanel_model::ControllerId;
 use npanel_proto::{
     command::{Envelope, Refused},
     controller::{
-        ForeseeRequest, ForeseeResponse, Foreseen as Told, ForeseenObject as ToldObject, NodeAnswer,
-        foresee_response,
+        ExceededLimit, ForeseeRequest, ForeseeResponse, Foreseen as Told, ForeseenObject as ToldObject,
+        NodeAnswer, foresee_response,
     },
 };
-use npanel_state::{Foreseen, ForeseenWish, Foresight};
+use npanel_state::{Exceeded, Foreseen, ForeseenWish, Foresight};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -145,6 +145,18 @@ pub fn told(foreseen: Foreseen, answers: Vec<NodeAnswer>) -> ForeseeResponse {
         placement_report: foreseen.placement_report,
         objects: foreseen.objects.into_iter().zip(answers).map(object).collect(),
         warnings: foreseen.warnings,
+        exceeding_accounts: foreseen.exceeding_accounts,
+        exceeding: foreseen.exceeding.into_iter().map(exceeded).collect(),
     };
     ForeseeResponse { foresight: Some(foresee_response::Foresight::Foreseen(told)) }
+}
+
+fn exceeded(one: Exceeded) -> ExceededLimit {
+    ExceededLimit {
+        account_id: one.account_id.to_bytes(),
+        username: one.username,
+        limit: one.limit,
+        used: one.used,
+        allowed: one.allowed,
+    }
 }

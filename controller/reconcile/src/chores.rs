@@ -1,12 +1,13 @@
 //! What the leader has done a batch at a time, so that no command holds up the others: accounts follow their plan to
-//! another PHP version, what a node carried that is gone for good is settled, and operations that ended long ago and changes
+//! another PHP version or other limits, or their tenant's suspension, what a node carried that is gone for good is settled, and operations that ended long ago and changes
 //! that the feed keeps no longer are forgotten.
 
 use std::time::{Duration, Instant};
 
 use npanel_consensus::{Cluster, ProposeError};
 use npanel_proto::command::{
-    FollowPlan, PurgeChanges, PurgeOperations, WriteOffNode, envelope::Command, outcome::Outcome,
+    FollowPlan, FollowTenant, PurgeChanges, PurgeOperations, WriteOffNode, envelope::Command,
+    outcome::Outcome,
 };
 use npanel_state::QueryError;
 
@@ -14,6 +15,9 @@ use crate::recorder::own_envelope;
 
 /// How many accounts follow their plan in one command: some 40 ms of the writer's time.
 const FOLLOWERS: u32 = 250;
+
+/// How many accounts follow their tenant's suspension in one command, so that the writer is soon free for others.
+const SUSPENDED: u32 = 100;
 
 /// How many accounts, zones and objects of a lost node are settled in one command: some 40 ms of the writer's time.
 const WRITTEN_OFF: u32 = 250;
@@ -64,6 +68,11 @@ async fn once(cluster: &Cluster, feed_due: &mut Instant) -> Result<bool, ChoreEr
         let command = FollowPlan { plan_id: plan.to_bytes(), most: FOLLOWERS };
         propose(cluster, Command::FollowPlan(command)).await?;
     }
+    let tenants = cluster.state().followed_tenants().await?;
+    for tenant in &tenants {
+        let command = FollowTenant { tenant_id: tenant.to_bytes(), most: SUSPENDED };
+        propose(cluster, Command::FollowTenant(command)).await?;
+    }
     let lost = cluster.state().written_off_nodes().await?;
     for node in &lost {
         let command = WriteOffNode { node_id: node.to_bytes(), most: WRITTEN_OFF };
@@ -82,7 +91,7 @@ async fn once(cluster: &Cluster, feed_due: &mut Instant) -> Result<bool, ChoreEr
     } else if Instant::now() >= *feed_due {
         *feed_due = Instant::now() + AGEING;
     }
-    Ok(is_old || is_long || !plans.is_empty() || !lost.is_empty())
+    Ok(is_old || is_long || !plans.is_empty() || !tenants.is_empty() || !lost.is_empty())
 }
 
 async fn propose(cluster: &Cluster, command: Command) -> Result<(), ChoreError> {

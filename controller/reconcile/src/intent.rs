@@ -51,8 +51,15 @@ impl Intents {
 /// An object's content as nodes are told it.
 pub(crate) fn content(keys: &ClusterKeys, source: IntentSource) -> Result<Intent, IntentError> {
     Ok(match source {
-        IntentSource::Account { username, uid, php_version, is_suspended } => {
+        IntentSource::Account { username, uid, php_version, is_suspended, allotment } => {
             Intent::Account(node::Account {
+                allotment: (!allotment.is_unlimited()).then_some(node::Allotment {
+                    cpu_percent: allotment.cpu_percent,
+                    memory_limit_mb: allotment.memory_limit_mb,
+                    processes: allotment.processes,
+                    io_mb_per_second: allotment.io_mb_per_second,
+                    io_operations_per_second: allotment.io_operations_per_second,
+                }),
                 username: username.into(),
                 uid: uid.get(),
                 php_version: php_version.into(),

@@ -11,5 +11,7 @@ pub mod fleet;
 pub mod http;
 pub mod openapi;
 mod origin;
+pub mod own_addresses;
 pub mod permissions;
+pub mod rates;
 pub mod telemetry;

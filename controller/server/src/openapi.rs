@@ -15,7 +15,10 @@ use utoipa::{
     },
 };
 
-use crate::http;
+use crate::{
+    http,
+    rates::{RATE_LIMIT_HEADER, RATE_LIMIT_POLICY_HEADER},
+};
 
 const SECURITY: &str = "api_key";
 
@@ -81,6 +84,8 @@ fn build() -> OpenApi {
         if let Some(change) = &mut item.patch {
             add_minimal(change);
         }
+        let all = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        all.into_iter().flatten().for_each(add_rates);
     }
     document
 }
@@ -97,9 +102,29 @@ fn refer_to(item: &str, page: &mut RefOr<Schema>) {
 /// Every operation may answer with a problem.
 fn add_problem(operation: &mut Operation) {
     let content = Content::new(Some(Ref::from_schema_name(Problem::name())));
-    let response =
+    let mut response =
         ResponseBuilder::new().description("A problem").content(PROBLEM_MEDIA_TYPE, content).build();
+    let when = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .description(Some("Of 429 and 503: when to ask again, in seconds"))
+        .build();
+    response.headers.insert("retry-after".to_owned(), Header::new(when).into());
     operation.responses.responses.insert("default".to_owned(), response.into());
+}
+
+/// Every answer to a caller says how often it may ask.
+fn add_rates(operation: &mut Operation) {
+    let shown = [
+        (RATE_LIMIT_POLICY_HEADER, "The quotas: each has `q` requests in `w` seconds"),
+        (RATE_LIMIT_HEADER, "Of each quota `r` requests are left; in `t` seconds all are there again"),
+    ];
+    for response in operation.responses.responses.values_mut() {
+        let RefOr::T(response) = response else { continue };
+        for (name, description) in shown {
+            let shown = Header::new(text().description(Some(description)).build());
+            response.headers.insert(name.to_owned(), shown.into());
+        }
+    }
 }
 
 /// Every read says how fresh it is to be, and says where in the log it was.
@@ -265,6 +290,8 @@ mod tests {
             Action::ControllerJoin,
             Action::IdentityRenew,
             Action::ClusterRestore,
+            // An option of that to look, which has the route.
+            Action::SessionImpersonateToWrite,
         ];
         let expected: BTreeSet<Action> =
             Action::ALL.iter().copied().filter(|action| !by_machines.contains(action)).collect();

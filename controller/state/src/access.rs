@@ -100,6 +100,18 @@ pub struct Access {
     pub expires_at: Option<Timestamp>,
     /// The secrets of which one has to be shown with it.
     pub secrets: Vec<SecretOnFile>,
+    /// How many requests its tenant, and each one above it, may make; of those that are limited, the tenant's own first. To the
+    /// rules, which no request asks, none.
+    pub request_limits: Vec<RequestLimit>,
+}
+
+/// How many requests to the API all that act for a tenant, and for those beneath it, may make together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestLimit {
+    /// The tenant.
+    pub tenant_id: TenantId,
+    /// In a minute.
+    pub per_minute: u64,
 }
 
 impl Access {
@@ -142,6 +154,7 @@ fn api_key(db: &Connection, id: ApiKeyId) -> rusqlite::Result<Option<Access>> {
             networks: networks.iter().map(|text| text.parse().unwrap_or(NOWHERE)).collect(),
             expires_at: row.get::<_, Option<i64>>(6)?.map(Timestamp::from_millis),
             secrets,
+            request_limits: Vec::new(),
         })
     };
     db.prepare_cached(select)?.query_row([id.to_bytes()], read).optional()
@@ -237,6 +250,7 @@ fn of_user(db: &Connection, id: UserId, who: Who) -> rusqlite::Result<Option<Acc
         networks: Vec::new(),
         expires_at: None,
         secrets: Vec::new(),
+        request_limits: Vec::new(),
     }))
 }
 

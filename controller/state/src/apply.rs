@@ -11,7 +11,7 @@ use crate::{
     CALLERS_KEY, LogPosition, LogRecord, RecordPayload, Refusal, RefusalCode, StoreError,
     access::Credential,
     audit,
-    context::{Context, Halt, Principal, Rule},
+    context::{Context, Forewarned, Halt, Principal, Rule},
     level,
     logins::Logins,
     memory::Memory,
@@ -140,7 +140,7 @@ fn run(batch: &Connection, statement: &str) -> rusqlite::Result<()> {
 /// What a command came to, in a transaction that is to be taken back.
 pub(crate) enum Applied {
     Refused(Refusal),
-    Accepted { accepted: Accepted, warnings: Vec<String> },
+    Accepted { accepted: Accepted, forewarned: Forewarned },
 }
 
 /// Applies a command as [`Batch::apply`] does, and collects what its rules warn of.
@@ -150,9 +150,9 @@ pub(crate) fn foresee(
     position: LogPosition,
     envelope: &Envelope,
 ) -> Result<Applied, StoreError> {
-    let warnings = RefCell::default();
-    match apply(batch, tree, position, envelope, Some(&warnings)) {
-        Ok((accepted, _)) => Ok(Applied::Accepted { accepted, warnings: warnings.into_inner() }),
+    let forewarned = RefCell::default();
+    match apply(batch, tree, position, envelope, Some(&forewarned)) {
+        Ok((accepted, _)) => Ok(Applied::Accepted { accepted, forewarned: forewarned.into_inner() }),
         Err(Halt::Refused(refusal)) => Ok(Applied::Refused(refusal)),
         Err(Halt::Broken(error)) if is_of_the_command(&error) => Ok(Applied::Refused(unstorable())),
         Err(Halt::Broken(error)) => Err(error.into()),
@@ -173,7 +173,7 @@ fn apply(
     tree: &Frontier,
     position: LogPosition,
     envelope: &Envelope,
-    warnings: Option<&RefCell<Vec<String>>>,
+    forewarned: Option<&RefCell<Forewarned>>,
 ) -> Rule<(Accepted, Option<Frontier>)> {
     // What this replica does not go so far as to know must not be passed over: another may apply it. It stops, to be started
     // again by a newer version.
@@ -200,7 +200,7 @@ fn apply(
         account: Cell::default(),
         memory: batch.memory,
         logins: batch.logins,
-        warnings,
+        forewarned,
     };
     let repeats = Repeats::of(envelope, batch.undoing);
     if repeats == Repeats::Looked

@@ -6,11 +6,13 @@ use std::{
 };
 
 use npanel_audit::Frontier;
-use npanel_model::{AccountId, Action, ActionPattern, IdError, NodeId, TenantId, Timestamp, TokenId, UserId};
+use npanel_model::{
+    AccountId, Action, ActionPattern, IdError, NodeId, Realm, TenantId, Timestamp, TokenId, UserId,
+};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use crate::{
-    ObjectKind, Refusal, RefusalCode,
+    Exceeded, ObjectKind, Refusal, RefusalCode,
     access::{self, Access, Credential},
     logins::Logins,
     memory::Memory,
@@ -105,7 +107,15 @@ pub(crate) struct Context<'a> {
     /// Whom to tell of keys that may be others than before.
     pub(crate) logins: &'a Logins,
     /// Where to put what people should know beforehand; none while a command is really applied.
-    pub(crate) warnings: Option<&'a RefCell<Vec<String>>>,
+    pub(crate) forewarned: Option<&'a RefCell<Forewarned>>,
+}
+
+/// What people should know of a command before it is really given.
+#[derive(Debug, Default)]
+pub(crate) struct Forewarned {
+    pub(crate) warnings: Vec<String>,
+    /// The accounts that would have more than their plans allow.
+    pub(crate) exceeding: Vec<Exceeded>,
 }
 
 impl Context<'_> {
@@ -139,8 +149,16 @@ impl Context<'_> {
 
     /// Says what people should know before the command is really given; costs nothing when it is.
     pub(crate) fn warn(&self, warnings: impl FnOnce() -> Rule<Vec<String>>) -> Rule<()> {
-        if let Some(found) = self.warnings {
-            found.borrow_mut().extend(warnings()?);
+        if let Some(found) = self.forewarned {
+            found.borrow_mut().warnings.extend(warnings()?);
+        }
+        Ok(())
+    }
+
+    /// Says which accounts would have more than their plans allow; costs nothing when the command is really given.
+    pub(crate) fn foresee_exceeding(&self, exceeding: impl FnOnce() -> Rule<Vec<Exceeded>>) -> Rule<()> {
+        if let Some(found) = self.forewarned {
+            found.borrow_mut().exceeding.extend(exceeding()?);
         }
         Ok(())
     }
@@ -175,7 +193,14 @@ impl Context<'_> {
         match self.principal {
             Principal::Shown(credential) => {
                 let access = self.access_by(credential)?;
-                if access.allowance.covers(action) { Ok(()) } else { Err(forbidden(action).into()) }
+                if !access.allowance.covers(action) {
+                    return Err(forbidden(action).into());
+                }
+                // What is somebody's own (a password, a session) stays theirs.
+                if action.realm() == Realm::Own {
+                    return Ok(());
+                }
+                self.require_in_service(access.purview.tenant_id)
             }
             Principal::Token(_) if matches!(action, Action::NodeEnrol | Action::ControllerJoin) => Ok(()),
             Principal::Node(_) if action == Action::IdentityRenew => Ok(()),
@@ -226,6 +251,25 @@ impl Context<'_> {
             Principal::Controller(id) => format!("controller/{id}"),
             Principal::Token(id) => format!("token/{id}"),
         })
+    }
+
+    /// Refuses what is asked for by whoever acts for a suspended tenant, or for one beneath such.
+    pub(crate) fn require_in_service(&self, tenant: TenantId) -> Rule<()> {
+        if !self.is_suspended(tenant)? {
+            return Ok(());
+        }
+        let message = "your tenant, or one above it, is suspended: it can be read, and nothing of it changed";
+        Err(Refusal::new(RefusalCode::TenantSuspended, "", message).into())
+    }
+
+    /// Whether the tenant, or one above it, is suspended.
+    pub(crate) fn is_suspended(&self, tenant: TenantId) -> Rule<bool> {
+        Ok(self.memory.borrow_mut().is_suspended(self.db, tenant)?)
+    }
+
+    /// A command suspends a tenant, or lifts that.
+    pub(crate) fn forget_suspensions(&self) {
+        self.memory.borrow_mut().forget_suspensions();
     }
 
     /// The tenant whose subtree the principal acts in. Machines act for the platform.

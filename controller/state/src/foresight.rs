@@ -1,9 +1,9 @@
 //! What a command would come to: it is applied by the very rules that a real one is, and taken back.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeSet};
 
 use npanel_audit::Frontier;
-use npanel_model::{Generation, NodeId};
+use npanel_model::{AccountId, Generation, NodeId};
 use npanel_proto::command::{Accepted, Envelope, Refused};
 use rusqlite::{Connection, Transaction};
 
@@ -35,6 +35,39 @@ pub struct Foreseen {
     pub objects: Vec<ForeseenObject>,
     /// What people should know of beforehand.
     pub warnings: Vec<String>,
+    /// How many accounts would have more of something than their plans allow.
+    pub exceeding_accounts: u64,
+    /// What the first hundred of these have too much of.
+    pub exceeding: Vec<Exceeded>,
+}
+
+/// An account that has more of something than its plan allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exceeded {
+    /// The account.
+    pub account_id: AccountId,
+    /// Its user name.
+    pub username: String,
+    /// Of what: "domains", "subdomains", "databases", "cron_jobs".
+    pub limit: String,
+    /// How many it has.
+    pub used: u64,
+    /// How many the plan allows.
+    pub allowed: u64,
+}
+
+/// More accounts that exceed their plan are counted, not named: a person reads no more.
+const MOST_EXCEEDING: usize = 100;
+
+/// How many accounts these are, and the first of them.
+fn counted(exceeding: Vec<Exceeded>) -> (u64, Vec<Exceeded>) {
+    let accounts: BTreeSet<AccountId> = exceeding.iter().map(|one| one.account_id).collect();
+    let mut named = BTreeSet::new();
+    let mut is_named = |one: &Exceeded| {
+        named.contains(&one.account_id) || (named.len() < MOST_EXCEEDING && named.insert(one.account_id))
+    };
+    let first = exceeding.into_iter().filter(|one| is_named(one)).collect();
+    (accounts.len() as u64, first)
 }
 
 /// What a node would be told.
@@ -81,9 +114,17 @@ pub(crate) fn of(
     let batch = Batch { db: &transaction, memory: &memory, logins, undoing: Undoing::BySavepoint, most };
     let foresight = match apply::foresee(&batch, tree, next, envelope)? {
         Applied::Refused(refusal) => Foresight::Refused(refusal.into()),
-        Applied::Accepted { accepted, warnings } => {
+        Applied::Accepted { accepted, forewarned } => {
             let (placement_report, objects) = looked_at(&transaction, next, &accepted)?;
-            Foresight::Accepted(Box::new(Foreseen { accepted, placement_report, objects, warnings }))
+            let (exceeding_accounts, exceeding) = counted(forewarned.exceeding);
+            Foresight::Accepted(Box::new(Foreseen {
+                accepted,
+                placement_report,
+                objects,
+                warnings: forewarned.warnings,
+                exceeding_accounts,
+                exceeding,
+            }))
         }
     };
     transaction.rollback()?;

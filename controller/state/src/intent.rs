@@ -1,7 +1,7 @@
 //! The content of what nodes should hold, read from whatever connection there is: a reader's for what is, or the
 //! writer's for what would be.
 
-use npanel_model::{AccountId, DatabaseId, DatabaseUserId, IdError, TenantId, Ttl, Uid};
+use npanel_model::{AccountId, Allotment, DatabaseId, DatabaseUserId, IdError, TenantId, Ttl, Uid};
 use rusqlite::{Connection, OptionalExtension, Row, types::Type};
 
 use crate::{Grant, IntentSource, ObjectKind, StoredDataKey, ZoneRecordSet, context::typed};
@@ -50,20 +50,21 @@ fn uid(row: &Row<'_>, column: usize) -> Read<Uid> {
 }
 
 fn account(db: &Connection, id: &[u8]) -> Read<Option<IntentSource>> {
-    let sql = "SELECT username, uid, php_version, suspended_millis IS NOT NULL FROM accounts WHERE id = ?1";
+    let sql = "SELECT username, uid, php_version, is_suspended, allotment FROM accounts WHERE id = ?1";
     one(db, sql, id, |row| {
         Ok(IntentSource::Account {
             username: text(row, 0)?,
             uid: uid(row, 1)?,
             php_version: text(row, 2)?,
             is_suspended: row.get(3)?,
+            allotment: Allotment::of_text(row.get_ref(4)?.as_str()?),
         })
     })
 }
 
 fn site(db: &Connection, of: &[u8]) -> Read<Option<IntentSource>> {
     let sql = "SELECT a.id, a.username, a.uid, d.name, d.document_root,
-                   a.suspended_millis IS NOT NULL OR d.suspended_millis IS NOT NULL
+                   a.is_suspended OR d.suspended_millis IS NOT NULL
                FROM domains d JOIN accounts a ON a.id = d.account_id WHERE d.id = ?1";
     one(db, sql, of, |row| {
         Ok(IntentSource::Site {
@@ -97,7 +98,7 @@ fn database_user(db: &Connection, of: &[u8]) -> Read<Option<IntentSource>> {
     let sql = "SELECT u.id, u.name, u.tenant_id, u.sealed_password_hash, u.sealer,
                    iif(u.sealer = t.data_key_name, t.wrapped_data_key, (
                        SELECT f.wrapped_data_key FROM former_data_keys f WHERE f.tenant_id = u.tenant_id AND f.name = u.sealer)),
-                   a.suspended_millis IS NOT NULL
+                   a.is_suspended
                FROM database_users u JOIN tenants t ON t.id = u.tenant_id JOIN accounts a ON a.id = u.account_id
                WHERE u.id = ?1";
     one(db, sql, of, |row| {
@@ -115,7 +116,7 @@ fn database_user(db: &Connection, of: &[u8]) -> Read<Option<IntentSource>> {
 
 /// The jobs rest while the account is suspended.
 fn cron_table(db: &Connection, of: &[u8]) -> Read<Option<IntentSource>> {
-    let sql = "SELECT a.id, a.username, a.uid, iif(a.suspended_millis IS NULL, c.jobs, '[]')
+    let sql = "SELECT a.id, a.username, a.uid, iif(a.is_suspended, '[]', c.jobs)
                FROM cron_tables c JOIN accounts a ON a.id = c.id WHERE c.id = ?1";
     one(db, sql, of, |row| {
         Ok(IntentSource::CronTable {

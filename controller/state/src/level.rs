@@ -20,7 +20,8 @@ use crate::{Refusal, RefusalCode, context::Rule};
 /// 3: accepted writes are leaves of the audit's tree. Until here the leader wrote its own level into commands, so a cluster
 /// that has no other is at this one.
 ///
-/// 4: the level itself is agreed on, and can be held back; a recovery key, and what a restored state is told.
+/// 4: the level itself is agreed on, and can be held back; a recovery key, and what a restored state is told; more limits of plans and
+/// tenants, subdomains, three levels of tenants at most, and tenants that are suspended.
 pub const FEATURE_LEVEL: u32 = 4;
 
 /// The lowest level that a cluster can be at.

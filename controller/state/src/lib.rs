@@ -38,23 +38,23 @@ mod wanted;
 mod write_back;
 mod writer;
 
-pub use access::{Access, Credential, Purview, SecretOnFile, Who};
+pub use access::{Access, Credential, Purview, RequestLimit, SecretOnFile, Who};
 pub use content::ContentHash;
 pub use context::PLACING_IS_THE_PLATFORMS;
 pub use copy::StateCopy;
-pub use foresight::{Foreseen, ForeseenObject, ForeseenWish, Foresight};
+pub use foresight::{Exceeded, Foreseen, ForeseenObject, ForeseenWish, Foresight};
 pub use level::{FEATURE_LEVEL, OLDEST_FEATURE_LEVEL, too_low};
 pub use open::StoreError;
 pub use query::{
     Account, AccountFilter, ApiKey, ApiKeyFilter, Assignment, AuditCheckpoint, AuditFilter, AuditKeyRow,
     AuditPage, Authority, Cluster, ClusterKeyRow, ClusterKeyState, Condition, Controller, Convergence,
     Converging, CronTable, DataKeys, Database, DatabaseUser, Domain, Earlier, Event, EventDifference,
-    EventFilter, EventPage, FeedEvent, FeedGone, FeedPart, FollowedNode, Grant, IntentSource, KnownIdentity,
-    Node, NodeFilter, NodeLoad, ObjectStatus, Observed, Operation, OperationFilter, OperationTarget,
-    OwnedFilter, Page, Plan, PlanFilter, PlanPlacement, QueryError, Reader, RecordSet, RecordSetFilter,
-    Revocation, SecretsRotation, Session, SessionFilter, Suspension, TargetProgress, Tenant, TenantFilter,
-    Token, TokenFilter, UnmetTerm, UnplacedAccount, Unsettled, UnsettledObject, User, UserFilter, UserLogin,
-    WantedObject, Webhook, WebhookFilter, Zone, ZoneRecordSet,
+    EventFilter, EventPage, FeedEvent, FeedGone, FeedPart, FleetAddresses, FollowedNode, Grant, IntentSource,
+    KnownIdentity, Node, NodeFilter, NodeLoad, ObjectStatus, Observed, Operation, OperationFilter,
+    OperationTarget, OwnedFilter, Page, Plan, PlanFilter, PlanPlacement, QueryError, Reader, RecordSet,
+    RecordSetFilter, Revocation, SecretsRotation, Session, SessionFilter, Suspension, TargetProgress, Tenant,
+    TenantFilter, TenantUsage, Token, TokenFilter, UnmetTerm, UnplacedAccount, Unsettled, UnsettledObject,
+    User, UserFilter, UserLogin, WantedObject, Webhook, WebhookFilter, WholeAccount, Zone, ZoneRecordSet,
 };
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};

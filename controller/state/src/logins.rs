@@ -87,6 +87,7 @@ mod tests {
             networks: Vec::new(),
             expires_at: None,
             secrets: Vec::new(),
+            request_limits: Vec::new(),
         })
     }
 

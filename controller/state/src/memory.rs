@@ -37,6 +37,8 @@ pub(crate) struct Memory {
     access: HashMap<Credential, Arc<Access>>,
     /// A tenant, and one that is in its subtree.
     within: HashSet<(TenantId, TenantId)>,
+    /// Whether a tenant, or one above it, is suspended.
+    suspended: HashMap<TenantId, bool>,
 }
 
 impl Memory {
@@ -114,6 +116,25 @@ impl Memory {
             self.access.insert(credential, Arc::clone(access));
         }
         Ok(found)
+    }
+
+    /// Whether the tenant, or one above it, is suspended.
+    pub(crate) fn is_suspended(&mut self, db: &Connection, tenant: TenantId) -> rusqlite::Result<bool> {
+        if let Some(known) = self.suspended.get(&tenant) {
+            return Ok(*known);
+        }
+        let select = "SELECT EXISTS (SELECT 1 FROM suspended_tenants WHERE tenant_id = ?1)";
+        let is_suspended = db.prepare_cached(select)?.query_row([tenant.to_bytes()], |row| row.get(0))?;
+        if self.suspended.len() >= KEPT {
+            self.suspended.clear();
+        }
+        self.suspended.insert(tenant, is_suspended);
+        Ok(is_suspended)
+    }
+
+    /// Forgets who is suspended: a command changes it.
+    pub(crate) fn forget_suspensions(&mut self) {
+        self.suspended.clear();
     }
 
     /// Whether the tenant is in the subtree of that other one.

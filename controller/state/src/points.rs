@@ -9,8 +9,20 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use crate::QueryError;
 
-/// More than this many at rest serve nobody.
-const AT_REST: usize = 8;
+/// So many read at length side by side: more would wait for the processors, each with a connection of its own, and what waits for the disk is
+/// little. A connection costs as much to open as many reads.
+pub(crate) fn lengthy() -> usize {
+    processors().max(4)
+}
+
+/// More than this many at rest serve nobody: one for each that reads at length, and for each thread that reads at once.
+fn at_rest() -> usize {
+    lengthy() + processors()
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
 
 /// Statements that a connection keeps prepared.
 const STATEMENTS: usize = 64;
@@ -19,12 +31,13 @@ const STATEMENTS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Points {
     path: PathBuf,
+    most_at_rest: usize,
     at_rest: Mutex<Vec<Connection>>,
 }
 
 impl Points {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, at_rest: Mutex::default() }
+        Self { path, most_at_rest: at_rest(), at_rest: Mutex::default() }
     }
 
     /// Reads by a connection. Blocks.
@@ -36,7 +49,7 @@ impl Points {
         let connection = connection.map_or_else(|| self.open(), Ok)?;
         let found = read(&connection)?;
         let mut at_rest = self.at_rest();
-        if at_rest.len() < AT_REST {
+        if at_rest.len() < self.most_at_rest {
             at_rest.push(connection);
         }
         Ok(found)

@@ -81,6 +81,8 @@ codes! {
     NameOverlaps = "name_overlaps",
     /// A limit of a plan or tenant is reached.
     LimitReached = "limit_reached",
+    /// The caller's tenant, or one above it, is suspended.
+    TenantSuspended = "tenant_suspended",
     /// The object has changed since the caller read it.
     RevisionMismatch = "revision_mismatch",
     /// Other objects depend on this one.

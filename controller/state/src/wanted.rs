@@ -260,6 +260,7 @@ pub(crate) fn close_if_done(ctx: &Context<'_>, operation: &[u8]) -> Rule<()> {
            AND NOT EXISTS (SELECT 1 FROM operation_targets WHERE operation_id = ?1 AND done_millis IS NULL)
            AND NOT EXISTS (SELECT 1 FROM plans WHERE following_operation_id = ?1)
            AND NOT EXISTS (SELECT 1 FROM left_behind WHERE operation_id = ?1)
+           AND NOT EXISTS (SELECT 1 FROM tenants WHERE followed_by_operation_id = ?1)
            AND NOT EXISTS (SELECT 1 FROM nodes WHERE written_off_by = ?1)",
         (operation, ctx.now.as_millis()),
     )?;

@@ -95,6 +95,7 @@ pub(crate) fn ensure(intent: &Intent) -> Result<Operation, RecordSetError> {
             username: account.username.clone(),
             php: account.php.clone(),
             suspended: account.suspended,
+            allotment: account.allotment,
         },
         Intent::Site(site) => Operation::EnsureSite {
             uid: site.uid,

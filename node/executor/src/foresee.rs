@@ -43,7 +43,7 @@ impl Machine {
                 }
                 effects
             }
-            Operation::EnsureAccount { uid, username, php, suspended } => {
+            Operation::EnsureAccount { uid, username, php, suspended, .. } => {
                 let user = AccountUser { uid: *uid, username: username.clone() };
                 let (os, systemd) = (&self.os, &self.systemd);
                 let own = php::foresee_account(os, systemd, &user, php, *suspended, differences).await?;

@@ -46,6 +46,9 @@ impl Machine {
                 differences.extend(user.await?);
             }
             Operation::EnsureZone { zone } => differences.extend(self.powerdns.zone_differences(zone).await?),
+            Operation::EnsureAccount { uid, allotment, .. } => {
+                differences.extend(php::limits_difference(&self.systemd, *uid, allotment).await?);
+            }
             _ => {}
         }
         Ok(differences)
@@ -82,7 +85,7 @@ impl Machine {
                             .collect(),
                     )
                 }
-                Operation::EnsureAccount { uid, username, php, suspended } => {
+                Operation::EnsureAccount { uid, username, php, suspended, .. } => {
                     let user = AccountUser { uid, username };
                     let (files, socket) = php::managed_account(&os, &user, &php, suspended)?;
                     let (accounts, _) = accounts()?;

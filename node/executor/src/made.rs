@@ -103,7 +103,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use npanel_host::{Attributes, Owner};
-    use npanel_model::{NodeRole, Uid};
+    use npanel_model::{Allotment, NodeRole, Uid};
 
     use super::*;
 
@@ -147,6 +147,7 @@ mod tests {
     fn another_operation_is_not_the_one_that_made_it() {
         let made = Made::default();
         let php = |version: &str| Operation::EnsureAccount {
+            allotment: Allotment::default(),
             uid: Uid::FIRST,
             username: "acme".parse().expect("a name"),
             php: version.parse().expect("a version"),

@@ -1,8 +1,8 @@
 //! The closed set of operations, and their answers. All fields are validated types: deserialising checks them.
 
 use npanel_model::{
-    CronJob, DatabaseName, DatabaseUserName, DocumentRoot, Fqdn, Megabytes, MysqlPasswordHash, NodeRole,
-    PhpVersion, Timestamp, Uid, Username,
+    Allotment, CronJob, DatabaseName, DatabaseUserName, DocumentRoot, Fqdn, Megabytes, MysqlPasswordHash,
+    NodeRole, PhpVersion, Timestamp, Uid, Username,
 };
 use npanel_services::{Difference, UnitEffects, mariadb::Grant, powerdns::ZoneSpec};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,9 @@ pub enum Operation {
         /// Whether nothing of it runs: all is in place, and its socket takes nobody.
         #[serde(default)]
         suspended: bool,
+        /// What its processes may take.
+        #[serde(default)]
+        allotment: Allotment,
     },
     /// Stops an account's PHP, removes its Unix user, and keeps its home aside. The uid cannot be used again.
     RetireAccount {
@@ -384,6 +387,7 @@ mod tests {
             username: "acme".parse().expect("a name"),
             php: "8.2".parse().expect("a version"),
             suspended: true,
+            allotment: Allotment { processes: Some(64), ..Allotment::default() },
         });
         let text = serde_json::to_string(&request).expect("json");
         assert_eq!(serde_json::from_str::<Request>(&text).expect("a request"), request);

@@ -14,7 +14,7 @@ use npanel_host::{
     AccountUser, Accounts, Attributes, Directory, Layout, OsError, OsProfile, Owner, Stages, Systemd,
     blocking, file_system, memory, space,
 };
-use npanel_model::{NodeRole, PhpVersion, Timestamp, Uid, Username};
+use npanel_model::{Allotment, NodeRole, PhpVersion, Timestamp, Uid, Username};
 use npanel_services::{
     Difference, ServiceError, cron, journal,
     mariadb::Mariadb,
@@ -130,8 +130,9 @@ impl Machine {
     async fn dispatch(&self, operation: Operation, stages: &mut Stages) -> Result<Outcome, PerformError> {
         let changed = match operation {
             Operation::EnsureBase { roles } => self.ensure_base(&roles, stages).await?,
-            Operation::EnsureAccount { uid, username, php, suspended } => {
-                self.ensure_account(AccountUser { uid, username }, php, suspended, stages).await?
+            Operation::EnsureAccount { uid, username, php, suspended, allotment } => {
+                let user = AccountUser { uid, username };
+                self.ensure_account(user, php, suspended, allotment, stages).await?
             }
             Operation::RetireAccount { uid, username } => self.retire_account(uid, username, stages).await?,
             Operation::PurgeAccount { uid } => self.purge_account(uid, stages).await?,
@@ -209,6 +210,7 @@ impl Machine {
         user: AccountUser,
         php: PhpVersion,
         suspended: bool,
+        allotment: Allotment,
         stages: &mut Stages,
     ) -> Result<bool, PerformError> {
         stages.enter("user");
@@ -223,10 +225,12 @@ impl Machine {
         );
         let made = made?;
         stages.absorb(beside);
+        stages.enter("limit");
+        let limited = php::limit_account(&self.systemd, user.uid, &allotment).await?;
         // Before what runs is stopped: a job that begins meanwhile would keep it from ending.
         let rested = suspended && cron::rest(&self.systemd, user.uid).await?;
         let served = php::commit_account(&self.systemd, &user, prepared?, suspended, stages).await?;
-        Ok(made || rested || served)
+        Ok(made || limited || rested || served)
     }
 
     async fn retire_account(

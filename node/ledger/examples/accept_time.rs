@@ -14,6 +14,7 @@ fn offer(index: u32) -> Result<Offer, Box<dyn Error>> {
         uid: 1_900_000_000 + index,
         php_version: "8.2".to_owned(),
         suspended: false,
+        allotment: None,
     };
     let object = Some(ObjectRef { kind: 1, id: AccountId::generate().to_bytes() });
     Ok(Offer::parse(&ObjectIntent { object, generation: 1, intent: Some(Intent::Account(account)) })?)

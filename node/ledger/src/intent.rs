@@ -1,8 +1,8 @@
 //! What is wanted of an object, as proven values.
 
 use npanel_model::{
-    AccountId, CronJob, DatabaseName, DatabaseUserName, DocumentRoot, Fqdn, MysqlPasswordHash, PhpVersion,
-    Privileges, RecordData, RecordName, RecordType, Ttl, Uid, Username,
+    AccountId, Allotment, CronJob, DatabaseName, DatabaseUserName, DocumentRoot, Fqdn, MysqlPasswordHash,
+    PhpVersion, Privileges, RecordData, RecordName, RecordType, Ttl, Uid, Username,
 };
 
 /// The whole intent of one object. `Debug` shows no secret: the one there is redacts itself.
@@ -33,6 +33,8 @@ pub struct AccountIntent {
     pub php: PhpVersion,
     /// Whether nothing of it runs.
     pub suspended: bool,
+    /// What its processes may take.
+    pub allotment: Allotment,
 }
 
 /// A domain served from a directory of an account on the same node.

@@ -3,8 +3,8 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use npanel_model::{
-    AccountId, CronJob, Generation, IdError, Privileges, RecordSetError, RecordType, Ttl, TtlError, Uid,
-    UidError, UnknownName, validate_record_set,
+    AccountId, Allotment, AllotmentError, CronJob, Generation, IdError, Privileges, RecordSetError,
+    RecordType, Ttl, TtlError, Uid, UidError, UnknownName, validate_record_set,
 };
 use npanel_proto::node::{self, ObjectIntent, object_intent};
 
@@ -133,7 +133,20 @@ fn account(message: &node::Account) -> Result<AccountIntent, InvalidIntent> {
         username: text("username", &message.username)?,
         php: text("php_version", &message.php_version)?,
         suspended: message.suspended,
+        allotment: allotment(message.allotment.as_ref())?,
     })
+}
+
+fn allotment(message: Option<&node::Allotment>) -> Result<Allotment, InvalidIntent> {
+    let Some(message) = message else { return Ok(Allotment::default()) };
+    let allotment = Allotment {
+        cpu_percent: message.cpu_percent,
+        memory_limit_mb: message.memory_limit_mb,
+        processes: message.processes,
+        io_mb_per_second: message.io_mb_per_second,
+        io_operations_per_second: message.io_operations_per_second,
+    };
+    allotment.checked().map_err(field::<AllotmentError>("allotment"))
 }
 
 fn site(message: &node::Site) -> Result<SiteIntent, InvalidIntent> {

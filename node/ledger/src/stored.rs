@@ -1,6 +1,6 @@
 //! The form of entries on disk: protobuf, so that later versions of the daemon read it.
 
-use npanel_model::{RecordData, Timestamp};
+use npanel_model::{Allotment, RecordData, Timestamp};
 use npanel_proto::node::{self, ObjectIntent, object_intent};
 
 use crate::{Content, Entry, Fence, Intent, ObjectKey, Offer, Progress, Removal, Wish};
@@ -133,6 +133,7 @@ fn to_wire(intent: &Intent) -> object_intent::Intent {
             uid: account.uid.get(),
             php_version: account.php.to_string(),
             suspended: account.suspended,
+            allotment: allotment(&account.allotment),
         }),
         Intent::Site(site) => Wire::Site(node::Site {
             account_id: site.account.to_bytes(),
@@ -162,6 +163,16 @@ fn to_wire(intent: &Intent) -> object_intent::Intent {
             jobs: table.jobs.iter().map(cron_job).collect(),
         }),
     }
+}
+
+fn allotment(allotment: &Allotment) -> Option<node::Allotment> {
+    (!allotment.is_unlimited()).then_some(node::Allotment {
+        cpu_percent: allotment.cpu_percent,
+        memory_limit_mb: allotment.memory_limit_mb,
+        processes: allotment.processes,
+        io_mb_per_second: allotment.io_mb_per_second,
+        io_operations_per_second: allotment.io_operations_per_second,
+    })
 }
 
 fn cron_job(job: &npanel_model::CronJob) -> node::CronJob {

@@ -104,5 +104,6 @@ updatable!(
     ApiKey by UpdateApiKey, User by UpdateUser, Webhook by UpdateWebhook, Node by UpdateNode
 );
 
+impl Suspendable for types::Tenant {}
 impl Suspendable for types::Account {}
 impl Suspendable for types::Domain {}

@@ -384,7 +384,7 @@ fn judge(answer: Answer) -> Result<Result<Answer, Missed>, Error> {
         return Err(Error::NotUnderstood { url: answer.url, reason });
     }
     let problem: Box<Problem> = answer.json()?;
-    let is_too_much = ["too_many_requests", "overloaded"].contains(&problem.code.as_str());
+    let is_too_much = ["too_many_requests", "rate_limited", "overloaded"].contains(&problem.code.as_str());
     if is_too_much {
         return Ok(Err(Missed::TooMuch { problem, pause: pause_of(&answer.headers) }));
     }
@@ -472,7 +472,7 @@ mod tests {
     fn only_a_passing_inability_is_tried_again() {
         assert!(matches!(judge(answer(201, "application/json", "{}")), Ok(Ok(_))));
         assert!(matches!(judge(problem(503)), Ok(Err(Missed::NotNow { .. }))));
-        for (status, code) in [(429, "too_many_requests"), (503, "overloaded")] {
+        for (status, code) in [(429, "too_many_requests"), (429, "rate_limited"), (503, "overloaded")] {
             let mut answer = problem(status);
             let text = String::from_utf8(answer.body).expect("text");
             answer.body = text.replace("\"code\":\"x\"", &format!("\"code\":\"{code}\"")).into_bytes();

@@ -83,7 +83,7 @@ macro_rules! routes {
 /// What is found by the nouns.
 fn by_nouns() -> BTreeSet<(&'static str, String)> {
     let routes = routes! {
-        Tenant: listed, one, made, changed, removed;
+        Tenant: listed, one, made, changed, removed, suspended;
         Plan: listed, one, made, changed, removed;
         Account: listed, one, made, changed, removed, suspended;
         Domain: listed, one, made, changed, removed, suspended;

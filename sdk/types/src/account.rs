@@ -55,10 +55,13 @@ pub struct UpdateAccount {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Email)]
     pub contact: Option<Option<EmailAddress>>,
-    /// What it gets. Refused if it has more than the plan allows.
+    /// What it gets. Refused if it has more than the plan allows, unless `allow_exceeding` says otherwise.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "uuid")]
     pub plan_id: Option<PlanId>,
+    /// Change to the plan also if the account has more than that allows: it keeps what it has, and can add nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_exceeding: bool,
     /// The PHP that runs its sites; `null`: the plan's, also when that changes.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "8.2")]

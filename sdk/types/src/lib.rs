@@ -65,7 +65,8 @@ pub use placement::{
 };
 pub use plan::{CreatePlan, Plan, UpdatePlan};
 pub use preview::{
-    ChangeKind, ChangePreview, FileChange, NodeAnswer, ObjectChange, ObjectChangeKind, ResourceChange,
+    ChangeKind, ChangePreview, ExceededLimit, Exceeding, FileChange, NodeAnswer, ObjectChange,
+    ObjectChangeKind, ResourceChange,
 };
 pub use problem::Problem;
 pub use record_set::{CreateRecordSet, RecordSet, UpdateRecordSet};
@@ -73,7 +74,7 @@ pub use revised::Revised;
 pub use secrets::{ClusterKey, ClusterKeyState, DataKeys, RotateSecrets, SecretsRotation, SecretsStatus};
 pub use session::{AccessToken, CreateSession, Impersonate, Session, TokenError};
 pub use suspension::{Suspend, Suspension, SuspensionOf};
-pub use tenant::{CreateTenant, Tenant, UpdateTenant};
+pub use tenant::{CreateTenant, Tenant, TenantUsage, UpdateTenant};
 pub use token::{CreateToken, Token};
 pub use user::{
     ChangePassword, ConfirmTotp, CreateUser, Me, RecoveryCodes, SetUserPassword, TotpOffer, UpdateUser, User,

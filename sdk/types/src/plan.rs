@@ -24,7 +24,7 @@ pub struct CreatePlan {
     /// The disk space that an account gets, in units of 2^20 bytes.
     #[schema(value_type = u64, example = 10240)]
     pub disk_mb: Megabytes,
-    /// How many domains an account may have; `null` or absent: unlimited.
+    /// How many domains an account may have that are beneath no other of its own; `null` or absent: unlimited.
     #[serde(default = "unlimited")]
     #[schema(value_type = Option<u64>)]
     pub domains: Limit,
@@ -32,9 +32,66 @@ pub struct CreatePlan {
     #[serde(default = "unlimited")]
     #[schema(value_type = Option<u64>)]
     pub databases: Limit,
+    /// How many files and directories an account may have; `null` or absent: unlimited. Kept and shown; held to once
+    /// nodes set quotas.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub inodes: Limit,
+    /// How much an account's sites may send in a month, in units of 2^20 bytes; `null` or absent: unlimited. Promised
+    /// within its tenant's limit; held to once it is measured.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub bandwidth_mb_per_month: Limit,
+    /// How many domains an account may have beneath another domain of its own, which do not count as `domains`;
+    /// `null` or absent: unlimited.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub subdomains: Limit,
+    /// How many mailboxes an account may have; `null` or absent: unlimited. Kept and shown; held to once there are
+    /// mailboxes.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub mailboxes: Limit,
+    /// How many FTP users an account may have; `null` or absent: unlimited. Kept and shown; held to once there are
+    /// FTP users.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub ftp_users: Limit,
+    /// How many scheduled jobs an account may have; `null` or absent: unlimited.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub cron_jobs: Limit,
+    /// How much of one processor all processes of an account may take, in hundredths: 5 to 51200; `null` or absent:
+    /// unlimited.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>, minimum = 5, maximum = 51200)]
+    pub cpu_percent: Limit,
+    /// How much of memory all processes of an account may take, in units of 2^20 bytes: 64 to 16777216; beyond it the
+    /// kernel ends some of them; `null` or absent: unlimited. What is promised is `memory_mb`.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>, minimum = 64, maximum = 16777216)]
+    pub memory_limit_mb: Limit,
+    /// How many processes and threads an account may have: 16 to 4194304; `null` or absent: unlimited.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>, minimum = 16, maximum = 4194304)]
+    pub processes: Limit,
+    /// How much all processes of an account may read from the disk of the homes in a second, and as much that they
+    /// may write, in units of 2^20 bytes: 1 to 1048576; `null` or absent: unlimited.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 1048576)]
+    pub io_mb_per_second: Limit,
+    /// How many reads from that disk all processes of an account may make in a second, and as many writes: 10 to
+    /// 10000000; `null` or absent: unlimited.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>, minimum = 10, maximum = 10000000)]
+    pub io_operations_per_second: Limit,
     /// The PHP version of its accounts.
     #[schema(value_type = String, example = "8.2")]
     pub php_version: PhpVersion,
+    /// The PHP versions that its accounts may choose, its own among them; absent or none: all that their nodes have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, example = json!(["8.2", "8.3"]))]
+    pub php_versions: Vec<PhpVersion>,
     /// The memory that an account is promised on its node, in units of 2^20 bytes; 0 or absent: none.
     #[serde(default)]
     #[schema(value_type = u64, example = 256)]
@@ -56,7 +113,8 @@ pub struct UpdatePlan {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u64>)]
     pub disk_mb: Option<Megabytes>,
-    /// How many domains an account may have; `null`: unlimited. Accounts that have more keep them and can add none.
+    /// How many domains an account may have that are beneath no other of its own; `null`: unlimited. Accounts that have
+    /// more keep them and can add none.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u64>)]
     pub domains: Option<Limit>,
@@ -65,6 +123,61 @@ pub struct UpdatePlan {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u64>)]
     pub databases: Option<Limit>,
+    /// How many files and directories an account may have; `null`: unlimited. Kept and shown; held to once nodes set
+    /// quotas.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub inodes: Option<Limit>,
+    /// How much an account's sites may send in a month, in units of 2^20 bytes; `null`: unlimited. Promised within
+    /// its tenant's limit; held to once it is measured.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub bandwidth_mb_per_month: Option<Limit>,
+    /// How many domains an account may have beneath another domain of its own, which do not count as `domains`;
+    /// `null`: unlimited.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub subdomains: Option<Limit>,
+    /// How many mailboxes an account may have; `null`: unlimited. Kept and shown; held to once there are mailboxes.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub mailboxes: Option<Limit>,
+    /// How many FTP users an account may have; `null`: unlimited. Kept and shown; held to once there are FTP users.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub ftp_users: Option<Limit>,
+    /// How many scheduled jobs an account may have; `null`: unlimited.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub cron_jobs: Option<Limit>,
+    /// How much of one processor all processes of an account may take, in hundredths: 5 to 51200; `null`: unlimited.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>, minimum = 5, maximum = 51200)]
+    pub cpu_percent: Option<Limit>,
+    /// How much of memory all processes of an account may take, in units of 2^20 bytes: 64 to 16777216; beyond it the
+    /// kernel ends some of them; `null`: unlimited. What is promised is `memory_mb`.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>, minimum = 64, maximum = 16777216)]
+    pub memory_limit_mb: Option<Limit>,
+    /// How many processes and threads an account may have: 16 to 4194304; `null`: unlimited.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>, minimum = 16, maximum = 4194304)]
+    pub processes: Option<Limit>,
+    /// How much all processes of an account may read from the disk of the homes in a second, and as much that they
+    /// may write, in units of 2^20 bytes: 1 to 1048576; `null`: unlimited.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 1048576)]
+    pub io_mb_per_second: Option<Limit>,
+    /// How many reads from that disk all processes of an account may make in a second, and as many writes: 10 to
+    /// 10000000; `null`: unlimited.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>, minimum = 10, maximum = 10000000)]
+    pub io_operations_per_second: Option<Limit>,
+    /// The PHP versions that its accounts may choose, its own among them; none: all that their nodes have. Accounts that
+    /// have chosen another keep it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub php_versions: Option<Vec<PhpVersion>>,
     /// The PHP version of its accounts; at once that of all which have none of their own choice.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -78,6 +191,34 @@ pub struct UpdatePlan {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<ChangePlanPlacement>)]
     pub placement: Option<Option<ChangePlanPlacement>>,
+}
+
+impl CreatePlan {
+    /// A plan with nothing limited but disk space.
+    pub fn new(name: PlanName, disk_mb: Megabytes, php_version: PhpVersion) -> Self {
+        Self {
+            tenant_id: None,
+            name,
+            disk_mb,
+            domains: Limit::Unlimited,
+            databases: Limit::Unlimited,
+            inodes: Limit::Unlimited,
+            bandwidth_mb_per_month: Limit::Unlimited,
+            subdomains: Limit::Unlimited,
+            mailboxes: Limit::Unlimited,
+            ftp_users: Limit::Unlimited,
+            cron_jobs: Limit::Unlimited,
+            cpu_percent: Limit::Unlimited,
+            memory_limit_mb: Limit::Unlimited,
+            processes: Limit::Unlimited,
+            io_mb_per_second: Limit::Unlimited,
+            io_operations_per_second: Limit::Unlimited,
+            php_version,
+            php_versions: Vec::new(),
+            memory_mb: Megabytes(0),
+            placement: None,
+        }
+    }
 }
 
 /// What an account gets.
@@ -95,12 +236,66 @@ pub struct Plan {
     /// The disk space that an account gets, in units of 2^20 bytes.
     #[schema(value_type = u64, example = 10240)]
     pub disk_mb: Megabytes,
-    /// How many domains an account may have; `null`: unlimited.
+    /// How many domains an account may have that are beneath no other of its own; `null`: unlimited.
     #[schema(value_type = Option<u64>)]
     pub domains: Limit,
     /// How many databases an account may have; `null`: unlimited.
     #[schema(value_type = Option<u64>)]
     pub databases: Limit,
+    /// How many files and directories an account may have; `null`: unlimited. Kept and shown; held to once nodes set
+    /// quotas.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub inodes: Limit,
+    /// How much an account's sites may send in a month, in units of 2^20 bytes; `null`: unlimited. Promised within
+    /// its tenant's limit; held to once it is measured.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub bandwidth_mb_per_month: Limit,
+    /// How many domains an account may have beneath another domain of its own, which do not count as `domains`;
+    /// `null`: unlimited.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub subdomains: Limit,
+    /// How many mailboxes an account may have; `null`: unlimited. Kept and shown; held to once there are mailboxes.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub mailboxes: Limit,
+    /// How many FTP users an account may have; `null`: unlimited. Kept and shown; held to once there are FTP users.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub ftp_users: Limit,
+    /// How many scheduled jobs an account may have; `null`: unlimited.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub cron_jobs: Limit,
+    /// How much of one processor all processes of an account may take, in hundredths: 5 to 51200; `null`: unlimited.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>, minimum = 5, maximum = 51200)]
+    pub cpu_percent: Limit,
+    /// How much of memory all processes of an account may take, in units of 2^20 bytes: 64 to 16777216; beyond it the
+    /// kernel ends some of them; `null`: unlimited. What is promised is `memory_mb`.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>, minimum = 64, maximum = 16777216)]
+    pub memory_limit_mb: Limit,
+    /// How many processes and threads an account may have: 16 to 4194304; `null`: unlimited.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>, minimum = 16, maximum = 4194304)]
+    pub processes: Limit,
+    /// How much all processes of an account may read from the disk of the homes in a second, and as much that they
+    /// may write, in units of 2^20 bytes: 1 to 1048576; `null`: unlimited.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 1048576)]
+    pub io_mb_per_second: Limit,
+    /// How many reads from that disk all processes of an account may make in a second, and as many writes: 10 to
+    /// 10000000; `null`: unlimited.
+    #[serde(default = "unlimited")]
+    #[schema(value_type = Option<u64>, minimum = 10, maximum = 10000000)]
+    pub io_operations_per_second: Limit,
+    /// The PHP versions that its accounts may choose; none: all that their nodes have.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub php_versions: Vec<PhpVersion>,
     /// The PHP version of its accounts.
     #[schema(value_type = String, example = "8.2")]
     pub php_version: PhpVersion,

@@ -1,6 +1,6 @@
 //! What a write would come to, before it is made.
 
-use npanel_model::{Generation, NodeId};
+use npanel_model::{AccountId, Generation, NodeId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,6 +16,37 @@ pub struct ChangePreview {
     pub objects: Vec<ObjectChange>,
     /// What else should be known beforehand, for people.
     pub warnings: Vec<String>,
+    /// Which accounts would have more of something than their plan allows, where a plan or an account's plan changes; `null`:
+    /// none would. They keep what they have, and can add nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exceeding: Option<Exceeding>,
+}
+
+/// Accounts that would have more of something than their plan allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Exceeding {
+    /// How many these are.
+    pub accounts: u64,
+    /// What the first hundred of them, by user name, have too much of.
+    pub first: Vec<ExceededLimit>,
+}
+
+/// What an account would have too much of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExceededLimit {
+    /// The account.
+    #[schema(value_type = String, format = "uuid")]
+    pub account_id: AccountId,
+    /// Its user name.
+    #[schema(example = "alice")]
+    pub username: String,
+    /// The limit: `domains`, `subdomains`, `databases` or `cron_jobs`.
+    #[schema(example = "domains")]
+    pub limit: String,
+    /// How many it has.
+    pub used: u64,
+    /// How many the plan would allow.
+    pub allowed: u64,
 }
 
 /// What a node would be told of one object.

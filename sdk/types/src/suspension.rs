@@ -1,6 +1,6 @@
 //! Suspensions.
 
-use npanel_model::Timestamp;
+use npanel_model::{SuspensionKind, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -12,12 +12,19 @@ pub struct Suspend {
     #[serde(default)]
     #[schema(example = "unpaid invoice 4711")]
     pub reason: String,
+    /// What kind of reason that is, for programs: `billing`, `abuse`, `limit_exceeded` or `other`; absent: `other`, or what
+    /// it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "billing")]
+    pub kind: Option<SuspensionKind>,
 }
 
 /// Whose suspension it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SuspensionOf {
+    /// Of the tenant or one above it, and with it of everything that they have.
+    Tenant,
     /// Of the account, and with it of everything that it has.
     Account,
     /// Of the domain by itself.
@@ -27,10 +34,16 @@ pub enum SuspensionOf {
 /// Why something is not served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Suspension {
-    /// Whose suspension it is; a domain's own is shown before its account's.
+    /// Whose suspension it is; a domain's own is shown before its account's, and that before their tenant's.
     pub of: SuspensionOf,
     /// Why, for people; may be empty.
     pub reason: String,
+    /// What kind of reason that is: `billing`, `abuse`, `limit_exceeded` or `other`.
+    #[schema(value_type = String, example = "billing")]
+    pub kind: SuspensionKind,
+    /// Whether the fleet did it by itself.
+    #[serde(default)]
+    pub automatic: bool,
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,

@@ -4,7 +4,7 @@ use npanel_model::{Limit, Revision, TenantId, TenantName, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::change::present;
+use crate::{Suspension, change::present};
 
 /// A new tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -24,6 +24,51 @@ pub struct CreateTenant {
     /// Whether it may promise more than it has.
     #[serde(default)]
     pub may_oversell: bool,
+    /// How much disk space the plans of its accounts, and of those beneath it, may promise together, in units of 2^20
+    /// bytes; `null` or absent: unlimited. Not held to while it may oversell.
+    #[serde(default = "crate::plan::unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub disk_limit_mb: Limit,
+    /// How much bandwidth in a month these plans may promise, in units of 2^20 bytes; `null` or absent: unlimited.
+    /// Not held to while it may oversell; otherwise a plan without a limit of it is refused.
+    #[serde(default = "crate::plan::unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub bandwidth_limit_mb_per_month: Limit,
+    /// How many domains it and the tenants beneath it may have; `null` or absent: unlimited.
+    #[serde(default = "crate::plan::unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub domain_limit: Limit,
+    /// How many mailboxes; `null` or absent: unlimited. Kept and shown; held to once there are mailboxes.
+    #[serde(default = "crate::plan::unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub mailbox_limit: Limit,
+    /// How many databases; `null` or absent: unlimited.
+    #[serde(default = "crate::plan::unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub database_limit: Limit,
+    /// How many requests to the API its keys and those of the tenants beneath it may make in a minute; `null` or
+    /// absent: unlimited.
+    #[serde(default = "crate::plan::unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub api_requests_per_minute: Limit,
+}
+
+impl CreateTenant {
+    /// A tenant with no limits, which may not oversell.
+    pub fn new(name: TenantName) -> Self {
+        Self {
+            parent_id: None,
+            name,
+            account_limit: Limit::Unlimited,
+            may_oversell: false,
+            disk_limit_mb: Limit::Unlimited,
+            bandwidth_limit_mb_per_month: Limit::Unlimited,
+            domain_limit: Limit::Unlimited,
+            mailbox_limit: Limit::Unlimited,
+            database_limit: Limit::Unlimited,
+            api_requests_per_minute: Limit::Unlimited,
+        }
+    }
 }
 
 /// A change of a tenant. What is absent stays as it is.
@@ -42,6 +87,38 @@ pub struct UpdateTenant {
     /// Whether it may promise more than it has. Only a tenant above it can set it.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub may_oversell: Option<bool>,
+    /// How much disk space the plans of its accounts, and of those beneath it, may promise together, in units of 2^20
+    /// bytes; `null`: unlimited. Not held to while it may oversell. Less than there is takes nothing away. Only a
+    /// tenant above it can set it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub disk_limit_mb: Option<Limit>,
+    /// How much bandwidth in a month these plans may promise, in units of 2^20 bytes; `null`: unlimited. Not held to
+    /// while it may oversell; otherwise a plan without a limit of it is refused. Less than there is takes nothing
+    /// away. Only a tenant above it can set it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub bandwidth_limit_mb_per_month: Option<Limit>,
+    /// How many domains it and the tenants beneath it may have; `null`: unlimited. Less than there is takes nothing
+    /// away. Only a tenant above it can set it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub domain_limit: Option<Limit>,
+    /// How many mailboxes; `null`: unlimited. Kept and shown; held to once there are mailboxes. Less than there is
+    /// takes nothing away. Only a tenant above it can set it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub mailbox_limit: Option<Limit>,
+    /// How many databases; `null`: unlimited. Less than there is takes nothing away. Only a tenant above it can set
+    /// it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub database_limit: Option<Limit>,
+    /// How many requests to the API its keys and those of the tenants beneath it may make in a minute; `null`:
+    /// unlimited. Less than there is takes nothing away. Only a tenant above it can set it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub api_requests_per_minute: Option<Limit>,
 }
 
 /// A tenant: the platform itself, a reseller, or a reseller's reseller.
@@ -61,6 +138,39 @@ pub struct Tenant {
     pub account_limit: Limit,
     /// Whether it may promise more than it has.
     pub may_oversell: bool,
+    /// How much disk space the plans of its accounts, and of those beneath it, may promise together, in units of 2^20
+    /// bytes; `null`: unlimited. Not held to while it may oversell.
+    #[serde(default = "crate::plan::unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub disk_limit_mb: Limit,
+    /// How much bandwidth in a month these plans may promise, in units of 2^20 bytes; `null`: unlimited. Not held to
+    /// while it may oversell; otherwise a plan without a limit of it is refused.
+    #[serde(default = "crate::plan::unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub bandwidth_limit_mb_per_month: Limit,
+    /// How many domains it and the tenants beneath it may have; `null`: unlimited.
+    #[serde(default = "crate::plan::unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub domain_limit: Limit,
+    /// How many mailboxes; `null`: unlimited. Kept and shown; held to once there are mailboxes.
+    #[serde(default = "crate::plan::unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub mailbox_limit: Limit,
+    /// How many databases; `null`: unlimited.
+    #[serde(default = "crate::plan::unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub database_limit: Limit,
+    /// How many requests to the API its keys and those of the tenants beneath it may make in a minute; `null`:
+    /// unlimited.
+    #[serde(default = "crate::plan::unlimited")]
+    #[schema(value_type = Option<u64>)]
+    pub api_requests_per_minute: Limit,
+    /// What of all that it and the tenants beneath it have.
+    #[serde(default)]
+    pub usage: TenantUsage,
+    /// Why nothing of it is served and its keys change nothing; `null`: it is not suspended itself. One above it may be.
+    #[serde(default)]
+    pub suspension: Option<Suspension>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -68,4 +178,19 @@ pub struct Tenant {
     /// is no change of it.
     #[schema(value_type = u64)]
     pub revision: Revision,
+}
+
+/// What a tenant and those beneath it have, without what is being deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TenantUsage {
+    /// Accounts.
+    pub accounts: u64,
+    /// The disk space that their plans promise, in units of 2^20 bytes.
+    pub disk_mb: u64,
+    /// The bandwidth that those of their plans promise which have a limit of it, in units of 2^20 bytes.
+    pub bandwidth_mb_per_month: u64,
+    /// Domains.
+    pub domains: u64,
+    /// Databases.
+    pub databases: u64,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use npanel_client::{Client, Config, Creatable, Wait};
 use npanel_fleet::{Fleet, FleetName, FleetSpec, Guard, Kind, cache_directory, until};
-use npanel_model::{Limit, Megabytes, PlanId, Secret, TenantId};
+use npanel_model::{Megabytes, PlanId, Secret, TenantId};
 use npanel_sdk_types::{CreatePlan, CreateTenant, Node, Plan, Tenant};
 use tokio::runtime::Runtime;
 
@@ -109,12 +109,7 @@ impl World {
 
     /// Makes a tenant of that name.
     pub fn tenant(&self, name: &str) -> Result<TenantId> {
-        let tenant = CreateTenant {
-            parent_id: None,
-            name: name.parse()?,
-            account_limit: Limit::Unlimited,
-            may_oversell: false,
-        };
+        let tenant = CreateTenant::new(name.parse()?);
         Ok(self.create::<Tenant>(&tenant)?.id)
     }
 
@@ -125,16 +120,8 @@ impl World {
 
     /// Makes a plan of that name with so much disk space.
     pub fn sized_plan(&self, tenant: TenantId, name: &str, disk_mb: Megabytes) -> Result<PlanId> {
-        let plan = CreatePlan {
-            tenant_id: Some(tenant),
-            name: name.parse()?,
-            disk_mb,
-            domains: Limit::Unlimited,
-            databases: Limit::Unlimited,
-            php_version: "8.2".parse()?,
-            memory_mb: Megabytes(0),
-            placement: None,
-        };
+        let plan =
+            CreatePlan { tenant_id: Some(tenant), ..CreatePlan::new(name.parse()?, disk_mb, "8.2".parse()?) };
         Ok(self.create::<Plan>(&plan)?.id)
     }
 

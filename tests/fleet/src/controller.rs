@@ -21,6 +21,9 @@ pub(crate) const FLEET_PORT: u16 = 8444;
 /// Short lives, so that certificates are renewed while tests run, and all have expired after three days.
 const NODE_SECONDS: u32 = 600;
 const CONTROLLER_SECONDS: u32 = 2 * 24 * 3600;
+/// Tests and benchmarks ask as often as they can, all with one key from one address. Unless a test says otherwise.
+const NO_RATE_LIMITS: &str = "\n[rate_limits]\nkey_per_second = 0\ntenant_per_second = 0\naddress_per_second = 0\n\
+                              failures_per_minute = 0\n";
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a controller's state came to.
@@ -80,7 +83,10 @@ impl Controller<'_> {
         self.make_data()?;
         let more = fs::read_to_string(self.more_configuration()?).unwrap_or_default();
         let first = fs::read_to_string(self.level_configuration()?).unwrap_or_default();
-        let text = first + &configuration(self.member, &data.to_string_lossy()) + &more;
+        let mut text = first + &configuration(self.member, &data.to_string_lossy()) + &more;
+        if !more.contains("[rate_limits]") {
+            text += NO_RATE_LIMITS;
+        }
         fs::write(self.configuration_file()?, text).context("cannot write controller.toml")
     }
 

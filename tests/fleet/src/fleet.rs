@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
@@ -288,6 +289,12 @@ impl Fleet {
     /// Moves the calling thread, and all that it starts from now on, into the hub. Call it before a runtime starts.
     pub fn enter_hub(&self) -> Result<()> {
         self.network.hub().enter()
+    }
+
+    /// A command on a member's leg of the network, beside its daemons and none of them: whoever starts it ends it.
+    pub fn command_beside(&self, name: &str, program: &Path) -> Result<Command> {
+        let member = self.member(name)?;
+        Ok(self.network.member(&member.name).command(&program.to_string_lossy()))
     }
 
     /// Copies every member's logs into a directory, also those of members that are down.

@@ -99,6 +99,7 @@ fn asked() -> Vec<(Who, Command)> {
                 account_id: id(ACCOUNT),
                 reason: "unpaid".into(),
                 operation_id: id(62),
+                ..SuspendAccount::default()
             }),
         ),
         (
@@ -277,6 +278,7 @@ fn tenant() -> CreateTenant {
         wrapped_data_key: vec![6; 60],
         account_limit: Some(10),
         may_oversell: true,
+        ..CreateTenant::default()
     }
 }
 
@@ -291,6 +293,7 @@ fn plan() -> CreatePlan {
         php_version: "8.2".into(),
         memory_mb: 256,
         placement: None,
+        ..CreatePlan::default()
     }
 }
 

@@ -49,6 +49,11 @@ pub(super) fn hash(database: &Path, tables: &[String]) -> String {
             db.execute_batch(&format!("DROP TABLE \"{table}\"")).expect("dropped");
             continue;
         };
+        // What is made of other columns is not hashed, and may be made of one that goes.
+        let made = format!("SELECT name FROM pragma_table_xinfo('{table}') WHERE hidden IN (2, 3)");
+        for column in texts(&db, &made) {
+            db.execute_batch(&format!("ALTER TABLE \"{table}\" DROP COLUMN \"{column}\"")).expect("dropped");
+        }
         for column in columns.iter().filter(|column| !kept.contains(&column.as_str())) {
             db.execute_batch(&format!("ALTER TABLE \"{table}\" DROP COLUMN \"{column}\"")).expect("dropped");
         }

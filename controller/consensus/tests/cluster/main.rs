@@ -9,6 +9,7 @@ mod files;
 mod full_disk;
 mod health;
 mod levels;
+mod limits;
 mod members;
 mod overload;
 mod partition;

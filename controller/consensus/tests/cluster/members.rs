@@ -423,6 +423,7 @@ impl Members {
             wrapped_data_key: vec![1],
             account_limit: None,
             may_oversell: false,
+            ..CreateTenant::default()
         })
     }
 

@@ -202,7 +202,7 @@ async fn no_webhook_leads_a_controller_where_it_may_not_go() {
     node(&inside, "n1").await;
     inside.until("it failed", async || standing(&inside, id).await.failures > 0).await;
     let error = standing(&inside, id).await.last_error;
-    assert!(error.contains("127.0.0.1 is not a public address"), "{error}");
+    assert!(error.contains("127.0.0.1 is not connected to: it is not public"), "{error}");
     assert!(receiver.all().is_empty());
     let fleet = fleet().await;
     let (receiver, url) = Receiver::answering(&[StatusCode::FOUND]).await;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use npanel_cloud::Courier;
+use npanel_cloud::{Courier, FixedAddresses, Outgoing, Outside};
 use npanel_consensus::{Cluster, Dial, Leadership, Prepare, Purpose};
 use npanel_model::{
     AccountId, ControllerId, DomainId, Network, NodeId, OperationId, PlanId, TenantId, Timestamp, TokenId,
@@ -114,7 +114,7 @@ impl Fleet {
 
     /// Which tells webhooks, also those in these networks.
     pub(crate) async fn telling(networks: &[Network]) -> Self {
-        Self::led(None, Some(Courier::new(networks).expect("a courier"))).await
+        Self::led(None, Some(courier(networks))).await
     }
 
     async fn led(anchor: Option<Anchor>, courier: Option<Courier>) -> Self {
@@ -348,4 +348,10 @@ fn controller(id: u64) -> EnrolController {
         }),
         ..EnrolController::default()
     }
+}
+
+/// Which delivers messages in these networks, too.
+fn courier(networks: &[Network]) -> Courier {
+    let outside = Outside { allowed: networks.to_vec(), ..Outside::default() };
+    Courier::new(Outgoing::new(outside, Arc::new(FixedAddresses::default())).expect("a way out"))
 }

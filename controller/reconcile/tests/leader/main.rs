@@ -2,6 +2,7 @@
 
 mod calling;
 mod fleet;
+mod following;
 mod played_node;
 mod replacing;
 mod rotating;

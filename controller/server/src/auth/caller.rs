@@ -75,6 +75,7 @@ impl Caller {
             networks: Vec::new(),
             expires_at: None,
             secrets: Vec::new(),
+            request_limits: Vec::new(),
         };
         Self::new(Credential::ApiKey(id), Arc::new(access))
     }

@@ -17,7 +17,8 @@ use utoipa::openapi::{OpenApi, path::Operation};
 use super::Caller;
 use crate::{
     agreement::{Agreement, CATCH_UP},
-    http::{Failure, Peer},
+    http::{Client, Failure},
+    rates::Rates,
 };
 
 /// Which action each route stands for.
@@ -65,11 +66,22 @@ pub(crate) struct Gate {
     agreement: Arc<dyn Agreement>,
     actions: RouteActions,
     second_look: Arc<Semaphore>,
+    rates: Rates,
 }
 
 impl Gate {
-    pub(crate) fn new(agreement: Arc<dyn Agreement>, actions: RouteActions) -> Self {
-        Self { agreement, actions, second_look: Arc::new(Semaphore::new(LOOKS_AT_ONCE)) }
+    pub(crate) fn new(agreement: Arc<dyn Agreement>, actions: RouteActions, rates: Rates) -> Self {
+        Self { agreement, actions, second_look: Arc::new(Semaphore::new(LOOKS_AT_ONCE)), rates }
+    }
+
+    /// Counts what is not good against the address that it comes from: a few may be mistakes, many are guesses. Who has guessed
+    /// too often is told to wait, and nothing is looked for on its account. A good key is let in whatever others at its address do.
+    fn count_failure(&self, client: Option<IpAddr>) -> Result<(), Failure> {
+        client.map_or(Ok(()), |client| self.rates.of_failure(client)).map_err(Failure::failed_too_often)
+    }
+
+    fn unauthenticated(&self, client: Option<IpAddr>) -> Failure {
+        self.count_failure(client).err().unwrap_or_else(Failure::unauthenticated)
     }
 }
 
@@ -88,8 +100,7 @@ pub(crate) async fn authorise(
     if action.realm() == Realm::Public {
         return next.run(request).await;
     }
-    let from = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
-    match admit(&gate, action, request.headers(), from).await {
+    match admit(&gate, action, request.headers(), Client::of(&request)).await {
         Ok(caller) => {
             tracing::Span::current().record("caller", caller.who().to_string());
             request.extensions_mut().insert(caller);
@@ -137,10 +148,10 @@ async fn admit(
     headers: &HeaderMap,
     from: Option<IpAddr>,
 ) -> Result<Caller, Failure> {
-    let shown = Shown::read(headers).ok_or_else(Failure::unauthenticated)?;
-    let access = find(gate, shown.credential).await?.ok_or_else(Failure::unauthenticated)?;
+    let shown = Shown::read(headers).ok_or_else(|| gate.unauthenticated(from))?;
+    let access = find(gate, shown.credential, from).await?.ok_or_else(Failure::unauthenticated)?;
     if !shown.opens(&access, Timestamp::now()) {
-        return Err(Failure::unauthenticated());
+        return Err(gate.unauthenticated(from));
     }
     let is_from_there = |address: IpAddr| access.networks.iter().any(|network| network.contains(address));
     if !access.networks.is_empty() && !from.is_some_and(is_from_there) {
@@ -156,11 +167,17 @@ async fn admit(
 /// acknowledged: another may have just made it, or this one has just joined and has nothing yet. Who cannot find out does not say
 /// that the credential is bad: a client would give up. So many look at a time, and share the leader's answer: a stranger's
 /// inventions must not become work for it.
-async fn find(gate: &Gate, credential: Credential) -> Result<Option<Arc<Access>>, Failure> {
+async fn find(
+    gate: &Gate,
+    credential: Credential,
+    client: Option<IpAddr>,
+) -> Result<Option<Arc<Access>>, Failure> {
     let found = gate.agreement.reader().access(credential).await?;
     if found.is_some() {
         return Ok(found);
     }
+    // Before the look, which is work for the leader.
+    gate.count_failure(client)?;
     let Ok(_permit) = gate.second_look.try_acquire() else { return Err(Failure::key_not_looked_for()) };
     match timeout(CATCH_UP, gate.agreement.linearize()).await {
         Ok(Ok(())) => Ok(gate.agreement.reader().access(credential).await?),

@@ -49,6 +49,15 @@ impl Fields {
         Vec::new()
     }
 
+    /// Values, each as text; none if nothing is said.
+    pub(super) fn texts_if_there<T>(
+        &mut self,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
+        if self.table.contains_key(key) { self.texts(key, parse) } else { Vec::new() }
+    }
+
     fn parsed<T>(
         &mut self,
         key: &str,

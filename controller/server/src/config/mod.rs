@@ -5,8 +5,10 @@ mod backup;
 mod bucket;
 mod fields;
 mod keys;
+mod outgoing;
+mod proxies;
 mod raft_log;
-mod webhooks;
+mod rates;
 
 use std::{
     fmt, fs, io,
@@ -16,8 +18,9 @@ use std::{
     time::Duration,
 };
 
+use npanel_cloud::Outside;
 use npanel_consensus::Retention;
-use npanel_model::{Network, NodeName};
+use npanel_model::NodeName;
 use npanel_pki::{Lifetimes, lifetime};
 use npanel_reconcile::Anchor;
 use npanel_state::{FEATURE_LEVEL, OLDEST_FEATURE_LEVEL};
@@ -25,7 +28,7 @@ use rustls::pki_types::ServerName;
 
 use self::fields::Fields;
 pub use self::keys::KeyPlace;
-use crate::backup::BackupStore;
+use crate::{backup::BackupStore, http::TrustedProxies, rates::RateLimits};
 
 /// A controller's configuration.
 #[derive(Debug, Clone)]
@@ -54,8 +57,12 @@ pub struct Config {
     pub max_feature_level: u32,
     /// Where backups of the state are kept that are asked for without saying where else. The same on every controller.
     pub backups: Option<BackupStore>,
-    /// Networks that webhooks may be in although they are not public. The same on every controller.
-    pub webhook_networks: Vec<Network>,
+    /// Who is believed that says for whom it asks.
+    pub trusted_proxies: TrustedProxies,
+    /// How often this controller serves whom.
+    pub rate_limits: RateLimits,
+    /// Where controllers connect to on others' behalf. The same on every controller.
+    pub outside: Outside,
     /// How much of the log is kept.
     pub raft_log: Retention,
     /// Where the machine's key rests.
@@ -129,6 +136,7 @@ impl Config {
         let mut api = fields.section("api");
         let api_listen = api.text("listen", address);
         let api_names = api.texts("names", server_name);
+        let trusted_proxies = proxies::read(&mut api);
         fields.end_section(api);
         let mut fleet = fields.section("fleet");
         let fleet_listen = fleet.text("listen", address);
@@ -153,7 +161,8 @@ impl Config {
         let lifetimes = node.zip(controller).map(|(node, controller)| Lifetimes { node, controller });
         let anchor = anchor::read(&mut fields);
         let backups = backup::read(&mut fields);
-        let webhook_networks = webhooks::read(&mut fields);
+        let rate_limits = rates::read(&mut fields);
+        let outside = outgoing::read(&mut fields);
         let raft_log = raft_log::read(&mut fields);
         let machine_key = keys::read(&mut fields);
         let problems = fields.end();
@@ -182,7 +191,9 @@ impl Config {
                 anchor,
                 max_feature_level,
                 backups,
-                webhook_networks,
+                trusted_proxies,
+                rate_limits,
+                outside,
                 raft_log,
                 machine_key,
             }),
@@ -321,14 +332,51 @@ mod tests {
     }
 
     #[test]
-    fn webhooks_are_on_the_internet_at_large_unless_it_says_where_else() {
-        assert!(Config::parse(GOOD).expect("good").webhook_networks.is_empty());
-        let with = |value: &str| Config::parse(&format!("{GOOD}\n[webhooks]\nallowed_networks = {value}\n"));
-        let networks = with("[\"10.20.0.0/16\"]").expect("good").webhook_networks;
-        assert_eq!(networks.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.20.0.0/16"]);
-        for wrong in ["[]", "[\"10.20.0.1/16\"]", "\"10.20.0.0/16\""] {
+    fn controllers_connect_to_the_internet_at_large_unless_it_says_where_else() {
+        assert_eq!(Config::parse(GOOD).expect("good").outside, Outside::default());
+        let with = |section: &str, value: &str| {
+            Config::parse(&format!("{GOOD}\n[{section}]\nallowed_networks = {value}\n"))
+        };
+        for section in ["outgoing", "webhooks"] {
+            let networks = with(section, "[\"10.20.0.0/16\"]").expect("good").outside.allowed;
+            assert_eq!(networks.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.20.0.0/16"]);
+            for wrong in ["[]", "[\"10.20.0.1/16\"]", "\"10.20.0.0/16\""] {
+                let problems = with(section, wrong).expect_err("wrong");
+                assert!(problems[0].starts_with(&format!("{section}.allowed_networks: ")), "{problems:?}");
+            }
+        }
+        let refused = format!("{GOOD}\n[outgoing]\nrefused_networks = [\"203.0.113.7\"]\n");
+        assert_eq!(Config::parse(&refused).expect("good").outside.refused.len(), 1);
+    }
+
+    #[test]
+    fn nobody_is_believed_unless_it_says_so() {
+        let with = |line: &str| Config::parse(&GOOD.replace("[fleet]", &format!("{line}\n[fleet]")));
+        let debug = |config: Config| format!("{:?}", config.trusted_proxies);
+        assert!(debug(with("").expect("good")).contains("networks: []"));
+        let trusted = with("trusted_proxies = [\"10.0.0.0/8\"]\nforwarded_header = \"forwarded\"");
+        let trusted = debug(trusted.expect("good"));
+        assert!(trusted.contains("header: Forwarded") && trusted.contains("10.0.0.0"), "{trusted}");
+        for (wrong, key) in [
+            ("trusted_proxies = [\"10.0.0.1/8\"]", "api.trusted_proxies: "),
+            ("trusted_proxies = \"10.0.0.0/8\"", "api.trusted_proxies: "),
+            ("forwarded_header = \"X-Real-IP\"", "api.forwarded_header: "),
+        ] {
             let problems = with(wrong).expect_err("wrong");
-            assert!(problems[0].starts_with("webhooks.allowed_networks: "), "{problems:?}");
+            assert!(problems[0].starts_with(key), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn how_often_somebody_is_served_can_be_said_and_left_open() {
+        assert_eq!(Config::parse(GOOD).expect("good").rate_limits, RateLimits::default());
+        let with = |rest: &str| Config::parse(&format!("{GOOD}\n[rate_limits]\n{rest}\n"));
+        let limits = with("key_per_second = 7\nfailures_per_minute = 0").expect("good").rate_limits;
+        assert_eq!(limits, RateLimits { key_per_second: 7, failures_per_minute: 0, ..RateLimits::default() });
+        for wrong in ["key_per_second = -1", "tenant_per_second = 10000001", "address_per_second = 1.5"] {
+            let problems = with(wrong).expect_err("wrong");
+            let key = wrong.split(' ').next().expect("a key");
+            assert!(problems[0].starts_with(&format!("rate_limits.{key}: ")), "{problems:?}");
         }
     }
 

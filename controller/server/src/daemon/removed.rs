@@ -42,7 +42,8 @@ pub(super) async fn run(config: &Config, id: ControllerId, api: &LiveCredentials
     let listener = listen(config.api_listen).await?;
     let (router, api_tls) = (http::removed_router(metrics), tls::api_server(api)?);
     parts.spawn(async move {
-        Ok(http::serve(router, http::connections(), listener, api_tls, std::future::pending()).await?)
+        Ok(http::serve(router, http::connections(), listener, api_tls, http::IDLE, std::future::pending())
+            .await?)
     });
     tracing::error!(
         controller = %id,

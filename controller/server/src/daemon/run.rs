@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use npanel_cloud::Courier;
+use npanel_cloud::{Courier, Outgoing};
 use npanel_consensus::Cluster;
 use npanel_pki::{Identity, tls};
 use npanel_reconcile::{Liveness, NodeConnections, Placing, Reconciler};
@@ -24,6 +24,8 @@ use crate::{
     config::Config,
     fleet::{self, FleetListener, FleetParts},
     http::{self, Services},
+    own_addresses::FleetsOwn,
+    rates::Rates,
     telemetry::{self, Metrics, OwnCertificates, Telemetry},
 };
 
@@ -102,10 +104,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         }
     });
 
+    let fleets_own = FleetsOwn::new(cluster.state().clone());
+    let outgoing = Outgoing::new(config.outside.clone(), Arc::new(fleets_own))?;
     let reconciler = Reconciler::new(cluster.clone(), connections.clone(), liveness, authorities.keys())
         .announcing(issuing)
         .anchoring(config.anchor.clone())
-        .telling(Courier::new(&config.webhook_networks)?);
+        .telling(Courier::new(outgoing));
     parts.spawn(async move {
         reconciler.run().await;
         Ok(())
@@ -145,11 +149,22 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         move || connections.usage()
     });
     let (requests, backups) = (http::requests(), config.backups.clone());
-    let services = Services { agreement, presence, authorities, backups, metrics, requests };
+    let services = Services {
+        agreement,
+        presence,
+        authorities,
+        backups,
+        metrics,
+        requests,
+        rates: Rates::new(config.rate_limits),
+        proxies: config.trusted_proxies.clone(),
+    };
     let listener = listen(config.api_listen).await?;
     serving.spawn({
         let stop = until_stopped();
-        async move { Ok(http::serve(http::router(services), connections, listener, api_tls, stop).await?) }
+        async move {
+            Ok(http::serve(http::router(services), connections, listener, api_tls, http::IDLE, stop).await?)
+        }
     });
 
     parts.spawn({

@@ -49,6 +49,8 @@ list_query! {
         suspended: bool,
         /// Only where the nodes are what the plan asks for, or only where they are not; for the platform.
         placement_met: bool,
+        /// Only what has no more of anything than its plan allows, or only what has more.
+        within_plan: bool,
     }
 }
 
@@ -62,7 +64,10 @@ fn shown(row: npanel_state::Account) -> Account {
         contact: row.contact,
         php_version: row.php_version,
         php_version_is_own: row.php_chosen,
-        suspension: row.suspension.map(|row| suspension(SuspensionOf::Account, row)),
+        suspension: row
+            .suspension
+            .map(|row| suspension(SuspensionOf::Account, row))
+            .or_else(|| row.tenant_suspension.map(|row| suspension(SuspensionOf::Tenant, row))),
         assignments: row.assignments.iter().map(assignment).collect(),
         placement: None,
         placement_unmet: Vec::new(),
@@ -74,7 +79,9 @@ fn shown(row: npanel_state::Account) -> Account {
 
 /// A suspension on the wire.
 pub(super) fn suspension(of: SuspensionOf, row: npanel_state::Suspension) -> Suspension {
-    Suspension { of, reason: row.reason, since: row.since, by: row.by }
+    // As the audit writes whoever leads.
+    let automatic = row.by.starts_with("controller/");
+    Suspension { of, reason: row.reason, kind: row.kind, automatic, since: row.since, by: row.by }
 }
 
 fn assignment(row: &npanel_state::Assignment) -> Assignment {
@@ -105,11 +112,13 @@ pub(super) fn refuse_prefix(account: &Username, name: &str) -> Result<(), Failur
 }
 
 async fn read(app: &App, caller: &Caller, id: AccountId) -> Result<Account, Failure> {
-    let row = app.find("account", || app.reader().account(caller.purview(), id)).await?;
-    let mut account = shown(row);
-    let report = app.reader().placement_report(id).await?.as_deref().and_then(placement);
+    // Where an account is not as its plan wants it is for those who say where accounts are.
+    let whole = || app.reader().whole_account(caller.purview(), id, caller.is_platform);
+    let whole = app.find("account", whole).await?;
+    let mut account = shown(whole.account);
+    let report = whole.placement_report.as_deref().and_then(placement);
     account.placement = report.map(|report| placements::visible(caller, report));
-    show_unmet(app, caller, std::slice::from_mut(&mut account)).await?;
+    account.placement_unmet = whole.unmet.into_iter().map(unmet_term).collect();
     Ok(account)
 }
 
@@ -121,16 +130,13 @@ async fn show_unmet(app: &App, caller: &Caller, accounts: &mut [Account]) -> Res
     let mut unmet = app.reader().unmet_terms(accounts.iter().map(|account| account.id)).await?;
     for account in accounts {
         let terms = unmet.remove(&account.id).unwrap_or_default().into_iter();
-        account.placement_unmet = terms
-            .map(|term| UnmetTerm {
-                node_id: term.node_id,
-                term: term.term,
-                wanted: term.wanted,
-                has: term.has,
-            })
-            .collect();
+        account.placement_unmet = terms.map(unmet_term).collect();
     }
     Ok(())
+}
+
+fn unmet_term(term: npanel_state::UnmetTerm) -> UnmetTerm {
+    UnmetTerm { node_id: term.node_id, term: term.term, wanted: term.wanted, has: term.has }
 }
 
 /// A placement report as operations keep it.
@@ -191,11 +197,11 @@ async fn list(
     List { query, paging }: List<AccountsQuery>,
 ) -> Result<Json<Page<Account>>, Failure> {
     let converging = query.converging();
-    let AccountsQuery { plan_id, username, suspended, placement_met, .. } = query;
+    let AccountsQuery { plan_id, username, suspended, placement_met, within_plan, .. } = query;
     if placement_met.is_some() && !caller.is_platform {
         return Err(Failure::invalid("placement_met", PLACING_IS_THE_PLATFORMS));
     }
-    let filter = AccountFilter { plan_id, username, suspended, placement_met, converging };
+    let filter = AccountFilter { plan_id, username, suspended, placement_met, within_plan, converging };
     let rows = app.reader().accounts(caller.purview(), filter, &paging.rows()).await?;
     let mut page = paging.page(rows, |row| row.id.to_bytes(), shown);
     show_unmet(&app, &caller, &mut page.items).await?;
@@ -231,6 +237,7 @@ async fn update(
         contact: value.contact.map(|contact| contact.map(String::from).unwrap_or_default()),
         plan_id: value.plan_id.map(PlanId::to_bytes),
         php_version: value.php_version.map(|version| version.map(String::from).unwrap_or_default()),
+        allow_exceeding: value.allow_exceeding,
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &bytes, Command::UpdateAccount(command)).await?;
@@ -253,6 +260,7 @@ async fn suspend(
         account_id: id.to_bytes(),
         reason: value.reason,
         operation_id: OperationId::generate().to_bytes(),
+        kind: value.kind.map(|kind| kind.to_string()).unwrap_or_default(),
     };
     let accepted = app.propose(&asked, &bytes, Command::SuspendAccount(command)).await?;
     Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)

@@ -1,4 +1,5 @@
-//! Which requests are let in: so many at once, with so many bytes of bodies, shared fairly between credentials. Whoever finds no
+//! Which requests are let in: so many in a time (`rates`), and so many at once, with so many bytes of bodies, shared fairly between
+//! credentials. Whoever finds no
 //! place is told so before anything of the body is read. A request has its place until its answer has gone out.
 
 use std::{
@@ -22,7 +23,10 @@ use super::{
     body::MAX_BYTES,
     problem::{Failure, Kind},
 };
-use crate::auth::Caller;
+use crate::{
+    auth::Caller,
+    rates::{Rates, Shown},
+};
 
 /// Requests at once, those that wait for the fleet included. A single one gets half of them.
 const REQUESTS: Room = Room { count: 4096, bytes: 128 * 1024 * 1024 };
@@ -38,9 +42,27 @@ pub fn requests() -> Requests {
     Shares::new(REQUESTS)
 }
 
+/// What decides of a request whose caller is known.
+#[derive(Clone)]
+pub(super) struct Admission {
+    pub(super) rates: Rates,
+    pub(super) requests: Requests,
+}
+
 /// Lets a request in whose caller is known.
-pub(super) async fn admit(State(requests): State<Requests>, request: Request, next: Next) -> Response {
+pub(super) async fn admit(
+    State(Admission { rates, requests }): State<Admission>,
+    request: Request,
+    next: Next,
+) -> Response {
     let Some(caller) = request.extensions().get::<Caller>() else { return next.run(request).await };
+    let counted = rates
+        .of_caller(caller.credential, caller.tenant_id, request.extensions().get::<Shown>())
+        .and_then(|()| rates.of_tenants(&caller.access().request_limits));
+    if let Err(exceeded) = counted {
+        let who = if exceeded.standing.name == "key" { "this API key" } else { "this tenant" };
+        return Failure::too_often(who, exceeded).into_response();
+    }
     let standing = if caller.is_platform { Standing::Reserved } else { Standing::Ordinary };
     match requests.enter(caller.credential, bytes_of(&request), standing) {
         Ok(place) => held(next.run(request).await, place),

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use super::{
     admission::Requests,
     asked::Asked,
+    client_address::TrustedProxies,
     listening::Listeners,
     placements,
     preview::{self, Ended},
@@ -24,6 +25,7 @@ use crate::{
     auth::{Guesses, Passwords},
     authorities::Authorities,
     backup::BackupStore,
+    rates::Rates,
     telemetry::Metrics,
 };
 
@@ -66,6 +68,10 @@ pub struct Services {
     pub metrics: Metrics,
     /// How many requests may be at work.
     pub requests: Requests,
+    /// Who has asked how often.
+    pub rates: Rates,
+    /// Who is believed that says for whom it asks.
+    pub proxies: TrustedProxies,
 }
 
 /// [`Services`], shared.

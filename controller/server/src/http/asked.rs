@@ -1,9 +1,6 @@
 //! Who asked for a write, and how to recognise it when it is asked again.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::{net::IpAddr, time::Duration};
 
 use axum::extract::{FromRequestParts, OriginalUri};
 use http::{
@@ -18,6 +15,7 @@ use npanel_sdk_types::IDEMPOTENCY_HEADER;
 use npanel_state::CALLERS_KEY;
 
 use super::{
+    client_address::Client,
     problem::{Failure, Kind},
     query::{Query, WriteQuery},
 };
@@ -26,10 +24,6 @@ use crate::auth::Caller;
 /// The header of preferences, and the one that writes know.
 pub(crate) const PREFER: &str = "prefer";
 pub(crate) const RETURN_MINIMAL: &str = "return=minimal";
-
-/// The client's address.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// What an envelope says about a write's asking.
 pub(crate) struct Asked {
@@ -65,7 +59,7 @@ impl Asked {
         state: &S,
         query: WriteQuery,
     ) -> Result<Self, Failure> {
-        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical());
+        let peer = parts.extensions.get::<Client>().map(|client| client.0);
         let uri = OriginalUri::from_request_parts(parts, state)
             .await
             .map_or_else(|never| match never {}, |uri| uri.0);

@@ -14,6 +14,9 @@ use super::problem::{Failure, Kind};
 /// The longest body.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
+/// How deep arrays and objects may lie in each other. The deepest body that a route takes has five levels.
+const DEEPEST: usize = 32;
+
 /// A body that is not here by then holds a place that others want: a megabyte in ten seconds is little.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -52,12 +55,36 @@ fn is_json(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    if is_deeper(bytes, DEEPEST) {
+        let detail = format!("arrays and objects lie in each other at most {DEEPEST} deep");
+        return Err(Failure::new(Kind::InvalidBody, detail));
+    }
     // First whether it is JSON at all: a field's error must not hide that the end is missing.
     serde_json::from_slice::<IgnoredAny>(bytes)
         .map_err(|error| Failure::new(Kind::MalformedBody, format!("the body is not JSON: {error}")))?;
     let mut json = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut json)
         .map_err(|error| refused(&error.path().to_string(), &without_place(&error.inner().to_string())))
+}
+
+/// Whether more than so many arrays and objects lie in each other. Of what is not JSON it says something, too.
+fn is_deeper(bytes: &[u8], most: usize) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > most {
+            return true;
+        }
+    }
+    false
 }
 
 /// What serde says becomes what the caller reads. The types' own errors never repeat secrets.
@@ -108,6 +135,22 @@ mod tests {
         for body in ["", "{", "{\"name\": }", "nul", "{} {}", "[", "\u{0}"] {
             assert_eq!(refusal::<CreatePlan>(body).kind(), Kind::MalformedBody, "{body:?}");
         }
+    }
+
+    #[test]
+    fn a_body_is_not_deeper_than_any_route_takes() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert_ne!(
+            refusal::<CreatePlan>(&nested(DEEPEST)).detail(),
+            refusal::<CreatePlan>(&nested(DEEPEST + 1)).detail()
+        );
+        for body in [nested(DEEPEST + 1), "[".repeat(MAX_BYTES), "{\"a\":".repeat(100_000)] {
+            let failure = refusal::<CreatePlan>(&body);
+            assert!(failure.kind() == Kind::InvalidBody && failure.detail().contains("deep"), "{failure:?}");
+        }
+        let flat = format!("[{}]", vec![r#""[{\"[[\\""#; 1000].join(","));
+        assert!(!is_deeper(flat.as_bytes(), 1), "what is in a text is not counted");
+        assert!(is_deeper(br#"[["\\"],[[]]]"#, 2));
     }
 
     #[test]

@@ -16,10 +16,13 @@ use npanel_sdk_types::{PROBLEM_MEDIA_TYPE, REQUEST_ID_HEADER};
 use tracing::Instrument;
 
 use super::{
-    asked::Peer,
+    client_address::Client,
     problem::{Failure, Kind},
 };
-use crate::telemetry::Metrics;
+use crate::{
+    rates::{RATE_LIMIT_HEADER, RATE_LIMIT_POLICY_HEADER, Shown},
+    telemetry::Metrics,
+};
 
 /// What takes so long is worth telling.
 const SLOW: Duration = Duration::from_secs(1);
@@ -43,20 +46,26 @@ pub(super) async fn context<F: Future<Output = Response>>(
     let method = request.method().clone();
     // The route, not the path: metrics must not grow with ids, nor logs with what strangers type.
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_canonical().to_string());
+    let client = Client::of(&request).map(|client| client.to_string());
+    let shown = Shown::default();
     let span = tracing::info_span!(
         "request",
         request_id = %id,
         %method,
         route,
-        peer = peer.unwrap_or_default(),
+        client = client.unwrap_or_default(),
         caller = tracing::field::Empty
     );
     request.extensions_mut().insert(id);
+    request.extensions_mut().insert(shown.clone());
     let response = next(request).instrument(span.clone()).await;
     let mut response = span.in_scope(|| with_problem(response, id));
     if let Ok(value) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(REQUEST_ID_HEADER, value);
+    }
+    if let Some([policy, standing]) = shown.said().cloned() {
+        response.headers_mut().insert(RATE_LIMIT_POLICY_HEADER, policy);
+        response.headers_mut().insert(RATE_LIMIT_HEADER, standing);
     }
     let status = response.status();
     let elapsed = started.elapsed();

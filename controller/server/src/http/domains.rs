@@ -50,13 +50,14 @@ list_query! {
 fn shown(row: npanel_state::Domain) -> Domain {
     let own = row.suspension.map(|row| suspension(SuspensionOf::Domain, row));
     let accounts = row.account_suspension.map(|row| suspension(SuspensionOf::Account, row));
+    let tenants = row.tenant_suspension.map(|row| suspension(SuspensionOf::Tenant, row));
     Domain {
         id: row.id,
         account_id: row.account_id,
         name: row.name,
         document_root: row.document_root,
         zone_id: row.zone_id,
-        suspension: own.or(accounts),
+        suspension: own.or(accounts).or(tenants),
         created_at: row.created_at,
         revision: row.convergence.revision,
         convergence: convergence(row.convergence),
@@ -186,6 +187,7 @@ async fn suspend(
         domain_id: id.to_bytes(),
         reason: value.reason,
         operation_id: OperationId::generate().to_bytes(),
+        kind: value.kind.map(|kind| kind.to_string()).unwrap_or_default(),
     };
     let accepted = app.propose(&asked, &bytes, Command::SuspendDomain(command)).await?;
     Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)

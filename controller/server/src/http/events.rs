@@ -46,7 +46,7 @@ async fn follow(
     stopping: Option<axum::Extension<Stopping>>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let place = app.listeners().enter(caller.tenant_id)?;
+    let place = app.listeners().enter(caller.tenant_id, caller.credential)?;
     let after = last_event_id(&headers)?.or(query.after);
     app.agreement.catch_up().await;
     let after = after.unwrap_or_else(|| app.reader().applied_index());

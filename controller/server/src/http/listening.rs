@@ -4,8 +4,9 @@
 //! on any controller.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fmt::Write,
+    hash::Hash,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use npanel_audit::object_text;
 use npanel_model::{Action, TenantId, Timestamp};
 use npanel_sdk_types::Event;
-use npanel_state::{FeedEvent, FeedPart};
+use npanel_state::{Credential, FeedEvent, FeedPart};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::{Instant, sleep, timeout},
@@ -32,6 +33,8 @@ use crate::auth::Caller;
 const MOST: usize = 256;
 /// Of which one tenant may have so many.
 const MOST_OF_TENANT: usize = 32;
+/// And one API key: a key that is used in many places leaves room to the tenant's others.
+const MOST_OF_KEY: usize = 16;
 /// So many rows of the feed are looked through at once, and those of one more log entry: some 100 KB as text.
 pub(super) const ROWS: u32 = 500;
 /// Parts that a listener has not taken yet.
@@ -47,34 +50,44 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone)]
 pub(crate) struct Listeners {
     room: Arc<Semaphore>,
-    tenants: Arc<Mutex<HashMap<TenantId, usize>>>,
+    listening: Arc<Mutex<Listening>>,
+}
+
+/// How many there are of each that has any.
+#[derive(Debug, Default)]
+struct Listening {
+    tenants: HashMap<TenantId, usize>,
+    keys: HashMap<Credential, usize>,
 }
 
 impl Default for Listeners {
     fn default() -> Self {
-        Self { room: Arc::new(Semaphore::new(MOST)), tenants: Arc::default() }
+        Self { room: Arc::new(Semaphore::new(MOST)), listening: Arc::default() }
     }
 }
 
 impl Listeners {
     /// Takes a place, until it is dropped.
-    pub(super) fn enter(&self, tenant: TenantId) -> Result<Place, Failure> {
+    pub(super) fn enter(&self, tenant: TenantId, key: Credential) -> Result<Place, Failure> {
         let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
             let detail = format!(
                 "{MOST} listeners follow the events of this controller already: ask another, or later"
             );
             return Err(Failure::new(Kind::Busy, detail));
         };
-        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        let listening = tenants.entry(tenant).or_default();
-        if *listening >= MOST_OF_TENANT {
-            let detail = format!(
-                "{MOST_OF_TENANT} listeners of this tenant follow the events of this controller already"
-            );
-            return Err(Failure::new(Kind::TooManyListeners, detail));
+        let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_tenant = listening.tenants.get(&tenant).copied().unwrap_or_default();
+        let of_key = listening.keys.get(&key).copied().unwrap_or_default();
+        for (of, have, most) in [("tenant", of_tenant, MOST_OF_TENANT), ("API key", of_key, MOST_OF_KEY)] {
+            if have >= most {
+                let detail =
+                    format!("{most} listeners of this {of} follow the events of this controller already");
+                return Err(Failure::new(Kind::TooManyListeners, detail));
+            }
         }
-        *listening += 1;
-        Ok(Place { tenant, tenants: Arc::clone(&self.tenants), _permit: permit })
+        listening.tenants.insert(tenant, of_tenant + 1);
+        listening.keys.insert(key, of_key + 1);
+        Ok(Place { tenant, key, listening: Arc::clone(&self.listening), _permit: permit })
     }
 }
 
@@ -82,18 +95,24 @@ impl Listeners {
 #[derive(Debug)]
 pub(super) struct Place {
     tenant: TenantId,
-    tenants: Arc<Mutex<HashMap<TenantId, usize>>>,
+    key: Credential,
+    listening: Arc<Mutex<Listening>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(listening) = tenants.get_mut(&self.tenant) {
-            *listening -= 1;
-            if *listening == 0 {
-                tenants.remove(&self.tenant);
-            }
+        let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
+        leave(&mut listening.tenants, self.tenant);
+        leave(&mut listening.keys, self.key);
+    }
+}
+
+fn leave<K: Eq + Hash>(listening: &mut HashMap<K, usize>, who: K) {
+    if let Entry::Occupied(mut have) = listening.entry(who) {
+        *have.get_mut() -= 1;
+        if *have.get() == 0 {
+            have.remove();
         }
     }
 }
@@ -235,6 +254,8 @@ fn farewell(gone: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use npanel_model::ApiKeyId;
+
     use super::*;
 
     fn event(index: u64, position: u64, change: &str) -> FeedEvent {
@@ -269,15 +290,29 @@ mod tests {
     fn there_is_room_for_so_many_listeners() {
         let listeners = Listeners::default();
         let one = TenantId::generate();
-        let mut places: Vec<_> =
-            (0..MOST_OF_TENANT).map(|_| listeners.enter(one).expect("a place")).collect();
-        assert_eq!(listeners.enter(one).expect_err("too many").kind(), Kind::TooManyListeners);
+        let enter = |tenant| listeners.enter(tenant, Credential::ApiKey(ApiKeyId::generate()));
+        let mut places: Vec<_> = (0..MOST_OF_TENANT).map(|_| enter(one).expect("a place")).collect();
+        assert_eq!(enter(one).expect_err("too many").kind(), Kind::TooManyListeners);
         while places.len() < MOST {
-            places.push(listeners.enter(TenantId::generate()).expect("a place"));
+            places.push(enter(TenantId::generate()).expect("a place"));
         }
-        assert_eq!(listeners.enter(TenantId::generate()).expect_err("full").kind(), Kind::Busy);
+        assert_eq!(enter(TenantId::generate()).expect_err("full").kind(), Kind::Busy);
         places.clear();
-        assert!(listeners.enter(one).is_ok());
-        assert!(listeners.tenants.lock().expect("a lock").is_empty());
+        assert!(enter(one).is_ok());
+        let listening = listeners.listening.lock().expect("a lock");
+        assert!(listening.tenants.is_empty() && listening.keys.is_empty());
+    }
+
+    #[test]
+    fn a_key_leaves_room_to_the_others_of_its_tenant() {
+        let listeners = Listeners::default();
+        let (tenant, key) = (TenantId::generate(), Credential::ApiKey(ApiKeyId::generate()));
+        let mut places: Vec<_> =
+            (0..MOST_OF_KEY).map(|_| listeners.enter(tenant, key).expect("a place")).collect();
+        assert_eq!(listeners.enter(tenant, key).expect_err("too many").kind(), Kind::TooManyListeners);
+        places
+            .push(listeners.enter(tenant, Credential::ApiKey(ApiKeyId::generate())).expect("another key's"));
+        places.remove(0);
+        assert!(listeners.enter(tenant, key).is_ok(), "one has left");
     }
 }

@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use npanel_model::{AntiAffinity, Megabytes, NodeLabel, OperationId, PlanId};
+use npanel_model::{AntiAffinity, Megabytes, OperationId, PlanId};
 use npanel_proto::command::{self, envelope::Command};
 use npanel_sdk_types::{ChangePlanPlacement, CreatePlan, Page, Plan, PlanPlacement, UpdatePlan};
 use npanel_state::PlanFilter;
@@ -49,6 +49,18 @@ fn shown(caller: &Caller, row: npanel_state::Plan) -> Plan {
         disk_mb: row.disk,
         domains: row.domains,
         databases: row.databases,
+        inodes: row.inodes,
+        bandwidth_mb_per_month: row.bandwidth_mb_per_month,
+        subdomains: row.subdomains,
+        mailboxes: row.mailboxes,
+        ftp_users: row.ftp_users,
+        cron_jobs: row.cron_jobs,
+        cpu_percent: row.allotment.cpu_percent.into(),
+        memory_limit_mb: row.allotment.memory_limit_mb.into(),
+        processes: row.allotment.processes.into(),
+        io_mb_per_second: row.allotment.io_mb_per_second.into(),
+        io_operations_per_second: row.allotment.io_operations_per_second.into(),
+        php_versions: row.php_versions,
         php_version: row.php_version,
         memory_mb: row.memory,
         placement: caller.is_platform.then_some(PlanPlacement {
@@ -77,7 +89,23 @@ async fn create(
     if value.disk_mb == Megabytes(0) {
         return Err(Failure::invalid("disk_mb", "an account needs disk space: at least 1 (got 0)").into());
     }
+    let limits = command::PlanLimits {
+        inodes: limit(value.inodes),
+        bandwidth_mb_per_month: limit(value.bandwidth_mb_per_month),
+        subdomains: limit(value.subdomains),
+        mailboxes: limit(value.mailboxes),
+        ftp_users: limit(value.ftp_users),
+        cron_jobs: limit(value.cron_jobs),
+        cpu_percent: limit(value.cpu_percent),
+        memory_limit_mb: limit(value.memory_limit_mb),
+        processes: limit(value.processes),
+        io_mb_per_second: limit(value.io_mb_per_second),
+        io_operations_per_second: limit(value.io_operations_per_second),
+    };
     let command = command::CreatePlan {
+        // Of a later level than the rest: only where it is said.
+        limits: (limits != command::PlanLimits::default()).then_some(limits),
+        php_versions: texts(value.php_versions),
         plan_id: PlanId::generate().to_bytes(),
         tenant_id: value.tenant_id.unwrap_or(asked.caller.tenant_id).to_bytes(),
         name: value.name.into(),
@@ -90,7 +118,7 @@ async fn create(
             strategy: placement.strategy.map(|strategy| strategy.to_string()).unwrap_or_default(),
             anti_affinity: placement.anti_affinity.to_string(),
             pool: placement.pool.map(String::from).unwrap_or_default(),
-            labels: placement.labels.into_iter().map(String::from).collect(),
+            labels: texts(placement.labels),
         }),
     };
     let accepted = app.propose(&asked, &bytes, Command::CreatePlan(command)).await?;
@@ -136,6 +164,19 @@ async fn update(
     Body { value, bytes }: Body<UpdatePlan>,
 ) -> Result<Response, Ended> {
     let id: PlanId = id("plan", &text)?;
+    let limits = command::PlanLimitsChange {
+        inodes: value.inodes.map(changed_limit),
+        bandwidth_mb_per_month: value.bandwidth_mb_per_month.map(changed_limit),
+        subdomains: value.subdomains.map(changed_limit),
+        mailboxes: value.mailboxes.map(changed_limit),
+        ftp_users: value.ftp_users.map(changed_limit),
+        cron_jobs: value.cron_jobs.map(changed_limit),
+        cpu_percent: value.cpu_percent.map(changed_limit),
+        memory_limit_mb: value.memory_limit_mb.map(changed_limit),
+        processes: value.processes.map(changed_limit),
+        io_mb_per_second: value.io_mb_per_second.map(changed_limit),
+        io_operations_per_second: value.io_operations_per_second.map(changed_limit),
+    };
     let command = command::UpdatePlan {
         plan_id: id.to_bytes(),
         name: value.name.map(String::from),
@@ -145,6 +186,8 @@ async fn update(
         php_version: value.php_version.map(String::from),
         memory_mb: value.memory_mb.map(|memory| memory.0),
         placement: value.placement.map(placement_change),
+        limits: (limits != command::PlanLimitsChange::default()).then_some(limits),
+        php_versions: value.php_versions.map(|versions| command::PhpVersions { versions: texts(versions) }),
         operation_id: OperationId::generate().to_bytes(),
     };
     let accepted = app.propose(&asked, &bytes, Command::UpdatePlan(command)).await?;
@@ -159,13 +202,19 @@ fn placement_change(change: Option<ChangePlanPlacement>) -> command::PlanPlaceme
         pool: Some(None),
         labels: Some(Vec::new()),
     });
-    let texts = |labels: Vec<NodeLabel>| labels.into_iter().map(String::from).collect();
     command::PlanPlacementChange {
         strategy: change.strategy.map(|to| to.map(|strategy| strategy.to_string()).unwrap_or_default()),
         anti_affinity: change.anti_affinity.map(|to| to.to_string()),
         pool: change.pool.map(|to| to.map(String::from).unwrap_or_default()),
         labels: change.labels.map(|labels| command::NodeLabels { labels: texts(labels) }),
     }
+}
+
+fn texts<T>(values: Vec<T>) -> Vec<String>
+where
+    String: From<T>,
+{
+    values.into_iter().map(String::from).collect()
 }
 
 /// Remove an unused plan.

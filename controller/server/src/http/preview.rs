@@ -6,13 +6,14 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use npanel_model::{Generation, NodeId};
+use npanel_model::{AccountId, Generation, NodeId};
 use npanel_proto::{
-    controller::{Foreseen, ForeseenObject, node_answer::Standing},
+    controller::{ExceededLimit, Foreseen, ForeseenObject, node_answer::Standing},
     node,
 };
 use npanel_sdk_types::{
-    ChangeKind, ChangePreview, FileChange, NodeAnswer, ObjectChange, ObjectChangeKind, ResourceChange,
+    ChangeKind, ChangePreview, Exceeding, FileChange, NodeAnswer, ObjectChange, ObjectChangeKind,
+    ResourceChange,
 };
 use npanel_state::ObjectKind;
 
@@ -64,7 +65,18 @@ pub(super) async fn shown(app: &App, caller: &Caller, foreseen: Foreseen) -> Res
         placement: placement(&foreseen.placement_report).map(|report| placements::visible(caller, report)),
         objects: foreseen.objects.into_iter().map(object).collect::<Result<_, Failure>>()?,
         warnings,
+        exceeding: exceeding(foreseen.exceeding_accounts, foreseen.exceeding)?,
     })
+}
+
+fn exceeding(accounts: u64, first: Vec<ExceededLimit>) -> Result<Option<Exceeding>, Failure> {
+    let limit = |one: ExceededLimit| {
+        let account_id = AccountId::from_bytes(&one.account_id).map_err(|error| Failure::internal(&error))?;
+        let ExceededLimit { username, limit, used, allowed, .. } = one;
+        Ok(npanel_sdk_types::ExceededLimit { account_id, username, limit, used, allowed })
+    };
+    let first = first.into_iter().map(limit).collect::<Result<_, Failure>>()?;
+    Ok((accounts > 0).then_some(Exceeding { accounts, first }))
 }
 
 /// The nodes' names, which are for the platform.

@@ -1,5 +1,7 @@
 //! Every error of the API, and the one map from errors to HTTP.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use http::{
     HeaderValue, StatusCode,
@@ -11,7 +13,7 @@ use npanel_proto::command::Refused;
 use npanel_sdk_types::{PROBLEM_MEDIA_TYPE, Problem};
 use npanel_state::{QueryError, RefusalCode};
 
-use crate::agreement::Unproposed;
+use crate::{agreement::Unproposed, rates::Exceeded};
 
 /// What kind of error it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,10 @@ pub(crate) enum Kind {
     TooManyRequests,
     /// Somebody has tried too often to sign in.
     TooManyGuesses,
+    /// There were more requests in a time than are served.
+    TooOften,
+    /// The path and the query are too long.
+    AddressTooLong,
     /// The controllers have as much under way as they take.
     Overloaded,
     /// The body does not come.
@@ -97,6 +103,8 @@ impl Kind {
             Self::KeyMissing,
             Self::TooManyRequests,
             Self::TooManyGuesses,
+            Self::TooOften,
+            Self::AddressTooLong,
             Self::Overloaded,
             Self::BodyTooSlow,
             Self::GoneSince,
@@ -123,9 +131,10 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
         Kind::GoneSince | Kind::EventsGone => StatusCode::GONE,
         Kind::Bucket => StatusCode::BAD_GATEWAY,
-        Kind::TooManyListeners | Kind::TooManyRequests | Kind::TooManyGuesses => {
+        Kind::TooManyListeners | Kind::TooManyRequests | Kind::TooManyGuesses | Kind::TooOften => {
             StatusCode::TOO_MANY_REQUESTS
         }
+        Kind::AddressTooLong => StatusCode::URI_TOO_LONG,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let (code, title) = match kind {
@@ -151,6 +160,8 @@ pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
         Kind::KeyMissing => ("key_missing", "The controller does not have the cluster key yet"),
         Kind::TooManyRequests => ("too_many_requests", "The caller asks for too much at once"),
         Kind::TooManyGuesses => ("too_many_guesses", "There were too many tries to sign in"),
+        Kind::TooOften => ("rate_limited", "There were too many requests in a time"),
+        Kind::AddressTooLong => ("address_too_long", "The path and the query are too long"),
         Kind::Overloaded => ("overloaded", "The controllers have as much to do as they take"),
         Kind::BodyTooSlow => ("body_too_slow", "The body does not come"),
         Kind::GoneSince => ("gone_since", "It was done before, and what it made has gone since"),
@@ -171,6 +182,7 @@ fn refusal_meaning(code: RefusalCode) -> (StatusCode, &'static str, &'static str
         R::NameTaken => (StatusCode::CONFLICT, "The name is taken"),
         R::NameOverlaps => (StatusCode::CONFLICT, "The name overlaps another account's"),
         R::LimitReached => (StatusCode::CONFLICT, "A limit is reached"),
+        R::TenantSuspended => (StatusCode::FORBIDDEN, "The tenant is suspended"),
         R::RevisionMismatch => (StatusCode::PRECONDITION_FAILED, "The object has changed meanwhile"),
         R::InUse => (StatusCode::CONFLICT, "The object is in use"),
         R::Deleting => (StatusCode::CONFLICT, "The object is being deleted"),
@@ -213,7 +225,7 @@ impl Failure {
     }
 
     /// For what passes: when it is worth to ask again.
-    fn after(self, wait: std::time::Duration) -> Self {
+    fn after(self, wait: Duration) -> Self {
         Self { retry_after: wait.as_secs().max(1), ..self }
     }
 
@@ -245,7 +257,7 @@ impl Failure {
         Self::new(Kind::Refused(RefusalCode::Forbidden), detail)
     }
 
-    pub(crate) fn too_many_guesses(wait: std::time::Duration) -> Self {
+    pub(crate) fn too_many_guesses(wait: Duration) -> Self {
         let detail = "there were too many tries to sign in; wait before the next one";
         Self::new(Kind::TooManyGuesses, detail).after(wait)
     }
@@ -283,6 +295,23 @@ impl Failure {
         Self::new(Kind::MethodNotAllowed, "the route does not take this method")
     }
 
+    /// Of who asks more often than is served.
+    pub(crate) fn too_often(who: &str, exceeded: Exceeded) -> Self {
+        let Exceeded { quota, window_seconds, retry_after_seconds, .. } = exceeded;
+        let detail =
+            format!("{who} has made more than {quota} requests in {window_seconds} s to this controller");
+        Self::new(Kind::TooOften, detail).after(Duration::from_secs(retry_after_seconds))
+    }
+
+    /// Of whoever shows credentials that are not good more often than they are judged.
+    pub(crate) fn failed_too_often(exceeded: Exceeded) -> Self {
+        let Exceeded { quota, window_seconds, retry_after_seconds, .. } = exceeded;
+        let detail = format!(
+            "this address has shown more than {quota} credentials in {window_seconds} s that are not good"
+        );
+        Self::new(Kind::TooOften, detail).after(Duration::from_secs(retry_after_seconds))
+    }
+
     /// The cause goes to the log, not to the caller.
     pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request failed");
@@ -303,6 +332,11 @@ impl Failure {
     #[cfg(test)]
     pub(crate) fn field(&self) -> Option<&str> {
         self.field.as_deref()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
     }
 
     pub(crate) fn kind(&self) -> Kind {

@@ -78,6 +78,10 @@ fn advice(kind: Kind) -> &'static str {
         Kind::TooManyRequests => {
             "Have fewer requests under way with this API key at once, and repeat this one after Retry-After. Nothing of it was done. A key gets half of what a controller takes while it is alone, and less when others ask, too."
         }
+        Kind::TooOften => {
+            "Ask less often, and repeat this request after Retry-After. Nothing of it was done. The headers RateLimit-Policy and RateLimit of every answer say how many requests there are and how many are left; see docs/operations/overload.md."
+        }
+        Kind::AddressTooLong => "A path and its query have at most 8,192 characters.",
         Kind::Overloaded => {
             "Repeat the request after Retry-After. Nothing of it was done. If it lasts, the disks of the controllers are slow, or too many ask: see docs/operations/overload.md."
         }
@@ -114,6 +118,9 @@ fn refusal_advice(code: RefusalCode) -> &'static str {
         }
         R::LimitReached => {
             "The detail names the limit and what is there. Change the plan, or have a tenant above yours raise yours."
+        }
+        R::TenantSuspended => {
+            "Whoever is above your tenant has suspended it: `npanel tenant get` shows why, if it is yours and not one above it. What it has is kept. Reads are answered; writes are again when the suspension is lifted."
         }
         R::RevisionMismatch => {
             "Somebody changed it after you read it. Read it again, look whether your change still makes sense, and send the new entity tag."

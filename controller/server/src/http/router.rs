@@ -1,6 +1,6 @@
 //! The routes, and what every request passes through.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     Router,
@@ -16,18 +16,23 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    accounts, admission, api_keys,
+    accounts,
+    admission::{self, Admission},
+    api_keys,
     app::{App, Services},
     audit, backups,
     body::MAX_BYTES,
-    ca, cluster, consistency, context, controllers, cron, database_users, databases, domains, events, fresh,
-    me, node_events, nodes, oauth, operations, placements, plans,
+    ca,
+    client_address::TrustedProxies,
+    cluster, consistency, context, controllers, cron, database_users, databases, domains, entrance, events,
+    fresh, me, node_events, nodes, oauth, operations, placements, plans,
     problem::Failure,
     problem_pages, record_sets, secrets, sessions, tenants, tokens, unread, users, webhooks, zones,
 };
 use crate::{
     auth::{Gate, RouteActions, authorise},
     openapi,
+    rates::Rates,
     telemetry::Metrics,
 };
 
@@ -71,7 +76,8 @@ pub(crate) fn document_of(api: OpenApiRouter<App>) -> (Router<App>, OpenApi) {
 /// The API as a service.
 pub fn router(services: Services) -> Router {
     let (routes, document) = document_of(api());
-    let gate = Gate::new(services.agreement.clone(), RouteActions::of(&document));
+    let rates = services.rates.clone();
+    let gate = Gate::new(services.agreement.clone(), RouteActions::of(&document), rates.clone());
     let metrics = services.metrics.clone();
     let agreement = services.agreement.clone();
     let requests = services.requests.clone();
@@ -79,10 +85,12 @@ pub fn router(services: Services) -> Router {
         let requests = requests.clone();
         move || requests.usage()
     });
+    let admission = Admission { rates: rates.clone(), requests };
+    let surroundings = Arc::new(Surroundings { metrics, rates, proxies: services.proxies.clone() });
     routes
         // Within the gate: strangers make no work for the leader.
         .route_layer(middleware::from_fn_with_state(agreement, consistency::keep))
-        .route_layer(middleware::from_fn_with_state(requests, admission::admit))
+        .route_layer(middleware::from_fn_with_state(admission, admission::admit))
         .route_layer(middleware::from_fn_with_state(gate, authorise))
         .route("/v1/openapi.json", axum::routing::get(published))
         .route("/problems/{code}", axum::routing::get(problem_pages::page))
@@ -93,18 +101,27 @@ pub fn router(services: Services) -> Router {
             // One layer of the router's: each boxes every route, and is copied with it for every request.
             ServiceBuilder::new()
                 .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
-                .layer(middleware::from_fn_with_state(metrics, surround))
+                .layer(middleware::from_fn_with_state(surroundings, surround))
                 .layer(RequestBodyLimitLayer::new(MAX_BYTES))
                 .layer(DefaultBodyLimit::max(MAX_BYTES)),
         )
 }
 
+/// What that needs.
+struct Surroundings {
+    metrics: Metrics,
+    rates: Rates,
+    proxies: TrustedProxies,
+}
+
 /// What every request passes through, from the outside in.
-async fn surround(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+async fn surround(State(at): State<Arc<Surroundings>>, mut request: Request, next: Next) -> Response {
+    at.proxies.note(&mut request);
     let within_time = |request| context::deadline(request, |request| next.run(request));
     let if_newer = |request| fresh::answer_unchanged(request, within_time);
-    let read_up = |request| context::caught(unread::read_rest(request, if_newer));
-    context::context(&metrics, request, read_up).await
+    let let_in = |request| entrance::enter(&at.rates, request, if_newer);
+    let read_up = |request| context::caught(unread::read_rest(request, let_in));
+    context::context(&at.metrics, request, read_up).await
 }
 
 /// The OpenAPI document. Like the pages of problems, it needs no API key; so it is made once, and not for whoever asks.

@@ -1,29 +1,34 @@
 //! Accepting HTTPS connections.
 
 use std::{
+    convert::Infallible,
     io,
     net::{IpAddr, SocketAddr},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
-use axum::Router;
+use axum::{Router, body::Body};
+use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
+    server::conn::auto,
 };
 use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
 use npanel_consensus::{Place, Room, Shares, Standing};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{mpsc, watch},
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use super::asked::Peer;
+use super::{
+    client_address::Peer,
+    idle::{Activity, Attended},
+};
 use crate::origin::origin;
 
 /// Connections at one time: each costs a file descriptor and some buffers. A single address gets half of them.
@@ -53,7 +58,8 @@ pub fn connections() -> Connections {
     Shares::new(Room { count: MOST_CONNECTIONS, bytes: 0 })
 }
 
-/// Serves the API on a listener until `stop` ends; then lets requests at work finish, for ten seconds.
+/// Serves the API on a listener until `stop` ends; then lets requests at work finish, for ten seconds. A connection on which nothing was
+/// asked for as long as `idle` is closed.
 ///
 /// # Errors
 /// Never for a single connection; if the listener itself is broken.
@@ -62,10 +68,12 @@ pub async fn serve(
     connections: Connections,
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
+    idle: Duration,
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let acceptor = TlsAcceptor::from(tls);
-    let graceful = GracefulShutdown::new();
+    // Ends when the last connection has.
+    let (open, mut all_closed) = mpsc::channel::<Infallible>(1);
     let (stop_answers, stopping) = watch::channel(false);
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -97,12 +105,14 @@ pub async fn serve(
             router: router.clone(),
             acceptor: acceptor.clone(),
             stopping: Stopping(stopping.clone()),
+            idle,
+            _open: open.clone(),
         };
-        tokio::spawn(connection.run(graceful.watcher()));
+        tokio::spawn(connection.run());
     }
-    drop(listener);
+    drop((listener, open));
     stop_answers.send_replace(true);
-    if timeout(GRACE, graceful.shutdown()).await.is_err() {
+    if timeout(GRACE, all_closed.recv()).await.is_err() {
         tracing::warn!("requests were cut off at the stop");
     }
     Ok(())
@@ -115,10 +125,12 @@ struct Connection {
     router: Router,
     acceptor: TlsAcceptor,
     stopping: Stopping,
+    idle: Duration,
+    _open: mpsc::Sender<Infallible>,
 }
 
 impl Connection {
-    async fn run(self, watcher: hyper_util::server::graceful::Watcher) {
+    async fn run(self) {
         let peer = self.peer;
         // A small answer must not wait for the acknowledgement of the one before.
         if let Err(error) = self.stream.set_nodelay(true) {
@@ -133,15 +145,29 @@ impl Connection {
             Ok(Err(error)) => return tracing::debug!(%peer, %error, "the TLS handshake failed"),
             Err(_) => return tracing::debug!(%peer, "the TLS handshake took too long"),
         };
-        let stopping = self.stopping;
-        let service = self.router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
+        let (router, stopping, activity) = (self.router, self.stopping, Activity::begin());
+        let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
             request.extensions_mut().insert(stopping.clone());
-            request.map(axum::body::Body::new)
+            let (answer, at_work) = (router.clone().oneshot(request.map(Body::new)), activity.enter());
+            async move { answer.await.map(|answer| answer.map(|body| Attended { body, _at_work: at_work })) }
         });
         let builder = builder();
-        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-        if let Err(error) = watcher.watch(connection.into_owned()).await {
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let mut told = stopping.0.clone();
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            // An error means that it stops, too.
+            () = async { drop(told.wait_for(|stopping| *stopping).await) } => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+            () = activity.end(self.idle) => {
+                connection.as_mut().graceful_shutdown();
+                timeout(PATIENCE, connection).await.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(%peer, %error, "a connection ended early");
         }
         drop(self.place);

@@ -7,7 +7,7 @@ use http::{header::USER_AGENT, request::Parts};
 use npanel_model::RequestId;
 use npanel_proto::command::{Envelope, Principal, envelope::Command, principal::Who};
 
-use super::{asked::Peer, problem::Failure};
+use super::{client_address::Client, problem::Failure};
 
 /// Where somebody signs in from.
 pub(crate) struct SigningIn {
@@ -24,7 +24,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SigningIn {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         Ok(Self {
-            peer: parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical()),
+            peer: parts.extensions.get::<Client>().map(|client| client.0),
             user_agent: agent.chars().take(200).collect(),
             request_id: parts.extensions.get().copied().unwrap_or_else(RequestId::generate),
         })

@@ -2,11 +2,11 @@
 
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use npanel_client::{Error, Method, Request, RequestBody};
-use npanel_model::{Limit, Secret};
+use npanel_model::Secret;
 use npanel_sdk_types::{CreateTenant, Tenant};
 use serde_json::{Value, json};
 
-use crate::serving::Served;
+use crate::served::Served;
 
 fn tenant(name: &str) -> Request {
     let body = json!({"name": name, "account_limit": null});
@@ -88,12 +88,7 @@ async fn a_key_is_changed_for_an_access_token_and_a_wrong_one_is_refused_in_its_
 
 async fn with_tenants(served: &Served, names: &[&str]) {
     for name in names {
-        let body = CreateTenant {
-            parent_id: None,
-            name: name.parse().expect("a name"),
-            account_limit: Limit::Unlimited,
-            may_oversell: false,
-        };
+        let body = CreateTenant::new(name.parse().expect("a name"));
         served.client().create::<Tenant>(&body, npanel_client::Wait::No).await.expect("a tenant");
     }
 }

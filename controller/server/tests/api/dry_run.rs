@@ -80,10 +80,12 @@ async fn a_plan_that_shrinks_says_beforehand_who_has_more() {
     let filled = Filled::new().await;
     let path = format!("/v1/plans/{}?dry_run=true", filled.of.plan);
     let preview = filled.ask(&Method::PATCH, &path, &json!({"domains": 0, "databases": 0})).await.expect(200);
-    let warnings = preview["warnings"].as_array().expect("warnings");
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert!(warnings[0].as_str().is_some_and(|text| text.contains("alice has 1 domains")), "{warnings:?}");
+    let exceeding = &preview["exceeding"];
+    assert_eq!(exceeding["accounts"], 1, "{exceeding}");
+    let limits: Vec<&Value> =
+        exceeding["first"].as_array().expect("a list").iter().map(|one| &one["limit"]).collect();
+    assert_eq!(limits, ["databases", "domains"]);
     let roomy =
         filled.ask(&Method::PATCH, &path, &json!({"domains": 1, "databases": null})).await.expect(200);
-    assert_eq!(roomy["warnings"], json!([]));
+    assert_eq!((roomy.get("exceeding"), &roomy["warnings"]), (None, &json!([])));
 }

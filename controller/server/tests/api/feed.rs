@@ -192,7 +192,7 @@ async fn who_does_not_listen_is_given_up_and_leaves_room() {
     let fleet = Fleet::new().await;
     let acme = fleet.reseller("acme").await;
     let mut idle = Vec::new();
-    while idle.len() < 32 {
+    while idle.len() < 16 {
         idle.push(Listener::open(&fleet, &acme.key, "").await);
     }
     let refused = fleet.get("/v1/events", &acme.key).await;

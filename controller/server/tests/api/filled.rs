@@ -80,7 +80,9 @@ impl Filled {
             "account.update" => json!({"contact": "a@example.com"}),
             "domain.create" => json!({"account_id": account, "name": "new.example"}),
             "domain.update" => json!({"document_root": "web/other"}),
-            "account.suspend" | "domain.suspend" | "node.revoke" => json!({"reason": "unpaid"}),
+            "account.suspend" | "domain.suspend" | "tenant.suspend" | "node.revoke" => {
+                json!({"reason": "unpaid"})
+            }
             "database.create_database" | "database.create_user" => {
                 json!({"account_id": account, "name": "new"})
             }

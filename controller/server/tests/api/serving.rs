@@ -1,8 +1,6 @@
 //! The API over TLS, as the client library sees it.
 
 use std::{
-    convert::Infallible,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -15,90 +13,27 @@ use futures::StreamExt;
 use http::Method;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use npanel_client::{Client, Config, Error, Terms, Told, Wait, Waited};
-use npanel_model::{Action, ControllerId, EmailAddress, Limit, Megabytes, Revision, Secret, Timestamp};
-use npanel_pki::{CertificateAuthority, ClusterId, Credentials, Identity, PrivateKey, Serial, tls};
+use npanel_client::{Client, Error, Terms, Told, Wait, Waited};
+use npanel_model::{Action, EmailAddress, Limit, Megabytes, Revision, Timestamp};
+use npanel_pki::{CertificateAuthority, ClusterId};
 use npanel_sdk_types::{
     Account, CreateAccount, CreatePlan, CreateTenant, Domain, OperationStatus, Plan, Status, Tenant,
     UpdateAccount,
 };
-use npanel_server::http::{connections, router, serve};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::oneshot,
-    task::JoinHandle,
+use tokio::net::TcpStream;
+
+use crate::{
+    served::{Served, http2},
+    support::{Fleet, JSON},
 };
-use tokio_rustls::TlsConnector;
-
-use crate::support::{Fleet, JSON};
-
-pub(crate) struct Served {
-    pub(crate) fleet: Arc<Fleet>,
-    address: SocketAddr,
-    ca: Vec<u8>,
-    stop: oneshot::Sender<()>,
-    served: JoinHandle<std::io::Result<()>>,
-}
-
-impl Served {
-    pub(crate) async fn new() -> Self {
-        tls::install_provider();
-        let fleet = Arc::new(Fleet::new().await);
-        let authority =
-            CertificateAuthority::create(ClusterId::generate(), Timestamp::now()).expect("an authority");
-        let credentials = credentials(&authority);
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let (stop, stopped) = oneshot::channel();
-        let server = tls::api_server(&credentials).expect("a configuration");
-        let stopped = async move { stopped.await.unwrap_or_default() };
-        let served =
-            tokio::spawn(serve(router(fleet.services.clone()), connections(), listener, server, stopped));
-        let ca = authority.certificate_pem().into_bytes();
-        Self { fleet, address, ca, stop, served }
-    }
-
-    fn config(&self, urls: &[&str]) -> Config {
-        let urls = urls.iter().map(|url| (*url).to_owned()).chain([format!("https://{}", self.address)]);
-        Config::new(urls.collect(), Secret::new(self.fleet.admin.as_str()))
-            .with_ca(self.ca.clone())
-            .with_patience(Duration::ZERO)
-    }
-
-    pub(crate) fn client(&self) -> Client {
-        Client::new(self.config(&[])).expect("a client")
-    }
-}
-
-fn credentials(authority: &CertificateAuthority) -> Credentials {
-    let key = PrivateKey::generate().expect("a key");
-    let request = key.certificate_request().expect("a request");
-    let names = ["127.0.0.1".try_into().expect("a name")];
-    let identity = Identity::Controller(ControllerId(1));
-    let issued = authority.issue(&request, identity, &names, Serial::generate(), Timestamp::now());
-    Credentials::new(key, issued.expect("issued").chain, vec![authority.certificate().clone()])
-        .expect("credentials")
-}
 
 async fn make_account(client: &Client, wait: Wait) -> npanel_client::Written<Account> {
-    let tenant = CreateTenant {
-        parent_id: None,
-        name: "acme".parse().expect("a name"),
-        account_limit: Limit::Unlimited,
-        may_oversell: false,
-    };
+    let tenant = CreateTenant::new("acme".parse().expect("a name"));
     let tenant = client.create::<Tenant>(&tenant, Wait::No).await.expect("a tenant").object;
     let plan = CreatePlan {
         tenant_id: Some(tenant.id),
-        name: "basic".parse().expect("a name"),
-        disk_mb: Megabytes(100),
         domains: Limit::AtMost(5),
-        databases: Limit::Unlimited,
-        php_version: "8.2".parse().expect("a version"),
-        memory_mb: Megabytes(0),
-        placement: None,
+        ..CreatePlan::new("basic".parse().expect("a name"), Megabytes(100), "8.2".parse().expect("a version"))
     };
     let plan = client.create::<Plan>(&plan, Wait::No).await.expect("a plan").object;
     let account = CreateAccount {
@@ -170,28 +105,10 @@ async fn a_client_that_says_nothing_holds_nobody_up() {
     served.client().cluster_status().await.expect("a status");
 }
 
-/// An HTTP/2 connection, and what sends on it.
-async fn http2<B>(served: &Served) -> hyper::client::conn::http2::SendRequest<B>
-where
-    B: hyper::body::Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
-{
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(&served.ca).expect("a certificate")).expect("a root");
-    let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let stream = TcpStream::connect(served.address).await.expect("a connection");
-    let name = "127.0.0.1".try_into().expect("a name");
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a handshake");
-    let (send, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("h2");
-    tokio::spawn(connection);
-    send
-}
-
 #[tokio::test]
 async fn a_body_that_is_too_long_is_read_to_its_end_and_then_answered_over_http2() {
     let served = Served::new().await;
-    let mut connection = http2(&served).await;
+    let (mut connection, _) = http2(&served).await;
     for declared in [false, true] {
         let sent = Arc::new(AtomicUsize::new(0));
         let counted = sent.clone();

@@ -16,7 +16,8 @@ use npanel_proto::command::{
 };
 use npanel_server::{
     authorities::Authorities,
-    http::{NodePresence, Presence, Services, router},
+    http::{NodePresence, Presence, Services, TrustedProxies, router},
+    rates::{RateLimits, Rates},
     telemetry::{Metrics, OwnCertificates},
 };
 use serde_json::{Value, json};
@@ -99,6 +100,11 @@ fn certificate(serial: u8) -> Option<Certificate> {
 
 impl Fleet {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// One whose API is made of something else in part.
+    pub(crate) async fn with(change: impl FnOnce(&mut Services)) -> Self {
         let (root, node) = (TenantId::generate(), NodeId::generate());
         let agreement = Arc::new(Alone::new(node).await);
         let cluster_key = ClusterKey::generate();
@@ -112,14 +118,17 @@ impl Fleet {
         enrol(&agreement, &maker, "n1", 2, node).await;
         let secrets = ClusterSecrets::new(&authority, cluster_key);
         let authorities = Authorities::new(secrets, Lifetimes::default()).expect("authorities");
-        let services = Services {
+        let mut services = Services {
             agreement: agreement.clone(),
             presence: Arc::new(Connected),
             authorities,
             backups: None,
             metrics: Metrics::new(),
             requests: npanel_server::http::requests(),
+            rates: Rates::new(RateLimits::OFF),
+            proxies: TrustedProxies::default(),
         };
+        change(&mut services);
         let router = router(services.clone());
         let admin = admin.reveal().expose().to_owned();
         Self { agreement, services, router, admin, maker, root, node }

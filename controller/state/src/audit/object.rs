@@ -23,6 +23,8 @@ const REPLACEMENT_LEVEL: u32 = 4;
 
 /// From this level on, an API key can be confined to a role, accounts and networks, and its secret be changed.
 const CONFINED_LEVEL: u32 = 4;
+/// From this level on, plans and tenants have more limits, and suspensions a kind.
+const LIMITS_LEVEL: u32 = 4;
 
 /// The kinds of objects that can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,14 +46,35 @@ impl Kind {
     /// Reads the canonical form's columns, as of a feature level, by the object's id.
     pub(crate) fn select(self, level: u32) -> &'static str {
         match self {
+            Self::Noun(Noun::Tenant) if level >= LIMITS_LEVEL => {
+                "SELECT id, parent_id, name, account_limit, may_oversell, created_millis, revision, disk_limit_mb,
+                     bandwidth_limit_mb_per_month, domain_limit, mailbox_limit, database_limit,
+                     api_requests_per_minute, suspended_millis, suspended_reason, suspended_kind, suspended_by,
+                     suspended_for
+                 FROM tenants WHERE id = ?1"
+            }
             Self::Noun(Noun::Tenant) => {
                 "SELECT id, parent_id, name, account_limit, may_oversell, created_millis, revision
                  FROM tenants WHERE id = ?1"
+            }
+            Self::Noun(Noun::Plan) if level >= LIMITS_LEVEL => {
+                "SELECT id, tenant_id, name, disk_mb, domains, databases, php_version, created_millis, memory_mb,
+                     placement_strategy, anti_affinity, pool, labels, revision, php_versions, inodes,
+                     bandwidth_mb_per_month, subdomains, mailboxes, ftp_users, cron_jobs, cpu_percent,
+                     memory_limit_mb, processes, io_mb_per_second, io_operations_per_second
+                 FROM plans WHERE id = ?1"
             }
             Self::Noun(Noun::Plan) => {
                 "SELECT id, tenant_id, name, disk_mb, domains, databases, php_version, created_millis, memory_mb,
                      placement_strategy, anti_affinity, pool, labels, revision
                  FROM plans WHERE id = ?1"
+            }
+            Self::Noun(Noun::Account) if level >= LIMITS_LEVEL => {
+                "SELECT id, tenant_id, plan_id, username, name_held, uid, contact, php_version, generation,
+                     operation_id, created_millis, deleted_millis, revision, php_chosen, suspended_millis,
+                     suspended_reason, suspended_by, suspended_for, suspended_kind, wished_pool, wished_labels,
+                     wished_availability_zone
+                 FROM accounts WHERE id = ?1"
             }
             Self::Noun(Noun::Account) => {
                 "SELECT id, tenant_id, plan_id, username, name_held, uid, contact, php_version, generation,
@@ -59,6 +82,12 @@ impl Kind {
                      suspended_reason, suspended_by, suspended_for, wished_pool, wished_labels,
                      wished_availability_zone
                  FROM accounts WHERE id = ?1"
+            }
+            Self::Noun(Noun::Domain) if level >= LIMITS_LEVEL => {
+                "SELECT id, tenant_id, account_id, name, document_root, generation, operation_id, created_millis,
+                     deleted_millis, revision, suspended_millis, suspended_reason, suspended_by, suspended_for,
+                     suspended_kind
+                 FROM domains WHERE id = ?1"
             }
             Self::Noun(Noun::Domain) => {
                 "SELECT id, tenant_id, account_id, name, document_root, generation, operation_id, created_millis,
@@ -169,6 +198,8 @@ pub(crate) fn audited_object<'a>(ctx: &Context<'_>, command: &'a Command) -> Rul
         Command::CreateCluster(body) => noun(Noun::Tenant, &body.root_tenant_id),
         Command::CreateTenant(body) => noun(Noun::Tenant, &body.tenant_id),
         Command::UpdateTenant(body) => noun(Noun::Tenant, &body.tenant_id),
+        Command::SuspendTenant(body) => noun(Noun::Tenant, &body.tenant_id),
+        Command::UnsuspendTenant(body) => noun(Noun::Tenant, &body.tenant_id),
         Command::DeleteTenant(body) => noun(Noun::Tenant, &body.tenant_id),
         Command::CreatePlan(body) => noun(Noun::Plan, &body.plan_id),
         Command::UpdatePlan(body) => noun(Noun::Plan, &body.plan_id),
@@ -245,6 +276,7 @@ pub(crate) fn audited_object<'a>(ctx: &Context<'_>, command: &'a Command) -> Rul
         | Command::RecordObservations(_)
         | Command::WriteOffNode(_)
         | Command::FollowPlan(_)
+        | Command::FollowTenant(_)
         | Command::PurgeOperations(_)
         | Command::PurgeChanges(_)
         | Command::RecordDeliveries(_)
@@ -318,8 +350,12 @@ mod tests {
                 "data_key_index",
                 "data_key_millis",
                 "sealer",
+                // The leader's work on what follows its suspension.
+                "followed_by_operation_id",
             ],
         ),
+        // The same, and on what follows its plan; and what is made of other columns.
+        ("accounts", &["allotment", "tenant_suspended", "is_suspended"]),
         ("database_users", &["sealed_password_hash", "sealer"]),
         ("authorities", &["sealed_key", "sealer"]),
         // What a user is known by, and which codes are spent.

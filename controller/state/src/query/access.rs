@@ -6,13 +6,16 @@ use npanel_model::{
     AccessRole, AccountId, ActionPattern, ApiKeyId, ControllerId, EnrolRole, Network, NodeName, PoolName,
     Revision, TenantId, Timestamp, TokenId,
 };
-
-use crate::access::{self, Access, Credential, Purview};
+use rusqlite::Connection;
 
 use super::{
     Page, QueryError, Reader,
     list::{Scope, Where},
     row::{self, AnyRow, FromRow},
+};
+use crate::{
+    access::{self, Access, Credential, Purview, RequestLimit},
+    context::typed,
 };
 
 /// An API key.
@@ -139,6 +142,23 @@ impl FromRow for Token {
     }
 }
 
+/// What a credential opens, with what limits requests by it.
+fn access_with_limits(db: &Connection, credential: Credential) -> Result<Option<Access>, QueryError> {
+    let Some(access) = access::find(db, credential)? else { return Ok(None) };
+    // How deep a tenant is is how many are at or above it.
+    let mut select = db.prepare_cached(
+        "SELECT t.id, t.api_requests_per_minute FROM tenant_tree up JOIN tenants t ON t.id = up.ancestor_id
+         WHERE up.tenant_id = ?1 AND t.api_requests_per_minute IS NOT NULL
+         ORDER BY (SELECT count(*) FROM tenant_tree n WHERE n.tenant_id = t.id) DESC",
+    )?;
+    let limit = |row: &rusqlite::Row<'_>| {
+        Ok(RequestLimit { tenant_id: typed(row, 0, TenantId::from_bytes)?, per_minute: row.get(1)? })
+    };
+    let limits = select.query_map([access.purview.tenant_id.to_bytes()], limit)?;
+    let request_limits = limits.collect::<Result<Vec<_>, rusqlite::Error>>()?;
+    Ok(Some(Access { request_limits, ..access }))
+}
+
 impl Reader {
     /// What a credential opens: every request shows one, so it is kept until any of it changes.
     ///
@@ -149,7 +169,7 @@ impl Reader {
         if let Some(known) = self.logins.get(credential, epoch) {
             return Ok(Some(known));
         }
-        let found = self.at_once(|db| Ok(access::find(db, credential)?))?.map(Arc::new);
+        let found = self.at_once(|db| access_with_limits(db, credential))?.map(Arc::new);
         if let Some(access) = &found {
             self.logins.keep(epoch, credential, access);
         }

@@ -10,9 +10,9 @@ use rusqlite::Connection;
 
 use super::{
     Converging, Page, QueryError, Reader, Suspension,
-    convergence::{Convergence, Intent},
-    list::{Scope, Where},
-    point::of_ids,
+    convergence::{Convergence, Intent, conditions},
+    list::{Scope, Where, one_row, rows},
+    point::{of_ids, point, together},
     row::{self, AnyRow, FromRow},
     suspension,
 };
@@ -37,8 +37,10 @@ pub struct Account {
     pub php_version: PhpVersion,
     /// Whether that was chosen for the account; otherwise it is the plan's.
     pub php_chosen: bool,
-    /// Why it is not served, if it is not.
+    /// Why it is not served, if that was said of the account itself.
     pub suspension: Option<Suspension>,
+    /// Why it is not served, if that was said of its tenant, or of one above.
+    pub tenant_suspension: Option<Suspension>,
     /// Which nodes carry its parts.
     pub assignments: Vec<Assignment>,
     /// When it was made.
@@ -75,6 +77,17 @@ pub struct UnmetTerm {
     pub has: String,
 }
 
+/// An account with what is shown of it alone.
+#[derive(Debug, Clone)]
+pub struct WholeAccount {
+    /// The account.
+    pub account: Account,
+    /// Why it is where it is: JSON, every node's verdict when it was placed; `None` if nothing was kept.
+    pub placement_report: Option<String>,
+    /// What its nodes do not fulfil of its plan's placement.
+    pub unmet: Vec<UnmetTerm>,
+}
+
 /// Filters of accounts.
 #[derive(Debug, Clone, Default)]
 pub struct AccountFilter {
@@ -86,11 +99,23 @@ pub struct AccountFilter {
     pub suspended: Option<bool>,
     /// Only where the nodes are what the plan asks for, or only where they are not.
     pub placement_met: Option<bool>,
+    /// Only what has no more of anything than its plan allows, or only what has.
+    pub within_plan: Option<bool>,
     /// And so.
     pub converging: Converging,
 }
 
-const ACCOUNTS: &str = "SELECT * FROM accounts";
+/// Of several suspended tenants above it, the first that was.
+const ACCOUNTS: &str = "SELECT *,
+    iif(tenant_suspended, (SELECT s.suspended_millis FROM suspended_tenants s WHERE s.tenant_id = accounts.tenant_id
+        ORDER BY s.suspended_millis LIMIT 1), NULL) AS tenant_suspended_millis,
+    iif(tenant_suspended, (SELECT s.suspended_reason FROM suspended_tenants s WHERE s.tenant_id = accounts.tenant_id
+        ORDER BY s.suspended_millis LIMIT 1), '') AS tenant_suspended_reason,
+    iif(tenant_suspended, (SELECT s.suspended_kind FROM suspended_tenants s WHERE s.tenant_id = accounts.tenant_id
+        ORDER BY s.suspended_millis LIMIT 1), '') AS tenant_suspended_kind,
+    iif(tenant_suspended, (SELECT s.suspended_by FROM suspended_tenants s WHERE s.tenant_id = accounts.tenant_id
+        ORDER BY s.suspended_millis LIMIT 1), '') AS tenant_suspended_by
+    FROM accounts";
 
 struct AccountRow {
     intent: Intent,
@@ -107,6 +132,7 @@ struct PartialAccount {
     php_version: PhpVersion,
     php_chosen: bool,
     suspension: Option<Suspension>,
+    tenant_suspension: Option<Suspension>,
     created_at: Timestamp,
 }
 
@@ -123,6 +149,7 @@ impl FromRow for AccountRow {
             php_version: row::text(row, "php_version")?,
             php_chosen: row::get(row, "php_chosen")?,
             suspension: suspension::of_row(row, &suspension::OWN)?,
+            tenant_suspension: suspension::of_row(row, &suspension::OF_TENANT)?,
             created_at: row::time(row, "created_millis")?,
         };
         Ok(Self { intent: Intent::from_row(row)?, account })
@@ -139,9 +166,29 @@ impl Reader {
         scope: impl Into<Purview>,
         id: AccountId,
     ) -> Result<Option<Account>, QueryError> {
-        let row: Option<AccountRow> =
-            self.one(ACCOUNTS, Scope::Accounts(scope.into(), "id"), id.to_bytes()).await?;
-        Ok(self.complete_accounts(row.into_iter().collect()).await?.pop())
+        let scope = scope.into();
+        self.at_once(|db| together(db, |db| account(db, &scope, id)))
+    }
+
+    /// The account with what is shown of it alone; what is unmet only for who asks for that.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn whole_account(
+        &self,
+        scope: impl Into<Purview>,
+        id: AccountId,
+        with_unmet: bool,
+    ) -> Result<Option<WholeAccount>, QueryError> {
+        let scope = scope.into();
+        let whole = |db: &Connection| {
+            let Some(account) = account(db, &scope, id)? else { return Ok(None) };
+            let select = "SELECT report FROM placement_reports WHERE account_id = ?1";
+            let placement_report = point(db, select, [id.to_bytes()], |row| row::get(row, "report"))?;
+            let unmet = if with_unmet { unmet(db, &[id.to_bytes()])?.remove(&id) } else { None };
+            Ok(Some(WholeAccount { account, placement_report, unmet: unmet.unwrap_or_default() }))
+        };
+        self.at_once(|db| together(db, whole))
     }
 
     /// Accounts that `scope` sees.
@@ -158,39 +205,22 @@ impl Reader {
         wheres.extend([
             Where::bytes("plan_id", filter.plan_id.map(PlanId::to_bytes)),
             Where::text("username", filter.username),
-            Where::Holds("suspended_millis IS NOT NULL", filter.suspended),
+            Where::Holds("is_suspended", filter.suspended),
+            Where::Holds(
+                "NOT EXISTS (SELECT 1 FROM exceeding WHERE account_id = accounts.id)",
+                filter.within_plan,
+            ),
             Where::Holds(
                 "NOT EXISTS (SELECT 1 FROM unmet WHERE account_id = accounts.id)",
                 filter.placement_met,
             ),
         ]);
-        let rows: Vec<AccountRow> =
-            self.list(ACCOUNTS, Scope::Accounts(scope.into(), "id"), wheres, page).await?;
-        self.complete_accounts(rows).await
-    }
-
-    async fn complete_accounts(&self, rows: Vec<AccountRow>) -> Result<Vec<Account>, QueryError> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids = rows.iter().map(|row| row.account.id.to_bytes()).collect();
-        let assignments = self.of_objects(ids, assignments).await?;
-        let rows = rows.into_iter().map(|row| (row.intent, row.account)).collect();
-        self.converge(ObjectKind::Account, rows, |account, convergence| Account {
-            assignments: assignments.get(&account.id).cloned().unwrap_or_default(),
-            id: account.id,
-            tenant_id: account.tenant_id,
-            plan_id: account.plan_id,
-            username: account.username,
-            uid: account.uid,
-            contact: account.contact,
-            php_version: account.php_version,
-            php_chosen: account.php_chosen,
-            suspension: account.suspension,
-            created_at: account.created_at,
-            convergence,
-        })
-        .await
+        let (scope, page) = (Scope::Accounts(scope.into(), "id"), page.clone());
+        let read = move |db: &Connection| {
+            let rows = rows(db, ACCOUNTS, &scope, wheres, &page)?;
+            complete(db, rows)
+        };
+        self.at_length(|db| together(db, read)).await
     }
 
     /// Why the account is where it is: JSON, every node's verdict when it was placed; `None` if nothing was kept.
@@ -213,6 +243,40 @@ impl Reader {
         let ids = accounts.into_iter().map(AccountId::to_bytes).collect();
         self.of_objects(ids, unmet).await
     }
+}
+
+fn account(db: &Connection, scope: &Purview, id: AccountId) -> Result<Option<Account>, QueryError> {
+    let row = one_row(db, ACCOUNTS, &Scope::Accounts(scope.clone(), "id"), id.to_bytes())?;
+    Ok(complete(db, row.into_iter().collect())?.pop())
+}
+
+/// Accounts with what is not in their own rows.
+fn complete(db: &Connection, rows: Vec<AccountRow>) -> Result<Vec<Account>, QueryError> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<_> = rows.iter().map(|row| row.account.id.to_bytes()).collect();
+    let mut assignments = assignments(db, &ids)?;
+    let mut conditions = conditions(db, ObjectKind::Account, &ids)?;
+    let complete = |AccountRow { intent, account }| Account {
+        assignments: assignments.remove(&account.id).unwrap_or_default(),
+        id: account.id,
+        tenant_id: account.tenant_id,
+        plan_id: account.plan_id,
+        username: account.username,
+        uid: account.uid,
+        contact: account.contact,
+        php_version: account.php_version,
+        php_chosen: account.php_chosen,
+        suspension: account.suspension,
+        tenant_suspension: account.tenant_suspension,
+        created_at: account.created_at,
+        convergence: {
+            let of_account = conditions.remove(&intent.id).unwrap_or_default();
+            intent.with(of_account)
+        },
+    };
+    Ok(rows.into_iter().map(complete).collect())
 }
 
 fn unmet(db: &Connection, accounts: &[Vec<u8>]) -> Result<HashMap<AccountId, Vec<UnmetTerm>>, QueryError> {

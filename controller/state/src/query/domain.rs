@@ -30,6 +30,8 @@ pub struct Domain {
     pub suspension: Option<Suspension>,
     /// Why it is not served, if that was said of its account.
     pub account_suspension: Option<Suspension>,
+    /// Why it is not served, if that was said of its tenant, or of one above.
+    pub tenant_suspension: Option<Suspension>,
     /// When it was made.
     pub created_at: Timestamp,
     /// How far its node is.
@@ -40,16 +42,29 @@ const DOMAINS: &str = "SELECT *,
     (SELECT zone_id FROM record_sets r WHERE r.domain_id = domains.id LIMIT 1) AS zone_id,
     (SELECT suspended_millis FROM accounts a WHERE a.id = domains.account_id) AS account_suspended_millis,
     (SELECT suspended_reason FROM accounts a WHERE a.id = domains.account_id) AS account_suspended_reason,
-    (SELECT suspended_by FROM accounts a WHERE a.id = domains.account_id) AS account_suspended_by
+    (SELECT suspended_kind FROM accounts a WHERE a.id = domains.account_id) AS account_suspended_kind,
+    (SELECT suspended_by FROM accounts a WHERE a.id = domains.account_id) AS account_suspended_by,
+    (SELECT s.suspended_millis FROM accounts a JOIN suspended_tenants s ON s.tenant_id = a.tenant_id
+        WHERE a.id = domains.account_id AND a.tenant_suspended ORDER BY s.suspended_millis LIMIT 1)
+        AS tenant_suspended_millis,
+    (SELECT s.suspended_reason FROM accounts a JOIN suspended_tenants s ON s.tenant_id = a.tenant_id
+        WHERE a.id = domains.account_id AND a.tenant_suspended ORDER BY s.suspended_millis LIMIT 1)
+        AS tenant_suspended_reason,
+    (SELECT s.suspended_kind FROM accounts a JOIN suspended_tenants s ON s.tenant_id = a.tenant_id
+        WHERE a.id = domains.account_id AND a.tenant_suspended ORDER BY s.suspended_millis LIMIT 1)
+        AS tenant_suspended_kind,
+    (SELECT s.suspended_by FROM accounts a JOIN suspended_tenants s ON s.tenant_id = a.tenant_id
+        WHERE a.id = domains.account_id AND a.tenant_suspended ORDER BY s.suspended_millis LIMIT 1)
+        AS tenant_suspended_by
     FROM domains";
 
-const IS_SUSPENDED: &str =
-    "suspended_millis IS NOT NULL OR (SELECT a.suspended_millis IS NOT NULL FROM accounts a
+const IS_SUSPENDED: &str = "suspended_millis IS NOT NULL OR (SELECT a.is_suspended FROM accounts a
     WHERE a.id = domains.account_id)";
 
 const OF_ACCOUNT: suspension::Columns = suspension::Columns {
     since: "account_suspended_millis",
     reason: "account_suspended_reason",
+    kind: "account_suspended_kind",
     by: "account_suspended_by",
 };
 
@@ -62,6 +77,7 @@ struct Rest {
     zone_id: Option<ZoneId>,
     suspension: Option<Suspension>,
     account_suspension: Option<Suspension>,
+    tenant_suspension: Option<Suspension>,
     created_at: Timestamp,
 }
 
@@ -81,6 +97,7 @@ impl FromRow for DomainRow {
             zone_id: zone,
             suspension: suspension::of_row(row, &suspension::OWN)?,
             account_suspension: suspension::of_row(row, &OF_ACCOUNT)?,
+            tenant_suspension: suspension::of_row(row, &suspension::OF_TENANT)?,
             created_at: row::time(row, "created_millis")?,
         };
         Ok(Self(Intent::from_row(row)?, rest))
@@ -122,7 +139,7 @@ impl Reader {
         let rows = rows.into_iter().map(|DomainRow(intent, rest)| (intent, rest)).collect();
         self.converge(ObjectKind::Site, rows, |rest, convergence| {
             let Rest { id, tenant_id, account_id, name, document_root, zone_id, .. } = rest;
-            let Rest { suspension, account_suspension, created_at, .. } = rest;
+            let Rest { suspension, account_suspension, tenant_suspension, created_at, .. } = rest;
             Domain {
                 id,
                 tenant_id,
@@ -132,6 +149,7 @@ impl Reader {
                 zone_id,
                 suspension,
                 account_suspension,
+                tenant_suspension,
                 created_at,
                 convergence,
             }

@@ -59,6 +59,15 @@ pub struct Controller {
     pub created_at: Timestamp,
 }
 
+/// Where the fleet's machines are reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FleetAddresses {
+    /// Addresses of nodes.
+    pub nodes: Vec<String>,
+    /// `HOST:PORT` of controllers.
+    pub controllers: Vec<String>,
+}
+
 /// A node.
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -312,6 +321,25 @@ impl Reader {
             })
         })
         .transpose()
+    }
+
+    /// Where the fleet's machines are reached: nodes by address, controllers by `HOST:PORT`. For whoever must not connect to them.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn fleet_addresses(&self) -> Result<FleetAddresses, QueryError> {
+        self.at_length(|db| {
+            let texts = |select: &str| {
+                let mut select = db.prepare_cached(select)?;
+                let texts = select.query_map([], |row| row.get(0))?;
+                texts.collect::<rusqlite::Result<Vec<String>>>()
+            };
+            Ok(FleetAddresses {
+                nodes: texts("SELECT address FROM nodes WHERE address <> ''")?,
+                controllers: texts("SELECT fleet_address FROM controllers")?,
+            })
+        })
+        .await
     }
 
     /// Every controller.

@@ -1,8 +1,8 @@
 //! What nodes should hold, for the leader that tells them.
 
 use npanel_model::{
-    AccountId, CronJob, DatabaseUserId, DatabaseUserName, DocumentRoot, Fqdn, Generation, NodeId, PhpVersion,
-    RecordName, RecordType, TenantId, Ttl, Uid, Username,
+    AccountId, Allotment, CronJob, DatabaseUserId, DatabaseUserName, DocumentRoot, Fqdn, Generation, NodeId,
+    PhpVersion, RecordName, RecordType, TenantId, Ttl, Uid, Username,
 };
 
 use rusqlite::Row;
@@ -56,6 +56,8 @@ pub enum IntentSource {
         php_version: PhpVersion,
         /// Whether nothing of it runs.
         is_suspended: bool,
+        /// What its processes may take.
+        allotment: Allotment,
     },
     /// A domain's site.
     Site {

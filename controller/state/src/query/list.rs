@@ -1,11 +1,13 @@
 //! Lists: one tenant's view of a table, filtered, in the order of ids, a page at a time.
 
 use npanel_model::{AccountId, NodeId, TenantId, Timestamp};
-use sqlx::{QueryBuilder, Sqlite};
+use rusqlite::Connection;
 
 use super::{
     QueryError, Reader,
+    asking::Asking,
     convergence::ObjectStatus,
+    point::point,
     row::{self, FromRow},
 };
 use crate::{ObjectKind, Purview};
@@ -147,33 +149,72 @@ enum Sight {
     Some,
 }
 
-impl Reader {
-    fn sight(&self, tenant: TenantId) -> Result<Sight, QueryError> {
+impl Sight {
+    fn of(db: &Connection, tenant: TenantId) -> Result<Self, QueryError> {
         let select = "SELECT EXISTS (SELECT 1 FROM cluster WHERE root_tenant_id = ?1) AS sees_all,
                 (SELECT count(*) FROM (SELECT 1 FROM tenant_tree WHERE ancestor_id = ?1 LIMIT 2)) AS tenants";
-        let found = self.point(select, [tenant.to_bytes()], |row| {
+        let found = point(db, select, [tenant.to_bytes()], |row| {
             Ok(match (row::get(row, "sees_all")?, row::number(row, "tenants")?) {
-                (true, _) => Sight::All,
-                (false, 1) => Sight::Own,
-                (false, _) => Sight::Some,
+                (true, _) => Self::All,
+                (false, 1) => Self::Own,
+                (false, _) => Self::Some,
             })
         })?;
-        Ok(found.unwrap_or(Sight::Some))
+        Ok(found.unwrap_or(Self::Some))
     }
+}
 
-    pub(super) async fn list<T: FromRow>(
+/// A page of a table.
+pub(super) fn rows<T: FromRow>(
+    db: &Connection,
+    select: &'static str,
+    scope: &Scope,
+    wheres: Vec<Where>,
+    page: &Page,
+) -> Result<Vec<T>, QueryError> {
+    let sight = match scope {
+        Scope::Tenant(purview) | Scope::Accounts(purview, _) => Sight::of(db, purview.tenant_id)?,
+        _ => Sight::Some,
+    };
+    list_query(select, scope, sight, wheres, page).all(db, |row| T::from_row(row))
+}
+
+/// A row of a table. Whether it is to be seen is looked up by its tenant, not among all tenants that there are.
+pub(super) fn one_row<T: FromRow>(
+    db: &Connection,
+    select: &'static str,
+    scope: &Scope,
+    id: Vec<u8>,
+) -> Result<Option<T>, QueryError> {
+    let tenant = scope.purview().map(|purview| purview.tenant_id.to_bytes());
+    point(db, &one_query(select, scope), (id, tenant), |row| T::from_row(row))
+}
+
+fn one_query(select: &str, scope: &Scope) -> String {
+    let within = match scope {
+        Scope::Platform => "?2 IS NULL",
+        Scope::Tenant(_) | Scope::Accounts(..) => {
+            "(?2, tenant_id) IN (SELECT ancestor_id, tenant_id FROM tenant_tree)"
+        }
+        Scope::Tenants(_) => "(?2, id) IN (SELECT ancestor_id, tenant_id FROM tenant_tree)",
+        Scope::Line(_) => {
+            "((?2, tenant_id) IN (SELECT ancestor_id, tenant_id FROM tenant_tree)
+                 OR (tenant_id, ?2) IN (SELECT ancestor_id, tenant_id FROM tenant_tree))"
+        }
+    };
+    format!("{select} WHERE id = ?1 AND {within}{}", scope.confinement())
+}
+
+impl Reader {
+    pub(super) async fn list<T: FromRow + 'static>(
         &self,
         select: &'static str,
         scope: Scope,
         wheres: Vec<Where>,
         page: &Page,
     ) -> Result<Vec<T>, QueryError> {
-        let sight = match &scope {
-            Scope::Tenant(purview) | Scope::Accounts(purview, _) => self.sight(purview.tenant_id)?,
-            _ => Sight::Some,
-        };
-        let rows = list_query(select, &scope, sight, wheres, page).build().fetch_all(&self.pool()).await?;
-        rows.iter().map(T::from_row).collect()
+        let page = page.clone();
+        self.at_length(move |db| rows(db, select, &scope, wheres, &page)).await
     }
 
     pub(super) async fn one<T: FromRow>(
@@ -182,31 +223,12 @@ impl Reader {
         scope: Scope,
         id: Vec<u8>,
     ) -> Result<Option<T>, QueryError> {
-        let within = match &scope {
-            Scope::Platform => "?2 IS NULL",
-            Scope::Tenant(_) | Scope::Accounts(..) => {
-                "tenant_id IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = ?2)"
-            }
-            Scope::Tenants(_) => "id IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = ?2)",
-            Scope::Line(_) => {
-                "tenant_id IN (SELECT tenant_id FROM tenant_tree WHERE ancestor_id = ?2
-                     UNION SELECT ancestor_id FROM tenant_tree WHERE tenant_id = ?2)"
-            }
-        };
-        let tenant = scope.purview().map(|purview| purview.tenant_id.to_bytes());
-        let sql = format!("{select} WHERE id = ?1 AND {within}{}", scope.confinement());
-        self.point(&sql, (id, tenant), |row| T::from_row(row))
+        self.at_once(|db| one_row(db, select, &scope, id))
     }
 }
 
-fn list_query(
-    select: &str,
-    scope: &Scope,
-    sight: Sight,
-    wheres: Vec<Where>,
-    page: &Page,
-) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::<Sqlite>::new(select);
+fn list_query(select: &str, scope: &Scope, sight: Sight, wheres: Vec<Where>, page: &Page) -> Asking {
+    let mut query = Asking::new(select);
     push_scope(&mut query, scope, sight);
     query.push(scope.confinement());
     for condition in wheres {
@@ -219,7 +241,7 @@ fn list_query(
     query
 }
 
-fn push_scope(query: &mut QueryBuilder<Sqlite>, scope: &Scope, sight: Sight) {
+fn push_scope(query: &mut Asking, scope: &Scope, sight: Sight) {
     let (column, purview) = match scope {
         Scope::Platform => {
             query.push(" WHERE 1 = 1");
@@ -236,9 +258,12 @@ fn push_scope(query: &mut QueryBuilder<Sqlite>, scope: &Scope, sight: Sight) {
             query.push(" WHERE tenant_id = ").push_bind(purview.tenant_id.to_bytes());
             return;
         }
-        // The sign keeps the planner from the index of tenants, by which it would look at all rows and put them in order.
+        // The sign keeps the planner from the index of tenants, by which it would look at all rows and put them in order. Each
+        // row's tenant is looked up: to gather all tenants first would take longer than the page.
         Scope::Tenant(purview) | Scope::Accounts(purview, _) if sight == Sight::All => {
-            ("+tenant_id", purview)
+            query.push(" WHERE (").push_bind(purview.tenant_id.to_bytes());
+            query.push(", +tenant_id) IN (SELECT ancestor_id, tenant_id FROM tenant_tree)");
+            return;
         }
         Scope::Tenant(purview) | Scope::Accounts(purview, _) => ("tenant_id", purview),
         Scope::Tenants(purview) => ("id", purview),
@@ -248,7 +273,7 @@ fn push_scope(query: &mut QueryBuilder<Sqlite>, scope: &Scope, sight: Sight) {
     query.push_bind(tenant.to_bytes()).push(")");
 }
 
-fn push_where(query: &mut QueryBuilder<Sqlite>, condition: Where) {
+fn push_where(query: &mut Asking, condition: Where) {
     match condition {
         Where::Bytes(column, Some(value)) => {
             query.push(format!(" AND {column} = ")).push_bind(value);
@@ -332,19 +357,17 @@ fn standing(kind: ObjectKind, status: ObjectStatus) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Row as _;
-
     use super::*;
-    use crate::open;
+    use crate::{open, points::Points};
 
     /// How SQLite would read a page in the middle of a table.
-    async fn plan(pool: &sqlx::SqlitePool, table: &str, sight: Sight) -> String {
+    fn plan(points: &Points, table: &str, sight: Sight) -> String {
         let scope = Scope::Tenant(TenantId::generate().into());
         let page = Page { after: Some(vec![1; 16]), limit: 100 };
         let explain = format!("EXPLAIN QUERY PLAN SELECT * FROM {table}");
-        let mut query = list_query(&explain, &scope, sight, Vec::new(), &page);
-        let rows = query.build().fetch_all(pool).await.expect("a plan");
-        rows.iter().map(|row| row.get::<String, _>("detail")).collect::<Vec<_>>().join("\n")
+        let query = list_query(&explain, &scope, sight, Vec::new(), &page);
+        let lines = points.with(|db| query.all(db, |row| Ok(row.get::<_, String>("detail")?)));
+        lines.expect("a plan").join("\n")
     }
 
     #[tokio::test]
@@ -352,16 +375,37 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("state.db");
         open::migrate(&path).await.expect("migrated");
-        let pool = open::readers(&path).await.expect("opened");
+        let points = Points::new(path);
         let tables =
             ["accounts", "domains", "databases", "database_users", "zones", "record_sets", "operations"];
         for table in tables {
             for sight in [Sight::All, Sight::Own] {
-                let plan = plan(&pool, table, sight).await;
+                let plan = plan(&points, table, sight);
                 assert!(!plan.contains("TEMP B-TREE"), "{sight:?} of {table} is put in order:\n{plan}");
             }
-            let own = plan(&pool, table, Sight::Own).await;
+            let own = plan(&points, table, Sight::Own);
             assert!(own.contains(&format!("INDEX {table}_by_tenant (tenant_id=? AND id>?)")), "{own}");
+            let all = plan(&points, table, Sight::All);
+            assert!(!all.contains("LIST SUBQUERY"), "all tenants are gathered for a page:\n{all}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_sees_an_object_is_looked_up_and_not_gathered() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("state.db");
+        open::migrate(&path).await.expect("migrated");
+        let points = Points::new(path);
+        let of = TenantId::generate();
+        for scope in [Scope::Tenant(of.into()), Scope::Tenants(of.into()), Scope::Line(of.into())] {
+            let explain = one_query("EXPLAIN QUERY PLAN SELECT * FROM plans", &scope);
+            let steps = points.with(|db| {
+                let mut explain = db.prepare(&explain)?;
+                let steps = explain.query_map((vec![1_u8; 16], of.to_bytes()), |row| row.get("detail"))?;
+                Ok(steps.collect::<rusqlite::Result<Vec<String>>>()?)
+            });
+            let steps = steps.expect("a plan").join("\n");
+            assert!(!steps.contains("LIST SUBQUERY"), "{steps}");
         }
     }
 }

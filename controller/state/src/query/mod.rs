@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod asking;
 mod audit;
 mod convergence;
 mod cron;
@@ -32,14 +33,17 @@ use std::{
 };
 
 use sqlx::SqlitePool;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::Applied;
 
-use crate::{logins::Logins, points::Points};
+use crate::{
+    logins::Logins,
+    points::{Points, lengthy},
+};
 
 pub use access::{ApiKey, ApiKeyFilter, Token, TokenFilter};
-pub use account::{Account, AccountFilter, Assignment, UnmetTerm};
+pub use account::{Account, AccountFilter, Assignment, UnmetTerm, WholeAccount};
 pub use audit::{AuditCheckpoint, AuditFilter, AuditKeyRow, AuditPage};
 pub use convergence::{Condition, Convergence, ObjectStatus};
 pub use cron::CronTable;
@@ -49,7 +53,8 @@ pub use domain::Domain;
 pub use event::{Event, EventDifference, EventFilter, EventPage};
 pub use feed::{FeedEvent, FeedGone, FeedPart};
 pub use fleet::{
-    Cluster, Controller, FollowedNode, Node, NodeFilter, NodeLoad, Revocation, Unsettled, UnsettledObject,
+    Cluster, Controller, FleetAddresses, FollowedNode, Node, NodeFilter, NodeLoad, Revocation, Unsettled,
+    UnsettledObject,
 };
 pub use identity::{Authority, KnownIdentity};
 pub use intent::{IntentSource, Observed, WantedObject, ZoneRecordSet};
@@ -59,7 +64,7 @@ pub use repetition::Earlier;
 pub use secrets::{ClusterKeyRow, ClusterKeyState, DataKeys, SecretsRotation};
 pub use session::{Session, SessionFilter};
 pub use suspension::Suspension;
-pub use tenant::{Plan, PlanFilter, PlanPlacement, Tenant, TenantFilter};
+pub use tenant::{Plan, PlanFilter, PlanPlacement, Tenant, TenantFilter, TenantUsage};
 pub use unplaced::UnplacedAccount;
 pub use user::{User, UserFilter, UserLogin};
 pub use webhook::{Webhook, WebhookFilter};
@@ -89,6 +94,8 @@ pub struct Reader {
     sources: Arc<RwLock<Sources>>,
     applied: watch::Receiver<Applied>,
     logins: Arc<Logins>,
+    /// Turns at what is read at length.
+    lengthy: Arc<Semaphore>,
 }
 
 /// Where the rows come from: a pool for lists and joins, and threads' own connections for hot point reads.
@@ -111,7 +118,12 @@ impl Reader {
         applied: watch::Receiver<Applied>,
         logins: Arc<Logins>,
     ) -> Self {
-        Self { sources: Arc::new(RwLock::new(Sources::new(pool, path))), applied, logins }
+        Self {
+            sources: Arc::new(RwLock::new(Sources::new(pool, path))),
+            applied,
+            logins,
+            lengthy: Arc::new(Semaphore::new(lengthy())),
+        }
     }
 
     /// The log index that queries show at least.

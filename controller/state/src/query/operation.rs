@@ -89,6 +89,12 @@ pub struct OperationFilter {
 const OPERATIONS: &str = "SELECT *,
     (SELECT count(*) FROM operation_targets t WHERE t.operation_id = operations.id)
         + (SELECT count(*) FROM left_behind l WHERE l.operation_id = operations.id)
+        + (SELECT count(*) FROM plans p JOIN accounts a ON a.plan_id = p.id AND a.id > p.followed_by
+            WHERE p.following_operation_id = operations.id AND a.deleted_millis IS NULL)
+        + (SELECT count(*) FROM tenants f JOIN tenant_tree t ON t.ancestor_id = f.id
+            CROSS JOIN accounts a ON a.tenant_id = t.tenant_id
+            WHERE f.followed_by_operation_id = operations.id AND a.deleted_millis IS NULL
+                AND a.tenant_suspended = NOT EXISTS (SELECT 1 FROM suspended_tenants s WHERE s.tenant_id = t.tenant_id))
         + coalesce((SELECT r.total FROM secret_rotation r WHERE r.operation_id = operations.id), 0) AS total,
     (SELECT count(*) FROM operation_targets t WHERE t.operation_id = operations.id AND t.done_millis IS NOT NULL)
         + coalesce((SELECT r.done FROM secret_rotation r WHERE r.operation_id = operations.id), 0) AS done,

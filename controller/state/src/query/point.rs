@@ -23,6 +23,30 @@ pub(super) fn of_ids<T>(
     Ok(found)
 }
 
+/// The one row of a query, if there is one.
+pub(super) fn point<T>(
+    db: &Connection,
+    select: &str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> Result<T, QueryError>,
+) -> Result<Option<T>, QueryError> {
+    let mut select = db.prepare_cached(select)?;
+    let mut rows = select.query(params)?;
+    rows.next()?.map(read).transpose()
+}
+
+/// Reads in one transaction: all of it as it is at one moment, and for less than one transaction each.
+pub(super) fn together<T>(
+    db: &Connection,
+    read: impl FnOnce(&Connection) -> Result<T, QueryError>,
+) -> Result<T, QueryError> {
+    db.prepare_cached("BEGIN")?.execute([])?;
+    // A connection on which something failed is not used again: nothing has to be taken back.
+    let found = read(db)?;
+    db.prepare_cached("COMMIT")?.execute([])?;
+    Ok(found)
+}
+
 impl Reader {
     /// Reads here and now; for a few rows that an index leads to.
     pub(super) fn at_once<T>(
@@ -39,11 +63,7 @@ impl Reader {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> Result<T, QueryError>,
     ) -> Result<Option<T>, QueryError> {
-        self.at_once(|db| {
-            let mut select = db.prepare_cached(select)?;
-            let mut rows = select.query(params)?;
-            rows.next()?.map(read).transpose()
-        })
+        self.at_once(|db| point(db, select, params, read))
     }
 
     /// Reads on a thread that may block; for all that is more.
@@ -52,6 +72,8 @@ impl Reader {
         read: impl FnOnce(&Connection) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
         let points = self.points();
+        // Closed by nobody.
+        let _turn = self.lengthy.acquire().await;
         tokio::task::spawn_blocking(move || points.with(read))
             .await
             .map_err(|_| sqlx::Error::WorkerCrashed)?

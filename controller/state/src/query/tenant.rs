@@ -1,14 +1,15 @@
 //! Tenants and plans.
 
 use npanel_model::{
-    AntiAffinity, Limit, Megabytes, NodeLabel, Overselling, PhpVersion, PlanId, PlanName, PoolName, Revision,
-    Strategy, TenantId, TenantName, Timestamp,
+    Allotment, AntiAffinity, Limit, Megabytes, NodeLabel, Overselling, PhpVersion, PlanId, PlanName,
+    PoolName, Revision, Strategy, TenantId, TenantName, Timestamp,
 };
 
 use super::{
-    Page, QueryError, Reader,
+    Page, QueryError, Reader, Suspension,
     list::{Scope, Where},
     row::{self, AnyRow, FromRow},
+    suspension,
 };
 use crate::Purview;
 
@@ -25,10 +26,41 @@ pub struct Tenant {
     pub account_limit: Limit,
     /// Whether it may promise more than it has.
     pub may_oversell: bool,
+    /// What its accounts' plans, and those beneath it, may promise of disk space, in units of 2^20 bytes.
+    pub disk_limit_mb: Limit,
+    /// The same of bandwidth in a month.
+    pub bandwidth_limit_mb_per_month: Limit,
+    /// How many domains it and those beneath it may have.
+    pub domain_limit: Limit,
+    /// How many mailboxes.
+    pub mailbox_limit: Limit,
+    /// How many databases.
+    pub database_limit: Limit,
+    /// How many requests to the API its keys, and those of tenants beneath it, may make.
+    pub api_requests_per_minute: Limit,
+    /// What of that it has.
+    pub usage: TenantUsage,
+    /// Why nothing of it is served, if that was said of the tenant itself.
+    pub suspension: Option<Suspension>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed, as a place in the log.
     pub revision: Revision,
+}
+
+/// What a tenant and those beneath it have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TenantUsage {
+    /// Accounts, without those that are going.
+    pub accounts: u64,
+    /// What their plans promise of disk space.
+    pub disk_mb: u64,
+    /// What those of their plans promise of bandwidth that have a limit of it.
+    pub bandwidth_mb_per_month: u64,
+    /// Their domains.
+    pub domains: u64,
+    /// Their databases.
+    pub databases: u64,
 }
 
 /// Filters of tenants.
@@ -38,11 +70,19 @@ pub struct TenantFilter {
     pub parent_id: Option<TenantId>,
     /// Only with this name.
     pub name: Option<String>,
+    /// Only what was suspended itself, or only what was not.
+    pub suspended: Option<bool>,
     /// Only what was made then or later.
     pub created_since: Option<Timestamp>,
 }
 
-const TENANTS: &str = "SELECT * FROM tenants";
+const TENANTS: &str = "SELECT *,
+    (SELECT accounts FROM tenant_accounts n WHERE n.tenant_id = tenants.id) AS accounts_used,
+    (SELECT disk_mb FROM tenant_usage n WHERE n.tenant_id = tenants.id) AS disk_mb_used,
+    (SELECT bandwidth_mb_per_month FROM tenant_usage n WHERE n.tenant_id = tenants.id) AS bandwidth_used,
+    (SELECT domains FROM tenant_usage n WHERE n.tenant_id = tenants.id) AS domains_used,
+    (SELECT databases FROM tenant_usage n WHERE n.tenant_id = tenants.id) AS databases_used
+    FROM tenants";
 
 impl FromRow for Tenant {
     fn from_row(row: &impl AnyRow) -> Result<Self, QueryError> {
@@ -56,10 +96,28 @@ impl FromRow for Tenant {
             name: row::text(row, "name")?,
             account_limit: row::optional_number(row, "account_limit")?.into(),
             may_oversell: row::get(row, "may_oversell")?,
+            disk_limit_mb: limit(row, "disk_limit_mb")?,
+            bandwidth_limit_mb_per_month: limit(row, "bandwidth_limit_mb_per_month")?,
+            domain_limit: limit(row, "domain_limit")?,
+            mailbox_limit: limit(row, "mailbox_limit")?,
+            database_limit: limit(row, "database_limit")?,
+            api_requests_per_minute: limit(row, "api_requests_per_minute")?,
+            usage: TenantUsage {
+                accounts: row::number(row, "accounts_used")?,
+                disk_mb: row::number(row, "disk_mb_used")?,
+                bandwidth_mb_per_month: row::number(row, "bandwidth_used")?,
+                domains: row::number(row, "domains_used")?,
+                databases: row::number(row, "databases_used")?,
+            },
+            suspension: suspension::of_row(row, &suspension::OWN)?,
             created_at: row::time(row, "created_millis")?,
             revision: row::revision(row)?,
         })
     }
+}
+
+fn limit(row: &impl AnyRow, column: &'static str) -> Result<Limit, QueryError> {
+    Ok(row::optional_number(row, column)?.into())
 }
 
 /// A plan.
@@ -77,6 +135,22 @@ pub struct Plan {
     pub domains: Limit,
     /// Databases of an account.
     pub databases: Limit,
+    /// Files and directories of an account.
+    pub inodes: Limit,
+    /// What an account's sites may send in a month, in units of 2^20 bytes.
+    pub bandwidth_mb_per_month: Limit,
+    /// Domains of an account beneath another of them.
+    pub subdomains: Limit,
+    /// Mailboxes of an account.
+    pub mailboxes: Limit,
+    /// FTP users of an account.
+    pub ftp_users: Limit,
+    /// Scheduled jobs of an account.
+    pub cron_jobs: Limit,
+    /// What an account's processes may take of their node.
+    pub allotment: Allotment,
+    /// The PHP versions that accounts may choose; none: all that their nodes have.
+    pub php_versions: Vec<PhpVersion>,
     /// The PHP version that accounts start with.
     pub php_version: PhpVersion,
     /// The memory that an account is promised on its node.
@@ -124,6 +198,20 @@ impl FromRow for Plan {
             disk: Megabytes(row::number(row, "disk_mb")?),
             domains: row::optional_number(row, "domains")?.into(),
             databases: row::optional_number(row, "databases")?.into(),
+            inodes: limit(row, "inodes")?,
+            bandwidth_mb_per_month: limit(row, "bandwidth_mb_per_month")?,
+            subdomains: limit(row, "subdomains")?,
+            mailboxes: limit(row, "mailboxes")?,
+            ftp_users: limit(row, "ftp_users")?,
+            cron_jobs: limit(row, "cron_jobs")?,
+            allotment: Allotment {
+                cpu_percent: row::optional_number(row, "cpu_percent")?,
+                memory_limit_mb: row::optional_number(row, "memory_limit_mb")?,
+                processes: row::optional_number(row, "processes")?,
+                io_mb_per_second: row::optional_number(row, "io_mb_per_second")?,
+                io_operations_per_second: row::optional_number(row, "io_operations_per_second")?,
+            },
+            php_versions: row::list(row, "php_versions")?,
             php_version: row::text(row, "php_version")?,
             memory: Megabytes(row::number(row, "memory_mb")?),
             placement: PlanPlacement {
@@ -190,6 +278,7 @@ impl Reader {
         let wheres = vec![
             Where::bytes("parent_id", filter.parent_id.map(TenantId::to_bytes)),
             Where::text("name", filter.name),
+            Where::Holds("suspended_millis IS NOT NULL", filter.suspended),
             Where::Since(filter.created_since),
         ];
         self.list(TENANTS, Scope::Tenants(scope.into()), wheres, page).await
@@ -224,6 +313,16 @@ impl Reader {
         .fetch_all(&self.pool())
         .await?;
         rows.iter().map(|row| row::id(row, "id", PlanId::from_bytes)).collect()
+    }
+
+    /// The tenants whose accounts follow their suspension, or its end, at the moment.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn followed_tenants(&self) -> Result<Vec<TenantId>, QueryError> {
+        let select = "SELECT id FROM tenants WHERE followed_by_operation_id IS NOT NULL ORDER BY id";
+        let rows = sqlx::query(select).fetch_all(&self.pool()).await?;
+        rows.iter().map(|row| row::id(row, "id", TenantId::from_bytes)).collect()
     }
 
     /// Plans that `scope` may use or sees.

@@ -1,17 +1,17 @@
 //! Hosting accounts: a user, a uid for ever, and the nodes that carry their parts.
 
 use npanel_model::{
-    AccountId, AccountWish, Action, AssignmentId, AvailabilityZone, EmailAddress, Generation, Limit, NodeId,
-    Part, PhpVersion, PlanId, PoolName, TenantId, Uid, Username,
+    AccountId, AccountWish, Action, Allotment, AssignmentId, AvailabilityZone, EmailAddress, Generation,
+    Limit, NodeId, Part, PhpVersion, PlanId, PoolName, TenantId, Uid, Username,
 };
 use npanel_proto::command::{Assignment, CreateAccount, DeleteAccount, PlacementWish, UpdateAccount};
 
 use super::{
     capacity::{self, PlacedPart, Promised},
-    domain, fitness, following, lost, node, plan, removal, require_new, tenant,
+    domain, fitness, following, lost, node, plan, removal, require_new, usage,
 };
 use crate::{
-    ObjectKind, Refusal, RefusalCode,
+    Exceeded, ObjectKind, Refusal, RefusalCode,
     context::{Context, Effect, Rule, json, tenant_id, texts, typed, wire_id, wire_text},
     wanted::{Subject, close_if_done, open_operation, touch, want},
 };
@@ -24,6 +24,23 @@ pub(super) struct AccountRow {
     pub(super) username: String,
     pub(super) generation: Generation,
     fields: Fields,
+}
+
+impl AccountRow {
+    pub(super) fn php_version(&self) -> &str {
+        &self.fields.php_version
+    }
+
+    /// What its node was told that its processes may take.
+    pub(super) fn allotment(&self) -> Allotment {
+        self.fields.allotment
+    }
+}
+
+/// What of an account its node runs by.
+pub(super) struct Running {
+    pub(super) php: PhpVersion,
+    pub(super) allotment: Allotment,
 }
 
 pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
@@ -42,7 +59,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
     let wish = wish(ctx, body.placement.as_ref())?;
     require_new(ctx, "accounts", &body.account_id)?;
     require_free_name(ctx, &username)?;
-    tenant::require_room_for_account(ctx, tenant_of)?;
+    usage::add_account(ctx, tenant_of, plan_id, &plan.share)?;
 
     let mut promised = plan.promised(capacity::overselling(ctx, tenant_of)?);
     promised.allowed.pools.extend(wish.pool.clone());
@@ -59,6 +76,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
             plan: plan_id,
             php_version: plan.php_version.clone(),
             php_chosen: false,
+            allotment: plan.allotment,
         },
     };
     open_operation(
@@ -73,8 +91,9 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
     let uid = next_uid(ctx)?;
     ctx.run(
         "INSERT INTO accounts (id, tenant_id, plan_id, username, name_held, uid, contact, php_version, generation,
-             operation_id, created_millis, wished_pool, wished_labels, wished_availability_zone)
-         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             operation_id, created_millis, wished_pool, wished_labels, wished_availability_zone, allotment,
+             tenant_suspended)
+         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         rusqlite::params![
             id.to_bytes(),
             tenant_of.to_bytes(),
@@ -89,11 +108,12 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateAccount) -> Rule<Effect> {
             wish.pool.as_ref().map(PoolName::as_str),
             json(&wish.labels),
             wish.availability_zone.as_ref().map(AvailabilityZone::as_str),
+            plan.allotment.to_text(),
+            ctx.is_suspended(tenant_of)?,
         ],
     )?;
     let php: PhpVersion = wire_text(&plan.php_version, "/php_version")?;
     assign(ctx, &account, &promised, &php, &body.assignments, &body.operation_id)?;
-    tenant::count_account(ctx, tenant_of, 1)?;
     ctx.run(
         "INSERT INTO placement_reports (account_id, tenant_id, report) VALUES (?1, ?2, ?3)",
         (id.to_bytes(), tenant_of.to_bytes(), &body.placement_report),
@@ -229,6 +249,7 @@ struct Fields {
     php_version: String,
     /// Whether the PHP version was chosen for the account, rather than being the plan's.
     php_chosen: bool,
+    allotment: Allotment,
 }
 
 pub(super) fn update(ctx: &Context<'_>, body: &UpdateAccount) -> Rule<Effect> {
@@ -264,17 +285,22 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateAccount) -> Rule<Effect> {
     }
     if new.plan != old.plan {
         fitness::require_met(ctx, id, &unmet)?;
-        let promised =
-            plan::load(ctx, new.plan, "/plan_id")?.promised(capacity::overselling(ctx, account.tenant)?);
-        capacity::resize(ctx, id, &promised)?;
+        require_fits(ctx, id, body.allow_exceeding)?;
+        let (from, to) = (plan::load(ctx, old.plan, "/plan_id")?, plan::load(ctx, new.plan, "/plan_id")?);
+        usage::change_plan(ctx, account.tenant, (old.plan, &from.share), (new.plan, &to.share))?;
+        capacity::resize(ctx, id, &to.promised(capacity::overselling(ctx, account.tenant)?))?;
     }
-    if new.php_version == old.php_version {
+    if (&new.php_version, new.allotment) == (&old.php_version, old.allotment) {
         ctx.note(account.tenant, "account", id.to_bytes(), "changed");
         return Ok(effect);
     }
     let operation = &body.operation_id;
     open_operation(ctx, operation, action, account.tenant, "account", &id.to_bytes(), "")?;
-    set_php(ctx, &account, &wire_text(&new.php_version, "/php_version")?, operation)?;
+    let php: PhpVersion = wire_text(&new.php_version, "/php_version")?;
+    if new.php_version != old.php_version {
+        require_php(ctx, &account, &php)?;
+    }
+    run(ctx, &account, &Running { php, allotment: new.allotment }, operation)?;
     close_if_done(ctx, operation)?;
     effect.operation.clone_from(operation);
     Ok(effect)
@@ -292,22 +318,36 @@ fn changed_fields(ctx: &Context<'_>, account: &AccountRow, body: &UpdateAccount)
     };
     // An account's own plan is there.
     let plan = || plan::load(ctx, plan_id, "/plan_id");
+    let mut allotment = old.allotment;
     if plan_id != old.plan {
         let plan = plan()?;
         plan::require_usable_by(ctx, &plan, account.tenant)?;
-        require_fits(ctx, account.id, &plan)?;
+        if ctx.level < plan::SUBDOMAINS_COUNTED {
+            require_fits_as_before(ctx, account.id, &plan)?;
+        }
+        if old.php_chosen && body.php_version.is_none() && !body.allow_exceeding {
+            plan.require_php(&old.php_version)?;
+        }
+        allotment = plan.allotment;
     }
     let (php_version, php_chosen) = match body.php_version.as_deref() {
         // Whoever follows the plan does so in its turn, or is left behind; another change is not in its way.
         None if old.php_chosen || plan_id == old.plan => (old.php_version.clone(), old.php_chosen),
         None | Some("") => (plan()?.php_version, false),
-        Some(text) => (wire_text::<PhpVersion>(text, "/php_version")?.into(), true),
+        Some(text) => {
+            let version: PhpVersion = wire_text(text, "/php_version")?;
+            // What it has it keeps.
+            if (text, true) != (old.php_version.as_str(), old.php_chosen) {
+                plan()?.require_php(text)?;
+            }
+            (version.into(), true)
+        }
     };
-    Ok(Fields { contact, plan: plan_id, php_version, php_chosen })
+    Ok(Fields { contact, plan: plan_id, php_version, php_chosen, allotment })
 }
 
-/// Refuses a plan that allows less than the account has.
-fn require_fits(ctx: &Context<'_>, account: AccountId, plan: &plan::PlanLimits) -> Rule<()> {
+/// As it was before subdomains were told apart, and before more than a plan allows could be wanted.
+fn require_fits_as_before(ctx: &Context<'_>, account: AccountId, plan: &plan::PlanLimits) -> Rule<()> {
     for (what, kind, limit) in
         [("domains", ObjectKind::Site, plan.domains), ("databases", ObjectKind::Database, plan.databases)]
     {
@@ -320,26 +360,38 @@ fn require_fits(ctx: &Context<'_>, account: AccountId, plan: &plan::PlanLimits) 
     Ok(())
 }
 
-/// Has the account's sites run by another PHP, which their node must have.
-fn set_php(ctx: &Context<'_>, account: &AccountRow, version: &PhpVersion, operation: &[u8]) -> Rule<()> {
-    // Of an unplaced account, whoever it is placed on will be asked.
-    if !lost::is_unplaced(ctx, account.id, Part::Web)? {
-        let node = node_of(ctx, account.id, Part::Web)?;
-        node::require_php(ctx, node, version, &account.username)?;
+/// Refuses a plan, which the account has by now, that allows less than it has; unless that is what the caller wants.
+fn require_fits(ctx: &Context<'_>, account: AccountId, allow_exceeding: bool) -> Rule<()> {
+    let exceeded = plan::exceeded_by(ctx, account)?;
+    if let Some(first) = exceeded.first().filter(|_| !allow_exceeding) {
+        let Exceeded { used, limit, allowed, .. } = first;
+        let message = format!("the account has {used} {limit} (the plan allows {allowed})");
+        return Err(Refusal::new(RefusalCode::LimitReached, "/plan_id", message).into());
     }
-    run_php(ctx, account, version, operation)
+    ctx.foresee_exceeding(|| Ok(exceeded))
 }
 
-/// The same, where its node has that or there is none to ask.
-pub(super) fn run_php(
-    ctx: &Context<'_>,
-    account: &AccountRow,
-    version: &PhpVersion,
-    operation: &[u8],
-) -> Rule<()> {
+/// Refuses a PHP version that the account's node does not have.
+fn require_php(ctx: &Context<'_>, account: &AccountRow, version: &PhpVersion) -> Rule<()> {
+    // Of an unplaced account, whoever it is placed on will be asked.
+    if lost::is_unplaced(ctx, account.id, Part::Web)? {
+        return Ok(());
+    }
+    let node = node_of(ctx, account.id, Part::Web)?;
+    node::require_php(ctx, node, version, &account.username)
+}
+
+/// Has the account's sites run by this PHP, which its node has if there is one, and its processes take so much.
+pub(super) fn run(ctx: &Context<'_>, account: &AccountRow, running: &Running, operation: &[u8]) -> Rule<()> {
     let id = account.id.to_bytes();
-    ctx.run("UPDATE accounts SET php_version = ?2 WHERE id = ?1", (&id, version.as_str()))?;
+    ctx.run(
+        "UPDATE accounts SET php_version = ?2, allotment = ?3 WHERE id = ?1",
+        (&id, running.php.as_str(), running.allotment.to_text()),
+    )?;
     touch(ctx, ObjectKind::Account, &id, account.tenant, operation)?;
+    if running.php.as_str() == account.fields.php_version {
+        return Ok(());
+    }
     following::is_not_behind(ctx, account.id)
 }
 
@@ -387,7 +439,7 @@ pub(super) fn load(ctx: &Context<'_>, id: AccountId) -> Rule<AccountRow> {
 /// The account, and whether it is going.
 fn find(ctx: &Context<'_>, id: AccountId) -> Rule<Option<(AccountRow, bool)>> {
     ctx.find(
-        "SELECT tenant_id, plan_id, username, generation, deleted_millis, contact, php_version, php_chosen
+        "SELECT tenant_id, plan_id, username, generation, deleted_millis, contact, php_version, php_chosen, allotment
          FROM accounts WHERE id = ?1",
         [id.to_bytes()],
         |row| {
@@ -403,6 +455,7 @@ fn find(ctx: &Context<'_>, id: AccountId) -> Rule<Option<(AccountRow, bool)>> {
                     plan,
                     php_version: row.get(6)?,
                     php_chosen: row.get(7)?,
+                    allotment: Allotment::of_text(&row.get::<_, String>(8)?),
                 },
             };
             Ok((account, row.get::<_, Option<i64>>(4)?.is_some()))

@@ -39,7 +39,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateCluster) -> Rule<Effect> {
         ),
     )?;
     secrets::first_cluster_key(ctx)?;
-    tenant::insert(ctx, root, None, &name, &body.wrapped_data_key, None, true)?;
+    tenant::insert_root(ctx, root, &name, &body.wrapped_data_key)?;
     if let Some(key) = &body.first_key {
         api_key::insert(ctx, key)?;
     }

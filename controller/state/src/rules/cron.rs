@@ -1,9 +1,12 @@
 //! Scheduled jobs: one table of them an account, under the account's own id.
 
-use npanel_model::{AccountId, Action, CronCommand, CronJob, CronSchedule, Generation, Part};
+use npanel_model::{AccountId, Action, CronCommand, CronJob, CronSchedule, Generation, Limit, Part};
 use npanel_proto::command::{CronJob as WireJob, SetCronJobs};
 
-use super::account;
+use super::{
+    account::{self, AccountRow},
+    plan,
+};
 use crate::{
     ObjectKind, Refusal, RefusalCode,
     context::{Context, Effect, Rule, wire_id, wire_text},
@@ -34,6 +37,7 @@ pub(super) fn set(ctx: &Context<'_>, body: &SetCronJobs) -> Rule<Effect> {
         let object = body.account_id.clone();
         return Ok(Effect { tenant: owner.tenant, action, object, operation: Vec::new() });
     }
+    require_room(ctx, &owner, body.jobs.len() as u64)?;
     open_operation(ctx, &body.operation_id, action, owner.tenant, KIND.noun(), &body.account_id, "")?;
     let update = "UPDATE cron_tables SET jobs = ?2 WHERE id = ?1 AND deleted_millis IS NULL";
     if ctx.run(update, (&body.account_id, &jobs))? == 1 {
@@ -46,6 +50,24 @@ pub(super) fn set(ctx: &Context<'_>, body: &SetCronJobs) -> Rule<Effect> {
     Ok(Effect { tenant: owner.tenant, action, object, operation })
 }
 
+/// Refuses more jobs than the account's plan allows, unless it has as many already, because the plan shrank.
+fn require_room(ctx: &Context<'_>, owner: &AccountRow, jobs: u64) -> Rule<()> {
+    let limit = Limit::from(plan::load(ctx, owner.plan, "/plan_id")?.cron_jobs);
+    if limit.allows(jobs, 0) {
+        return Ok(());
+    }
+    let has = ctx.find(
+        "SELECT json_array_length(jobs) FROM cron_tables WHERE id = ?1 AND deleted_millis IS NULL",
+        [owner.id.to_bytes()],
+        |row| row.get::<_, u64>(0),
+    )?;
+    if jobs <= has.unwrap_or(0) {
+        return Ok(());
+    }
+    let message = format!("the account's plan allows {limit} scheduled jobs (got {jobs})");
+    Err(Refusal::new(RefusalCode::LimitReached, "/jobs", message).into())
+}
+
 fn job(job: &WireJob) -> Rule<CronJob> {
     Ok(CronJob {
         schedule: wire_text::<CronSchedule>(&job.schedule, "/jobs")?,
@@ -53,13 +75,7 @@ fn job(job: &WireJob) -> Rule<CronJob> {
     })
 }
 
-fn insert(
-    ctx: &Context<'_>,
-    owner: &account::AccountRow,
-    id: &[u8],
-    jobs: &str,
-    operation: &[u8],
-) -> Rule<()> {
+fn insert(ctx: &Context<'_>, owner: &AccountRow, id: &[u8], jobs: &str, operation: &[u8]) -> Rule<()> {
     ctx.run(
         "INSERT INTO cron_tables (id, tenant_id, account_id, jobs, generation, operation_id, created_millis)
          VALUES (?1, ?2, ?1, ?3, ?4, ?5, ?6)",

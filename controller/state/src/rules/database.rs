@@ -3,7 +3,10 @@
 use npanel_model::{AccountId, Action, DatabaseId, DatabaseName, Generation, Part, TenantId};
 use npanel_proto::command::{CreateDatabase, DeleteDatabase};
 
-use super::{account, plan, removal, require_new};
+use super::{
+    account, plan, removal, require_new,
+    usage::{self, Counted},
+};
 use crate::{
     ObjectKind, Refusal, RefusalCode,
     context::{Context, Effect, Rule, tenant_id, wire_id, wire_text},
@@ -38,6 +41,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateDatabase) -> Rule<Effect> {
         [account_id.to_bytes()],
     )?;
     account::require_room("databases", limit, used)?;
+    usage::add(ctx, owner.tenant, Counted::Database)?;
 
     open_operation(
         ctx,

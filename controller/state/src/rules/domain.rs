@@ -3,7 +3,13 @@
 use npanel_model::{AccountId, Action, DocumentRoot, DomainId, Fqdn, Generation, Part, TenantId};
 use npanel_proto::command::{CreateDomain, DeleteDomain, UpdateDomain};
 
-use super::{account, account::AccountRow, names, plan, record_set, removal, require_new, zone};
+use super::{
+    account,
+    account::AccountRow,
+    names, plan, record_set, removal, require_new,
+    usage::{self, Counted},
+    zone,
+};
 use crate::{
     ObjectKind, Refusal, RefusalCode,
     context::{Context, Effect, Rule, tenant_id, typed, wire_id, wire_text},
@@ -55,13 +61,8 @@ pub(super) fn insert(
     if ctx.count("SELECT EXISTS (SELECT 1 FROM domains WHERE name = ?1)", [name.as_str()])? == 1 {
         return Err(Refusal::new(RefusalCode::NameTaken, "/name", format!("{name} is taken")).into());
     }
-    let limit = plan::load(ctx, owner.plan, "/plan_id")?.domains;
-    let used = ctx.count(
-        "SELECT count(*) FROM domains WHERE account_id = ?1 AND deleted_millis IS NULL",
-        [owner.id.to_bytes()],
-    )?;
-    account::require_room("domains", limit, used)?;
-
+    require_room(ctx, owner, &name)?;
+    usage::add(ctx, owner.tenant, Counted::Domain)?;
     ctx.run(
         "INSERT INTO domains (id, tenant_id, account_id, name, document_root, generation, operation_id, created_millis)
          VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7)",
@@ -86,6 +87,39 @@ pub(super) fn insert(
     };
     want(ctx, node, subject, operation)?;
     publish(ctx, owner, id, &name, body, operation)
+}
+
+/// Refuses one domain more, or subdomain, than the account's plan allows.
+fn require_room(ctx: &Context<'_>, owner: &AccountRow, name: &Fqdn) -> Rule<()> {
+    let plan = plan::load(ctx, owner.plan, "/plan_id")?;
+    let all = ctx.count(
+        "SELECT count(*) FROM domains WHERE account_id = ?1 AND deleted_millis IS NULL",
+        [owner.id.to_bytes()],
+    )?;
+    if ctx.level < plan::SUBDOMAINS_COUNTED {
+        return account::require_room("domains", plan.domains, all);
+    }
+    let beneath =
+        ctx.count("SELECT count(*) FROM subdomains WHERE account_id = ?1", [owner.id.to_bytes()])?;
+    if is_beneath_own(ctx, owner, name)? {
+        account::require_room("subdomains", plan.subdomains, beneath)
+    } else {
+        account::require_room("domains", plan.domains, all.saturating_sub(beneath))
+    }
+}
+
+/// Whether the account has a domain above the name.
+fn is_beneath_own(ctx: &Context<'_>, owner: &AccountRow, name: &Fqdn) -> Rule<bool> {
+    for above in name.ancestors() {
+        let is_own = ctx.count(
+            "SELECT EXISTS (SELECT 1 FROM domains WHERE name = ?1 AND account_id = ?2 AND deleted_millis IS NULL)",
+            (above.as_str(), owner.id.to_bytes()),
+        )?;
+        if is_own == 1 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Gives the domain its address record: in the nearest zone that the account has, or in a new one.

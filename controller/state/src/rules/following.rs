@@ -1,4 +1,4 @@
-//! Accounts that follow their plan to another PHP version: the first at once, the others a batch at a time, so that no
+//! Accounts that follow their plan to another PHP version, or to what their processes may take of their nodes: the first at once, the others a batch at a time, so that no
 //! plan is so large that a change of it holds up everybody's writes. A plan that is being followed says by which
 //! operation, and which account was the last; the leader asks for one batch after the other until none is left. Nodes may
 //! have lost the version by the time that an account's turn has come: such an account is left behind, which is seen at it
@@ -10,8 +10,8 @@ use npanel_model::{AccountId, Action, NodeId, PhpVersion, PlanId};
 use npanel_proto::command::FollowPlan;
 
 use super::{
-    account::{self, AccountRow},
-    node,
+    account::{self, AccountRow, Running},
+    node, plan,
 };
 use crate::{
     ObjectKind, Refusal,
@@ -22,11 +22,15 @@ use crate::{
 /// How many accounts follow within the change itself. An account takes some 0.15 ms.
 const AT_ONCE: u32 = 250;
 
-/// Has the plan's accounts follow it, if all of their nodes have the version.
-pub(super) fn begin(ctx: &Context<'_>, plan: PlanId, php: &PhpVersion, operation: &[u8]) -> Rule<()> {
-    require_everywhere(ctx, plan, php)?;
+/// Has the plan's accounts follow it; to another PHP version, if it has one, only if all of their nodes have that.
+pub(super) fn begin(ctx: &Context<'_>, plan: PlanId, php: Option<&PhpVersion>, operation: &[u8]) -> Rule<()> {
+    if let Some(php) = php {
+        require_everywhere(ctx, plan, php)?;
+    }
     end(ctx, plan)?;
-    forget_behind(ctx, plan)?;
+    if php.is_some() {
+        forget_behind(ctx, plan)?;
+    }
     let tenant = ctx
         .find("SELECT tenant_id FROM plans WHERE id = ?1", [plan.to_bytes()], |row| tenant_id(row, 0))?
         .ok_or_else(|| Refusal::not_found("plan", "/id"))?;
@@ -59,45 +63,63 @@ pub(super) fn end(ctx: &Context<'_>, plan: PlanId) -> Rule<()> {
 struct Following {
     operation: Vec<u8>,
     after: Vec<u8>,
-    php_version: String,
 }
 
 fn following(ctx: &Context<'_>, plan: PlanId) -> Rule<Option<Following>> {
     ctx.find(
-        "SELECT following_operation_id, followed_by, php_version FROM plans
-         WHERE id = ?1 AND following_operation_id IS NOT NULL",
+        "SELECT following_operation_id, followed_by FROM plans WHERE id = ?1 AND following_operation_id IS NOT NULL",
         [plan.to_bytes()],
-        |row| Ok(Following { operation: row.get(0)?, after: row.get(1)?, php_version: row.get(2)? }),
+        |row| Ok(Following { operation: row.get(0)?, after: row.get(1)? }),
     )
 }
 
-fn follow(ctx: &Context<'_>, plan: PlanId, most: u32) -> Rule<()> {
+/// An account whose turn it is.
+struct Next {
+    account: AccountId,
+    /// Whether it is to have the plan's PHP version, and has another.
+    wants_php: bool,
+    /// Whether its node has that version, or there is none to ask.
+    can_follow: bool,
+}
+
+fn follow(ctx: &Context<'_>, id: PlanId, most: u32) -> Rule<()> {
     // A newer change of the plan may have been followed to its end meanwhile.
-    let Some(begun) = following(ctx, plan)? else { return Ok(()) };
-    let php: PhpVersion = wire_text(&begun.php_version, "/php_version")?;
+    let Some(begun) = following(ctx, id)? else { return Ok(()) };
+    let plan = plan::load(ctx, id, "/id")?;
+    let php: PhpVersion = wire_text(&plan.php_version, "/php_version")?;
     let next = ctx.all(
-        "SELECT a.id, NOT EXISTS (
+        "SELECT a.id, a.php_chosen = 0 AND a.php_version != ?3, NOT EXISTS (
              SELECT 1 FROM assignments s JOIN nodes n ON n.id = s.node_id
              WHERE s.account_id = a.id AND s.part = 'web' AND s.state = 'active'
                  AND NOT EXISTS (SELECT 1 FROM json_each(n.php_versions) has WHERE has.value = ?3))
          FROM accounts a
-         WHERE a.plan_id = ?1 AND a.id > ?2 AND a.php_chosen = 0 AND a.php_version != ?3
-             AND a.deleted_millis IS NULL ORDER BY a.id LIMIT ?4",
-        (plan.to_bytes(), &begun.after, php.as_str(), most),
-        |row| Ok((typed(row, 0, AccountId::from_bytes)?, row.get::<_, bool>(1)?)),
+         WHERE a.plan_id = ?1 AND a.id > ?2 AND (a.php_chosen = 0 AND a.php_version != ?3 OR a.allotment != ?4)
+             AND a.deleted_millis IS NULL ORDER BY a.id LIMIT ?5",
+        (id.to_bytes(), &begun.after, php.as_str(), plan.allotment.to_text(), most),
+        |row| {
+            let account = typed(row, 0, AccountId::from_bytes)?;
+            Ok(Next { account, wants_php: row.get(1)?, can_follow: row.get(2)? })
+        },
     )?;
-    for (account, can_follow) in &next {
-        let account = account::load(ctx, *account)?;
-        if *can_follow {
-            account::run_php(ctx, &account, &php, &begun.operation)?;
-        } else {
+    for one in &next {
+        let account = account::load(ctx, one.account)?;
+        let new = one.wants_php && one.can_follow;
+        let running = Running {
+            php: if new { php.clone() } else { wire_text(account.php_version(), "/php_version")? },
+            allotment: plan.allotment,
+        };
+        if new || account.allotment() != plan.allotment {
+            account::run(ctx, &account, &running, &begun.operation)?;
+        }
+        if one.wants_php && !one.can_follow {
             leave_behind(ctx, &account, &php, &begun.operation)?;
         }
     }
     match next.last().filter(|_| next.len() == most as usize) {
-        None => end(ctx, plan),
-        Some((last, _)) => {
-            ctx.run("UPDATE plans SET followed_by = ?2 WHERE id = ?1", (plan.to_bytes(), last.to_bytes()))?;
+        None => end(ctx, id),
+        Some(last) => {
+            let last = last.account.to_bytes();
+            ctx.run("UPDATE plans SET followed_by = ?2 WHERE id = ?1", (id.to_bytes(), last))?;
             Ok(())
         }
     }
@@ -107,7 +129,7 @@ fn leave_behind(ctx: &Context<'_>, account: &AccountRow, php: &PhpVersion, opera
     let id = account.id.to_bytes();
     ctx.run(
         "INSERT INTO left_behind (account_id, tenant_id, plan_id, php_version, operation_id, since_millis)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (account_id) DO NOTHING",
         (
             &id,
             account.tenant.to_bytes(),
@@ -133,7 +155,9 @@ fn catch_up(ctx: &Context<'_>, plan: PlanId, most: u32) -> Rule<()> {
     )?;
     for (account, php, operation) in able {
         let php: PhpVersion = wire_text(&php, "/php_version")?;
-        account::run_php(ctx, &account::load(ctx, account)?, &php, &operation)?;
+        let account = account::load(ctx, account)?;
+        let running = Running { php, allotment: account.allotment() };
+        account::run(ctx, &account, &running, &operation)?;
     }
     Ok(())
 }

@@ -34,8 +34,10 @@ mod secrets;
 mod session;
 mod suspension;
 mod tenant;
+mod tenant_suspension;
 mod token;
 mod totp;
+mod usage;
 mod user;
 mod webhook;
 mod zone;
@@ -113,6 +115,8 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::UnsuspendAccount(body) => suspension::unsuspend_account(ctx, body),
         Command::SuspendDomain(body) => suspension::suspend_domain(ctx, body),
         Command::UnsuspendDomain(body) => suspension::unsuspend_domain(ctx, body),
+        Command::SuspendTenant(body) => tenant_suspension::suspend(ctx, body),
+        Command::UnsuspendTenant(body) => tenant_suspension::unsuspend(ctx, body),
         Command::ReplaceController(body) => replacement::begin(ctx, body),
         Command::RecordEvents(body) => return event::record(ctx, body).map(|()| None),
         Command::RecordNodeConditions(body) => {
@@ -121,6 +125,7 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::SetCronJobs(body) => cron::set(ctx, body),
         Command::WriteOffNode(body) => return lost::go_on(ctx, body).map(|()| None),
         Command::FollowPlan(body) => return following::go_on(ctx, body).map(|()| None),
+        Command::FollowTenant(body) => return tenant_suspension::go_on(ctx, body).map(|()| None),
         Command::PurgeOperations(body) => return operation::purge(ctx, body).map(|()| None),
         Command::RecordObservations(body) => return observation::record(ctx, body).map(|()| None),
         Command::CreateAuditKey(body) => return audit::create_key(ctx, body).map(|()| None),
@@ -144,6 +149,8 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
 pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Option<(Noun, Cow<'a, [u8]>)>> {
     let (noun, id) = match command {
         Command::UpdateTenant(body) => (Noun::Tenant, &body.tenant_id),
+        Command::SuspendTenant(body) => (Noun::Tenant, &body.tenant_id),
+        Command::UnsuspendTenant(body) => (Noun::Tenant, &body.tenant_id),
         Command::UpdatePlan(body) => (Noun::Plan, &body.plan_id),
         Command::UpdateAccount(body) => (Noun::Account, &body.account_id),
         Command::SuspendAccount(body) => (Noun::Account, &body.account_id),
@@ -205,6 +212,7 @@ pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Optio
         | Command::RetireAuthority(_)
         | Command::UpdateNodeFacts(_)
         | Command::FollowPlan(_)
+        | Command::FollowTenant(_)
         | Command::WriteOffNode(_)
         | Command::PurgeOperations(_)
         | Command::PurgeChanges(_)

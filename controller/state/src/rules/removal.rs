@@ -9,7 +9,8 @@ use super::{
     database::DatabaseRow,
     database_user::UserRow,
     domain::DomainRow,
-    following, lost, names, record_set, tenant,
+    following, lost, names, plan, record_set,
+    usage::{self, Counted},
     zone::{self, ZoneRow},
 };
 use crate::{
@@ -82,7 +83,8 @@ pub(super) fn remove_account(
         remove_database(ctx, &row, retention, operation)?;
     }
     following::is_not_behind(ctx, account.id)?;
-    tenant::count_account(ctx, account.tenant, -1)?;
+    let share = plan::load(ctx, account.plan, "/plan_id")?.share;
+    usage::remove_account(ctx, account.tenant, account.plan, &share)?;
     retire(ctx, ObjectKind::Account, &of, account.tenant, account.generation, retention, operation)
 }
 
@@ -113,6 +115,7 @@ pub(super) fn live(ctx: &Context<'_>, kind: ObjectKind, account: &[u8]) -> Rule<
 /// has come to need that: another domain within, or a record set that was added by hand.
 pub(super) fn remove_domain(ctx: &Context<'_>, domain: &DomainRow, operation: &[u8]) -> Rule<()> {
     let id = domain.id.to_bytes();
+    usage::remove(ctx, domain.tenant, Counted::Domain)?;
     retire(ctx, ObjectKind::Site, &id, domain.tenant, domain.generation, 0, operation)?;
     match own_zone(ctx, domain.id)? {
         Some(zone_id) => remove_zone(ctx, &zone::load_live(ctx, zone_id, "/id")?, operation),
@@ -153,6 +156,7 @@ pub(super) fn remove_database(
     for user in users {
         touch(ctx, ObjectKind::DatabaseUser, &user, database.tenant, operation)?;
     }
+    usage::remove(ctx, database.tenant, Counted::Database)?;
     retire(ctx, ObjectKind::Database, &id, database.tenant, database.generation, retention, operation)
 }
 

@@ -1,9 +1,9 @@
 //! Tenants: a tree whose root is the platform.
 
 use npanel_model::{Action, TenantId, TenantName};
-use npanel_proto::command::{CreateTenant, DeleteTenant, UpdateTenant};
+use npanel_proto::command::{CreateTenant, DeleteTenant, TenantLimits, TenantLimitsChange, UpdateTenant};
 
-use super::{require_new, secrets, user};
+use super::{require_new, secrets, usage, user};
 use crate::{
     Refusal, RefusalCode,
     context::{Context, Effect, Rule, tenant_id, wire_id, wire_text},
@@ -11,6 +11,12 @@ use crate::{
 
 /// The feature level from which on it is kept who was above a tenant that is deleted.
 const ANCESTRY_KEPT: u32 = 4;
+
+/// From this level on resellers' resellers have none beneath them.
+const DEPTH_LIMITED: u32 = 4;
+
+/// The platform, resellers, and theirs.
+const DEEPEST: u64 = 3;
 
 pub(super) fn create(ctx: &Context<'_>, body: &CreateTenant) -> Rule<Effect> {
     ctx.authorise(Action::TenantCreate)?;
@@ -21,41 +27,68 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateTenant) -> Rule<Effect> {
     require_new(ctx, "tenants", &body.tenant_id)?;
     require_never_used(ctx, id)?;
     require_free_name(ctx, Some(parent), &name)?;
+    require_depth(ctx, parent)?;
     secrets::require_cluster_key(ctx, &body.wrapped_data_key)?;
-    insert(ctx, id, Some(parent), &name, &body.wrapped_data_key, body.account_limit, body.may_oversell)?;
+    let fields = Fields {
+        name: name.into(),
+        account_limit: body.account_limit,
+        may_oversell: body.may_oversell,
+        limits: body.limits.unwrap_or_default(),
+    };
+    insert(ctx, id, Some(parent), &body.wrapped_data_key, &fields)?;
     Ok(Effect { tenant: parent, action: Action::TenantCreate, object: id.to_bytes(), operation: Vec::new() })
 }
 
-pub(super) fn insert(
+/// Makes the platform's own tenant.
+pub(super) fn insert_root(
+    ctx: &Context<'_>,
+    id: TenantId,
+    name: &TenantName,
+    wrapped_data_key: &[u8],
+) -> Rule<()> {
+    let limits = TenantLimits::default();
+    let fields = Fields { name: name.to_string(), account_limit: None, may_oversell: true, limits };
+    insert(ctx, id, None, wrapped_data_key, &fields)
+}
+
+fn insert(
     ctx: &Context<'_>,
     id: TenantId,
     parent: Option<TenantId>,
-    name: &TenantName,
     wrapped_data_key: &[u8],
-    account_limit: Option<u64>,
-    may_oversell: bool,
+    fields: &Fields,
 ) -> Rule<()> {
     ctx.run(
-        "INSERT INTO tenants (id, parent_id, name, wrapped_data_key, account_limit, may_oversell, created_millis)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO tenants (id, parent_id, name, wrapped_data_key, may_oversell, created_millis)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         (
             id.to_bytes(),
             parent.map(TenantId::to_bytes),
-            name.as_str(),
+            &fields.name,
             wrapped_data_key,
-            account_limit,
-            may_oversell,
+            fields.may_oversell,
             ctx.now.as_millis(),
         ),
     )?;
+    fields.write(ctx, id)?;
     ctx.run(
         "INSERT INTO tenant_tree (ancestor_id, tenant_id)
          SELECT ancestor_id, ?1 FROM tenant_tree WHERE tenant_id = ?2 UNION ALL SELECT ?1, ?1",
         (id.to_bytes(), parent.map(TenantId::to_bytes)),
     )?;
-    ctx.run("INSERT INTO tenant_accounts (tenant_id, accounts) VALUES (?1, 0)", [id.to_bytes()])?;
+    usage::begin(ctx, id)?;
     ctx.note(id, "tenant", id.to_bytes(), "created");
     Ok(())
+}
+
+/// Refuses a tenant beneath a reseller's reseller: whoever has one there wants an account.
+fn require_depth(ctx: &Context<'_>, parent: TenantId) -> Rule<()> {
+    let depth = ctx.count("SELECT count(*) FROM tenant_tree WHERE tenant_id = ?1", [parent.to_bytes()])?;
+    if depth < DEEPEST || ctx.level < DEPTH_LIMITED {
+        return Ok(());
+    }
+    let message = "a reseller's reseller has no tenants beneath it";
+    Err(Refusal::new(RefusalCode::Invalid, "/parent_id", message).into())
 }
 
 /// Whoever was above a deleted tenant still sees what it did, by its id: that must not become another one's.
@@ -79,11 +112,84 @@ fn require_free_name(ctx: &Context<'_>, parent: Option<TenantId>, name: &TenantN
 }
 
 /// What of a tenant can be changed.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 struct Fields {
     name: String,
     account_limit: Option<u64>,
     may_oversell: bool,
+    limits: TenantLimits,
+}
+
+impl Fields {
+    fn changed(self, body: &UpdateTenant) -> Self {
+        Self {
+            name: body.name.clone().unwrap_or(self.name),
+            account_limit: body.account_limit.map_or(self.account_limit, |change| change.limit),
+            may_oversell: body.may_oversell.unwrap_or(self.may_oversell),
+            limits: body.limits.map_or(self.limits, |change| changed_limits(self.limits, &change)),
+        }
+    }
+
+    fn write(&self, ctx: &Context<'_>, id: TenantId) -> Rule<()> {
+        let limits = &self.limits;
+        ctx.run(
+            "UPDATE tenants SET name = ?2, account_limit = ?3, may_oversell = ?4, disk_limit_mb = ?5,
+                 bandwidth_limit_mb_per_month = ?6, domain_limit = ?7, mailbox_limit = ?8, database_limit = ?9,
+                 api_requests_per_minute = ?10
+             WHERE id = ?1",
+            (
+                id.to_bytes(),
+                &self.name,
+                self.account_limit,
+                self.may_oversell,
+                limits.disk_mb,
+                limits.bandwidth_mb_per_month,
+                limits.domains,
+                limits.mailboxes,
+                limits.databases,
+                limits.api_requests_per_minute,
+            ),
+        )?;
+        Ok(())
+    }
+}
+
+fn changed_limits(old: TenantLimits, change: &TenantLimitsChange) -> TenantLimits {
+    TenantLimits {
+        disk_mb: change.disk_mb.map_or(old.disk_mb, |to| to.limit),
+        bandwidth_mb_per_month: change
+            .bandwidth_mb_per_month
+            .map_or(old.bandwidth_mb_per_month, |to| to.limit),
+        domains: change.domains.map_or(old.domains, |to| to.limit),
+        mailboxes: change.mailboxes.map_or(old.mailboxes, |to| to.limit),
+        databases: change.databases.map_or(old.databases, |to| to.limit),
+        api_requests_per_minute: change
+            .api_requests_per_minute
+            .map_or(old.api_requests_per_minute, |to| to.limit),
+    }
+}
+
+fn read(ctx: &Context<'_>, id: TenantId) -> Rule<(Option<TenantId>, Fields)> {
+    ctx.find(
+        "SELECT parent_id, name, account_limit, may_oversell, disk_limit_mb, bandwidth_limit_mb_per_month,
+             domain_limit, mailbox_limit, database_limit, api_requests_per_minute
+         FROM tenants WHERE id = ?1",
+        [id.to_bytes()],
+        |row| {
+            let parent = row.get::<_, Option<Vec<u8>>>(0)?.and_then(|id| TenantId::from_bytes(&id).ok());
+            let limits = TenantLimits {
+                disk_mb: row.get(4)?,
+                bandwidth_mb_per_month: row.get(5)?,
+                domains: row.get(6)?,
+                mailboxes: row.get(7)?,
+                databases: row.get(8)?,
+                api_requests_per_minute: row.get(9)?,
+            };
+            let (name, account_limit) = (row.get(1)?, row.get(2)?);
+            Ok((parent, Fields { name, account_limit, may_oversell: row.get(3)?, limits }))
+        },
+    )?
+    .ok_or_else(|| Refusal::not_found("tenant", "/id").into())
 }
 
 /// Changes the tenant. Its limits are for those above it to set; a limit beneath what there is takes nothing away.
@@ -91,35 +197,22 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateTenant) -> Rule<Effect> {
     ctx.authorise(Action::TenantUpdate)?;
     let id = wire_id(&body.tenant_id, "/id", TenantId::from_bytes)?;
     ctx.require_visible(id, "tenant", "/id")?;
-    let sets_limits = body.account_limit.is_some() || body.may_oversell.is_some();
+    let sets_limits = body.account_limit.is_some() || body.may_oversell.is_some() || body.limits.is_some();
     if sets_limits && id == ctx.principal_tenant()? && id != ctx.root_tenant()? {
         let message = "a tenant's limits are set by a tenant above it";
         return Err(Refusal::new(RefusalCode::Forbidden, "", message).into());
     }
-    let found = ctx.find(
-        "SELECT parent_id, name, account_limit, may_oversell FROM tenants WHERE id = ?1",
-        [id.to_bytes()],
-        |row| {
-            let parent = row.get::<_, Option<Vec<u8>>>(0)?.and_then(|id| TenantId::from_bytes(&id).ok());
-            let old = Fields { name: row.get(1)?, account_limit: row.get(2)?, may_oversell: row.get(3)? };
-            Ok((parent, old))
-        },
-    )?;
-    let (parent, old) = found.ok_or_else(|| Refusal::not_found("tenant", "/id"))?;
-    let new = Fields {
-        name: body.name.clone().unwrap_or_else(|| old.name.clone()),
-        account_limit: body.account_limit.map_or(old.account_limit, |change| change.limit),
-        may_oversell: body.may_oversell.unwrap_or(old.may_oversell),
-    };
+    let (parent, old) = read(ctx, id)?;
+    let new = old.clone().changed(body);
     if new.name != old.name {
         require_free_name(ctx, parent, &wire_text(&new.name, "/name")?)?;
     }
     if new != old {
-        ctx.run(
-            "UPDATE tenants SET name = ?2, account_limit = ?3, may_oversell = ?4 WHERE id = ?1",
-            (id.to_bytes(), new.name, new.account_limit, new.may_oversell),
-        )?;
+        new.write(ctx, id)?;
         ctx.note(id, "tenant", id.to_bytes(), "changed");
+        if sets_limits {
+            ctx.warn(|| usage::beyond(ctx, id))?;
+        }
     }
     Ok(Effect { tenant: id, action: Action::TenantUpdate, object: id.to_bytes(), operation: Vec::new() })
 }
@@ -157,33 +250,9 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteTenant) -> Rule<Effect> {
         )?;
     }
     ctx.run("DELETE FROM tenant_tree WHERE tenant_id = ?1", [id.to_bytes()])?;
-    ctx.run("DELETE FROM tenant_accounts WHERE tenant_id = ?1", [id.to_bytes()])?;
+    usage::end(ctx, id)?;
     ctx.run("DELETE FROM former_data_keys WHERE tenant_id = ?1", [id.to_bytes()])?;
     ctx.run("DELETE FROM tenants WHERE id = ?1", [id.to_bytes()])?;
     ctx.note(above.unwrap_or(id), "tenant", id.to_bytes(), "deleted");
     Ok(Effect { tenant: id, action: Action::TenantDelete, object: id.to_bytes(), operation: Vec::new() })
-}
-
-/// Refuses one more account in the tenant when its own limit or one above it is reached.
-pub(super) fn require_room_for_account(ctx: &Context<'_>, tenant: TenantId) -> Rule<()> {
-    let full = ctx.find(
-        "SELECT t.name, t.account_limit, n.accounts
-         FROM tenant_tree up JOIN tenants t ON t.id = up.ancestor_id JOIN tenant_accounts n ON n.tenant_id = t.id
-         WHERE up.tenant_id = ?1 AND t.account_limit <= n.accounts ORDER BY t.id LIMIT 1",
-        [tenant.to_bytes()],
-        |row| Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?, row.get::<_, u64>(2)?)),
-    )?;
-    let Some((name, limit, used)) = full else { return Ok(()) };
-    let message = format!("the tenant {name} may have {limit} accounts (it has {used})");
-    Err(Refusal::new(RefusalCode::LimitReached, "/tenant_id", message).into())
-}
-
-/// Counts an account that came (1) or is going (-1), for its tenant and for every one above it.
-pub(super) fn count_account(ctx: &Context<'_>, tenant: TenantId, more: i64) -> Rule<()> {
-    ctx.run(
-        "UPDATE tenant_accounts SET accounts = accounts + ?2
-         WHERE tenant_id IN (SELECT ancestor_id FROM tenant_tree WHERE tenant_id = ?1)",
-        (tenant.to_bytes(), more),
-    )?;
-    Ok(())
 }

@@ -173,7 +173,7 @@ async fn a_php_that_a_node_lacks_is_given_to_none_of_a_plans_accounts() {
 }
 
 /// Whether each of the account, its sites by name, and its database users is told to nodes as suspended.
-async fn suspended(world: &World) -> Vec<(ObjectKind, String, bool)> {
+pub(crate) async fn suspended(world: &World) -> Vec<(ObjectKind, String, bool)> {
     let reader = world.store.reader();
     let mut found = Vec::new();
     for object in reader.wanted_on(world.node).await.expect("a list") {
@@ -199,6 +199,7 @@ fn suspend(id: AccountId) -> Command {
         account_id: id.to_bytes(),
         reason: "unpaid".into(),
         operation_id: operation(),
+        ..SuspendAccount::default()
     })
 }
 
@@ -223,6 +224,7 @@ async fn lifting_an_accounts_suspension_restores_exactly_what_was() {
         domain_id: second_id.to_bytes(),
         reason: String::new(),
         operation_id: operation(),
+        ..SuspendDomain::default()
     });
     world.accept(by(acme.key), by_itself).await;
     world.observe_all("converged").await;

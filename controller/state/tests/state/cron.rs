@@ -75,8 +75,12 @@ async fn jobs_rest_with_their_account_and_go_with_it() {
     let acme = world.reseller("acme", None).await;
     let id = world.new_account(&acme, "alice", None).await;
     world.accept(by(acme.key), set(id, ["a".to_owned()])).await;
-    let suspend =
-        SuspendAccount { account_id: id.to_bytes(), reason: String::new(), operation_id: operation() };
+    let suspend = SuspendAccount {
+        account_id: id.to_bytes(),
+        reason: String::new(),
+        operation_id: operation(),
+        ..SuspendAccount::default()
+    };
     world.accept(by(acme.key), Command::SuspendAccount(suspend)).await;
     assert_eq!(told(&world).await, Some((2, 0)));
     world.accept(by(acme.key), set(id, ["b".to_owned()])).await;

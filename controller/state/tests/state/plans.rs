@@ -6,7 +6,7 @@ use npanel_model::{AccountId, NodeId, OperationId, PlanId};
 use npanel_proto::command::{
     CreateAccount, CreatePlan, DeleteAccount, FollowPlan, NodeLabels, PlacementWish, PlanPlacement,
     PlanPlacementChange, UpdateAccount, UpdateNode, UpdateNodeFacts, UpdatePlan, envelope::Command,
-    outcome::Outcome, principal::Who,
+    principal::Who,
 };
 use npanel_state::{AccountFilter, ObjectStatus, Page, RefusalCode};
 
@@ -42,14 +42,6 @@ fn with_plan(id: AccountId, plan: PlanId) -> Command {
 }
 
 impl World {
-    /// Why a command is refused.
-    async fn refusal(&mut self, who: Who, command: Command) -> (String, String) {
-        match self.apply(who, command).await.outcome.expect("an outcome") {
-            Outcome::Refused(refused) => (refused.code, refused.message),
-            Outcome::Accepted(_) => panic!("it was accepted"),
-        }
-    }
-
     async fn placing_plan(&mut self, of: &Reseller, name: &str, placement: PlanPlacement) -> PlanId {
         let id = PlanId::generate();
         let command = CreatePlan {
@@ -297,11 +289,6 @@ impl World {
     async fn follow(&mut self, plan: PlanId, most: u32) {
         let command = Command::FollowPlan(FollowPlan { plan_id: plan.to_bytes(), most });
         self.accept(Who::ControllerId(1), command).await;
-    }
-
-    async fn is_finished(&self, operation: &[u8]) -> bool {
-        let id = OperationId::from_bytes(operation).expect("an operation");
-        self.store.reader().is_finished(id).await.expect("a query").expect("it is there")
     }
 }
 

@@ -116,6 +116,7 @@ async fn a_former_key_stays_while_what_it_sealed_may_be_on_its_way() {
             wrapped_data_key: vec![1; 61],
             account_limit: None,
             may_oversell: false,
+            ..CreateTenant::default()
         })
     };
     let at = |command: Command, root: Vec<u8>| match command {
@@ -202,6 +203,7 @@ async fn a_repetition_is_known_by_the_digest_of_whichever_key_it_was_kept_by() {
             wrapped_data_key: vec![1],
             account_limit: None,
             may_oversell: false,
+            ..CreateTenant::default()
         })),
         ..Envelope::default()
     };

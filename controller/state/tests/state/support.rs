@@ -156,14 +156,24 @@ impl World {
     }
 
     pub(crate) async fn reseller(&mut self, name: &str, account_limit: Option<u64>) -> Reseller {
+        self.reseller_beneath(self.root, name, account_limit).await
+    }
+
+    pub(crate) async fn reseller_beneath(
+        &mut self,
+        parent: TenantId,
+        name: &str,
+        account_limit: Option<u64>,
+    ) -> Reseller {
         let (tenant, key_id, plan) = (TenantId::generate(), ApiKeyId::generate(), PlanId::generate());
         let create = Command::CreateTenant(CreateTenant {
             tenant_id: tenant.to_bytes(),
-            parent_id: self.root.to_bytes(),
+            parent_id: parent.to_bytes(),
             name: name.into(),
             wrapped_data_key: vec![2],
             account_limit,
             may_oversell: false,
+            ..CreateTenant::default()
         });
         self.accept(self.by_admin(), create).await;
         self.accept(self.by_admin(), Command::CreateApiKey(key(key_id, tenant, &["*"]))).await;
@@ -250,6 +260,54 @@ impl World {
         });
         self.accept(by(of.key), command).await;
         id
+    }
+
+    /// Why a command is refused: the code, and the words.
+    pub(crate) async fn refusal(&mut self, who: Who, command: Command) -> (String, String) {
+        match self.apply(who, command).await.outcome.expect("an outcome") {
+            outcome::Outcome::Refused(refused) => (refused.code, refused.message),
+            outcome::Outcome::Accepted(_) => panic!("it was accepted"),
+        }
+    }
+
+    pub(crate) async fn is_finished(&self, operation: &[u8]) -> bool {
+        let id = OperationId::from_bytes(operation).expect("an operation");
+        self.store.reader().is_finished(id).await.expect("a query").expect("it is there")
+    }
+
+    /// What a command would come to.
+    pub(crate) async fn foresee(&self, who: Who, command: Command) -> npanel_state::Foreseen {
+        let envelope = Envelope {
+            principal: Some(Principal { who: Some(who) }),
+            feature_level: self.level,
+            time_millis: self.now,
+            command: Some(command),
+            ..Envelope::default()
+        };
+        match self.store.foresee(envelope).await.expect("foreseen") {
+            npanel_state::Foresight::Accepted(foreseen) => *foreseen,
+            npanel_state::Foresight::Refused(refused) => panic!("refused: {refused:?}"),
+        }
+    }
+
+    /// Rows of the state as it is, as text.
+    pub(crate) async fn rows(&self, selects: &[&str]) -> Vec<String> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("copy.db");
+        self.store.copy_to(path.clone()).await.expect("a copy");
+        let db = rusqlite::Connection::open(path).expect("it opens");
+        let mut rows = Vec::new();
+        for select in selects {
+            let mut statement = db.prepare(select).expect("a query");
+            let columns = statement.column_count();
+            let read = statement.query_map([], |row| {
+                let values: Vec<String> =
+                    (0..columns).map(|at| format!("{:?}", row.get_ref(at).expect("a value"))).collect();
+                Ok(values.join(", "))
+            });
+            rows.extend(read.expect("rows").collect::<Result<Vec<_>, _>>().expect("texts"));
+        }
+        rows
     }
 
     /// Reports `state` for everything that the node should hold, at the wanted generation.

@@ -12,6 +12,7 @@ pub(crate) fn account(generation: u64, php_version: &str) -> ObjectIntent {
         uid: 1_900_000_001,
         php_version: php_version.to_owned(),
         suspended: false,
+        allotment: None,
     };
     let object = Some(ObjectRef { kind: 1, id: vec![1; 16] });
     ObjectIntent { object, generation, intent: Some(Intent::Account(account)) }

@@ -17,6 +17,7 @@ pub(crate) fn account(id: u8, generation: u64) -> Offer {
         uid: 1_900_000_000 + u32::from(id),
         php_version: format!("8.{generation}"),
         suspended: false,
+        allotment: None,
     };
     message(1, id, generation, Intent::Account(account))
 }

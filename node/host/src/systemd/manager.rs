@@ -84,9 +84,9 @@ struct FinishedJob {
 }
 
 #[derive(Debug, Clone)]
-struct Session {
-    connection: Connection,
-    manager: ManagerProxy<'static>,
+pub(super) struct Session {
+    pub(super) connection: Connection,
+    pub(super) manager: ManagerProxy<'static>,
     jobs: broadcast::Sender<FinishedJob>,
 }
 
@@ -235,7 +235,7 @@ impl Systemd {
         Ok(listed.into_iter().map(|unit| UnitState { unit: unit.0, active: unit.3 }).collect())
     }
 
-    async fn session(&self, action: &'static str, unit: &str) -> Result<Session, SystemdError> {
+    pub(super) async fn session(&self, action: &'static str, unit: &str) -> Result<Session, SystemdError> {
         let mut session = self.session.lock().await;
         if let Some(session) = &*session {
             return Ok(session.clone());
@@ -244,7 +244,7 @@ impl Systemd {
         Ok(session.insert(opened).clone())
     }
 
-    async fn answer<T>(
+    pub(super) async fn answer<T>(
         &self,
         action: &'static str,
         unit: &str,

@@ -2,5 +2,6 @@
 
 mod manager;
 mod proxy;
+mod slice;
 
 pub use manager::{Systemd, SystemdError, UnitEnd, UnitState};

@@ -1,6 +1,6 @@
 //! The parts of org.freedesktop.systemd1(5) that are used.
 
-use zbus::zvariant::{OwnedObjectPath, OwnedValue};
+use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
 
 /// A unit as `ListUnitsByPatterns` shows it: name, description, load, active and sub state, followed unit,
 /// path, job's id, type and path.
@@ -22,6 +22,12 @@ pub(super) trait Manager {
     fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
     fn reload(&self) -> zbus::Result<()>;
     fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+    fn set_unit_properties(
+        &self,
+        name: &str,
+        runtime: bool,
+        properties: &[(&str, Value<'_>)],
+    ) -> zbus::Result<()>;
     #[zbus(name = "ListUnitsByPatterns")]
     fn list_units_by_patterns(&self, states: &[&str], patterns: &[&str]) -> zbus::Result<Vec<ListedUnit>>;
     #[zbus(name = "EnableUnitFiles")]

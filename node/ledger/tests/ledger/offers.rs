@@ -19,8 +19,13 @@ pub(crate) fn message(kind: i32, id: u8, generation: u64, intent: Intent) -> Obj
 
 pub(crate) fn account(id: u8, generation: u64, php_version: &str) -> ObjectIntent {
     let uid = 1_900_000_000 + u32::from(id);
-    let account =
-        Account { username: format!("u{id}"), uid, php_version: php_version.into(), suspended: false };
+    let account = Account {
+        username: format!("u{id}"),
+        uid,
+        php_version: php_version.into(),
+        suspended: false,
+        allotment: None,
+    };
     message(1, id, generation, Intent::Account(account))
 }
 

@@ -364,10 +364,11 @@ fn disable(uid: Uid, units: &Units) -> Result<bool, ServiceError> {
 
 fn remove_configuration(uid: Uid) -> Result<bool, ServiceError> {
     Directory::open(Layout::PHP_SOCKETS)?.remove_file(&format!("{uid}.sock"))?;
+    let limited = Systemd::forget_limits(&Units::of(uid).slice)?;
     let configurations = Directory::open(Layout::PHP)?;
     let removed = configurations.remove_tree(&uid.to_string())?;
     configurations.sync()?;
-    Ok(removed)
+    Ok(removed || limited)
 }
 
 /// The account's own directory, which the other accounts cannot read.

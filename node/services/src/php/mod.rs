@@ -5,6 +5,7 @@
 //! account's pair is its uid's last two digits. The instance is the uid.
 
 mod account;
+mod allotment;
 mod base;
 mod units;
 mod warm;
@@ -14,6 +15,7 @@ pub use account::{
     Prepared, commit_account, foresee_account, managed_account, prepare_account, removed_with_account,
     retire_account, running,
 };
+pub use allotment::{limit_account, limits_difference};
 pub use base::{ensure_base, foresee_base, managed_base};
 pub(crate) use units::slice;
 pub use warm::WarmUps;

@@ -34,6 +34,11 @@ impl Measure {
         Self { better: Better::More, ..Self::new(what, value, "x", target) }
     }
 
+    /// How many a second: more is better.
+    pub(crate) fn rate(what: impl Into<String>, value: f64, target: f64) -> Self {
+        Self { better: Better::More, ..Self::new(what, value, "/s", target) }
+    }
+
     /// What fails the run.
     pub(crate) fn gate(mut self, gate: f64) -> Self {
         self.gate = Some(gate);

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use npanel_client::{Client, Wait};
-use npanel_model::{Limit, Megabytes, TenantId};
+use npanel_model::{Megabytes, TenantId};
 use npanel_sdk_types::{CreatePlan, Plan};
 
 use crate::{Bench, judge::Measure};
@@ -75,13 +75,7 @@ async fn write(
     while !stop.load(Ordering::Relaxed) {
         let plan = CreatePlan {
             tenant_id: Some(tenant),
-            name: format!("{name}n{number}").parse()?,
-            disk_mb: Megabytes(1),
-            domains: Limit::Unlimited,
-            databases: Limit::Unlimited,
-            php_version: "8.2".parse()?,
-            memory_mb: Megabytes(0),
-            placement: None,
+            ..CreatePlan::new(format!("{name}n{number}").parse()?, Megabytes(1), "8.2".parse()?)
         };
         client.create::<Plan>(&plan, Wait::No).await?;
         acknowledged.push(Instant::now());

@@ -2,33 +2,38 @@
 //! nodes, each figure beside its gate (which fails the run) and its target (which is printed).
 //!
 //! `npanel-bench [--accounts N] [--clients N,…] [--seconds N] [STAGE…]`; the stages are `serving`, `burst`, `leader`, `agreement`
-//! (beside etcd), `memory` and `loaded`, which first fills a node with N accounts (2,000 if not said) and takes a while; all of
+//! (beside etcd), `reads` (beside nginx), `memory` and `loaded`, which first fills a node with N accounts (2,000 if not said) and takes a while; all of
 //! them if none is named. `agreement` measures with 1, 16, 64, 256 and 1000 clients, six seconds each, or as is said.
 
 mod agreement;
 mod burst;
+mod debian;
+mod drive;
 mod judge;
 mod leader;
 mod load;
 mod memory;
+mod reads;
 mod serving;
+mod tls;
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use npanel_e2e::World;
 
-use agreement::Pace;
+use drive::Pace;
 use judge::Measure;
 
 /// A stage by its name.
 type Stage = (&'static str, fn(&mut Bench) -> Result<()>);
 
-const STAGES: [Stage; 6] = [
+const STAGES: [Stage; 7] = [
     ("serving", serving::idle),
     ("burst", burst::run),
     ("leader", leader::run),
     ("agreement", agreement::run),
+    ("reads", reads::run),
     ("memory", memory::run),
     ("loaded", serving::loaded),
 ];
@@ -63,6 +68,9 @@ fn main() -> Result<()> {
     if stages.iter().any(|(name, _)| *name == "agreement") {
         // Beyond the fleet's network there is nothing.
         agreement::fetch_peer()?;
+    }
+    if stages.iter().any(|(name, _)| *name == "reads") {
+        reads::fetch_peer()?;
     }
     let world = World::boot("bench")?;
     let mut bench = Bench { world, accounts, clients, pace, filled: 0, idle: None, measures: Vec::new() };

@@ -62,7 +62,7 @@ pub(crate) fn scheduled_jobs_run_as_their_account_and_rest_with_it(world: &World
 
     // Whoever has systemd read its units has it want these timers from then on.
     world.fleet.exec(&site.node, [SYSTEMCTL, "daemon-reload"])?;
-    let why = Suspend { reason: "unpaid".to_owned() };
+    let why = Suspend { reason: "unpaid".to_owned(), kind: None };
     let wait = Wait::Converged(World::PATIENCE);
     world.block_on(world.client.suspend::<Account>(site.account.id, &why, wait))?;
     ensure!(timers(world, &site)?.is_empty(), "jobs of a suspended account wait for their time");
@@ -95,7 +95,7 @@ pub(crate) fn an_account_suspended_while_its_jobs_change_has_no_timers_running(w
         let jobs: Vec<(String, String)> =
             (0..=round).map(|job| (format!("{job} 3 * * *"), format!("true {round}"))).collect();
         let jobs: Vec<(&str, &str)> = jobs.iter().map(|(at, what)| (at.as_str(), what.as_str())).collect();
-        let why = Suspend { reason: "unpaid".to_owned() };
+        let why = Suspend { reason: "unpaid".to_owned(), kind: None };
         std::thread::scope(|threads| {
             let setting = threads.spawn(|| set(world, &site, &jobs));
             world.block_on(world.client.suspend::<Account>(site.account.id, &why, wait))?;

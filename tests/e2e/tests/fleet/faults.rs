@@ -160,7 +160,7 @@ fn use_php(world: &World, site: &Site, version: Option<&str>, wait: Wait) -> Res
 /// What an hour of changes comes to, one after another: of each object only the last one counts.
 fn change_much(world: &World, sites: &[Site], user: DatabaseUserId) -> Result<(String, Vec<Domain>)> {
     let [gone1, gone2, resting, revived, newer, keys, wider, planned] = sites else { bail!("not the accounts") };
-    let why = Suspend { reason: "unpaid".to_owned() };
+    let why = Suspend { reason: "unpaid".to_owned(), kind: None };
     for site in [gone1, gone2] {
         world.block_on(world.client.delete::<Account>(site.account.id, Wait::No))?;
     }
@@ -200,7 +200,7 @@ pub(crate) fn a_node_that_was_cut_off_during_many_changes_catches_up(world: &Wor
     let database = world.database(keys, "shop")?;
     let users = world.block_on(world.client.list_all::<DatabaseUser>(&[("name", database.user.clone())]))?;
     let user = users.first().context("no database user")?.id;
-    let why = Suspend { reason: "unpaid".to_owned() };
+    let why = Suspend { reason: "unpaid".to_owned(), kind: None };
     let converged = Wait::Converged(World::PATIENCE);
     world.block_on(world.client.suspend::<Account>(revived.account.id, &why, converged))?;
     world.fleet.cut(node)?;

@@ -47,7 +47,7 @@ pub(crate) fn daemons_that_are_killed_at_any_point_leave_everything_as_it_was_as
         if number == 3 {
             let body = CreateDatabase { account_id: made[0].id, name: "shop".to_owned() };
             world.block_on(world.client.create::<Database>(&body, Wait::No))?;
-            let why = Suspend { reason: "unpaid".to_owned() };
+            let why = Suspend { reason: "unpaid".to_owned(), kind: None };
             world.block_on(world.client.suspend::<Account>(suspended.id, &why, Wait::No))?;
             world.block_on(world.client.delete::<Account>(deleted.id, Wait::No))?;
             world.block_on(world.client.delete::<Account>(made[1].id, Wait::No))?;

@@ -30,7 +30,8 @@ scenarios! {
     suspension:
         a_suspended_account_is_not_served_and_comes_back_as_it_was,
         a_domain_suspended_by_itself_stays_so_when_its_account_is_not,
-        a_suspension_outlasts_a_restart_of_the_node;
+        a_suspension_outlasts_a_restart_of_the_node,
+        a_suspended_tenants_sites_rest_and_come_back_as_they_were;
     foresight:
         a_dry_run_names_the_files_that_would_change_and_changes_none,
         a_node_that_is_down_is_said_to_be_unreachable_in_a_dry_run;
@@ -93,7 +94,9 @@ scenarios! {
         nodes_do_not_notice_that_the_leader_dies;
     removal: a_removed_controller_serves_nobody_and_its_machine_can_join_anew;
     replacement: a_dead_controller_is_replaced_by_one_command_while_writes_go_on;
-    plans: accounts_follow_their_plan_to_another_php_on_their_nodes;
+    plans:
+        accounts_follow_their_plan_to_another_php_on_their_nodes,
+        a_plans_limits_reach_what_runs_and_outlast_a_restart_of_the_node;
     placement:
         a_cordoned_node_gets_nothing_new_and_says_so,
         a_tenant_sees_of_a_placement_only_where_its_own_accounts_are;

@@ -81,3 +81,69 @@ pub(crate) fn accounts_follow_their_plan_to_another_php_on_their_nodes(world: &W
     }
     until_nodes_have(world, &["8.2"])
 }
+
+/// What systemd has of the account's slice.
+fn slice(world: &World, site: &Site) -> Result<String> {
+    let slice = format!("acct-{:02}-{}.slice", site.uid() % 100, site.uid());
+    let wanted = "--property=MemoryMax,TasksMax,CPUQuotaPerSecUSec,IOReadBandwidthMax,IOWriteIOPSMax";
+    world.fleet.exec(&site.node, ["/usr/bin/systemctl", "show", wanted, &slice])
+}
+
+pub(crate) fn a_plans_limits_reach_what_runs_and_outlast_a_restart_of_the_node(world: &World) -> Result<()> {
+    let tenant = world.tenant("limiter")?;
+    let plan_id = world.plan(tenant, "limiter")?;
+    let body = CreateAccount {
+        tenant_id: tenant,
+        plan_id,
+        username: "limited".parse()?,
+        contact: None,
+        domain: Some("limited.example".parse()?),
+        document_root: None,
+        create_zone: false,
+        placement: None,
+    };
+    let site = world.site(world.create::<Account>(&body)?, "limited.example")?;
+    site.put(world, "index.php", "<?php echo getmypid();")?;
+    let before = world.fetch(&site, "/")?;
+    ensure!(before.status == 200, "{before:?}");
+    ensure!(slice(world, &site)?.contains("MemoryMax=infinity"), "{}", slice(world, &site)?);
+    let plan = plan_id.to_string();
+    let update = |limits: &[&str]| {
+        let arguments = [&["plan", "update", &plan, "--wait"], limits].concat();
+        world.fleet.npanel(&arguments)
+    };
+    update(&[
+        "--memory-limit-mb",
+        "512",
+        "--processes",
+        "99",
+        "--cpu-percent",
+        "150",
+        "--io-mb-per-second",
+        "20",
+        "--io-operations-per-second",
+        "1000",
+    ])?;
+    let expected = |told: &str| {
+        let all = ["MemoryMax=536870912", "TasksMax=99", "CPUQuotaPerSecUSec=1.500000s"];
+        let homes = ["IOReadBandwidthMax=/home 20971520", "IOWriteIOPSMax=/home 1000"];
+        all.iter().chain(&homes).all(|one| told.lines().any(|line| line == *one))
+    };
+    ensure!(expected(&slice(world, &site)?), "{}", slice(world, &site)?);
+    // What runs goes on: nothing was restarted for it.
+    let after = world.fetch(&site, "/")?;
+    ensure!(after.status == 200, "{after:?}");
+
+    // A database server that is told to stop while it starts does not; now it has started.
+    world.database(&site, "shop")?;
+    world.fleet.stop(&site.node)?;
+    world.restore()?;
+    until("the site after a restart", LIMIT, || Ok(world.fetch(&site, "/").ok().filter(|page| page.status == 200)))?;
+    ensure!(expected(&slice(world, &site)?), "after a restart: {}", slice(world, &site)?);
+
+    update(&["--memory-limit-mb", "unlimited", "--io-mb-per-second", "unlimited"])?;
+    let told = slice(world, &site)?;
+    ensure!(told.contains("MemoryMax=infinity") && told.contains("TasksMax=99"), "{told}");
+    ensure!(!told.contains("IOReadBandwidthMax=/home"), "{told}");
+    Ok(())
+}

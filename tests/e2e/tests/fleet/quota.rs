@@ -9,16 +9,12 @@ use npanel_model::Limit;
 use npanel_sdk_types::{Account, CreateTenant, Tenant};
 use serde_json::json;
 
-const LIMIT: u64 = 4;
-const ASKED: usize = 12;
+const LIMIT: u64 = 1;
+const ASKED: usize = 100;
 
 pub(crate) fn a_tenants_quota_is_not_passed_by_asking_three_controllers_at_once(world: &World) -> Result<()> {
-    let tenant = CreateTenant {
-        parent_id: None,
-        name: "quota".parse()?,
-        account_limit: Limit::AtMost(LIMIT),
-        may_oversell: false,
-    };
+    let tenant =
+        CreateTenant { account_limit: Limit::AtMost(LIMIT), ..CreateTenant::new("quota".parse()?) };
     let tenant = world.create::<Tenant>(&tenant)?.id;
     let plan = world.plan(tenant, "quota-plan")?;
     let key = world.administrator_key()?;

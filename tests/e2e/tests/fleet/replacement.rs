@@ -9,7 +9,6 @@ use anyhow::{Context, Result, ensure};
 use npanel_client::Wait;
 use npanel_e2e::World;
 use npanel_fleet::until;
-use npanel_model::Limit;
 use npanel_sdk_types::{CreateTenant, Tenant};
 use serde_json::Value;
 
@@ -47,12 +46,7 @@ fn votes(controller: &Value) -> bool {
 async fn write(client: npanel_client::Client, stop: Arc<AtomicBool>) -> Result<u32> {
     let mut made = 0;
     while !stop.load(Ordering::Relaxed) {
-        let tenant = CreateTenant {
-            parent_id: None,
-            name: format!("meanwhile-{made}").parse()?,
-            account_limit: Limit::Unlimited,
-            may_oversell: false,
-        };
+        let tenant = CreateTenant::new(format!("meanwhile-{made}").parse()?);
         client.create::<Tenant>(&tenant, Wait::No).await.with_context(|| format!("write {made}"))?;
         made += 1;
     }

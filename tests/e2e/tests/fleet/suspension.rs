@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use npanel_client::{Suspendable, Wait};
 use npanel_e2e::{Site, SiteDatabase, World};
-use npanel_sdk_types::{Account, Domain, Suspend, SuspensionOf};
+use npanel_sdk_types::{Account, CreateAccount, Domain, Suspend, SuspensionOf, Tenant};
 
 const UNIT: &str = "npanel-php*@";
 
@@ -13,7 +13,7 @@ fn domain(world: &World, name: &str) -> Result<Domain> {
 }
 
 fn suspend<T: Suspendable>(world: &World, id: T::Id) -> Result<()> {
-    let why = Suspend { reason: "unpaid".to_owned() };
+    let why = Suspend { reason: "unpaid".to_owned(), kind: None };
     let written = world.block_on(world.client.suspend::<T>(id, &why, Wait::Converged(World::PATIENCE)))?;
     ensure!(!written.timed_out, "the suspension did not converge");
     Ok(())
@@ -108,5 +108,46 @@ pub(crate) fn a_suspension_outlasts_a_restart_of_the_node(world: &World) -> Resu
     })?;
     ensure!(page.status == 503, "{page:?}");
     ensure!(running(world, &site)?.is_empty(), "PHP of a suspended account runs after a restart");
+    Ok(())
+}
+
+pub(crate) fn a_suspended_tenants_sites_rest_and_come_back_as_they_were(world: &World) -> Result<()> {
+    let tenant = world.tenant("unpaid")?;
+    let plan_id = world.plan(tenant, "unpaid")?;
+    let on = |username: &str| -> Result<Site> {
+        let domain = format!("{username}.example");
+        let body = CreateAccount {
+            tenant_id: tenant,
+            plan_id,
+            username: username.parse()?,
+            contact: None,
+            domain: Some(domain.parse()?),
+            document_root: None,
+            create_zone: false,
+            placement: None,
+        };
+        let site = world.site(world.create::<Account>(&body)?, &domain)?;
+        site.put(world, "index.php", "<?php echo 'served';")?;
+        Ok(site)
+    };
+    let (first, own) = (on("unpaid1")?, on("unpaid2")?);
+    let neighbour = world.host("paid", "paid.example")?;
+    neighbour.put(world, "index.php", "<?php echo 'served';")?;
+    suspend::<Account>(world, own.account.id)?;
+    let status = |site: &Site| world.fetch(site, "/").map(|page| page.status);
+    ensure!((status(&first)?, status(&own)?, status(&neighbour)?) == (200, 503, 200));
+
+    suspend::<Tenant>(world, tenant)?;
+    let page = world.fetch(&first, "/")?;
+    ensure!(page.status == 503 && page.body.contains("This site is suspended"), "{page:?}");
+    ensure!(running(world, &first)?.is_empty(), "PHP of a suspended tenant: {}", running(world, &first)?);
+    ensure!((status(&own)?, status(&neighbour)?) == (503, 200));
+    ensure!(domain(world, &first.domain)?.suspension.is_some_and(|found| found.of == SuspensionOf::Tenant));
+
+    unsuspend::<Tenant>(world, tenant)?;
+    ensure!(world.fetch(&first, "/")?.body == "served");
+    ensure!(status(&own)? == 503, "it was suspended by itself");
+    unsuspend::<Account>(world, own.account.id)?;
+    ensure!(world.fetch(&own, "/")?.body == "served");
     Ok(())
 }

@@ -45,7 +45,7 @@ pub(crate) struct Load {
 }
 
 fn tenant(name: &TenantName, account_limit: Limit) -> CreateTenant {
-    CreateTenant { parent_id: None, name: name.clone(), account_limit, may_oversell: false }
+    CreateTenant { account_limit, ..CreateTenant::new(name.clone()) }
 }
 
 /// Whether nothing is known of a write: it may yet be carried out. Anything else is an answer that no client should get.

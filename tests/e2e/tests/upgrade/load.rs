@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use npanel_client::{Client, Wait};
 use npanel_e2e::World;
 use npanel_fleet::until;
-use npanel_model::{Limit, TenantId};
+use npanel_model::TenantId;
 use npanel_sdk_types::{CreateTenant, Tenant};
 use tokio::task::JoinHandle;
 
@@ -81,12 +81,7 @@ async fn write(
 ) -> Result<Vec<TenantId>> {
     let mut made = Vec::new();
     while !is_over.load(Ordering::Relaxed) {
-        let tenant = CreateTenant {
-            parent_id: None,
-            name: format!("{name}-{}", made.len()).parse()?,
-            account_limit: Limit::Unlimited,
-            may_oversell: false,
-        };
+        let tenant = CreateTenant::new(format!("{name}-{}", made.len()).parse()?);
         made.push(client.create::<Tenant>(&tenant, Wait::No).await?.object.id);
         acknowledged.fetch_add(1, Ordering::Relaxed);
     }

@@ -45,6 +45,7 @@ impl Filler {
             wrapped_data_key: vec![1; 60],
             account_limit: None,
             may_oversell: false,
+            ..CreateTenant::default()
         }))
         .await?;
         self.command(Command::CreatePlan(CreatePlan {

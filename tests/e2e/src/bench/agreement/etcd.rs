@@ -2,8 +2,7 @@
 //! between members with certificates on both sides.
 
 use std::{
-    fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -16,10 +15,10 @@ use tonic::transport::Channel;
 
 use super::{
     Freshness,
-    drive::Asker,
     etcd_api::{PutRequest, RangeRequest, put, range, status},
     etcd_tls::Keys,
 };
+use crate::{debian, drive::Asker};
 
 const MEMBERS: u16 = 3;
 const FIRST_PORT: u16 = 22_379;
@@ -143,29 +142,7 @@ impl Asker for Reader {
     }
 }
 
-/// The machine's own, or Debian's package, unpacked: installing it would start it.
+/// Where it is.
 pub(super) fn program() -> Result<PathBuf> {
-    let installed = Path::new("/usr/bin/etcd");
-    if installed.exists() {
-        return Ok(installed.to_owned());
-    }
-    let unpacked = cache_directory()?.join("etcd");
-    let program = unpacked.join("usr/bin/etcd");
-    if !program.exists() {
-        let folder = tempfile::tempdir_in(cache_directory()?)?;
-        let fetched = Command::new("/usr/bin/apt-get")
-            .args(["download", "--quiet", "etcd-server"])
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .status()?;
-        ensure!(
-            fetched.success(),
-            "etcd-server cannot be fetched: is there a Debian mirror in apt's sources?"
-        );
-        let package = fs::read_dir(folder.path())?.next().context("no package was fetched")??.path();
-        let opened =
-            Command::new("/usr/bin/dpkg-deb").arg("--extract").arg(package).arg(&unpacked).status()?;
-        ensure!(opened.success(), "the package etcd-server cannot be unpacked");
-    }
-    Ok(program)
+    debian::program("etcd-server", "usr/bin/etcd")
 }

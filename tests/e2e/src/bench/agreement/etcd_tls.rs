@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use tonic::transport::{Channel, Endpoint};
 
-use super::tls::Tls;
+use crate::tls::Tls;
 
 const ADDRESS: &str = "127.0.0.1";
 
@@ -25,7 +25,7 @@ impl Keys {
         let (certificate, private_key) = (folder.join("members.pem"), folder.join("members.key"));
         fs::write(&certificate, made.cert.pem())?;
         fs::write(&private_key, made.signing_key.serialize_pem())?;
-        Ok(Self { certificate, private_key, client: Tls::trusting([made.cert.der().clone()])? })
+        Ok(Self { certificate, private_key, client: Tls::trusting([made.cert.der().clone()], "h2")? })
     }
 
     /// What a member is started with.

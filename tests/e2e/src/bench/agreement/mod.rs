@@ -2,21 +2,21 @@
 //! machine in one run. What etcd writes are values of 256 bytes; what the controllers write are changes of accounts, asked
 //! for through the public API. Both fsync what they acknowledge, and both are behind TLS.
 
-mod drive;
 mod etcd;
 mod etcd_api;
 mod etcd_tls;
 mod ours;
-mod tls;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{Bench, judge::Measure, memory};
-use drive::{Asker, Figures, drive};
+use crate::{
+    Bench,
+    drive::{Asker, Figures, drive},
+    judge::Measure,
+    memory,
+};
 use etcd::Etcd;
 use ours::Ours;
-
-pub(crate) use drive::Pace;
 
 /// So many clients, one measurement after the other, unless said otherwise.
 pub(crate) const CLIENTS: [usize; 5] = [1, 16, 64, 256, 1000];

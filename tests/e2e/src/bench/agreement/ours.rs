@@ -15,8 +15,8 @@ use npanel_model::AccountId;
 use npanel_sdk_types::Account;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
-use super::{Freshness, drive::Asker, tls::Tls};
-use crate::{Bench, serving::account};
+use super::Freshness;
+use crate::{Bench, drive::Asker, serving::account, tls::Tls};
 
 const ACCOUNTS: usize = 64;
 /// Clients that share a connection.
@@ -47,7 +47,7 @@ impl Ours {
         let ca = std::fs::read(world.fleet.ca_file()?).context("the cluster's CA")?;
         let authorities = CertificateDer::pem_slice_iter(&ca).collect::<Result<Vec<_>, _>>()?;
         let authorization = format!("Bearer {}", world.administrator_key()?).parse()?;
-        Ok(Self { accounts, tls: Tls::trusting(authorities)?, leader, authorization })
+        Ok(Self { accounts, tls: Tls::trusting(authorities, "h2")?, leader, authorization })
     }
 
     /// Clients of the leader that change accounts.

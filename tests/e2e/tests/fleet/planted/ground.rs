@@ -5,9 +5,9 @@ use npanel_e2e::World;
 use npanel_fleet::{Kind, until};
 
 /// The state is of a few megabytes, for which alone a snapshot is due after some hundred entries: the limit is what counts. A webhook may be
-/// told in the fleet's own network.
+/// told at a controller's own address.
 const CONFIGURATION: &str = "[raft_log]\nsnapshot_after_entries = 20\nsnapshot_at_latest_entries = 20\nkept_entries = 20\n\
-                             patience_seconds = 5\n\n[webhooks]\nallowed_networks = [\"10.88.0.0/16\"]\n";
+                             patience_seconds = 5\n\n[outgoing]\nallowed_networks = [\"10.88.0.1\"]\n";
 
 /// Both daemons of a node, and the journal keeps every line of theirs.
 const UNITS: [&str; 2] = ["npanel-node", "npanel-executor"];

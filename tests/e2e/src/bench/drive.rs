@@ -17,17 +17,22 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
+    /// As long as several runs of a part of it.
+    pub(crate) fn parted(self, parts: u32) -> Self {
+        Self { counted: self.counted / parts, ..self }
+    }
+
     pub(crate) const USUAL: Self = Self { warm_up: Duration::from_secs(2), counted: Duration::from_secs(6) };
 }
 
 /// One client.
-pub(super) trait Asker: Send + 'static {
+pub(crate) trait Asker: Send + 'static {
     /// Asks once; `number` is another each time.
     fn ask(&mut self, number: u64) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// How long each of many requests took.
-pub(super) struct Figures {
+pub(crate) struct Figures {
     /// In order.
     took: Vec<Duration>,
     over: Duration,
@@ -35,11 +40,22 @@ pub(super) struct Figures {
 
 impl Figures {
     /// Requests a second.
-    pub(super) fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.took.len() as f64 / self.over.as_secs_f64()
     }
 
-    pub(super) fn percentile(&self, percent: usize) -> Duration {
+    /// Those of several runs together.
+    pub(crate) fn joined(runs: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self { took: Vec::new(), over: Duration::ZERO };
+        for run in runs {
+            all.took.extend(run.took);
+            all.over += run.over;
+        }
+        all.took.sort();
+        all
+    }
+
+    pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let at = self.took.len() * percent / 100;
         self.took.get(at.min(self.took.len() - 1)).copied().unwrap_or_default()
     }
@@ -53,7 +69,7 @@ impl fmt::Display for Figures {
 }
 
 /// Has all clients ask side by side for a while.
-pub(super) fn drive<A: Asker>(world: &World, pace: Pace, askers: Vec<A>) -> Result<Figures> {
+pub(crate) fn drive<A: Asker>(world: &World, pace: Pace, askers: Vec<A>) -> Result<Figures> {
     let begun = Instant::now() + pace.warm_up;
     let end = begun + pace.counted;
     let asking: Vec<_> = askers.into_iter().map(|asker| world.spawn(ask_until(asker, begun, end))).collect();

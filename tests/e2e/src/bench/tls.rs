@@ -1,4 +1,4 @@
-//! HTTP/2 connections over TLS, to etcd and to the controllers alike.
+//! Connections over TLS, the same to the controllers and to what they are held against.
 
 use std::{io, sync::Arc};
 
@@ -12,21 +12,25 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 #[derive(Clone)]
-pub(super) struct Tls(TlsConnector);
+pub(crate) struct Tls(TlsConnector);
 
 impl Tls {
-    pub(super) fn trusting(authorities: impl IntoIterator<Item = CertificateDer<'static>>) -> Result<Self> {
+    /// Which speaks this protocol (`h2`, `http/1.1`).
+    pub(crate) fn trusting(
+        authorities: impl IntoIterator<Item = CertificateDer<'static>>,
+        protocol: &str,
+    ) -> Result<Self> {
         let mut roots = RootCertStore::empty();
         for authority in authorities {
             roots.add(authority)?;
         }
         let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         Ok(Self(Arc::new(config).into()))
     }
 
     /// Connects to `ADDRESS:PORT`, which must prove to be that address.
-    pub(super) async fn connect(&self, address: &str) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
+    pub(crate) async fn connect(&self, address: &str) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
