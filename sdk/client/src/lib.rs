@@ -37,5 +37,5 @@ pub use config::Config;
 pub use download::Download;
 pub use error::Error;
 pub use events::{Events, Told};
-pub use noun::{Creatable, Deletable, Noun, Suspendable, Updatable};
+pub use noun::{BulkCreatable, Creatable, Deletable, Noun, Suspendable, Updatable};
 pub use progress::Waited;
