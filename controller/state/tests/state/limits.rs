@@ -84,7 +84,7 @@ impl World {
 
     async fn within_plan(&self, within: bool) -> Vec<AccountId> {
         let filter = AccountFilter { within_plan: Some(within), ..AccountFilter::default() };
-        let page = Page { after: None, limit: 1000 };
+        let page = Page { limit: 1000, ..Page::default() };
         let rows = self.store.reader().accounts(self.root, filter, &page).await.expect("a list");
         rows.into_iter().map(|row| row.id).collect()
     }
