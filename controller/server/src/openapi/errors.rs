@@ -68,7 +68,7 @@ fn describe(operation: &mut Operation, nature: Nature, components: &mut Componen
         match (operation.responses.responses.get_mut(&status.to_string()), &response) {
             // What a standard has it answer, it answers as well.
             (Some(RefOr::T(own)), _) if !own.content.is_empty() => {
-                own.content.extend(self::response(&kinds).content)
+                own.content.extend(self::response(&kinds).content);
             }
             _ => drop(operation.responses.responses.insert(status.to_string(), response)),
         }

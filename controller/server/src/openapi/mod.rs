@@ -138,23 +138,25 @@ fn refer_to(item: &str, page: &mut RefOr<Schema>) {
 
 /// Every answer to a caller says how often it may ask.
 fn add_rates(document: &mut OpenApi) {
-    if let Some(components) = &mut document.components {
-        components.responses.values_mut().for_each(add_rates_to);
-    }
-    let all =
-        operations_mut(document).flat_map(|(_, _, operation)| operation.responses.responses.values_mut());
-    all.for_each(add_rates_to);
-}
-
-fn add_rates_to(response: &mut RefOr<Response>) {
-    let shown = [
+    let components = document.components.get_or_insert_with(Components::new);
+    for (name, description) in [
         (RATE_LIMIT_POLICY_HEADER, "The quotas: each has `q` requests in `w` seconds"),
         (RATE_LIMIT_HEADER, "Of each quota `r` requests are left; in `t` seconds all are there again"),
-    ];
-    let RefOr::T(response) = response else { return };
-    for (name, description) in shown {
+    ] {
         let shown = Header::new(text().description(Some(description)).build());
-        response.headers.insert(name.to_owned(), shown.into());
+        components.headers.insert(name.to_owned(), shown.into());
+    }
+    components.responses.values_mut().for_each(refer_to_rates);
+    let all =
+        operations_mut(document).flat_map(|(_, _, operation)| operation.responses.responses.values_mut());
+    all.for_each(refer_to_rates);
+}
+
+fn refer_to_rates(response: &mut RefOr<Response>) {
+    let RefOr::T(response) = response else { return };
+    for name in [RATE_LIMIT_POLICY_HEADER, RATE_LIMIT_HEADER] {
+        let link = Ref::new(format!("#/components/headers/{name}"));
+        response.headers.insert(name.to_owned(), RefOr::Ref(link));
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::documented::{document, faults, operations, resolved};
 
-fn fields<'a>(schema: &'a Value) -> impl Iterator<Item = (&'a String, &'a Value)> {
+fn fields(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     let parts = schema["allOf"].as_array().into_iter().flatten();
     std::iter::once(schema).chain(parts).flat_map(|part| part["properties"].as_object().into_iter().flatten())
 }
@@ -143,6 +143,22 @@ fn every_operation_lists_its_errors_by_status_and_problem() {
                 let value = &resolved(example)["value"];
                 assert_eq!(value["status"].to_string(), *status, "{id} {code}");
                 assert_eq!(value["code"], *code, "{id}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_answer_tells_of_the_rates() {
+    for (_, _, operation) in operations() {
+        for (status, response) in operation["responses"].as_object().expect("responses") {
+            for name in ["ratelimit", "ratelimit-policy"] {
+                let header = resolved(&resolved(response)["headers"][name]);
+                assert!(
+                    is_described(header),
+                    "{} {status} does not tell of {name}",
+                    operation["operationId"]
+                );
             }
         }
     }
