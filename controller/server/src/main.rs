@@ -234,7 +234,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
             print(&recovered_text(&recovered, output))
         }
         Command::RecoveryKey { output } => print(&recovery_key_text(&RecoveryKey::generate()?, output)),
-        Command::Openapi => print(&openapi::document()),
+        Command::Openapi => print(openapi::document()),
         Command::Permissions => print(&permissions::document()),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -4,7 +4,10 @@ use std::fmt::Write;
 
 use npanel_model::{AccessRole, Action, ActionPattern, Allowance, Deed, Realm};
 
-use crate::{auth::operations, http};
+use crate::{
+    auth::{action_of, operations},
+    http,
+};
 
 /// A route, and the action that it stands for.
 #[derive(Debug, Clone)]
@@ -26,8 +29,7 @@ pub fn routes() -> Vec<Route> {
     let mut routes: Vec<Route> = Vec::new();
     for (path, item) in &document.paths.paths {
         for (method, operation) in operations(item) {
-            let id = operation.operation_id.as_deref().unwrap_or_default();
-            let action = id.parse().unwrap_or_else(|_| panic!("{method} {path} has no action: {id:?}"));
+            let action = action_of(operation).unwrap_or_else(|| panic!("{method} {path} has no action"));
             routes.push(Route { method, path: path.clone(), action });
         }
     }

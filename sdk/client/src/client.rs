@@ -8,17 +8,18 @@ use npanel_model::{
     RecordSetId, Revision, TenantId, ZoneId,
 };
 use npanel_sdk_types::{
-    AuditCheckpoint, AuditConsistency, AuditEntry, AuditInclusion, AuditKey, BackupMade, BackupTo, Ca,
-    ClusterStatus, CreateRecordSet, CronTable, DatabaseUser, MakeBackup, Node, NodeHealth, OPERATION_HEADER,
-    Operation, Page, PlacementReport, PlacementWish, RecordSet, ReplaceController, RetireCa, RevokeNode,
-    RotateCa, RotateSecrets, SecretsStatus, SetCronJobs, SetPassword, SetPrivileges, Suspend, Token,
-    UpdateCluster, UpdateRecordSet,
+    AuditCheckpoint, AuditConsistency, AuditEntry, AuditInclusion, AuditKey, BackupMade, BackupTo, Bulk,
+    BulkAnswer, Ca, ClusterStatus, CreateRecordSet, CronTable, DatabaseUser, MakeBackup, Node, NodeHealth,
+    OPERATION_HEADER, Operation, Page, PlacementReport, PlacementWish, RecordSet, ReplaceController,
+    RetireCa, RevokeNode, RotateCa, RotateSecrets, SecretsStatus, SetCronJobs, SetPassword, SetPrivileges,
+    Suspend, Token, UpdateCluster, UpdateRecordSet,
 };
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Config, Creatable, Deletable, Download, Error, Events, Noun, Suspendable, Updatable, pages,
+    BulkCreatable, Config, Creatable, Deletable, Download, Error, Events, Noun, Suspendable, Updatable,
+    pages,
     transport::{Answer, Call, Transport},
 };
 
@@ -102,6 +103,19 @@ impl Client {
     /// If it is refused or no controller can be reached.
     pub async fn create<T: Creatable>(&self, body: &T::Create, wait: Wait) -> Result<Written<T>, Error> {
         self.write(Method::POST, format!("/v1/{}", T::PATH), Some(body), wait.into()).await
+    }
+
+    /// Makes up to a thousand objects by one call, each by itself: what became of each, in the same order.
+    ///
+    /// # Errors
+    /// If the call is refused as a whole, or no controller can be reached.
+    pub async fn create_bulk<T: BulkCreatable>(
+        &self,
+        items: Vec<T::Create>,
+        wait: Wait,
+    ) -> Result<BulkAnswer<T>, Error> {
+        let call = Call::new(Method::POST, format!("/v1/{}:bulk", T::PATH)).on(wait.into());
+        self.transport.send(call.with_body(json(&Bulk { items })?)).await?.json()
     }
 
     /// Reads an object.

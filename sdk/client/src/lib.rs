@@ -39,7 +39,7 @@ pub use config::Config;
 pub use download::Download;
 pub use error::Error;
 pub use events::{Events, Told};
-pub use noun::{Creatable, Deletable, Noun, Suspendable, Updatable};
+pub use noun::{BulkCreatable, Creatable, Deletable, Noun, Suspendable, Updatable};
 pub use progress::Waited;
 pub use request::{Request, RequestBody};
 pub use reqwest::Method;

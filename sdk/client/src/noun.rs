@@ -25,6 +25,9 @@ pub trait Creatable: Noun {
     fn id(&self) -> Self::Id;
 }
 
+/// Something of which many can be made by one call.
+pub trait BulkCreatable: Creatable {}
+
 /// Something that can be removed.
 pub trait Deletable: Noun {}
 
@@ -90,6 +93,10 @@ deletable!(
     Session,
     Node
 );
+
+impl BulkCreatable for types::Account {}
+impl BulkCreatable for types::Domain {}
+impl BulkCreatable for types::Database {}
 
 macro_rules! updatable {
     ($($name:ident by $update:ident),*) => {$(

@@ -7,7 +7,7 @@ use npanel_model::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Convergence, PlacementReport, PlacementWish, Suspension, UnmetTerm, change::present};
+use crate::{Convergence, PlacementReport, PlacementWish, Suspension, UnmetTerm, change::present, schema};
 
 pub(crate) fn yes() -> bool {
     true
@@ -18,25 +18,25 @@ pub(crate) fn yes() -> bool {
 #[serde(deny_unknown_fields)]
 pub struct CreateAccount {
     /// The tenant that it belongs to.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::TenantId)]
     pub tenant_id: TenantId,
     /// What it gets.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::PlanId)]
     pub plan_id: PlanId,
     /// Its Unix user name: 1 to 16 of a-z and 0-9, beginning with a letter, not reserved, unique in the fleet.
-    #[schema(value_type = String, example = "alice")]
+    #[schema(value_type = schema::Username)]
     pub username: Username,
     /// Whom to write to about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = Email)]
+    #[schema(value_type = Option<schema::EmailAddress>)]
     pub contact: Option<EmailAddress>,
     /// Its first domain, made together with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "example.com")]
+    #[schema(value_type = Option<schema::Fqdn>)]
     pub domain: Option<Fqdn>,
     /// The first domain's document root, relative to the home: `web/<directory>`; `web/<domain>` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "web/example.com")]
+    #[schema(value_type = Option<schema::DocumentRoot>)]
     pub document_root: Option<DocumentRoot>,
     /// Whether the first domain gets a DNS zone of its own.
     #[serde(default = "yes")]
@@ -53,18 +53,18 @@ pub struct CreateAccount {
 pub struct UpdateAccount {
     /// Whom to write to about it; `null`: nobody.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = Email)]
+    #[schema(value_type = Option<schema::EmailAddress>)]
     pub contact: Option<Option<EmailAddress>>,
     /// What it gets. Refused if it has more than the plan allows, unless `allow_exceeding` says otherwise.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = "uuid")]
+    #[schema(value_type = schema::PlanId)]
     pub plan_id: Option<PlanId>,
     /// Change to the plan also if the account has more than that allows: it keeps what it has, and can add nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_exceeding: bool,
     /// The PHP that runs its sites; `null`: the plan's, also when that changes.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "8.2")]
+    #[schema(value_type = Option<schema::PhpVersion>)]
     pub php_version: Option<Option<PhpVersion>>,
 }
 
@@ -72,25 +72,25 @@ pub struct UpdateAccount {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Account {
     /// Its id.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::AccountId)]
     pub id: AccountId,
     /// The tenant that it belongs to.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::TenantId)]
     pub tenant_id: TenantId,
     /// What it gets.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::PlanId)]
     pub plan_id: PlanId,
     /// Its Unix user name.
-    #[schema(value_type = String, example = "alice")]
+    #[schema(value_type = schema::Username)]
     pub username: Username,
     /// Its Unix user and group id, the same on every node for ever.
-    #[schema(value_type = u32, example = 1_900_000_000)]
+    #[schema(value_type = schema::Uid)]
     pub uid: Uid,
     /// Whom to write to about it.
-    #[schema(value_type = Option<String>, format = Email)]
+    #[schema(value_type = Option<schema::EmailAddress>)]
     pub contact: Option<EmailAddress>,
     /// The PHP that runs its sites.
-    #[schema(value_type = String, example = "8.2")]
+    #[schema(value_type = schema::PhpVersion)]
     pub php_version: PhpVersion,
     /// Whether that was chosen for the account; otherwise it is the plan's, and follows it.
     pub php_version_is_own: bool,
@@ -107,11 +107,11 @@ pub struct Account {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub placement_unmet: Vec<UnmetTerm>,
     /// When it was made.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = schema::Timestamp)]
     pub created_at: Timestamp,
     /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with. What nodes report
     /// is no change of it.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Revision)]
     pub revision: Revision,
     /// How far the fleet is with it.
     #[serde(flatten)]
@@ -122,10 +122,10 @@ pub struct Account {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Assignment {
     /// The part: `web` or `database`.
-    #[schema(value_type = String, example = "web")]
+    #[schema(value_type = schema::Part)]
     pub part: Part,
     /// The node.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::NodeId)]
     pub node_id: NodeId,
     /// Whether the part is there, coming or going.
     pub state: AssignmentState,

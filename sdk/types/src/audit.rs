@@ -4,6 +4,8 @@ use npanel_model::{TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::schema;
+
 /// One accepted write. It is a leaf of the audit's tree, made of all these fields but `position`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditEntry {
@@ -12,21 +14,22 @@ pub struct AuditEntry {
     /// Its place in the controllers' log; also the object's revision, if the write changed it.
     pub log_index: u64,
     /// When, by the leader's clock.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = schema::Timestamp)]
     pub time: Timestamp,
     /// Whose the object is.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::TenantId)]
     pub tenant_id: TenantId,
     /// Who asked: `api_key/<id>`, or a machine by itself: `node/<id>`, `controller/<id>`, `token/<id>`.
     #[schema(example = "api_key/01901111-0000-7000-8000-000000000000")]
     pub actor: String,
     /// The tenant that the API key acts for; `null` for machines.
-    #[schema(value_type = Option<String>, format = "uuid")]
+    #[schema(value_type = Option<schema::TenantId>)]
     pub actor_tenant_id: Option<TenantId>,
     /// The client's address, as the controller saw it that was asked; empty for the fleet's own doings.
     #[schema(example = "192.0.2.7")]
     pub source_address: String,
     /// The request, as answers and logs name it.
+    #[schema(example = "0190a5d2-7c00-7000-8000-000000000015")]
     pub request_id: String,
     /// What was done: the `operationId`.
     #[schema(example = "account.create")]
@@ -35,12 +38,16 @@ pub struct AuditEntry {
     #[schema(example = "account")]
     pub object_kind: String,
     /// The object.
+    #[schema(example = "0190a5d2-7c00-7000-8000-000000000003")]
     pub object_id: String,
     /// SHA-256 of the command as it stands in the controllers' log, in base64.
+    #[schema(example = "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=")]
     pub command_digest: String,
     /// SHA-256 of the object's canonical form before the write, in base64; `null` if it was not there.
+    #[schema(example = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=")]
     pub before_digest: Option<String>,
     /// And after it. The same as before: the write changed nothing of it.
+    #[schema(example = "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=")]
     pub after_digest: Option<String>,
 }
 
@@ -50,11 +57,18 @@ pub struct AuditCheckpoint {
     /// How many entries there were.
     pub tree_size: u64,
     /// The root of their tree (RFC 9162, 2.1), in base64.
+    #[schema(example = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=")]
     pub root_hash: String,
     /// When it was signed, by the leader's clock.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = schema::Timestamp)]
     pub time: Timestamp,
     /// The checkpoint with its signature, in the forms of C2SP's `tlog-checkpoint` and `signed-note`.
+    #[schema(
+        example = "npanel/0190163d-8694-739b-aea5-966c26f8ad91\n42\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n— npanel/0190163d-8694-739b-aea5-966c26f8ad91 ChssLQ==\n"
+    )]
+    #[schema(
+        example = "npanel/0190163d-8694-739b-aea5-966c26f8ad91\n42\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n— npanel/0190163d-8694-739b-aea5-966c26f8ad91 ChssLQ==\n"
+    )]
     pub note: String,
 }
 
@@ -74,8 +88,10 @@ pub struct AuditInclusion {
     /// How many entries the tree has.
     pub tree_size: u64,
     /// Its root, in base64.
+    #[schema(example = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=")]
     pub root_hash: String,
     /// The audit path, from the leaf's sibling upward, in base64.
+    #[schema(example = json!(["LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="]))]
     pub hashes: Vec<String>,
     /// The checkpoint of just that tree; `null` if there is none.
     pub checkpoint: Option<AuditCheckpoint>,
@@ -89,7 +105,9 @@ pub struct AuditConsistency {
     /// How many the later one has.
     pub second_size: u64,
     /// The root of the later one, in base64.
+    #[schema(example = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=")]
     pub root_hash: String,
     /// The proof, in base64.
+    #[schema(example = json!(["LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="]))]
     pub hashes: Vec<String>,
 }

@@ -4,6 +4,8 @@ use npanel_model::{Generation, NodeId, OperationId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::schema;
+
 /// Where an object stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -34,17 +36,17 @@ impl Status {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Convergence {
     /// The version of what is asked for: one more with each change.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Generation)]
     pub generation: Generation,
     /// The version that every node which carries the object has reported on; `null` before.
-    #[schema(value_type = Option<u64>)]
+    #[schema(value_type = Option<schema::Generation>)]
     pub observed_generation: Option<Generation>,
     /// Where the object stands.
     pub status: Status,
     /// What each node says.
     pub conditions: Vec<Condition>,
     /// The operation of the last write.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::OperationId)]
     pub operation_id: OperationId,
 }
 
@@ -79,15 +81,16 @@ pub struct Condition {
     #[schema(example = "CheckerRefused")]
     pub reason: String,
     /// The same for people; may be empty.
+    #[schema(example = "nginx: [emerg] host not found in upstream")]
     pub message: String,
     /// The node that says it.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::NodeId)]
     pub node_id: NodeId,
     /// The version that it is about.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Generation)]
     pub observed_generation: Generation,
     /// Since when it has been so.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = schema::Timestamp)]
     pub since: Timestamp,
     /// How long the node's stages took, where they are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -10,6 +10,7 @@
 mod account;
 mod api_key;
 mod audit;
+mod bulk;
 mod ca;
 mod change;
 mod cluster;
@@ -29,6 +30,7 @@ mod preview;
 mod problem;
 mod record_set;
 mod revised;
+pub mod schema;
 mod secrets;
 mod session;
 mod suspension;
@@ -41,6 +43,7 @@ mod zone;
 pub use account::{Account, Assignment, AssignmentState, CreateAccount, UpdateAccount};
 pub use api_key::{ApiKey, CreateApiKey, RotateApiKey, UpdateApiKey};
 pub use audit::{AuditCheckpoint, AuditConsistency, AuditEntry, AuditInclusion, AuditKey};
+pub use bulk::{Bulk, BulkAnswer, BulkItem, MOST_IN_BULK};
 pub use ca::{Authority, Ca, RetireCa, RotateCa};
 pub use cluster::{
     BackupMade, BackupTo, ClusterStatus, Controller, ControllerRole, MakeBackup, ReplaceController,

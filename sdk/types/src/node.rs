@@ -9,7 +9,11 @@ use npanel_model::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{ConditionStatus, change::present};
+use crate::{
+    ConditionStatus,
+    change::{present, present_at_most},
+    schema,
+};
 
 /// Whether the controllers reach a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -53,7 +57,7 @@ pub struct NodeLoad {
 pub struct NodeCondition {
     /// What is wrong.
     #[serde(rename = "type")]
-    #[schema(value_type = String, example = "DiskPressure")]
+    #[schema(value_type = schema::NodeConditionKind)]
     pub kind: NodeConditionKind,
     /// Whether it is so: `unknown` while the node is not reached.
     pub status: ConditionStatus,
@@ -64,9 +68,10 @@ pub struct NodeCondition {
     #[schema(example = "SpaceLow")]
     pub reason: String,
     /// The same for people.
+    #[schema(example = "/srv has 512 MB left")]
     pub message: String,
     /// Since when, by the node's clock.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = schema::Timestamp)]
     pub since: Timestamp,
 }
 
@@ -74,7 +79,7 @@ pub struct NodeCondition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MissingCapability {
     /// The role.
-    #[schema(value_type = String, example = "dns")]
+    #[schema(value_type = schema::NodeRole)]
     pub role: NodeRole,
     /// What is missing, for people.
     #[schema(example = "/usr/sbin/pdns_server is not installed")]
@@ -85,19 +90,19 @@ pub struct MissingCapability {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NodeLimits {
     /// Accounts; `null`: unlimited.
-    #[schema(value_type = Option<u64>)]
+    #[schema(value_type = schema::Limit)]
     pub account_slots: Limit,
     /// The disk space that it has, in units of 2^20 bytes; 0 if it has not told.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Megabytes)]
     pub disk_mb: Megabytes,
     /// How much of it may be promised, in percent. What is above 100 is for tenants that may oversell.
-    #[schema(value_type = u64, minimum = 1, maximum = 10_000)]
+    #[schema(value_type = schema::Overcommit)]
     pub disk_overcommit_percent: Overcommit,
     /// The memory that it has, in units of 2^20 bytes; 0 if it has not told.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Megabytes)]
     pub memory_mb: Megabytes,
     /// How much of it may be promised, in percent. What is above 100 is for tenants that may oversell.
-    #[schema(value_type = u64, minimum = 1, maximum = 10_000)]
+    #[schema(value_type = schema::Overcommit)]
     pub memory_overcommit_percent: Overcommit,
 }
 
@@ -107,10 +112,10 @@ pub struct NodeReserved {
     /// Accounts.
     pub accounts: u64,
     /// Disk space, in units of 2^20 bytes.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Megabytes)]
     pub disk_mb: Megabytes,
     /// Memory, in units of 2^20 bytes.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Megabytes)]
     pub memory_mb: Megabytes,
 }
 
@@ -120,30 +125,35 @@ pub struct NodeReserved {
 pub struct UpdateNode {
     /// The pool that it is in.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "default")]
+    #[schema(value_type = schema::PoolName)]
     pub pool: Option<PoolName>,
     /// All of its labels by an operator's word.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<String>>, example = json!(["disk=nvme"]))]
+    #[serde(
+        default,
+        deserialize_with = "present_at_most::<100, _, _>",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<Vec<schema::NodeLabel>>, max_items = 100, example = json!(["disk=nvme"]))]
     pub labels: Option<Vec<NodeLabel>>,
     /// Where it stands; `null`: what it says itself.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "eu-west-1a")]
+    #[schema(value_type = Option<schema::AvailabilityZone>)]
     pub availability_zone: Option<Option<AvailabilityZone>>,
     /// How many accounts it may have; `null`: any number.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u64>)]
+    #[schema(value_type = schema::Limit)]
     pub account_slots: Option<Limit>,
     /// How much of its disk space may be promised, in percent.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u64>, minimum = 1, maximum = 10_000)]
+    #[schema(value_type = schema::Overcommit)]
     pub disk_overcommit_percent: Option<Overcommit>,
     /// How much of its memory may be promised, in percent.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u64>, minimum = 1, maximum = 10_000)]
+    #[schema(value_type = schema::Overcommit)]
     pub memory_overcommit_percent: Option<Overcommit>,
     /// Whether it may get anything new. `false` cordons it.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool)]
     pub schedulable: Option<bool>,
 }
 
@@ -153,7 +163,7 @@ pub struct UpdateNode {
 pub struct RevokeNode {
     /// Why, for people: at most 500 characters in one line.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schema(max_length = 500, example = "stolen")]
+    #[schema(value_type = schema::Reason)]
     pub reason: String,
 }
 
@@ -161,9 +171,10 @@ pub struct RevokeNode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NodeRevocation {
     /// Since when.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = schema::Timestamp)]
     pub at: Timestamp,
     /// By the operator's word; may be empty.
+    #[schema(example = "stolen")]
     pub reason: String,
 }
 
@@ -175,11 +186,12 @@ pub struct NodeHealth {
     /// Whether it answers the leader; `null` if no leader could be asked.
     pub online: Option<bool>,
     /// When the leader last heard of it; `null` if it did not while it leads.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<schema::Timestamp>)]
     pub last_heard_at: Option<Timestamp>,
     /// What it has and what of it is free, as it last said; `null` if it did not.
     pub capacity: Option<NodeCapacity>,
     /// Managed services that do not run, by unit name.
+    #[schema(example = json!(["php8.2-fpm.service"]))]
     pub failed_services: Vec<String>,
     /// How many objects it has not done yet, or not tried.
     pub pending: u64,
@@ -193,16 +205,16 @@ pub struct NodeHealth {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NodeCapacity {
     /// Disk space, in units of 2^20 bytes.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Megabytes)]
     pub disk_mb: Megabytes,
     /// Of which is free.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Megabytes)]
     pub disk_free_mb: Megabytes,
     /// Memory, in units of 2^20 bytes.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Megabytes)]
     pub memory_mb: Megabytes,
     /// Of which is free.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Megabytes)]
     pub memory_free_mb: Megabytes,
 }
 
@@ -213,7 +225,7 @@ pub struct UnsettledObject {
     #[schema(example = "domain")]
     pub object_kind: String,
     /// Its id.
-    #[schema(format = "uuid")]
+    #[schema(value_type = schema::ObjectId)]
     pub object_id: String,
     /// Its name.
     #[schema(example = "example.com")]
@@ -221,13 +233,16 @@ pub struct UnsettledObject {
     /// Whether it is to be removed.
     pub is_removal: bool,
     /// `pending` or `failed`.
+    #[schema(example = "failed")]
     pub state: String,
     /// Why, as a stable word for programs; may be empty.
+    #[schema(example = "CheckerRefused")]
     pub reason: String,
     /// The same for people; may be empty.
+    #[schema(example = "nginx: [emerg] host not found in upstream")]
     pub message: String,
     /// Since when it has been so.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = schema::Timestamp)]
     pub since: Timestamp,
 }
 
@@ -235,44 +250,45 @@ pub struct UnsettledObject {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Node {
     /// Its id.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::NodeId)]
     pub id: NodeId,
     /// Its name, unique in the fleet.
-    #[schema(value_type = String, example = "n1")]
+    #[schema(value_type = schema::NodeName)]
     pub name: NodeName,
     /// Whether the controllers reach it.
     pub status: NodeStatus,
     /// Since when the answering controller has seen that status; `null` if it has not been told.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<schema::Timestamp>)]
     pub status_since: Option<Timestamp>,
     /// The pool that it is in.
-    #[schema(value_type = String, example = "default")]
+    #[schema(value_type = schema::PoolName)]
     pub pool: PoolName,
     /// What it does: `web`, `database`, `dns`.
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<schema::NodeRole>)]
     pub roles: Vec<NodeRole>,
     /// Where its sites are reached; `null` before it has reported.
-    #[schema(value_type = Option<String>, example = "192.0.2.10")]
+    #[schema(value_type = Option<schema::IpAddr>)]
     pub address: Option<IpAddr>,
     /// Its operating system's profile; empty before it has reported.
     #[schema(example = "debian-12")]
     pub os_profile: String,
     /// The PHP versions that it has.
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<schema::PhpVersion>)]
     pub php_versions: Vec<PhpVersion>,
     /// The version of its daemon; empty before it has reported.
+    #[schema(example = "0.1.0")]
     pub version: String,
     /// What is wrong with it; empty if nothing is.
     #[serde(default)]
     pub conditions: Vec<NodeCondition>,
     /// Where it stands: an operator's word, or else its own; `null` if neither says.
-    #[schema(value_type = Option<String>, example = "eu-west-1a")]
+    #[schema(value_type = Option<schema::AvailabilityZone>)]
     pub availability_zone: Option<AvailabilityZone>,
     /// Its labels by an operator's word.
-    #[schema(value_type = Vec<String>, example = json!(["disk=nvme"]))]
+    #[schema(value_type = Vec<schema::NodeLabel>, example = json!(["disk=nvme"]))]
     pub labels: Vec<NodeLabel>,
     /// Its labels by its own word; those that an operator says something else of do not count.
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<schema::NodeLabel>)]
     pub own_labels: Vec<NodeLabel>,
     /// Whether it may get anything new; if not, it is cordoned.
     pub schedulable: bool,
@@ -288,14 +304,14 @@ pub struct Node {
     /// What is placed on it.
     pub load: NodeLoad,
     /// When its newest certificate ends; `null` if it has none that is good.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<schema::Timestamp>)]
     pub certificate_expires_at: Option<Timestamp>,
     /// When it enrolled.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = schema::Timestamp)]
     pub created_at: Timestamp,
     /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with. What nodes report
     /// is no change of it.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Revision)]
     pub revision: Revision,
 }
 

@@ -4,7 +4,7 @@ use npanel_model::{Action, OperationId, RequestId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Condition;
+use crate::{Condition, schema};
 
 /// How far an operation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -49,22 +49,22 @@ impl Progress {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Operation {
     /// Its id.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::OperationId)]
     pub id: OperationId,
     /// What was asked.
-    #[schema(value_type = String, example = "account.create")]
+    #[schema(value_type = schema::Action)]
     pub action: Action,
     /// The tenant that it was for.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::TenantId)]
     pub tenant_id: TenantId,
     /// What kind of object it made, changed or removed.
     #[schema(example = "account")]
     pub object_kind: String,
     /// The object that it made, changed or removed.
-    #[schema(format = "uuid")]
+    #[schema(value_type = schema::ObjectId)]
     pub object_id: String,
     /// The request that asked for it; `null` for the fleet's own doings.
-    #[schema(value_type = Option<String>, format = "uuid")]
+    #[schema(value_type = Option<schema::RequestId>)]
     pub request_id: Option<RequestId>,
     /// How far it is.
     pub status: OperationStatus,
@@ -75,9 +75,9 @@ pub struct Operation {
     #[serde(default)]
     pub conditions: Vec<Condition>,
     /// When it was accepted.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = schema::Timestamp)]
     pub created_at: Timestamp,
     /// When it was done; `null` before.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<schema::Timestamp>)]
     pub finished_at: Option<Timestamp>,
 }

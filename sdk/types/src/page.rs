@@ -9,5 +9,6 @@ pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
     /// What to give as `after` to get the items that follow; `null` at the end.
+    #[schema(example = "mYoBhPSzTTQBkKXSfAAwAIAAAAAAAAAD")]
     pub next: Option<String>,
 }

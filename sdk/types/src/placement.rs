@@ -4,7 +4,10 @@ use npanel_model::{AntiAffinity, AvailabilityZone, NodeId, NodeLabel, NodeName, 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::change::present;
+use crate::{
+    change::{at_most, present, present_at_most},
+    schema,
+};
 
 /// Which nodes an account may be on. Nodes, pools and labels are the platform's to name; an availability zone is for
 /// everyone.
@@ -13,19 +16,19 @@ use crate::change::present;
 pub struct PlacementWish {
     /// This node carries the web part, and the database part too if it has the role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = "uuid")]
+    #[schema(value_type = Option<schema::NodeId>)]
     pub node_id: Option<NodeId>,
     /// Only nodes of this pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "default")]
+    #[schema(value_type = Option<schema::PoolName>)]
     pub pool: Option<PoolName>,
     /// Only nodes of this availability zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "eu-west-1a")]
+    #[schema(value_type = Option<schema::AvailabilityZone>)]
     pub availability_zone: Option<AvailabilityZone>,
     /// Only nodes with all of these labels.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<String>, example = json!(["disk=nvme"]))]
+    #[serde(deserialize_with = "at_most::<100, _, _>", default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<schema::NodeLabel>, max_items = 100, example = json!(["disk=nvme"]))]
     pub labels: Vec<NodeLabel>,
 }
 
@@ -35,20 +38,20 @@ pub struct PlacementWish {
 pub struct PlanPlacement {
     /// Which of the nodes that fit is best: `spread` or `bin_pack`; `null` or absent: as the cluster says.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "spread")]
+    #[schema(value_type = Option<schema::Strategy>)]
     pub strategy: Option<Strategy>,
     /// Whether a tenant's accounts keep apart: `preferred` (as far as the strategy leaves a choice) or `required` (no
     /// two on one node).
     #[serde(default = "preferred")]
-    #[schema(value_type = String, default = "preferred")]
+    #[schema(value_type = schema::AntiAffinity, default = "preferred")]
     pub anti_affinity: AntiAffinity,
     /// Only nodes of this pool; `null` or absent: of any.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "default")]
+    #[schema(value_type = Option<schema::PoolName>)]
     pub pool: Option<PoolName>,
     /// Only nodes with all of these labels.
-    #[serde(default)]
-    #[schema(value_type = Vec<String>, example = json!(["disk=nvme"]))]
+    #[serde(deserialize_with = "at_most::<100, _, _>", default)]
+    #[schema(value_type = Vec<schema::NodeLabel>, max_items = 100, example = json!(["disk=nvme"]))]
     pub labels: Vec<NodeLabel>,
 }
 
@@ -58,19 +61,23 @@ pub struct PlanPlacement {
 pub struct ChangePlanPlacement {
     /// Which of the nodes that fit is best: `spread` or `bin_pack`; `null`: as the cluster says.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "spread")]
+    #[schema(value_type = Option<schema::Strategy>)]
     pub strategy: Option<Option<Strategy>>,
     /// Whether a tenant's accounts keep apart: `preferred` or `required`.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "required")]
+    #[schema(value_type = schema::AntiAffinity)]
     pub anti_affinity: Option<AntiAffinity>,
     /// Only nodes of this pool; `null`: of any.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "default")]
+    #[schema(value_type = Option<schema::PoolName>)]
     pub pool: Option<Option<PoolName>>,
     /// Only nodes with all of these labels.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<String>>, example = json!(["disk=nvme"]))]
+    #[serde(
+        default,
+        deserialize_with = "present_at_most::<100, _, _>",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<Vec<schema::NodeLabel>>, max_items = 100, example = json!(["disk=nvme"]))]
     pub labels: Option<Vec<NodeLabel>>,
 }
 
@@ -78,7 +85,7 @@ pub struct ChangePlanPlacement {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UnmetTerm {
     /// The node.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::NodeId)]
     pub node_id: NodeId,
     /// What it is about: `pool`, `label` or `keep_apart`.
     #[schema(example = "pool")]
@@ -109,7 +116,7 @@ pub struct PlacementReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ZonePlacement {
     /// The nodes chosen.
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<schema::NodeId>)]
     pub chosen: Vec<NodeId>,
     /// The nodes' verdicts, best first: every node's in a small fleet, the best ones' in a large one. For
     /// the platform only.
@@ -123,10 +130,10 @@ pub struct ZonePlacement {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PartPlacement {
     /// The part: `web` or `database`.
-    #[schema(value_type = String, example = "web")]
+    #[schema(value_type = schema::Part)]
     pub part: Part,
     /// The node chosen; `null` if none could be.
-    #[schema(value_type = Option<String>, format = "uuid")]
+    #[schema(value_type = Option<schema::NodeId>)]
     pub chosen: Option<NodeId>,
     /// The nodes' verdicts, best first: every node's in a small fleet, the best ones' in a large one. For
     /// the platform only.
@@ -152,14 +159,15 @@ pub struct OtherNodes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NodeVerdict {
     /// The node.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::NodeId)]
     pub node_id: NodeId,
     /// Its name.
-    #[schema(value_type = String, example = "n1")]
+    #[schema(value_type = schema::NodeName)]
     pub name: NodeName,
     /// What was decided.
     pub verdict: Verdict,
     /// Why, for people.
+    #[schema(example = "it is the emptiest that fits")]
     pub reason: String,
 }
 

@@ -4,7 +4,7 @@ use npanel_model::{AccountId, Generation, NodeId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::PlacementReport;
+use crate::{PlacementReport, schema};
 
 /// What a write would come to: the answer to `dry_run=true`. A forecast, made of the state as it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -15,6 +15,7 @@ pub struct ChangePreview {
     /// What nodes would be told, and what that changes there.
     pub objects: Vec<ObjectChange>,
     /// What else should be known beforehand, for people.
+    #[schema(example = json!(["the node n2 did not answer"]))]
     pub warnings: Vec<String>,
     /// Which accounts would have more of something than their plan allows, where a plan or an account's plan changes; `null`:
     /// none would. They keep what they have, and can add nothing.
@@ -26,6 +27,7 @@ pub struct ChangePreview {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Exceeding {
     /// How many these are.
+    #[schema(value_type = schema::Count)]
     pub accounts: u64,
     /// What the first hundred of them, by user name, have too much of.
     pub first: Vec<ExceededLimit>,
@@ -35,17 +37,19 @@ pub struct Exceeding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExceededLimit {
     /// The account.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::AccountId)]
     pub account_id: AccountId,
     /// Its user name.
-    #[schema(example = "alice")]
+    #[schema(value_type = schema::Username)]
     pub username: String,
     /// The limit: `domains`, `subdomains`, `databases` or `cron_jobs`.
     #[schema(example = "domains")]
     pub limit: String,
     /// How many it has.
+    #[schema(value_type = schema::Count)]
     pub used: u64,
     /// How many the plan would allow.
+    #[schema(value_type = schema::Count)]
     pub allowed: u64,
 }
 
@@ -56,16 +60,16 @@ pub struct ObjectChange {
     #[schema(example = "domain")]
     pub object_kind: String,
     /// The object. One that would be made gets another id when it is.
-    #[schema(format = "uuid")]
+    #[schema(value_type = schema::ObjectId)]
     pub object_id: String,
     /// The node.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::NodeId)]
     pub node_id: NodeId,
     /// Its name; empty for who is not of the platform.
     #[schema(example = "n1")]
     pub node_name: String,
     /// The version that would be asked for.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Generation)]
     pub generation: Generation,
     /// Whether it would be there or go.
     pub change: ObjectChangeKind,
@@ -76,16 +80,21 @@ pub struct ObjectChange {
     /// What else would change: databases, zones, ...
     pub resources: Vec<ResourceChange>,
     /// Services that run and would reload or restart, by their unit. Usually none.
+    #[schema(example = json!(["nginx.service"]))]
     pub reloads: Vec<String>,
     /// Units that are down and would start.
     #[serde(default)]
+    #[schema(example = json!(["npanel-php-alice.socket"]))]
     pub starts: Vec<String>,
     /// Units that run and would stop.
     #[serde(default)]
+    #[schema(example = json!(["npanel-php-alice.service"]))]
     pub stops: Vec<String>,
     /// If the node would refuse it: a stable word in `CamelCase`.
+    #[schema(example = "CheckerRefused")]
     pub reason: String,
     /// The same for people, or why the node did not answer.
+    #[schema(example = "nginx: [emerg] host not found in upstream")]
     pub message: String,
 }
 

@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::schema;
+
 /// Why a request was refused or failed (RFC 9457, `application/problem+json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// A URI reference that names the kind of problem; the same for the same `code`.
     #[serde(rename = "type")]
-    #[schema(example = "/problems/name_taken")]
+    #[schema(max_length = 200, example = "/problems/name_taken")]
     pub kind: String,
     /// The kind of problem in a few words.
     #[schema(example = "The name is taken")]
@@ -27,5 +29,6 @@ pub struct Problem {
     #[schema(example = "name")]
     pub field: Option<String>,
     /// The request's id, as in the header `X-Request-Id` and in the controller's log.
+    #[schema(value_type = schema::RequestId)]
     pub request_id: String,
 }

@@ -4,6 +4,8 @@ use npanel_model::{OperationId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::schema;
+
 /// How a cluster key stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -36,16 +38,18 @@ pub struct ClusterKey {
     /// From 1 upward.
     pub version: u64,
     /// Its name, in hexadecimal; empty for a cluster's first.
+    #[schema(example = "9f86d081884c7d65")]
     pub name: String,
     /// How it stands.
     pub state: ClusterKeyState,
     /// The controllers that do not have it, by name. Of one that is destroyed, none is named.
+    #[schema(example = json!(["c3"]))]
     pub missing_on: Vec<String>,
     /// When it was made.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = schema::Timestamp)]
     pub created_at: Timestamp,
     /// When it was destroyed.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<schema::Timestamp>)]
     pub destroyed_at: Option<Timestamp>,
 }
 
@@ -59,7 +63,7 @@ pub struct DataKeys {
     /// How many secrets are sealed by former data keys.
     pub sealed_by_former: u64,
     /// When the oldest of those that seal was made.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<schema::Timestamp>)]
     pub oldest_at: Option<Timestamp>,
 }
 
@@ -67,26 +71,27 @@ pub struct DataKeys {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SecretsRotation {
     /// Its operation.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::OperationId)]
     pub operation_id: OperationId,
     /// Whether it changes the cluster key.
     pub cluster_key: bool,
     /// Whether it changes data keys.
     pub data_keys: bool,
     /// The one tenant whose data key it changes; `null`: all.
-    #[schema(value_type = Option<String>, format = "uuid")]
+    #[schema(value_type = Option<schema::TenantId>)]
     pub tenant_id: Option<TenantId>,
     /// How much was made or sealed anew.
     pub done: u64,
     /// How much there was to do when it began.
     pub total: u64,
     /// What it waits for, for people.
+    #[schema(example = json!(["the controller c3 does not have the new key"]))]
     pub waits_for: Vec<String>,
     /// When it began.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = schema::Timestamp)]
     pub begun_at: Timestamp,
     /// When it was done; `null` while it goes on.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<schema::Timestamp>)]
     pub finished_at: Option<Timestamp>,
 }
 
@@ -114,6 +119,6 @@ pub struct RotateSecrets {
     pub data_keys: bool,
     /// Only this tenant's data key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = "uuid")]
+    #[schema(value_type = Option<schema::TenantId>)]
     pub tenant_id: Option<TenantId>,
 }

@@ -6,19 +6,21 @@ use npanel_model::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::schema;
+
 /// Signing in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateSession {
     /// The user's e-mail address.
-    #[schema(value_type = String, format = Email, max_length = 318, example = "ann@example.com")]
+    #[schema(value_type = schema::LoginName)]
     pub login: LoginName,
     /// The user's password.
-    #[schema(value_type = String, format = Password, max_length = 128)]
+    #[schema(value_type = String, format = Password, max_length = 128, example = "correct-horse-battery")]
     pub password: Secret,
     /// For a user with a second factor: the authenticator's code, or a recovery code. Each is good once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = Password, max_length = 40)]
+    #[schema(value_type = Option<String>, format = Password, max_length = 40, example = "123456")]
     pub code: Option<Secret>,
     /// How long the session lasts, in seconds: 60 to 86,400; 12 hours if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,44 +48,46 @@ pub struct Impersonate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Session {
     /// Its id.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::SessionId)]
     pub id: SessionId,
     /// The tenant of its user or API key.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::TenantId)]
     pub tenant_id: TenantId,
     /// Its user; `null` if it is an access token.
-    #[schema(value_type = Option<String>, format = "uuid")]
+    #[schema(value_type = Option<schema::UserId>)]
     pub user_id: Option<UserId>,
     /// Its API key, if it is an access token; `null` otherwise.
-    #[schema(value_type = Option<String>, format = "uuid")]
+    #[schema(value_type = Option<schema::ApiKeyId>)]
     pub api_key_id: Option<ApiKeyId>,
     /// Who acts as its user; `null`: nobody else.
-    #[schema(value_type = Option<String>, format = "uuid")]
+    #[schema(value_type = Option<schema::UserId>)]
     pub impersonator_id: Option<UserId>,
     /// Whether it only looks.
     pub read_only: bool,
     /// Why somebody acts as its user; empty if nobody does.
+    #[schema(example = "ticket 4711: the site does not answer")]
     pub reason: String,
     /// What of the rights it has; `null`: all.
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<schema::ActionPattern>>)]
     pub actions: Option<Vec<ActionPattern>>,
     /// The address that it was begun from.
     #[schema(example = "192.0.2.7")]
     pub source_address: String,
     /// The program that it was begun by, as that calls itself.
+    #[schema(example = "npanel/0.1.0")]
     pub user_agent: String,
     /// Shown as `Authorization: Bearer <token>`. Only in the answer to its creation, and not when that is replayed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = Password)]
+    #[schema(value_type = Option<String>, format = Password, example = "nps_0190a5d2-7c00-7000-8000-000000000017.shown-once")]
     pub token: Option<Secret>,
     /// When it began.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = schema::Timestamp)]
     pub created_at: Timestamp,
     /// When it ends.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = schema::Timestamp)]
     pub expires_at: Timestamp,
     /// As a place in the fleet's log.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Revision)]
     pub revision: Revision,
 }
 
@@ -91,7 +95,7 @@ pub struct Session {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AccessToken {
     /// Shown as `Authorization: Bearer <access_token>`.
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, example = "nps_0190a5d2-7c00-7000-8000-000000000017.shown-once")]
     pub access_token: Secret,
     /// `Bearer`.
     #[schema(example = "Bearer")]
@@ -101,6 +105,7 @@ pub struct AccessToken {
     pub expires_in: u32,
     /// The actions that were asked for, separated by spaces; absent if it has all that its API key has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "account.list domain.list")]
     pub scope: Option<String>,
 }
 
@@ -111,5 +116,6 @@ pub struct TokenError {
     #[schema(example = "invalid_client")]
     pub error: String,
     /// For people.
+    #[schema(example = "the client is not known")]
     pub error_description: String,
 }

@@ -7,7 +7,7 @@ use npanel_model::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::change::present;
+use crate::{change::present, schema};
 
 /// A new user. It can be given no more than whoever makes it has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -15,30 +15,30 @@ use crate::change::present;
 pub struct CreateUser {
     /// The tenant that it acts for: the caller's own (if absent) or one beneath it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = "uuid")]
+    #[schema(value_type = Option<schema::TenantId>)]
     pub tenant_id: Option<TenantId>,
     /// What it signs in by: an e-mail address, the only one of its kind in the fleet; upper and lower case are one.
-    #[schema(value_type = String, format = Email, max_length = 318, example = "ann@example.com")]
+    #[schema(value_type = schema::LoginName)]
     pub login: LoginName,
     /// What people call it: 1 to 100 characters.
-    #[schema(value_type = String, min_length = 1, max_length = 100, example = "Ann Example")]
+    #[schema(value_type = schema::PersonName)]
     pub name: PersonName,
     /// `administrator` (of the platform's own tenant only: everything), `reseller` (all that is its tenant's), `owner` (what
     /// is in its accounts) or `support` (looks at all, changes nothing, sees no customer's content).
-    #[schema(value_type = String, example = "reseller")]
+    #[schema(value_type = schema::AccessRole)]
     pub role: AccessRole,
     /// What of its role it may do: `*` (all of it, if absent), `<noun>.*` or single actions. What reveals a secret or a
     /// customer's content is support's only if it is named here.
     #[serde(default = "everything")]
-    #[schema(value_type = Vec<String>, min_items = 1, max_items = 200, example = json!(["*"]))]
+    #[schema(value_type = Vec<schema::ActionPattern>, min_items = 1, max_items = 200, example = json!(["*"]))]
     pub actions: Vec<ActionPattern>,
     /// The accounts that it is confined to, at most 100; an owner has at least one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<String>, max_items = 100)]
+    #[schema(value_type = Vec<schema::AccountId>, max_items = 100)]
     pub accounts: Vec<AccountId>,
     /// Its password: 12 to 128 characters. Without one it cannot sign in by a password until one is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = Password, min_length = 12, max_length = 128)]
+    #[schema(value_type = Option<String>, format = Password, min_length = 12, max_length = 128, example = "correct-horse-battery")]
     pub password: Option<Secret>,
 }
 
@@ -53,23 +53,23 @@ fn everything() -> Vec<ActionPattern> {
 pub struct UpdateUser {
     /// What people call it: 1 to 100 characters.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    #[schema(value_type = schema::PersonName)]
     pub name: Option<PersonName>,
     /// Its role.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = schema::AccessRole)]
     pub role: Option<AccessRole>,
     /// What of its role it may do.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Vec<schema::ActionPattern>, min_items = 1, max_items = 200, example = json!(["*"]))]
     pub actions: Option<Vec<ActionPattern>>,
     /// The accounts that it is confined to: exactly these; none: to none in particular.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Vec<schema::AccountId>, max_items = 100)]
     pub accounts: Option<Vec<AccountId>>,
     /// Whether it may sign in. If not, its sessions end.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<bool>)]
+    #[schema(value_type = bool)]
     pub enabled: Option<bool>,
 }
 
@@ -77,25 +77,25 @@ pub struct UpdateUser {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct User {
     /// Its id.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::UserId)]
     pub id: UserId,
     /// The tenant that it acts for.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::TenantId)]
     pub tenant_id: TenantId,
     /// What it signs in by.
-    #[schema(value_type = String, format = Email, example = "ann@example.com")]
+    #[schema(value_type = schema::LoginName)]
     pub login: LoginName,
     /// What people call it.
     #[schema(example = "Ann Example")]
     pub name: String,
     /// Its role: `administrator`, `reseller`, `owner` or `support`.
-    #[schema(value_type = String, example = "reseller")]
+    #[schema(value_type = schema::AccessRole)]
     pub role: AccessRole,
     /// What of its role it may do.
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<schema::ActionPattern>)]
     pub actions: Vec<ActionPattern>,
     /// The accounts that it is confined to; `null`: to none in particular.
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<schema::AccountId>>)]
     pub accounts: Option<Vec<AccountId>>,
     /// Whether it may sign in.
     pub enabled: bool,
@@ -106,10 +106,10 @@ pub struct User {
     /// How many recovery codes are left.
     pub recovery_codes: u64,
     /// When it was made.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = schema::Timestamp)]
     pub created_at: Timestamp,
     /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with.
-    #[schema(value_type = u64)]
+    #[schema(value_type = schema::Revision)]
     pub revision: Revision,
 }
 
@@ -118,7 +118,7 @@ pub struct User {
 #[serde(deny_unknown_fields)]
 pub struct SetUserPassword {
     /// The password: 12 to 128 characters.
-    #[schema(value_type = String, format = Password, min_length = 12, max_length = 128)]
+    #[schema(value_type = String, format = Password, min_length = 12, max_length = 128, example = "correct-horse-battery")]
     pub password: Secret,
 }
 
@@ -127,10 +127,10 @@ pub struct SetUserPassword {
 #[serde(deny_unknown_fields)]
 pub struct ChangePassword {
     /// The password so far.
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, max_length = 128, example = "correct-horse-battery")]
     pub current: Secret,
     /// The new one: 12 to 128 characters.
-    #[schema(value_type = String, format = Password, min_length = 12, max_length = 128)]
+    #[schema(value_type = String, format = Password, min_length = 12, max_length = 128, example = "correct-horse-battery")]
     pub new: Secret,
 }
 
@@ -141,19 +141,20 @@ pub struct Me {
     #[schema(example = "user/01901111-0000-7000-8000-000000000000")]
     pub actor: String,
     /// The tenant that one acts for.
-    #[schema(value_type = String, format = "uuid")]
+    #[schema(value_type = schema::TenantId)]
     pub tenant_id: TenantId,
     /// Whether that is the platform itself.
     pub platform: bool,
     /// The user; `null` for an API key.
     pub user: Option<User>,
     /// The accounts that one is confined to; `null`: to none in particular.
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<schema::AccountId>>)]
     pub accounts: Option<Vec<AccountId>>,
     /// Every action that one may take.
+    #[schema(example = json!(["account.list"]))]
     pub actions: Vec<String>,
     /// When the credential ends; `null`: never.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<schema::Timestamp>)]
     pub expires_at: Option<Timestamp>,
 }
 
@@ -161,10 +162,10 @@ pub struct Me {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TotpOffer {
     /// The key, in base32. Shown this once.
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, example = "JBSWY3DPEHPK3PXP")]
     pub key: Secret,
     /// The same as an address that authenticators read, as a QR code for instance.
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, example = "otpauth://totp/npanel:ann@example.com?secret=JBSWY3DPEHPK3PXP")]
     pub uri: Secret,
 }
 
@@ -173,7 +174,7 @@ pub struct TotpOffer {
 #[serde(deny_unknown_fields)]
 pub struct ConfirmTotp {
     /// The code that it shows: 6 digits.
-    #[schema(value_type = String, format = Password, pattern = "^[0-9]{6}$")]
+    #[schema(value_type = String, format = Password, min_length = 6, max_length = 6, pattern = "^[0-9]{6}$", example = "123456")]
     pub code: Secret,
 }
 
@@ -181,6 +182,6 @@ pub struct ConfirmTotp {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RecoveryCodes {
     /// The codes. Shown this once.
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<String>, example = json!(["shown-once-1", "shown-once-2"]))]
     pub codes: Vec<Secret>,
 }

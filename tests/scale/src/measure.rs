@@ -10,7 +10,9 @@ use fastrand::Rng;
 use npanel_model::{AccountId, ApiKeyId, TenantId};
 use npanel_proto::command::{Envelope, Principal, UpdateAccount, envelope::Command, principal::Who};
 use npanel_scale::{Filler, Founded, begins_at, found};
-use npanel_state::{AccountFilter, FEATURE_LEVEL, LogPosition, LogRecord, Page, RecordPayload, Store};
+use npanel_state::{
+    AccountFilter, By, FEATURE_LEVEL, LogPosition, LogRecord, Order, Page, RecordPayload, Store,
+};
 
 use crate::accounts;
 
@@ -112,30 +114,39 @@ async fn reads(store: &Store, accounts: &[AccountId]) -> Result<()> {
     let (reader, mut rng) = (store.reader(), Rng::with_seed(7));
     let root = reader.cluster().await?.context("no cluster")?.root_tenant_id;
     let (mut points, mut pages, mut tenants) = (Took(Vec::new()), Took(Vec::new()), Took(Vec::new()));
-    let mut owners: Vec<TenantId> = Vec::new();
+    let (mut by_name, mut tenants_by_name) = (Took(Vec::new()), Took(Vec::new()));
+    let mut owners: Vec<(TenantId, Vec<u8>)> = Vec::new();
     for _ in 0..READS {
         let id = accounts[rng.usize(..accounts.len())];
         let begun = Instant::now();
         let found = reader.account(root, id).await?.context("an account is gone")?;
         points.0.push(begun.elapsed());
-        owners.push(found.tenant_id);
+        owners.push((found.tenant_id, [found.id.to_bytes(), found.username.as_str().into()].concat()));
     }
     for _ in 0..PAGES {
         let after = accounts[rng.usize(..accounts.len())];
-        let page = Page { after: Some(after.to_bytes()), limit: PAGE };
+        let page = Page { after: Some(after.to_bytes()), limit: PAGE, ..Page::default() };
         let begun = Instant::now();
         reader.accounts(root, AccountFilter::default(), &page).await?;
         pages.0.push(begun.elapsed());
-        let owner = owners[rng.usize(..owners.len())];
+        let (owner, place) = owners[rng.usize(..owners.len())].clone();
         let begun = Instant::now();
         reader.accounts(owner, AccountFilter::default(), &page).await?;
         tenants.0.push(begun.elapsed());
+        let page = Page { after: Some(place), limit: PAGE, order: Order { by: By::Name, descending: true } };
+        for (viewer, took) in [(root, &mut by_name), (owner, &mut tenants_by_name)] {
+            let begun = Instant::now();
+            reader.accounts(viewer, AccountFilter::default(), &page).await?;
+            took.0.push(begun.elapsed());
+        }
     }
     println!(
-        "  p99: a point read {:.2} ms, a page of {PAGE} of all {:.1} ms, of a reseller's {:.1} ms",
+        "  p99: a point read {:.2} ms, a page of {PAGE} of all {:.1} ms, of a reseller's {:.1} ms; by name {:.1} and {:.1} ms",
         points.at(99),
         pages.at(99),
-        tenants.at(99)
+        tenants.at(99),
+        by_name.at(99),
+        tenants_by_name.at(99)
     );
     Ok(())
 }

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use crate::members::{Members, PATIENCE, envelope};
 
 async fn names(members: &Members, at: u64) -> Vec<String> {
-    let page = Page { after: None, limit: 1000 };
+    let page = Page { limit: 1000, ..Page::default() };
     let state = members.member(at).state();
     let tenants = state.tenants(members.root, TenantFilter::default(), &page).await.expect("a list");
     tenants.into_iter().map(|tenant| tenant.name.to_string()).filter(|name| name != "platform").collect()

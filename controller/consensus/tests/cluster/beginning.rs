@@ -35,7 +35,7 @@ fn beginning(id: u64) -> Beginning {
 }
 
 async fn tenants(state: &Reader, root: TenantId) -> usize {
-    let page = Page { after: None, limit: 100 };
+    let page = Page { limit: 100, ..Page::default() };
     state.tenants(root, TenantFilter::default(), &page).await.expect("a list").len()
 }
 

@@ -13,7 +13,7 @@ const YEAR_MILLIS: i64 = 366 * 86_400_000;
 /// When the tenant was made, by the state.
 async fn made(members: &Members, at: u64, name: &str) -> Timestamp {
     members.accept(at, members.by_admin(), members.tenant(TenantId::generate(), name)).await;
-    let page = Page { after: None, limit: 100 };
+    let page = Page { limit: 100, ..Page::default() };
     let tenants = members.member(at).state().tenants(members.root, TenantFilter::default(), &page).await;
     let found = tenants.expect("a list").into_iter().find(|tenant| tenant.name.as_str() == name);
     found.expect("the tenant").created_at

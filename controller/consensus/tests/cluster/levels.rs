@@ -109,7 +109,7 @@ impl Members {
 
     async fn names(&self, at: u64, prefix: &str) -> u64 {
         self.member(at).linearize().await.expect("a leader");
-        let mut page = Page { after: None, limit: 1000 };
+        let mut page = Page { limit: 1000, ..Page::default() };
         let mut count = 0;
         loop {
             let state = self.member(at).state();

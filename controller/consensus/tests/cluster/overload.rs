@@ -77,7 +77,7 @@ async fn what_is_not_let_in_is_told_so_at_once_and_what_is_let_in_is_decided() {
         }
     };
     timeout(PATIENCE, empty).await.expect("every place is given back");
-    let page = Page { after: None, limit: 5000 };
+    let page = Page { limit: 5000, ..Page::default() };
     let tenants = at.state().tenants(members.root, TenantFilter::default(), &page).await.expect("a list");
     let made = tenants.iter().filter(|tenant| tenant.name.to_string() != "platform").count();
     assert!(made >= acknowledged, "{acknowledged} were acknowledged and {made} are there");

@@ -27,7 +27,7 @@ async fn a_follower_whose_log_was_purged_catches_up_by_a_snapshot() {
     timeout(PATIENCE, applied.wait_for(|index| *index >= target)).await.expect("in time").expect("it runs");
     let root = members.root;
     let state = members.member(behind).state();
-    let page = npanel_state::Page { after: None, limit: 100 };
+    let page = npanel_state::Page { limit: 100, ..npanel_state::Page::default() };
     let tenants = state.tenants(root, npanel_state::TenantFilter::default(), &page).await.expect("a list");
     assert_eq!(tenants.len(), 31);
     let ClusterStatus { last_log_index, applied_index, .. } = members.member(behind).status();

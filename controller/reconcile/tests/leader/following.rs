@@ -31,7 +31,7 @@ impl Fleet {
 
     async fn suspended(&self) -> usize {
         let filter = AccountFilter { suspended: Some(true), ..AccountFilter::default() };
-        let page = Page { after: None, limit: 1000 };
+        let page = Page { limit: 1000, ..Page::default() };
         self.state().accounts(self.root, filter, &page).await.expect("a list").len()
     }
 }

@@ -31,8 +31,7 @@ impl RouteActions {
         let mut actions = HashMap::new();
         for (path, item) in &document.paths.paths {
             for (method, operation) in operations(item) {
-                let action = operation.operation_id.as_ref().and_then(|id| id.parse().ok());
-                actions.extend(action.map(|action| ((method, path.clone()), action)));
+                actions.extend(action_of(operation).map(|action| ((method, path.clone()), action)));
             }
         }
         Self(Arc::new(actions))
@@ -43,6 +42,12 @@ impl RouteActions {
         let method = if method == Method::HEAD { &Method::GET } else { method };
         self.0.get(&(method.clone(), path.to_owned())).copied()
     }
+}
+
+/// The action that a key must cover: the one that the operation says it stands for (`x-action`), or its id.
+pub(crate) fn action_of(operation: &Operation) -> Option<Action> {
+    let said = operation.extensions.as_ref().and_then(|said| said.get("x-action")?.as_str());
+    said.or(operation.operation_id.as_deref())?.parse().ok()
 }
 
 /// The operations of a path, with their methods.

@@ -5,20 +5,22 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use npanel_model::{AccountId, OperationId, PlanId, Username};
+use npanel_model::{AccountId, IdError, OperationId, PlanId, Username};
 use npanel_proto::command::{self, envelope::Command};
 use npanel_sdk_types::{
-    Account, Assignment, AssignmentState, CreateAccount, Operation, Page, PlacementReport, Suspend,
-    Suspension, SuspensionOf, UnmetTerm, UpdateAccount,
+    Account, Assignment, AssignmentState, Bulk, BulkAnswer, CreateAccount, Operation, Page, PlacementReport,
+    Suspend, Suspension, SuspensionOf, UnmetTerm, UpdateAccount, schema,
 };
 use npanel_state::{AccountFilter, PLACING_IS_THE_PLATFORMS};
+use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answer::{Tagged, created, deleted, id, made, updated},
-    app::App,
+    app::{App, Written},
     asked::Asked,
     body::Body,
+    bulk::{self, Making as _},
     convergence::convergence,
     domains,
     list::{List, list_query},
@@ -32,6 +34,7 @@ use crate::auth::Caller;
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(create, list))
+        .routes(routes!(create_bulk))
         .routes(routes!(get, update, delete))
         .routes(routes!(suspend))
         .routes(routes!(unsuspend))
@@ -39,11 +42,12 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which accounts.
-    converging AccountsQuery {
+    by(ByUsername) converging AccountsQuery {
         /// Only with this plan.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::PlanId>)]
         plan_id: PlanId,
         /// Only with this user name.
+        #[param(value_type = Option<schema::Username>)]
         username: String,
         /// Only what is suspended, or only what is not.
         suspended: bool,
@@ -159,10 +163,54 @@ async fn create(
     asked: Asked,
     Body { value, bytes }: Body<CreateAccount>,
 ) -> Result<Response, Ended> {
+    let accepted = Making.make(&app, &asked, value, &bytes).await?;
+    let id = made(&accepted, AccountId::from_bytes)?;
+    let path = format!("/v1/accounts/{id}");
+    Ok(created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await?)
+}
+
+/// Make up to 1,000 hosting accounts by one call, each by itself.
+#[utoipa::path(post, path = "/v1/accounts:bulk", operation_id = "account.create_bulk", tag = "accounts",
+    extensions(("x-action" = json!("account.create"))), request_body = Bulk<CreateAccount>,
+    responses((status = 200, description = "What became of each", body = BulkAnswer<Account>)))]
+async fn create_bulk(
+    State(app): State<App>,
+    asked: Asked,
+    body: Body<Bulk<Value>>,
+) -> Result<Json<BulkAnswer<Account>>, Failure> {
+    bulk::make(&Making, &app, &asked, body).await.map(Json)
+}
+
+/// How an account is made.
+struct Making;
+
+impl bulk::Making for Making {
+    type Create = CreateAccount;
+    type Id = AccountId;
+    type Made = Account;
+
+    async fn make(
+        &self,
+        app: &App,
+        asked: &Asked,
+        value: CreateAccount,
+        bytes: &[u8],
+    ) -> Result<Written, Ended> {
+        app.propose(asked, bytes, Command::CreateAccount(creation(value)?)).await
+    }
+
+    fn id(&self, bytes: &[u8]) -> Result<AccountId, IdError> {
+        AccountId::from_bytes(bytes)
+    }
+
+    async fn read(&self, app: &App, asked: &Asked, id: AccountId) -> Result<Account, Failure> {
+        read(app, &asked.caller, id).await
+    }
+}
+
+fn creation(value: CreateAccount) -> Result<command::CreateAccount, Failure> {
     if value.domain.is_none() && value.document_root.is_some() {
-        return Err(
-            Failure::invalid("document_root", "a document root is a domain's; there is no domain").into()
-        );
+        return Err(Failure::invalid("document_root", "a document root is a domain's; there is no domain"));
     }
     if let Some(name) = &value.domain {
         public_suffix::refuse("domain", name)?;
@@ -171,7 +219,7 @@ async fn create(
     let domain = value
         .domain
         .map(|name| domains::command(account_id, name, value.document_root, value.create_zone, operation_id));
-    let command = command::CreateAccount {
+    Ok(command::CreateAccount {
         account_id: account_id.to_bytes(),
         tenant_id: value.tenant_id.to_bytes(),
         plan_id: value.plan_id.to_bytes(),
@@ -181,11 +229,7 @@ async fn create(
         operation_id: operation_id.to_bytes(),
         placement: value.placement.map(placements::wish),
         ..command::CreateAccount::default()
-    };
-    let accepted = app.propose(&asked, &bytes, Command::CreateAccount(command)).await?;
-    let id = made(&accepted, AccountId::from_bytes)?;
-    let path = format!("/v1/accounts/{id}");
-    Ok(created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await?)
+    })
 }
 
 /// List accounts.
@@ -203,14 +247,14 @@ async fn list(
     }
     let filter = AccountFilter { plan_id, username, suspended, placement_met, within_plan, converging };
     let rows = app.reader().accounts(caller.purview(), filter, &paging.rows()).await?;
-    let mut page = paging.page(rows, |row| row.id.to_bytes(), shown);
+    let mut page = paging.page(rows, |row| paging.place(row.id.to_bytes(), row.username.as_str()), shown);
     show_unmet(&app, &caller, &mut page.items).await?;
     Ok(page)
 }
 
 /// Show an account.
 #[utoipa::path(get, path = "/v1/accounts/{id}", operation_id = "account.get", tag = "accounts",
-    params(("id" = String, Path, format = "uuid", description = "The account")),
+    params(("id" = schema::AccountId, Path, description = "The account")),
     responses((status = 200, description = "The account", body = Account)))]
 async fn get(
     State(app): State<App>,
@@ -222,7 +266,7 @@ async fn get(
 
 /// Change an account's contact, plan or PHP version.
 #[utoipa::path(patch, path = "/v1/accounts/{id}", operation_id = "account.update", tag = "accounts",
-    params(("id" = String, Path, format = "uuid", description = "The account")), request_body = UpdateAccount,
+    params(("id" = schema::AccountId, Path, description = "The account")), request_body = UpdateAccount,
     responses((status = 200, description = "Changed, and converged if that was waited for", body = Account),
         (status = 202, description = "Changed, and not converged at the timeout", body = Account)))]
 async fn update(
@@ -246,7 +290,7 @@ async fn update(
 
 /// Stop serving an account's sites and lock its database users; DNS goes on.
 #[utoipa::path(post, path = "/v1/accounts/{id}/suspend", operation_id = "account.suspend", tag = "accounts",
-    params(("id" = String, Path, format = "uuid", description = "The account")), request_body = Suspend,
+    params(("id" = schema::AccountId, Path, description = "The account")), request_body = Suspend,
     responses((status = 200, description = "Changed, and converged if that was waited for", body = Account),
         (status = 202, description = "Changed, and not converged at the timeout", body = Account)))]
 async fn suspend(
@@ -268,7 +312,7 @@ async fn suspend(
 
 /// Serve a suspended account again. Domains that were suspended by themselves stay so.
 #[utoipa::path(post, path = "/v1/accounts/{id}/unsuspend", operation_id = "account.unsuspend", tag = "accounts",
-    params(("id" = String, Path, format = "uuid", description = "The account")),
+    params(("id" = schema::AccountId, Path, description = "The account")),
     responses((status = 200, description = "Changed, and converged if that was waited for", body = Account),
         (status = 202, description = "Changed, and not converged at the timeout", body = Account)))]
 async fn unsuspend(
@@ -287,7 +331,7 @@ async fn unsuspend(
 
 /// Remove an account and all it has. Its data is kept for the cluster's retention time.
 #[utoipa::path(delete, path = "/v1/accounts/{id}", operation_id = "account.delete", tag = "accounts",
-    params(("id" = String, Path, format = "uuid", description = "The account")),
+    params(("id" = schema::AccountId, Path, description = "The account")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {

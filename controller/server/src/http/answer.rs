@@ -51,7 +51,7 @@ pub(crate) fn made<T>(
     parse(&accepted.object_id).map_err(|error| Failure::internal(&error))
 }
 
-fn operation_of(accepted: &Written) -> Result<Option<OperationId>, Failure> {
+pub(super) fn operation_of(accepted: &Written) -> Result<Option<OperationId>, Failure> {
     if accepted.operation_id.is_empty() {
         return Ok(None);
     }
@@ -148,7 +148,7 @@ pub(crate) fn indexed(written: &Written, answer: impl IntoResponse) -> Response 
 }
 
 /// Why there is nothing to show. Of a repetition, because what the first request made or changed has gone since.
-fn gone(written: &Written, failure: Failure) -> Failure {
+pub(super) fn gone(written: &Written, failure: Failure) -> Failure {
     if written.replayed && failure.kind() == Kind::Refused(RefusalCode::NotFound) {
         let detail = "this request was carried out before, under the same idempotency key, and what it made or changed \
                       has gone since";

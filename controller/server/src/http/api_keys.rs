@@ -8,7 +8,7 @@ use axum::{
 use npanel_model::{AccountId, ApiKeyId, Timestamp};
 use npanel_pki::ApiKeyText;
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{ApiKey, CreateApiKey, Page, RotateApiKey, UpdateApiKey};
+use npanel_sdk_types::{ApiKey, CreateApiKey, Page, RotateApiKey, UpdateApiKey, schema};
 use npanel_state::{ApiKeyFilter, Credential};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -37,12 +37,13 @@ list_query! {
     /// Which API keys.
     ApiKeysQuery {
         /// Only of this tenant.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::TenantId>)]
         tenant_id: npanel_model::TenantId,
         /// Only with this name.
+        #[param(value_type = Option<schema::Label>)]
         name: String,
         /// Only what was made then or later.
-        #[param(value_type = Option<String>, format = DateTime)]
+        #[param(value_type = Option<schema::Timestamp>)]
         created_since: Timestamp,
     }
 }
@@ -116,7 +117,7 @@ async fn list(
 
 /// Show an API key (never its secret).
 #[utoipa::path(get, path = "/v1/api-keys/{id}", operation_id = "api_key.get", tag = "api-keys",
-    params(("id" = String, Path, format = "uuid", description = "The API key")),
+    params(("id" = schema::ApiKeyId, Path, description = "The API key")),
     responses((status = 200, description = "The API key", body = ApiKey)))]
 async fn get(
     State(app): State<App>,
@@ -128,7 +129,7 @@ async fn get(
 
 /// Change an API key's name or end; never its secret.
 #[utoipa::path(patch, path = "/v1/api-keys/{id}", operation_id = "api_key.update", tag = "api-keys",
-    params(("id" = String, Path, format = "uuid", description = "The API key")), request_body = UpdateApiKey,
+    params(("id" = schema::ApiKeyId, Path, description = "The API key")), request_body = UpdateApiKey,
     responses((status = 200, description = "Changed", body = ApiKey)))]
 async fn update(
     State(app): State<App>,
@@ -159,7 +160,7 @@ fn end(at: Option<Timestamp>) -> Result<i64, Failure> {
 
 /// Put a new secret in the place of an API key's; the one before counts for a while yet.
 #[utoipa::path(post, path = "/v1/api-keys/{id}/rotate", operation_id = "api_key.rotate", tag = "api-keys",
-    params(("id" = String, Path, format = "uuid", description = "The API key")), request_body = RotateApiKey,
+    params(("id" = schema::ApiKeyId, Path, description = "The API key")), request_body = RotateApiKey,
     responses((status = 200, description = "Rotated; the key is shown this once", body = ApiKey)))]
 async fn rotate(
     State(app): State<App>,
@@ -187,7 +188,7 @@ async fn rotate(
 
 /// Revoke an API key.
 #[utoipa::path(delete, path = "/v1/api-keys/{id}", operation_id = "api_key.delete", tag = "api-keys",
-    params(("id" = String, Path, format = "uuid", description = "The API key")),
+    params(("id" = schema::ApiKeyId, Path, description = "The API key")),
     responses((status = 204, description = "Revoked")))]
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let api_key_id = id::<ApiKeyId>("API key", &text)?.to_bytes();

@@ -148,6 +148,26 @@ fn revision(tag: &str) -> Option<u64> {
 }
 
 impl Asked {
+    /// Of one of many that a call asks for: what it has in common with the others, and a key of its own.
+    pub(super) fn item(&self, place: usize) -> Self {
+        Self {
+            caller: self.caller.clone(),
+            wait: None,
+            dry_run: self.dry_run,
+            prefers_minimal: false,
+            request_id: self.request_id,
+            peer: self.peer,
+            idempotency_key: format!("{}/{place}", self.idempotency_key),
+            condition: Condition::default(),
+            method: self.method.clone(),
+            path: self.path.clone(),
+        }
+    }
+
+    pub(super) fn request_id(&self) -> RequestId {
+        self.request_id
+    }
+
     /// The envelope of a command. The leader fills in what is its to know.
     pub(super) fn envelope(&self, digests: &RequestDigests, body: &[u8], command: Command) -> Envelope {
         let (request_digest, other_request_digests) = self.digest(digests, body);

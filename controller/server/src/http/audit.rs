@@ -125,6 +125,10 @@ async fn inclusion(
     Query(query): Query<InclusionQuery>,
 ) -> Result<Json<AuditInclusion>, Failure> {
     let (reader, position) = (app.reader(), query.position);
+    // No tree has so many, and no column holds such a number.
+    if i64::try_from(position).is_err() {
+        return Err(Failure::not_found("entry"));
+    }
     let stored = app.find("entry", || reader.audit_entry(caller.tenant_id, position)).await?;
     let tree_size = match query.tree_size {
         Some(size) => size,

@@ -2,6 +2,7 @@
 
 use npanel_audit::object_from_text;
 use npanel_model::{Action, TenantId, Timestamp};
+use npanel_sdk_types::schema;
 use npanel_state::AuditFilter;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -15,23 +16,25 @@ list_query! {
     /// Which accepted writes.
     AuditQuery {
         /// Only of this actor, such as `api_key/<id>`.
+        #[param(value_type = Option<String>, max_length = 100, example = "api_key/0190a5d2-7c00-7000-8000-000000000012")]
         actor: String,
         /// Only of this action.
-        #[param(value_type = Option<String>, example = "account.create")]
+        #[param(value_type = Option<schema::Action>)]
         action: Action,
         /// Only about this kind of object.
-        #[param(example = "account")]
+        #[param(value_type = Option<String>, max_length = 40, example = "account")]
         object_kind: String,
         /// Only about this object.
+        #[param(value_type = Option<String>, max_length = 100, example = "0190a5d2-7c00-7000-8000-000000000003")]
         object_id: String,
         /// Only of this tenant itself.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::TenantId>)]
         tenant_id: TenantId,
         /// Only of this time or later.
-        #[param(value_type = Option<String>, format = DateTime)]
+        #[param(value_type = Option<schema::Timestamp>)]
         since: Timestamp,
         /// Only from before this time.
-        #[param(value_type = Option<String>, format = DateTime)]
+        #[param(value_type = Option<schema::Timestamp>)]
         until: Timestamp,
     }
 }
@@ -66,8 +69,10 @@ list_query! {
 #[into_params(parameter_in = Query)]
 pub(super) struct InclusionQuery {
     /// The entry's position.
+    #[param(value_type = schema::Count)]
     pub(super) position: u64,
     /// The tree with so many entries; that of the newest checkpoint if absent.
+    #[param(value_type = Option<schema::Count>)]
     pub(super) tree_size: Option<u64>,
 }
 
@@ -77,7 +82,9 @@ pub(super) struct InclusionQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct ConsistencyQuery {
     /// How many entries the earlier tree has.
+    #[param(value_type = schema::Count)]
     pub(super) first_size: u64,
     /// How many the later one has; as many as that of the newest checkpoint if absent.
+    #[param(value_type = Option<schema::Count>)]
     pub(super) second_size: Option<u64>,
 }

@@ -54,7 +54,7 @@ fn is_json(method: &Method, headers: &HeaderMap) -> bool {
         || method == Method::PATCH && media_type.eq_ignore_ascii_case("application/merge-patch+json")
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     if is_deeper(bytes, DEEPEST) {
         let detail = format!("arrays and objects lie in each other at most {DEEPEST} deep");
         return Err(Failure::new(Kind::InvalidBody, detail));

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, uri::PathAndQuery};
 use npanel_model::Action;
 use npanel_sdk_types::{AGE_HEADER, INDEX_HEADER, MIN_INDEX_HEADER};
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::problem::{Failure, Kind};
 use crate::agreement::{Agreement, Unproposed};
@@ -28,13 +28,14 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub(crate) struct Freshness {
     /// `linearizable` (if absent): all that was acknowledged before. `stale`: what this controller has, without asking the
     /// leader; `NPanel-Age-Millis` says how long ago it last knew that this is all.
-    #[param(value_type = Option<String>, example = "stale")]
+    #[param(inline)]
     consistency: Option<Consistency>,
     /// At least as it was at this index, which a write's `NPanel-Index` says. The header `NPanel-Min-Index` is the same.
+    #[param(value_type = Option<npanel_sdk_types::schema::Revision>)]
     min_index: Option<u64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Consistency {
     Linearizable,

@@ -6,7 +6,7 @@ use axum::{
 };
 use npanel_model::EnrolRole;
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreateToken, ReplaceController, Token};
+use npanel_sdk_types::{CreateToken, ReplaceController, Token, schema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -25,7 +25,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// Take a controller out of the cluster for good; its identity is revoked. Refused if the others could not decide without
 /// it.
 #[utoipa::path(delete, path = "/v1/controllers/{id}", operation_id = "controller.remove", tag = "cluster",
-    params(("id" = u64, Path, description = "The controller")),
+    params(("id" = schema::ControllerId, Path, description = "The controller")),
     responses((status = 204, description = "Removed; the others go on without it within a second")))]
 async fn remove_controller(
     State(app): State<App>,
@@ -41,7 +41,7 @@ async fn remove_controller(
 /// joined with it and has caught up, it votes and the dead one goes, in one change of the members. Refused if that one answers, if
 /// another replacement is under way, or if too few answer to decide it.
 #[utoipa::path(post, path = "/v1/controllers/{id}/replace", operation_id = "controller.replace", tag = "cluster",
-    params(("id" = u64, Path, description = "The controller whose place is taken")),
+    params(("id" = schema::ControllerId, Path, description = "The controller whose place is taken")),
     request_body = ReplaceController,
     responses((status = 201, description = "Begun; the token is shown this once", body = Token)))]
 async fn replace_controller(

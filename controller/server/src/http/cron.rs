@@ -7,7 +7,7 @@ use axum::{
 };
 use npanel_model::{AccountId, OperationId};
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CronJob, CronTable, Page, SetCronJobs};
+use npanel_sdk_types::{CronJob, CronTable, Page, SetCronJobs, schema};
 use npanel_state::OwnedFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -31,7 +31,7 @@ list_query! {
     /// Whose scheduled jobs.
     converging CronTablesQuery {
         /// Only of this account.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::AccountId>)]
         account_id: AccountId,
     }
 }
@@ -73,7 +73,7 @@ async fn list(
 
 /// Show an account's scheduled jobs. Not found if none were ever set.
 #[utoipa::path(get, path = "/v1/cron-tables/{id}", operation_id = "cron.get_jobs", tag = "cron",
-    params(("id" = String, Path, format = "uuid", description = "The account")),
+    params(("id" = schema::AccountId, Path, description = "The account")),
     responses((status = 200, description = "Its jobs", body = CronTable)))]
 async fn get(
     State(app): State<App>,
@@ -85,7 +85,7 @@ async fn get(
 
 /// Set an account's scheduled jobs: exactly these.
 #[utoipa::path(put, path = "/v1/cron-tables/{id}", operation_id = "cron.set_jobs", tag = "cron",
-    params(("id" = String, Path, format = "uuid", description = "The account")), request_body = SetCronJobs,
+    params(("id" = schema::AccountId, Path, description = "The account")), request_body = SetCronJobs,
     responses((status = 200, description = "Set, and converged if that was waited for", body = CronTable),
         (status = 202, description = "Set, and not converged at the timeout", body = CronTable)))]
 async fn set(

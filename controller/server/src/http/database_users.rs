@@ -9,7 +9,7 @@ use npanel_model::{DatabaseUserId, DatabaseUserName, OperationId, Secret, Tenant
 use npanel_pki::Field;
 use npanel_proto::command::{self, envelope::Command};
 use npanel_sdk_types::{
-    CreateDatabaseUser, DatabaseUser, Grant, Operation, Page, SetPassword, SetPrivileges,
+    CreateDatabaseUser, DatabaseUser, Grant, Operation, Page, SetPassword, SetPrivileges, schema,
 };
 use npanel_state::OwnedFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -40,9 +40,10 @@ list_query! {
     /// Which database users.
     converging DatabaseUsersQuery {
         /// Only of this account.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::AccountId>)]
         account_id: npanel_model::AccountId,
         /// Only with this full name.
+        #[param(value_type = Option<schema::DatabaseUserName>)]
         name: String,
     }
 }
@@ -171,7 +172,7 @@ async fn list(
 /// Show a database user (never its password).
 #[utoipa::path(get, path = "/v1/database-users/{id}", operation_id = "database.get_user",
     tag = "database-users",
-    params(("id" = String, Path, format = "uuid", description = "The database user")),
+    params(("id" = schema::DatabaseUserId, Path, description = "The database user")),
     responses((status = 200, description = "The database user", body = DatabaseUser)))]
 async fn get(
     State(app): State<App>,
@@ -183,7 +184,7 @@ async fn get(
 
 /// Set what a database user may do, and where.
 #[utoipa::path(put, path = "/v1/database-users/{id}/privileges", operation_id = "database.set_privileges", tag = "database-users",
-    params(("id" = String, Path, format = "uuid", description = "The database user")), request_body = SetPrivileges,
+    params(("id" = schema::DatabaseUserId, Path, description = "The database user")), request_body = SetPrivileges,
     responses((status = 200, description = "Changed, and converged if that was waited for", body = DatabaseUser),
         (status = 202, description = "Changed, and not converged at the timeout", body = DatabaseUser)))]
 async fn set_privileges(
@@ -205,7 +206,7 @@ async fn set_privileges(
 /// Set a database user's password.
 #[utoipa::path(put, path = "/v1/database-users/{id}/password", operation_id = "database.set_password",
     tag = "database-users",
-    params(("id" = String, Path, format = "uuid", description = "The database user")), request_body = SetPassword,
+    params(("id" = schema::DatabaseUserId, Path, description = "The database user")), request_body = SetPassword,
     responses((status = 200, description = "Set, and converged if that was waited for", body = DatabaseUser),
         (status = 202, description = "Set, and not converged at the timeout", body = DatabaseUser)))]
 async fn set_password(
@@ -237,7 +238,7 @@ async fn set_password(
 /// Drop a database user.
 #[utoipa::path(delete, path = "/v1/database-users/{id}", operation_id = "database.delete_user",
     tag = "database-users",
-    params(("id" = String, Path, format = "uuid", description = "The database user")),
+    params(("id" = schema::DatabaseUserId, Path, description = "The database user")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {

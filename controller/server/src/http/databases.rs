@@ -5,18 +5,20 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use npanel_model::{DatabaseId, DatabaseName, OperationId};
+use npanel_model::{DatabaseId, DatabaseName, IdError, OperationId};
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreateDatabase, Database, Operation, Page};
+use npanel_sdk_types::{Bulk, BulkAnswer, CreateDatabase, Database, Operation, Page, schema};
 use npanel_state::OwnedFilter;
+use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     accounts,
     answer::{Tagged, created, deleted, id, made},
-    app::App,
+    app::{App, Written},
     asked::Asked,
     body::Body,
+    bulk::{self, Making as _},
     convergence::convergence,
     list::{List, list_query},
     preview::Ended,
@@ -25,16 +27,20 @@ use super::{
 use crate::auth::Caller;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, delete))
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(create_bulk))
+        .routes(routes!(get, delete))
 }
 
 list_query! {
     /// Which databases.
-    converging DatabasesQuery {
+    by(ByName) converging DatabasesQuery {
         /// Only of this account.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::AccountId>)]
         account_id: npanel_model::AccountId,
         /// Only with this full name.
+        #[param(value_type = Option<schema::DatabaseName>)]
         name: String,
     }
 }
@@ -64,8 +70,7 @@ async fn create(
     asked: Asked,
     Body { value, bytes }: Body<CreateDatabase>,
 ) -> Result<Response, Ended> {
-    let command = creation(&app, &asked.caller, &value).await.map(Command::CreateDatabase);
-    let accepted = app.propose_if_made(&asked, &bytes, command).await?;
+    let accepted = Making.make(&app, &asked, value, &bytes).await?;
     let id = made(&accepted, DatabaseId::from_bytes)?;
     let path = format!("/v1/databases/{id}");
     Ok(created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await?)
@@ -88,6 +93,46 @@ async fn creation(
     })
 }
 
+/// Create up to 1,000 databases by one call, each by itself.
+#[utoipa::path(post, path = "/v1/databases:bulk", operation_id = "database.create_databases_bulk", tag = "databases",
+    extensions(("x-action" = json!("database.create_database"))), request_body = Bulk<CreateDatabase>,
+    responses((status = 200, description = "What became of each", body = BulkAnswer<Database>)))]
+async fn create_bulk(
+    State(app): State<App>,
+    asked: Asked,
+    body: Body<Bulk<Value>>,
+) -> Result<Json<BulkAnswer<Database>>, Failure> {
+    bulk::make(&Making, &app, &asked, body).await.map(Json)
+}
+
+/// How a database is made.
+struct Making;
+
+impl bulk::Making for Making {
+    type Create = CreateDatabase;
+    type Id = DatabaseId;
+    type Made = Database;
+
+    async fn make(
+        &self,
+        app: &App,
+        asked: &Asked,
+        value: CreateDatabase,
+        bytes: &[u8],
+    ) -> Result<Written, Ended> {
+        let command = creation(app, &asked.caller, &value).await.map(Command::CreateDatabase);
+        app.propose_if_made(asked, bytes, command).await
+    }
+
+    fn id(&self, bytes: &[u8]) -> Result<DatabaseId, IdError> {
+        DatabaseId::from_bytes(bytes)
+    }
+
+    async fn read(&self, app: &App, asked: &Asked, id: DatabaseId) -> Result<Database, Failure> {
+        read(app, &asked.caller, id).await
+    }
+}
+
 /// List databases.
 #[utoipa::path(get, path = "/v1/databases", operation_id = "database.list_databases", tag = "databases",
     params(DatabasesQuery), responses((status = 200, description = "Some of them", body = Page<Database>)))]
@@ -99,12 +144,12 @@ async fn list(
     let (account_id, converging) = (query.account_id, query.converging());
     let filter = OwnedFilter { account_id, name: query.name, suspended: None, converging };
     let rows = app.reader().databases(caller.purview(), filter, &paging.rows()).await?;
-    Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
+    Ok(paging.page(rows, |row| paging.place(row.id.to_bytes(), row.name.as_str()), shown))
 }
 
 /// Show a database.
 #[utoipa::path(get, path = "/v1/databases/{id}", operation_id = "database.get_database", tag = "databases",
-    params(("id" = String, Path, format = "uuid", description = "The database")),
+    params(("id" = schema::DatabaseId, Path, description = "The database")),
     responses((status = 200, description = "The database", body = Database)))]
 async fn get(
     State(app): State<App>,
@@ -117,7 +162,7 @@ async fn get(
 /// Drop a database. Its data is kept for the cluster's retention time.
 #[utoipa::path(delete, path = "/v1/databases/{id}", operation_id = "database.delete_database",
     tag = "databases",
-    params(("id" = String, Path, format = "uuid", description = "The database")),
+    params(("id" = schema::DatabaseId, Path, description = "The database")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {

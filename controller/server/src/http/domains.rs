@@ -5,18 +5,22 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use npanel_model::{AccountId, DocumentRoot, DomainId, Fqdn, OperationId, ZoneId, ZoneProvider};
+use npanel_model::{AccountId, DocumentRoot, DomainId, Fqdn, IdError, OperationId, ZoneId, ZoneProvider};
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreateDomain, Domain, Operation, Page, Suspend, SuspensionOf, UpdateDomain};
+use npanel_sdk_types::{
+    Bulk, BulkAnswer, CreateDomain, Domain, Operation, Page, Suspend, SuspensionOf, UpdateDomain, schema,
+};
 use npanel_state::OwnedFilter;
+use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     accounts::suspension,
     answer::{Tagged, created, deleted, id, made, updated},
-    app::App,
+    app::{App, Written},
     asked::Asked,
     body::Body,
+    bulk::{self, Making as _},
     convergence::convergence,
     list::{List, list_query},
     preview::Ended,
@@ -28,6 +32,7 @@ use crate::auth::Caller;
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(create, list))
+        .routes(routes!(create_bulk))
         .routes(routes!(get, update, delete))
         .routes(routes!(suspend))
         .routes(routes!(unsuspend))
@@ -35,12 +40,12 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which domains.
-    converging DomainsQuery {
+    by(ByName) converging DomainsQuery {
         /// Only of this account.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::AccountId>)]
         account_id: AccountId,
         /// Only with this name.
-        #[param(value_type = Option<String>)]
+        #[param(value_type = Option<schema::Fqdn>)]
         name: Fqdn,
         /// Only what is suspended, by itself or with its account; or only what is not.
         suspended: bool,
@@ -110,13 +115,53 @@ async fn create(
     asked: Asked,
     Body { value, bytes }: Body<CreateDomain>,
 ) -> Result<Response, Ended> {
-    public_suffix::refuse("name", &value.name)?;
-    let operation = OperationId::generate();
-    let command = command(value.account_id, value.name, value.document_root, value.create_zone, operation);
-    let accepted = app.propose(&asked, &bytes, Command::CreateDomain(command)).await?;
+    let accepted = Making.make(&app, &asked, value, &bytes).await?;
     let id = made(&accepted, DomainId::from_bytes)?;
     let path = format!("/v1/domains/{id}");
     Ok(created(&app, &asked, &accepted, path, || read(&app, &asked.caller, id)).await?)
+}
+
+/// Put up to 1,000 domains on accounts by one call, each by itself.
+#[utoipa::path(post, path = "/v1/domains:bulk", operation_id = "domain.create_bulk", tag = "domains",
+    extensions(("x-action" = json!("domain.create"))), request_body = Bulk<CreateDomain>,
+    responses((status = 200, description = "What became of each", body = BulkAnswer<Domain>)))]
+async fn create_bulk(
+    State(app): State<App>,
+    asked: Asked,
+    body: Body<Bulk<Value>>,
+) -> Result<Json<BulkAnswer<Domain>>, Failure> {
+    bulk::make(&Making, &app, &asked, body).await.map(Json)
+}
+
+/// How a domain is made.
+struct Making;
+
+impl bulk::Making for Making {
+    type Create = CreateDomain;
+    type Id = DomainId;
+    type Made = Domain;
+
+    async fn make(
+        &self,
+        app: &App,
+        asked: &Asked,
+        value: CreateDomain,
+        bytes: &[u8],
+    ) -> Result<Written, Ended> {
+        public_suffix::refuse("name", &value.name)?;
+        let operation = OperationId::generate();
+        let command =
+            command(value.account_id, value.name, value.document_root, value.create_zone, operation);
+        app.propose(asked, bytes, Command::CreateDomain(command)).await
+    }
+
+    fn id(&self, bytes: &[u8]) -> Result<DomainId, IdError> {
+        DomainId::from_bytes(bytes)
+    }
+
+    async fn read(&self, app: &App, asked: &Asked, id: DomainId) -> Result<Domain, Failure> {
+        read(app, &asked.caller, id).await
+    }
 }
 
 /// List domains.
@@ -135,12 +180,12 @@ async fn list(
         converging,
     };
     let rows = app.reader().domains(caller.purview(), filter, &paging.rows()).await?;
-    Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
+    Ok(paging.page(rows, |row| paging.place(row.id.to_bytes(), row.name.as_str()), shown))
 }
 
 /// Show a domain.
 #[utoipa::path(get, path = "/v1/domains/{id}", operation_id = "domain.get", tag = "domains",
-    params(("id" = String, Path, format = "uuid", description = "The domain")),
+    params(("id" = schema::DomainId, Path, description = "The domain")),
     responses((status = 200, description = "The domain", body = Domain)))]
 async fn get(
     State(app): State<App>,
@@ -152,7 +197,7 @@ async fn get(
 
 /// Change where a domain is served from.
 #[utoipa::path(patch, path = "/v1/domains/{id}", operation_id = "domain.update", tag = "domains",
-    params(("id" = String, Path, format = "uuid", description = "The domain")), request_body = UpdateDomain,
+    params(("id" = schema::DomainId, Path, description = "The domain")), request_body = UpdateDomain,
     responses((status = 200, description = "Changed, and converged if that was waited for", body = Domain),
         (status = 202, description = "Changed, and not converged at the timeout", body = Domain)))]
 async fn update(
@@ -173,7 +218,7 @@ async fn update(
 
 /// Answer with a suspension page.
 #[utoipa::path(post, path = "/v1/domains/{id}/suspend", operation_id = "domain.suspend", tag = "domains",
-    params(("id" = String, Path, format = "uuid", description = "The domain")), request_body = Suspend,
+    params(("id" = schema::DomainId, Path, description = "The domain")), request_body = Suspend,
     responses((status = 200, description = "Changed, and converged if that was waited for", body = Domain),
         (status = 202, description = "Changed, and not converged at the timeout", body = Domain)))]
 async fn suspend(
@@ -195,7 +240,7 @@ async fn suspend(
 
 /// Serve a suspended domain again, unless its account is suspended.
 #[utoipa::path(post, path = "/v1/domains/{id}/unsuspend", operation_id = "domain.unsuspend", tag = "domains",
-    params(("id" = String, Path, format = "uuid", description = "The domain")),
+    params(("id" = schema::DomainId, Path, description = "The domain")),
     responses((status = 200, description = "Changed, and converged if that was waited for", body = Domain),
         (status = 202, description = "Changed, and not converged at the timeout", body = Domain)))]
 async fn unsuspend(
@@ -214,7 +259,7 @@ async fn unsuspend(
 
 /// Undo a domain.
 #[utoipa::path(delete, path = "/v1/domains/{id}", operation_id = "domain.delete", tag = "domains",
-    params(("id" = String, Path, format = "uuid", description = "The domain")),
+    params(("id" = schema::DomainId, Path, description = "The domain")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {

@@ -36,7 +36,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// misses nothing and gets nothing twice. `heartbeat` says that all up to its index was told; it comes at first, and every
 /// 15 seconds. `gone` ends a stream that has fallen behind what is kept.
 #[utoipa::path(get, path = "/v1/events", operation_id = "event.list", tag = "events", params(EventsQuery,
-    ("last-event-id" = Option<u64>, Header, description = "The last `id` of an earlier stream: its events follow")),
+    ("last-event-id" = Option<npanel_sdk_types::schema::Revision>, Header, description = "The last `id` of an earlier stream: its events follow")),
     responses((status = 200, description = "The events", content_type = "text/event-stream", body = Event),
         (status = 410, description = "The events after that index are kept no longer")))]
 async fn follow(

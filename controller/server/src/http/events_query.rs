@@ -12,9 +12,10 @@ use utoipa::IntoParams;
 #[into_params(parameter_in = Query)]
 pub(super) struct EventsQuery {
     /// The events after this index; those from now on if absent. The header `Last-Event-ID` goes before it.
+    #[param(value_type = Option<npanel_sdk_types::schema::Revision>)]
     pub(super) after: Option<u64>,
     /// Only these, separated by commas: `<kind>.*` or types such as `account.created`.
-    #[param(value_type = Option<String>, example = "account.*,domain.deleted")]
+    #[param(value_type = Option<String>, max_length = 2000, example = "account.*,domain.deleted")]
     pub(super) types: Option<EventTypes>,
 }
 

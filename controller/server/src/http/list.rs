@@ -5,6 +5,7 @@ use axum::extract::FromRequestParts;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::request::Parts;
 use npanel_sdk_types::Page;
+use npanel_state::{By, Order};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use super::{
@@ -19,8 +20,8 @@ const MOST_ITEMS: u32 = 200;
 const USUAL_ITEMS: u32 = 100;
 /// How much of the digest of its list a cursor carries: enough that no other list has it by accident.
 const MARK_BYTES: usize = 8;
-/// An id, or what else a list is in the order of.
-const MOST_PLACE_BYTES: usize = 16;
+/// An id, and the longest name.
+const MOST_PLACE_BYTES: usize = 16 + 253;
 
 /// What tells one list from another: whose view it is, of what, through which filters.
 type Mark = [u8; MARK_BYTES];
@@ -56,6 +57,52 @@ impl<'de> Deserialize<'de> for Cursor {
 pub(crate) trait Listed: DeserializeOwned {
     fn limit(&self) -> Option<u32>;
     fn after(&self) -> Option<&Cursor>;
+    fn order(&self) -> Order {
+        Order::default()
+    }
+}
+
+/// The orders of a list, as its query names them: a field, with `-` before it the other way round.
+macro_rules! sorts {
+    ($(#[$doc:meta])* $name:ident by $up:literal or $down:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
+        pub(crate) enum $name {
+            /// By the name.
+            #[serde(rename = $up)]
+            Name,
+            /// By the name, the last first.
+            #[serde(rename = $down)]
+            NameDown,
+            /// The oldest first.
+            #[serde(rename = "created_at")]
+            Made,
+            /// The newest first.
+            #[serde(rename = "-created_at")]
+            MadeDown,
+        }
+
+        impl From<$name> for Order {
+            fn from(sort: $name) -> Order {
+                let (by, descending) = match sort {
+                    $name::Name => (By::Name, false),
+                    $name::NameDown => (By::Name, true),
+                    $name::Made => (By::Made, false),
+                    $name::MadeDown => (By::Made, true),
+                };
+                Order { by, descending }
+            }
+        }
+    };
+}
+
+sorts! {
+    /// The order of what has a name.
+    ByName by "name" or "-name"
+}
+sorts! {
+    /// The order of accounts.
+    ByUsername by "username" or "-username"
 }
 
 /// A list's query, and which part of the list it asks for.
@@ -72,7 +119,7 @@ impl<S: Send + Sync, T: Listed> FromRequestParts<S> for List<T> {
         let Query(query) = Query::<T>::from_request_parts(parts, state).await?;
         let list =
             mark(&caller.tenant_id.to_bytes(), parts.uri.path(), parts.uri.query().unwrap_or_default());
-        let paging = Paging::new(list, query.limit(), query.after())?;
+        let paging = Paging { order: query.order(), ..Paging::new(list, query.limit(), query.after())? };
         Ok(Self { query, paging })
     }
 }
@@ -95,6 +142,7 @@ pub(crate) struct Paging {
     list: Mark,
     limit: u32,
     after: Option<Vec<u8>>,
+    order: Order,
 }
 
 impl Paging {
@@ -109,12 +157,21 @@ impl Paging {
                 "the cursor is of another list: with other filters, of another noun or tenant; begin anew";
             return Err(Failure::new(Kind::InvalidQuery, detail).at("after"));
         }
-        Ok(Self { list, limit, after: after.map(|cursor| cursor.after.clone()) })
+        let after = after.map(|cursor| cursor.after.clone());
+        Ok(Self { list, limit, after, order: Order::default() })
     }
 
     /// The rows to ask the state for: one more than wanted, to know whether there are more.
     pub(crate) fn rows(&self) -> npanel_state::Page {
-        npanel_state::Page { after: self.after.clone(), limit: self.limit + 1 }
+        npanel_state::Page { after: self.after.clone(), limit: self.limit + 1, order: self.order }
+    }
+
+    /// Where a row is in the list's order.
+    pub(crate) fn place(&self, mut id: Vec<u8>, name: &str) -> Vec<u8> {
+        if self.order.by == By::Name {
+            id.extend_from_slice(name.as_bytes());
+        }
+        id
     }
 
     /// The page of these rows.
@@ -147,25 +204,31 @@ impl Paging {
     }
 }
 
-/// Makes the query type of a list: `limit`, `after` and filters. `converging` adds the filters of what nodes
+/// Makes the query type of a list: `limit`, `after` and filters. `by` adds the order, `converging` the filters of what nodes
 /// converge on.
 macro_rules! list_query {
-    ($(#[$doc:meta])* converging $name:ident {
+    ($(#[$doc:meta])* by($sort:ident) converging $name:ident { $($fields:tt)* }) => {
+        $crate::http::list::list_query! { @converging [by($sort)] $(#[$doc])* $name { $($fields)* } }
+    };
+    ($(#[$doc:meta])* converging $name:ident { $($fields:tt)* }) => {
+        $crate::http::list::list_query! { @converging [] $(#[$doc])* $name { $($fields)* } }
+    };
+    (@converging [$($by:tt)*] $(#[$doc:meta])* $name:ident {
         $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
     }) => {
         $crate::http::list::list_query! {
-            $(#[$doc])* $name {
+            $(#[$doc])* $($by)* $name {
                 $($(#[$field_doc])* $field: $type,)*
                 /// Only of this tenant itself.
-                #[param(value_type = Option<String>, format = "uuid")]
+                #[param(value_type = Option<npanel_sdk_types::schema::TenantId>)]
                 tenant_id: npanel_model::TenantId,
                 /// Only what this node holds, or is to hold.
-                #[param(value_type = Option<String>, format = "uuid")]
+                #[param(value_type = Option<npanel_sdk_types::schema::NodeId>)]
                 node_id: npanel_model::NodeId,
                 /// Only what stands so.
                 status: npanel_sdk_types::Status,
                 /// Only what was made then or later.
-                #[param(value_type = Option<String>, format = DateTime)]
+                #[param(value_type = Option<npanel_sdk_types::schema::Timestamp>)]
                 created_since: npanel_model::Timestamp,
             }
         }
@@ -181,17 +244,35 @@ macro_rules! list_query {
             }
         }
     };
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+    ($(#[$doc:meta])* by($sort:ident) $name:ident { $($fields:tt)* }) => {
+        $crate::http::list::list_query! {
+            @made [fn order(&self) -> npanel_state::Order {
+                self.sort.map_or_else(npanel_state::Order::default, Into::into)
+            }]
+            $(#[$doc])* $name {
+                $($fields)*
+                /// In which order: a field, with `-` before it the other way round; `created_at` if absent.
+                #[param(inline)]
+                sort: $crate::http::list::$sort,
+            }
+        }
+    };
+    ($(#[$doc:meta])* $name:ident { $($fields:tt)* }) => {
+        $crate::http::list::list_query! { @made [] $(#[$doc])* $name { $($fields)* } }
+    };
+    (@made [$($order:tt)*] $(#[$doc:meta])* $name:ident {
+        $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
+    }) => {
         $(#[$doc])*
         #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
         #[serde(deny_unknown_fields)]
         #[into_params(parameter_in = Query)]
         pub(crate) struct $name {
             /// How many items at most: 1 to 200; 100 if absent.
-            #[param(minimum = 1, maximum = 200)]
+            #[param(minimum = 1, maximum = 200, example = 100)]
             limit: Option<u32>,
             /// The cursor that the answer before gave as `next`; of the same filters.
-            #[param(value_type = Option<String>)]
+            #[param(value_type = Option<String>, max_length = 400, example = "mYoBhPSzTTQBkKXSfAAwAIAAAAAAAAAD")]
             after: Option<$crate::http::list::Cursor>,
             $($(#[$field_doc])* $field: Option<$type>,)*
         }
@@ -204,6 +285,8 @@ macro_rules! list_query {
             fn after(&self) -> Option<&$crate::http::list::Cursor> {
                 self.after.as_ref()
             }
+
+            $($order)*
         }
     };
 }
@@ -233,7 +316,13 @@ mod tests {
         let cursor = Cursor { list: LIST, after: vec![2; MOST_PLACE_BYTES] };
         assert!(Paging::new(LIST, None, Some(&cursor)).is_ok());
         assert!(Paging::new([2; MARK_BYTES], None, Some(&cursor)).is_err());
-        for text in ["", "x", "AAAA", &URL_SAFE_NO_PAD.encode([0; 8]), &URL_SAFE_NO_PAD.encode([0; 25])] {
+        for text in [
+            "",
+            "x",
+            "AAAA",
+            &URL_SAFE_NO_PAD.encode([0; 8]),
+            &URL_SAFE_NO_PAD.encode([0; 8 + MOST_PLACE_BYTES + 1]),
+        ] {
             assert_eq!(Cursor::parse(text), None, "{text:?}");
         }
     }

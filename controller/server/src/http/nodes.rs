@@ -17,6 +17,7 @@ use npanel_proto::{
 use npanel_sdk_types::{
     ConditionStatus, MissingCapability, Node, NodeCapacity, NodeCondition, NodeHealth, NodeLimits, NodeLoad,
     NodeReserved, NodeRevocation, NodeStatus, Operation, Page, RevokeNode, UnsettledObject, UpdateNode,
+    schema,
 };
 use npanel_state::{NodeFilter, Revocation};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -42,27 +43,28 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which nodes.
-    NodesQuery {
+    by(ByName) NodesQuery {
         /// Only with this name.
+        #[param(value_type = Option<schema::NodeName>)]
         name: String,
         /// Only of this pool.
-        #[param(value_type = Option<String>)]
+        #[param(value_type = Option<schema::PoolName>)]
         pool: PoolName,
         /// Only with this role.
-        #[param(value_type = Option<String>, example = "web")]
+        #[param(value_type = Option<schema::NodeRole>)]
         role: NodeRole,
         /// Only with this label, by an operator's word or its own.
-        #[param(value_type = Option<String>, example = "disk=nvme")]
+        #[param(value_type = Option<schema::NodeLabel>)]
         label: NodeLabel,
         /// Only where this is, by an operator's word or its own.
-        #[param(value_type = Option<String>, example = "eu-west-1a")]
+        #[param(value_type = Option<schema::AvailabilityZone>)]
         availability_zone: AvailabilityZone,
         /// Only what may get something new, or only what is cordoned.
         schedulable: bool,
         /// Only what is trusted no longer, or only what is.
         revoked: bool,
         /// Only what was enrolled then or later.
-        #[param(value_type = Option<String>, format = DateTime)]
+        #[param(value_type = Option<schema::Timestamp>)]
         created_since: Timestamp,
     }
 }
@@ -181,12 +183,12 @@ async fn list(
         let conditions = conditions.remove(&row.id).unwrap_or_default();
         shown(&app, row, conditions)
     };
-    Ok(paging.page(rows, |row| row.id.to_bytes(), show))
+    Ok(paging.page(rows, |row| paging.place(row.id.to_bytes(), row.name.as_str()), show))
 }
 
 /// Show a node.
 #[utoipa::path(get, path = "/v1/nodes/{id}", operation_id = "node.get", tag = "nodes",
-    params(("id" = String, Path, format = "uuid", description = "The node")),
+    params(("id" = schema::NodeId, Path, description = "The node")),
     responses((status = 200, description = "The node", body = Node)))]
 async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Tagged<Node>, Failure> {
     read(&app, id("node", &text)?).await.map(Tagged)
@@ -194,7 +196,7 @@ async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Tagged<
 
 /// Change what an operator says of a node. `{"schedulable": false}` cordons it.
 #[utoipa::path(patch, path = "/v1/nodes/{id}", operation_id = "node.update", tag = "nodes",
-    params(("id" = String, Path, format = "uuid", description = "The node")), request_body = UpdateNode,
+    params(("id" = schema::NodeId, Path, description = "The node")), request_body = UpdateNode,
     responses((status = 200, description = "The node as it is now", body = Node)))]
 async fn update(
     State(app): State<App>,
@@ -222,7 +224,7 @@ async fn update(
 /// Trust a node no longer: its connections end, its certificates are refused, and it gets nothing new. What it carries
 /// stays its own.
 #[utoipa::path(post, path = "/v1/nodes/{id}/revoke", operation_id = "node.revoke", tag = "nodes",
-    params(("id" = String, Path, format = "uuid", description = "The node")), request_body = RevokeNode,
+    params(("id" = schema::NodeId, Path, description = "The node")), request_body = RevokeNode,
     responses((status = 200, description = "The node as it is now", body = Node)))]
 async fn revoke(
     State(app): State<App>,
@@ -244,7 +246,7 @@ async fn read(app: &App, id: NodeId) -> Result<Node, Failure> {
 
 /// Show how a node is: its connection, its capacity, what is pending or failed on it.
 #[utoipa::path(get, path = "/v1/nodes/{id}/status", operation_id = "node.status", tag = "nodes",
-    params(("id" = String, Path, format = "uuid", description = "The node")),
+    params(("id" = schema::NodeId, Path, description = "The node")),
     responses((status = 200, description = "How it is", body = NodeHealth)))]
 async fn health(State(app): State<App>, Path(text): Path<String>) -> Result<Json<NodeHealth>, Failure> {
     let id = id::<NodeId>("node", &text)?;
@@ -305,7 +307,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Deletion {
 /// Take a node out of the fleet for good; its identity is revoked. One that carries something goes by force only, once it
 /// is revoked: what it carried is placed anew, empty.
 #[utoipa::path(delete, path = "/v1/nodes/{id}", operation_id = "node.delete", tag = "nodes",
-    params(("id" = String, Path, format = "uuid", description = "The node"),
+    params(("id" = schema::NodeId, Path, description = "The node"),
         ("force" = Option<bool>, Query, description = "`true`: also if it carries something. It must be revoked."),
         ("accept_data_loss" = Option<bool>, Query,
             description = "`true`: also if accounts' data is on it, which is lost then.")),

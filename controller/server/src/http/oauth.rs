@@ -40,15 +40,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct TokenRequest {
     /// `client_credentials`.
-    #[schema(example = "client_credentials")]
+    #[schema(max_length = 100, example = "client_credentials")]
     grant_type: String,
     /// The API key's id.
+    #[schema(max_length = 100, example = "0190a5d2-7c00-7000-8000-000000000012")]
     client_id: Option<String>,
     /// The API key's secret: what follows the dot; the whole key is taken as well.
-    #[schema(value_type = Option<String>, format = Password)]
+    #[schema(value_type = Option<String>, format = Password, max_length = 200, example = "shown-once")]
     client_secret: Option<Secret>,
     /// What of the API key's actions the token is for, separated by spaces; all if absent.
-    #[schema(example = "account.list domain.*")]
+    #[schema(max_length = 10_000, example = "account.list domain.*")]
     scope: Option<String>,
 }
 

@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
 };
 use npanel_model::OperationId;
-use npanel_sdk_types::{Operation, OperationStatus, Page, Progress};
+use npanel_sdk_types::{Operation, OperationStatus, Page, Progress, schema};
 use npanel_state::OperationFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -27,18 +27,18 @@ list_query! {
     /// Which operations.
     OperationsQuery {
         /// Only about this object, of whatever kind.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::ObjectId>)]
         object_id: uuid::Uuid,
         /// Only of this tenant itself.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::TenantId>)]
         tenant_id: npanel_model::TenantId,
         /// Only of this action.
-        #[param(value_type = Option<String>)]
+        #[param(value_type = Option<schema::Action>)]
         action: npanel_model::Action,
         /// Only what is finished, or only what is not.
         finished: bool,
         /// Only what was asked then or later.
-        #[param(value_type = Option<String>, format = DateTime)]
+        #[param(value_type = Option<schema::Timestamp>)]
         created_since: npanel_model::Timestamp,
     }
 }
@@ -90,7 +90,7 @@ async fn list(
 
 /// Show an operation, at once or when it is finished.
 #[utoipa::path(get, path = "/v1/operations/{id}", operation_id = "operation.get", tag = "operations",
-    params(("id" = String, Path, format = "uuid", description = "The operation"), WaitQuery),
+    params(("id" = schema::OperationId, Path, description = "The operation"), WaitQuery),
     responses((status = 200, description = "The operation as it is now", body = Operation)))]
 async fn get(
     State(app): State<App>,

@@ -12,7 +12,7 @@ use npanel_proto::{
     command::{self, Refused},
     controller::{Answer, Question, WouldPlace, answer, question},
 };
-use npanel_sdk_types::{PlacementReport, PlacementWish};
+use npanel_sdk_types::{PlacementReport, PlacementWish, schema};
 use npanel_state::{PLACING_IS_THE_PLATFORMS, RefusalCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -31,22 +31,22 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[into_params(parameter_in = Query)]
 struct ExplainQuery {
     /// The tenant that it would belong to.
-    #[param(value_type = String, format = "uuid")]
+    #[param(value_type = schema::TenantId)]
     tenant_id: TenantId,
     /// What it would get.
-    #[param(value_type = String, format = "uuid")]
+    #[param(value_type = schema::PlanId)]
     plan_id: PlanId,
     /// Only this node; for the platform.
-    #[param(value_type = Option<String>, format = "uuid")]
+    #[param(value_type = Option<schema::NodeId>)]
     node_id: Option<NodeId>,
     /// Only nodes of this pool; for the platform.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<schema::PoolName>)]
     pool: Option<PoolName>,
     /// Only nodes of this availability zone.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<schema::AvailabilityZone>)]
     availability_zone: Option<AvailabilityZone>,
     /// Only nodes with all of these labels, with commas between them; for the platform.
-    #[param(value_type = Option<String>, example = "disk=nvme,gpu=none")]
+    #[param(value_type = Option<String>, max_length = 4000, example = "disk=nvme,gpu=none")]
     labels: Option<String>,
 }
 

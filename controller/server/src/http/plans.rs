@@ -7,7 +7,7 @@ use axum::{
 };
 use npanel_model::{AntiAffinity, Megabytes, OperationId, PlanId};
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{ChangePlanPlacement, CreatePlan, Page, Plan, PlanPlacement, UpdatePlan};
+use npanel_sdk_types::{ChangePlanPlacement, CreatePlan, Page, Plan, PlanPlacement, UpdatePlan, schema};
 use npanel_state::PlanFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -29,14 +29,15 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which plans.
-    PlansQuery {
+    by(ByName) PlansQuery {
         /// Only of this tenant.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::TenantId>)]
         tenant_id: npanel_model::TenantId,
         /// Only with this name.
+        #[param(value_type = Option<schema::PlanName>)]
         name: String,
         /// Only what was made then or later.
-        #[param(value_type = Option<String>, format = DateTime)]
+        #[param(value_type = Option<schema::Timestamp>)]
         created_since: npanel_model::Timestamp,
     }
 }
@@ -137,12 +138,12 @@ async fn list(
     let filter =
         PlanFilter { tenant_id: query.tenant_id, name: query.name, created_since: query.created_since };
     let rows = app.reader().plans(caller.purview(), filter, &paging.rows()).await?;
-    Ok(paging.page(rows, |row| row.id.to_bytes(), |row| shown(&caller, row)))
+    Ok(paging.page(rows, |row| paging.place(row.id.to_bytes(), row.name.as_str()), |row| shown(&caller, row)))
 }
 
 /// Show a plan.
 #[utoipa::path(get, path = "/v1/plans/{id}", operation_id = "plan.get", tag = "plans",
-    params(("id" = String, Path, format = "uuid", description = "The plan")),
+    params(("id" = schema::PlanId, Path, description = "The plan")),
     responses((status = 200, description = "The plan", body = Plan)))]
 async fn get(
     State(app): State<App>,
@@ -154,7 +155,7 @@ async fn get(
 
 /// Change a plan, and with it what its accounts get.
 #[utoipa::path(patch, path = "/v1/plans/{id}", operation_id = "plan.update", tag = "plans",
-    params(("id" = String, Path, format = "uuid", description = "The plan")), request_body = UpdatePlan,
+    params(("id" = schema::PlanId, Path, description = "The plan")), request_body = UpdatePlan,
     responses((status = 200, description = "Changed, and converged if that was waited for", body = Plan),
         (status = 202, description = "Changed, and not converged at the timeout", body = Plan)))]
 async fn update(
@@ -219,7 +220,7 @@ where
 
 /// Remove an unused plan.
 #[utoipa::path(delete, path = "/v1/plans/{id}", operation_id = "plan.delete", tag = "plans",
-    params(("id" = String, Path, format = "uuid", description = "The plan")),
+    params(("id" = schema::PlanId, Path, description = "The plan")),
     responses((status = 204, description = "Removed")))]
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let plan_id = id::<PlanId>("plan", &text)?.to_bytes();

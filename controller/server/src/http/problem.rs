@@ -80,7 +80,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub(super) fn all() -> impl Iterator<Item = Self> {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
         let own = [
             Self::MalformedBody,
             Self::InvalidBody,
@@ -116,7 +116,7 @@ impl Kind {
 }
 
 /// What an error kind means to the caller: status, code, title.
-pub(super) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
+pub(crate) fn meaning(kind: Kind) -> (StatusCode, &'static str, &'static str) {
     let status = match kind {
         Kind::Refused(code) => return refusal_meaning(code),
         Kind::MalformedBody | Kind::InvalidHeader | Kind::BadRequest => StatusCode::BAD_REQUEST,
@@ -343,11 +343,10 @@ impl Failure {
         self.kind
     }
 
-    /// The answer that the caller sees.
-    pub(crate) fn answer(self, request_id: RequestId) -> Response {
+    /// What the caller is told.
+    pub(crate) fn problem(self, request_id: RequestId) -> Problem {
         let (status, code, title) = meaning(self.kind);
-        let retry_after = self.retry_after;
-        let problem = Problem {
+        Problem {
             kind: format!("/problems/{code}"),
             title: title.to_owned(),
             status: status.as_u16(),
@@ -355,12 +354,18 @@ impl Failure {
             detail: self.detail,
             field: self.field,
             request_id: request_id.to_string(),
-        };
-        let mut response = (status, axum::Json(problem)).into_response();
+        }
+    }
+
+    /// The answer that the caller sees.
+    pub(crate) fn answer(self, request_id: RequestId) -> Response {
+        let status = meaning(self.kind).0;
+        let (kind, retry_after) = (self.kind, self.retry_after);
+        let mut response = (status, axum::Json(self.problem(request_id))).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
         let passes = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status);
-        if passes && self.kind != Kind::Removed {
+        if passes && kind != Kind::Removed {
             headers.insert(RETRY_AFTER, HeaderValue::from(retry_after));
         }
         if status == StatusCode::UNAUTHORIZED {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde::{Deserialize, de::DeserializeOwned};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     body::named,
@@ -48,14 +48,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 #[into_params(parameter_in = Query)]
 pub(crate) struct WaitQuery {
     /// `converged`: answer when the fleet has done it, or at the timeout.
-    #[param(value_type = Option<String>, example = "converged")]
+    #[param(inline)]
     wait: Option<WaitFor>,
     /// How many seconds to wait: at most 300; 30 if absent.
-    #[param(value_type = Option<u32>, maximum = 300)]
+    #[param(value_type = Option<u32>, minimum = 0, maximum = 300, example = 30)]
     timeout: Option<WaitSeconds>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum WaitFor {
     Converged,
@@ -91,10 +91,10 @@ impl WaitQuery {
 #[into_params(parameter_in = Query)]
 pub(crate) struct WriteQuery {
     /// `converged`: answer when the fleet has done it, or at the timeout.
-    #[param(value_type = Option<String>, example = "converged")]
+    #[param(inline)]
     wait: Option<WaitFor>,
     /// How many seconds to wait: at most 300; 30 if absent.
-    #[param(value_type = Option<u32>, maximum = 300)]
+    #[param(value_type = Option<u32>, minimum = 0, maximum = 300, example = 30)]
     timeout: Option<WaitSeconds>,
     /// `true`: change nothing, and say what the write would come to.
     dry_run: Option<bool>,

@@ -5,17 +5,21 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use npanel_model::{OperationId, RecordData, RecordSetId, RecordType, ZoneId, validate_record_set};
+use npanel_model::{IdError, OperationId, RecordData, RecordSetId, RecordType, ZoneId, validate_record_set};
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreateRecordSet, Operation, Page, RecordSet, UpdateRecordSet};
+use npanel_sdk_types::{
+    Bulk, BulkAnswer, CreateRecordSet, Operation, Page, RecordSet, UpdateRecordSet, schema,
+};
 use npanel_state::RecordSetFilter;
+use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answer::{Tagged, created, deleted, id, made, updated},
-    app::App,
+    app::{App, Written},
     asked::Asked,
     body::Body,
+    bulk::{self, Making as _},
     convergence::convergence,
     list::{List, list_query},
     preview::Ended,
@@ -25,17 +29,21 @@ use super::{
 use crate::auth::Caller;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, update, delete))
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(create_bulk))
+        .routes(routes!(get, update, delete))
 }
 
 list_query! {
     /// Which record sets.
     RecordSetsQuery {
         /// Only with this name, relative to the zone.
+        #[param(value_type = Option<schema::RecordName>)]
         name: String,
         /// Only of this type.
         #[serde(rename = "type")]
-        #[param(value_type = Option<String>)]
+        #[param(value_type = Option<schema::RecordType>)]
         kind: RecordType,
     }
 }
@@ -61,7 +69,7 @@ async fn read(app: &App, caller: &Caller, zone: ZoneId, id: RecordSetId) -> Resu
 
 /// Add a record set to a zone.
 #[utoipa::path(post, path = "/v1/zones/{zone_id}/record-sets", operation_id = "dns.add_record",
-    tag = "record-sets", params(("zone_id" = String, Path, format = "uuid", description = "The zone")),
+    tag = "record-sets", params(("zone_id" = schema::ZoneId, Path, description = "The zone")),
     request_body = CreateRecordSet,
     responses((status = 201, description = "Made, and converged if that was waited for", body = RecordSet),
         (status = 202, description = "Made, and not converged at the timeout", body = RecordSet)))]
@@ -72,27 +80,73 @@ async fn create(
     Body { value, bytes }: Body<CreateRecordSet>,
 ) -> Result<Response, Ended> {
     let zone: ZoneId = id("zone", &zone)?;
-    let records = validate_record_set(&value.name, value.kind, &value.records)
-        .map_err(|error| Failure::invalid("records", error.to_string()))?;
-    let command = command::AddRecordSet {
-        record_set_id: RecordSetId::generate().to_bytes(),
-        zone_id: zone.to_bytes(),
-        name: value.name.into(),
-        r#type: value.kind.as_str().to_owned(),
-        ttl_seconds: value.ttl_seconds.seconds(),
-        records: records.iter().map(RecordData::canonical).collect(),
-        operation_id: OperationId::generate().to_bytes(),
-    };
-    let accepted = app.propose(&asked, &bytes, Command::AddRecordSet(command)).await?;
+    let accepted = Making { zone }.make(&app, &asked, value, &bytes).await?;
     let id = made(&accepted, RecordSetId::from_bytes)?;
     let path = format!("/v1/zones/{zone}/record-sets/{id}");
     Ok(created(&app, &asked, &accepted, path, || read(&app, &asked.caller, zone, id)).await?)
 }
 
+/// Add up to 1,000 record sets to a zone by one call, each by itself.
+#[utoipa::path(post, path = "/v1/zones/{zone_id}/record-sets:bulk", operation_id = "dns.add_records_bulk",
+    tag = "record-sets", params(("zone_id" = schema::ZoneId, Path, description = "The zone")),
+    extensions(("x-action" = json!("dns.add_record"))), request_body = Bulk<CreateRecordSet>,
+    responses((status = 200, description = "What became of each", body = BulkAnswer<RecordSet>)))]
+async fn create_bulk(
+    State(app): State<App>,
+    asked: Asked,
+    Path(zone): Path<String>,
+    body: Body<Bulk<Value>>,
+) -> Result<Json<BulkAnswer<RecordSet>>, Failure> {
+    let zone: ZoneId = id("zone", &zone)?;
+    app.find_for_write("zone", || app.reader().zone(asked.caller.purview(), zone)).await?;
+    let making = Making { zone };
+    bulk::make(&making, &app, &asked, body).await.map(Json)
+}
+
+/// How a record set is made.
+struct Making {
+    zone: ZoneId,
+}
+
+impl bulk::Making for Making {
+    type Create = CreateRecordSet;
+    type Id = RecordSetId;
+    type Made = RecordSet;
+
+    async fn make(
+        &self,
+        app: &App,
+        asked: &Asked,
+        value: CreateRecordSet,
+        bytes: &[u8],
+    ) -> Result<Written, Ended> {
+        let records = validate_record_set(&value.name, value.kind, &value.records)
+            .map_err(|error| Failure::invalid("records", error.to_string()))?;
+        let command = command::AddRecordSet {
+            record_set_id: RecordSetId::generate().to_bytes(),
+            zone_id: self.zone.to_bytes(),
+            name: value.name.into(),
+            r#type: value.kind.as_str().to_owned(),
+            ttl_seconds: value.ttl_seconds.seconds(),
+            records: records.iter().map(RecordData::canonical).collect(),
+            operation_id: OperationId::generate().to_bytes(),
+        };
+        app.propose(asked, bytes, Command::AddRecordSet(command)).await
+    }
+
+    fn id(&self, bytes: &[u8]) -> Result<RecordSetId, IdError> {
+        RecordSetId::from_bytes(bytes)
+    }
+
+    async fn read(&self, app: &App, asked: &Asked, id: RecordSetId) -> Result<RecordSet, Failure> {
+        read(app, &asked.caller, self.zone, id).await
+    }
+}
+
 /// List a zone's record sets.
 #[utoipa::path(get, path = "/v1/zones/{zone_id}/record-sets", operation_id = "dns.list_records",
     tag = "record-sets",
-    params(("zone_id" = String, Path, format = "uuid", description = "The zone"), RecordSetsQuery),
+    params(("zone_id" = schema::ZoneId, Path, description = "The zone"), RecordSetsQuery),
     responses((status = 200, description = "Some of them", body = Page<RecordSet>)))]
 async fn list(
     State(app): State<App>,
@@ -109,8 +163,8 @@ async fn list(
 /// Show a record set.
 #[utoipa::path(get, path = "/v1/zones/{zone_id}/record-sets/{id}", operation_id = "dns.get_record",
     tag = "record-sets",
-    params(("zone_id" = String, Path, format = "uuid", description = "The zone"),
-        ("id" = String, Path, format = "uuid", description = "The record set")),
+    params(("zone_id" = schema::ZoneId, Path, description = "The zone"),
+        ("id" = schema::RecordSetId, Path, description = "The record set")),
     responses((status = 200, description = "The record set", body = RecordSet)))]
 async fn get(
     State(app): State<App>,
@@ -122,8 +176,8 @@ async fn get(
 
 /// Change a record set's records or how long they may be kept.
 #[utoipa::path(patch, path = "/v1/zones/{zone_id}/record-sets/{id}", operation_id = "dns.update_record", tag = "record-sets",
-    params(("zone_id" = String, Path, format = "uuid", description = "The zone"),
-        ("id" = String, Path, format = "uuid", description = "The record set")), request_body = UpdateRecordSet,
+    params(("zone_id" = schema::ZoneId, Path, description = "The zone"),
+        ("id" = schema::RecordSetId, Path, description = "The record set")), request_body = UpdateRecordSet,
     responses((status = 200, description = "Changed, and converged if that was waited for", body = RecordSet),
         (status = 202, description = "Changed, and not converged at the timeout", body = RecordSet)))]
 async fn update(
@@ -161,8 +215,8 @@ fn change(
 /// Remove a record set.
 #[utoipa::path(delete, path = "/v1/zones/{zone_id}/record-sets/{id}", operation_id = "dns.delete_record",
     tag = "record-sets",
-    params(("zone_id" = String, Path, format = "uuid", description = "The zone"),
-        ("id" = String, Path, format = "uuid", description = "The record set")),
+    params(("zone_id" = schema::ZoneId, Path, description = "The zone"),
+        ("id" = schema::RecordSetId, Path, description = "The record set")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
 async fn delete(

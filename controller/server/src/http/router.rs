@@ -24,8 +24,9 @@ use super::{
     body::MAX_BYTES,
     ca,
     client_address::TrustedProxies,
-    cluster, consistency, context, controllers, cron, database_users, databases, domains, entrance, events,
-    fresh, me, node_events, nodes, oauth, operations, placements, plans,
+    cluster, consistency, context, controllers, cron, database_users, databases,
+    deprecated::{Deprecations, tell},
+    docs, domains, entrance, events, fresh, me, node_events, nodes, oauth, operations, placements, plans,
     problem::Failure,
     problem_pages, record_sets, secrets, sessions, tenants, tokens, unread, users, webhooks, zones,
 };
@@ -76,6 +77,7 @@ pub(crate) fn document_of(api: OpenApiRouter<App>) -> (Router<App>, OpenApi) {
 /// The API as a service.
 pub fn router(services: Services) -> Router {
     let (routes, document) = document_of(api());
+    let deprecations = Deprecations::of(&document).some();
     let rates = services.rates.clone();
     let gate = Gate::new(services.agreement.clone(), RouteActions::of(&document), rates.clone());
     let metrics = services.metrics.clone();
@@ -93,6 +95,7 @@ pub fn router(services: Services) -> Router {
         .route_layer(middleware::from_fn_with_state(admission, admission::admit))
         .route_layer(middleware::from_fn_with_state(gate, authorise))
         .route("/v1/openapi.json", axum::routing::get(published))
+        .merge(docs::routes())
         .route("/problems/{code}", axum::routing::get(problem_pages::page))
         .method_not_allowed_fallback(|| async { Failure::method_not_allowed() })
         .fallback(|| async { Failure::of_status(http::StatusCode::NOT_FOUND) })
@@ -100,6 +103,7 @@ pub fn router(services: Services) -> Router {
         .layer(
             // One layer of the router's: each boxes every route, and is copied with it for every request.
             ServiceBuilder::new()
+                .option_layer(deprecations.map(|all| middleware::from_fn_with_state(all, tell)))
                 .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
                 .layer(middleware::from_fn_with_state(surroundings, surround))
                 .layer(RequestBodyLimitLayer::new(MAX_BYTES))

@@ -9,7 +9,7 @@ use http::{StatusCode, header::LOCATION};
 use npanel_model::{Action, ApiKeyId, Secret, SessionId, Timestamp, UserId};
 use npanel_pki::SessionText;
 use npanel_proto::command::{self, envelope::Command, principal::Who as Principal};
-use npanel_sdk_types::{CreateSession, INDEX_HEADER, Impersonate, Page, Session};
+use npanel_sdk_types::{CreateSession, INDEX_HEADER, Impersonate, Page, Session, schema};
 use npanel_state::{RefusalCode, SessionFilter, UserLogin, Who};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -44,10 +44,10 @@ list_query! {
     /// Which sessions.
     SessionsQuery {
         /// Only of this user.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::UserId>)]
         user_id: UserId,
         /// Only the access tokens of this API key.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::ApiKeyId>)]
         api_key_id: ApiKeyId,
         /// Only those that have not ended, or (`false`) all: they are kept for 30 days.
         #[param(value_type = Option<bool>)]
@@ -142,7 +142,7 @@ fn second_factor(
 
 /// Act as another user for a while; on record with both names.
 #[utoipa::path(post, path = "/v1/users/{id}/impersonate", operation_id = "session.impersonate", tag = "sessions",
-    params(("id" = String, Path, format = "uuid", description = "The user")), request_body = Impersonate,
+    params(("id" = schema::UserId, Path, description = "The user")), request_body = Impersonate,
     responses((status = 201, description = "Begun; the token is shown this once", body = Session)))]
 async fn impersonate(
     State(app): State<App>,
@@ -227,7 +227,7 @@ async fn list(
 
 /// Show a session.
 #[utoipa::path(get, path = "/v1/sessions/{id}", operation_id = "session.get", tag = "sessions",
-    params(("id" = String, Path, format = "uuid", description = "The session")),
+    params(("id" = schema::SessionId, Path, description = "The session")),
     responses((status = 200, description = "The session", body = Session)))]
 async fn get(
     State(app): State<App>,
@@ -239,7 +239,7 @@ async fn get(
 
 /// End a session.
 #[utoipa::path(delete, path = "/v1/sessions/{id}", operation_id = "session.delete", tag = "sessions",
-    params(("id" = String, Path, format = "uuid", description = "The session")),
+    params(("id" = schema::SessionId, Path, description = "The session")),
     responses((status = 204, description = "Ended")))]
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let session_id = id::<SessionId>("session", &text)?.to_bytes();

@@ -8,7 +8,9 @@ use axum::{
 use npanel_model::{Limit, OperationId, TenantId};
 use npanel_pki::DataKey;
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreateTenant, Page, Suspend, SuspensionOf, Tenant, TenantUsage, UpdateTenant};
+use npanel_sdk_types::{
+    CreateTenant, Page, Suspend, SuspensionOf, Tenant, TenantUsage, UpdateTenant, schema,
+};
 use npanel_state::TenantFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -34,16 +36,17 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 list_query! {
     /// Which tenants.
-    TenantsQuery {
+    by(ByName) TenantsQuery {
         /// Only those directly beneath this one.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::TenantId>)]
         parent_id: TenantId,
         /// Only with this name.
+        #[param(value_type = Option<schema::TenantName>)]
         name: String,
         /// Only what was suspended itself, or only what was not.
         suspended: bool,
         /// Only what was made then or later.
-        #[param(value_type = Option<String>, format = DateTime)]
+        #[param(value_type = Option<schema::Timestamp>)]
         created_since: npanel_model::Timestamp,
     }
 }
@@ -133,12 +136,12 @@ async fn list(
     let TenantsQuery { parent_id, name, suspended, created_since, .. } = query;
     let filter = TenantFilter { parent_id, name, suspended, created_since };
     let rows = app.reader().tenants(caller.purview(), filter, &paging.rows()).await?;
-    Ok(paging.page(rows, |row| row.id.to_bytes(), shown))
+    Ok(paging.page(rows, |row| paging.place(row.id.to_bytes(), row.name.as_str()), shown))
 }
 
 /// Show a tenant.
 #[utoipa::path(get, path = "/v1/tenants/{id}", operation_id = "tenant.get", tag = "tenants",
-    params(("id" = String, Path, format = "uuid", description = "The tenant")),
+    params(("id" = schema::TenantId, Path, description = "The tenant")),
     responses((status = 200, description = "The tenant", body = Tenant)))]
 async fn get(
     State(app): State<App>,
@@ -150,7 +153,7 @@ async fn get(
 
 /// Change a tenant's name or limits.
 #[utoipa::path(patch, path = "/v1/tenants/{id}", operation_id = "tenant.update", tag = "tenants",
-    params(("id" = String, Path, format = "uuid", description = "The tenant")), request_body = UpdateTenant,
+    params(("id" = schema::TenantId, Path, description = "The tenant")), request_body = UpdateTenant,
     responses((status = 200, description = "Changed", body = Tenant)))]
 async fn update(
     State(app): State<App>,
@@ -181,7 +184,7 @@ async fn update(
 /// Stop serving everything of a tenant and of those beneath it, and take no writes of their keys. Its accounts follow one after
 /// the other.
 #[utoipa::path(post, path = "/v1/tenants/{id}/suspend", operation_id = "tenant.suspend", tag = "tenants",
-    params(("id" = String, Path, format = "uuid", description = "The tenant")), request_body = Suspend,
+    params(("id" = schema::TenantId, Path, description = "The tenant")), request_body = Suspend,
     responses((status = 200, description = "Changed, and converged if that was waited for", body = Tenant),
         (status = 202, description = "Changed, and not converged at the timeout", body = Tenant)))]
 async fn suspend(
@@ -203,7 +206,7 @@ async fn suspend(
 
 /// Serve a suspended tenant again. Accounts and domains that were suspended by themselves, and tenants, stay so.
 #[utoipa::path(post, path = "/v1/tenants/{id}/unsuspend", operation_id = "tenant.unsuspend", tag = "tenants",
-    params(("id" = String, Path, format = "uuid", description = "The tenant")),
+    params(("id" = schema::TenantId, Path, description = "The tenant")),
     responses((status = 200, description = "Changed, and converged if that was waited for", body = Tenant),
         (status = 202, description = "Changed, and not converged at the timeout", body = Tenant)))]
 async fn unsuspend(
@@ -222,7 +225,7 @@ async fn unsuspend(
 
 /// Remove an empty tenant.
 #[utoipa::path(delete, path = "/v1/tenants/{id}", operation_id = "tenant.delete", tag = "tenants",
-    params(("id" = String, Path, format = "uuid", description = "The tenant")),
+    params(("id" = schema::TenantId, Path, description = "The tenant")),
     responses((status = 204, description = "Removed")))]
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let tenant_id = id::<TenantId>("tenant", &text)?.to_bytes();

@@ -10,7 +10,7 @@ use axum::{
 use npanel_model::{EnrolRole, NodeName, PoolName, Timestamp, TokenId};
 use npanel_pki::BootstrapToken;
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreateToken, Page, Token};
+use npanel_sdk_types::{CreateToken, Page, Token, schema};
 use npanel_state::TokenFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -38,18 +38,18 @@ list_query! {
     /// Which bootstrap tokens.
     TokensQuery {
         /// Only for this role.
-        #[param(value_type = Option<String>, example = "node")]
+        #[param(value_type = Option<schema::EnrolRole>)]
         role: EnrolRole,
         /// Only for nodes of this pool.
-        #[param(value_type = Option<String>)]
+        #[param(value_type = Option<schema::PoolName>)]
         pool: PoolName,
         /// Only those bound to this name.
-        #[param(value_type = Option<String>)]
+        #[param(value_type = Option<schema::NodeName>)]
         name: NodeName,
         /// Only those with uses left, or only those with none.
         unused: bool,
         /// Only what was made then or later.
-        #[param(value_type = Option<String>, format = DateTime)]
+        #[param(value_type = Option<schema::Timestamp>)]
         created_since: Timestamp,
     }
 }
@@ -146,7 +146,7 @@ async fn list(
 
 /// Show a bootstrap token (never its secret).
 #[utoipa::path(get, path = "/v1/tokens/{id}", operation_id = "token.get", tag = "tokens",
-    params(("id" = String, Path, format = "uuid", description = "The token")),
+    params(("id" = schema::TokenId, Path, description = "The token")),
     responses((status = 200, description = "The token", body = Token)))]
 async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Tagged<Token>, Failure> {
     read(&app, id("token", &text)?).await.map(Tagged)
@@ -154,7 +154,7 @@ async fn get(State(app): State<App>, Path(text): Path<String>) -> Result<Tagged<
 
 /// Withdraw a bootstrap token.
 #[utoipa::path(delete, path = "/v1/tokens/{id}", operation_id = "token.delete", tag = "tokens",
-    params(("id" = String, Path, format = "uuid", description = "The token")),
+    params(("id" = schema::TokenId, Path, description = "The token")),
     responses((status = 204, description = "Withdrawn")))]
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let token_id = id::<TokenId>("token", &text)?.to_bytes();

@@ -7,7 +7,7 @@ use axum::{
 };
 use npanel_model::{AccountId, LoginName, Secret, Timestamp, UserId};
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreateUser, Page, SetUserPassword, UpdateUser, User};
+use npanel_sdk_types::{CreateUser, Page, SetUserPassword, UpdateUser, User, schema};
 use npanel_state::UserFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -34,19 +34,19 @@ list_query! {
     /// Which users.
     UsersQuery {
         /// Only of this tenant.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::TenantId>)]
         tenant_id: npanel_model::TenantId,
         /// Only who signs in by this.
-        #[param(value_type = Option<String>)]
+        #[param(value_type = Option<String>, max_length = 318, example = "ann@example.com")]
         login: LoginName,
         /// Only of this role.
-        #[param(value_type = Option<String>)]
+        #[param(value_type = Option<schema::AccessRole>)]
         role: npanel_model::AccessRole,
         /// Only who has this account.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::AccountId>)]
         account_id: AccountId,
         /// Only what was made then or later.
-        #[param(value_type = Option<String>, format = DateTime)]
+        #[param(value_type = Option<schema::Timestamp>)]
         created_since: Timestamp,
     }
 }
@@ -128,7 +128,7 @@ async fn list(
 
 /// Show a user (never a password).
 #[utoipa::path(get, path = "/v1/users/{id}", operation_id = "user.get", tag = "users",
-    params(("id" = String, Path, format = "uuid", description = "The user")),
+    params(("id" = schema::UserId, Path, description = "The user")),
     responses((status = 200, description = "The user", body = User)))]
 async fn get(
     State(app): State<App>,
@@ -140,7 +140,7 @@ async fn get(
 
 /// Change a user's name, role or accounts, or whether it may sign in.
 #[utoipa::path(patch, path = "/v1/users/{id}", operation_id = "user.update", tag = "users",
-    params(("id" = String, Path, format = "uuid", description = "The user")), request_body = UpdateUser,
+    params(("id" = schema::UserId, Path, description = "The user")), request_body = UpdateUser,
     responses((status = 200, description = "Changed", body = User)))]
 async fn update(
     State(app): State<App>,
@@ -167,7 +167,7 @@ async fn update(
 
 /// Set another user's password, and end its sessions.
 #[utoipa::path(put, path = "/v1/users/{id}/password", operation_id = "user.set_password", tag = "users",
-    params(("id" = String, Path, format = "uuid", description = "The user")), request_body = SetUserPassword,
+    params(("id" = schema::UserId, Path, description = "The user")), request_body = SetUserPassword,
     responses((status = 200, description = "Set", body = User)))]
 async fn set_password(
     State(app): State<App>,
@@ -184,7 +184,7 @@ async fn set_password(
 
 /// Take another user's second factor away.
 #[utoipa::path(delete, path = "/v1/users/{id}/totp", operation_id = "user.remove_totp", tag = "users",
-    params(("id" = String, Path, format = "uuid", description = "The user")),
+    params(("id" = schema::UserId, Path, description = "The user")),
     responses((status = 204, description = "Taken away")))]
 async fn remove_totp(
     State(app): State<App>,
@@ -198,7 +198,7 @@ async fn remove_totp(
 
 /// Remove a user, with its sessions.
 #[utoipa::path(delete, path = "/v1/users/{id}", operation_id = "user.delete", tag = "users",
-    params(("id" = String, Path, format = "uuid", description = "The user")),
+    params(("id" = schema::UserId, Path, description = "The user")),
     responses((status = 204, description = "Removed")))]
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let user_id = id::<UserId>("user", &text)?.to_bytes();

@@ -8,7 +8,9 @@ use axum::{
 use npanel_model::{TenantId, Timestamp, WebhookId};
 use npanel_pki::{Field, WebhookSecret};
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreateWebhook, Page, UpdateWebhook, Webhook, WebhookDelivery, WebhookDisabled};
+use npanel_sdk_types::{
+    CreateWebhook, Page, UpdateWebhook, Webhook, WebhookDelivery, WebhookDisabled, schema,
+};
 use npanel_state::WebhookFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -31,12 +33,12 @@ list_query! {
     /// Which webhooks.
     WebhooksQuery {
         /// Only of this tenant itself.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::TenantId>)]
         tenant_id: TenantId,
         /// Only those that are told, or only those that are not.
         enabled: bool,
         /// Only what was made then or later.
-        #[param(value_type = Option<String>, format = DateTime)]
+        #[param(value_type = Option<schema::Timestamp>)]
         created_since: Timestamp,
     }
 }
@@ -126,7 +128,7 @@ async fn list(
 
 /// Show a webhook, and how far it was told (never its secret).
 #[utoipa::path(get, path = "/v1/webhooks/{id}", operation_id = "webhook.get", tag = "webhooks",
-    params(("id" = String, Path, format = "uuid", description = "The webhook")),
+    params(("id" = schema::WebhookId, Path, description = "The webhook")),
     responses((status = 200, description = "The webhook", body = Webhook)))]
 async fn get(
     State(app): State<App>,
@@ -138,7 +140,7 @@ async fn get(
 
 /// Change where a webhook is, of what it is told, or whether it is; never its secret.
 #[utoipa::path(patch, path = "/v1/webhooks/{id}", operation_id = "webhook.update", tag = "webhooks",
-    params(("id" = String, Path, format = "uuid", description = "The webhook")), request_body = UpdateWebhook,
+    params(("id" = schema::WebhookId, Path, description = "The webhook")), request_body = UpdateWebhook,
     responses((status = 200, description = "Changed", body = Webhook)))]
 async fn update(
     State(app): State<App>,
@@ -161,7 +163,7 @@ async fn update(
 
 /// Remove a webhook. What it was not told yet, it is not told any more.
 #[utoipa::path(delete, path = "/v1/webhooks/{id}", operation_id = "webhook.delete", tag = "webhooks",
-    params(("id" = String, Path, format = "uuid", description = "The webhook")),
+    params(("id" = schema::WebhookId, Path, description = "The webhook")),
     responses((status = 204, description = "Removed")))]
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
     let webhook_id = id::<WebhookId>("webhook", &text)?.to_bytes();

@@ -7,7 +7,7 @@ use axum::{
 };
 use npanel_model::{Fqdn, OperationId, ZoneId};
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreateZone, Operation, Page, Zone};
+use npanel_sdk_types::{CreateZone, Operation, Page, Zone, schema};
 use npanel_state::OwnedFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -33,10 +33,10 @@ list_query! {
     /// Which zones.
     converging ZonesQuery {
         /// Only of this account.
-        #[param(value_type = Option<String>, format = "uuid")]
+        #[param(value_type = Option<schema::AccountId>)]
         account_id: npanel_model::AccountId,
         /// Only with this name.
-        #[param(value_type = Option<String>)]
+        #[param(value_type = Option<schema::Fqdn>)]
         name: Fqdn,
     }
 }
@@ -98,7 +98,7 @@ async fn list(
 
 /// Show a zone.
 #[utoipa::path(get, path = "/v1/zones/{id}", operation_id = "dns.get_zone", tag = "zones",
-    params(("id" = String, Path, format = "uuid", description = "The zone")),
+    params(("id" = schema::ZoneId, Path, description = "The zone")),
     responses((status = 200, description = "The zone", body = Zone)))]
 async fn get(
     State(app): State<App>,
@@ -110,7 +110,7 @@ async fn get(
 
 /// Remove a zone.
 #[utoipa::path(delete, path = "/v1/zones/{id}", operation_id = "dns.delete_zone", tag = "zones",
-    params(("id" = String, Path, format = "uuid", description = "The zone")),
+    params(("id" = schema::ZoneId, Path, description = "The zone")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
 async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {

@@ -218,3 +218,12 @@ async fn the_tree_is_proved_to_go_on_from_every_checkpoint() {
     let answer = fleet.get(&path, &fleet.admin).await;
     assert_eq!(answer.problem(422, "invalid_query").as_deref(), Some("second_size"));
 }
+
+#[tokio::test]
+async fn a_position_that_no_tree_has_is_not_found() {
+    let fleet = Fleet::new().await;
+    for position in [u64::MAX, 1 << 63, (1 << 63) - 1, 1_000_000] {
+        let path = format!("/v1/audit/proof/inclusion?position={position}");
+        fleet.get(&path, &fleet.admin).await.problem(404, "not_found");
+    }
+}

@@ -159,7 +159,7 @@ async fn no_list_gives_a_page_of_a_million() {
     let of = fleet.reseller("acme").await;
     id(&fleet.account(&of, "alice", Some("example.com")).await);
     let zone = ids(&fleet.get("/v1/zones", &of.key).await.expect(200))[0].clone();
-    let document: Value = serde_json::from_str(&npanel_server::openapi::document()).expect("JSON");
+    let document: Value = serde_json::from_str(npanel_server::openapi::document()).expect("JSON");
     let mut lists = 0;
     for (path, item) in document["paths"].as_object().expect("paths") {
         let parameters = item["get"]["parameters"].as_array().cloned().unwrap_or_default();
@@ -175,4 +175,77 @@ async fn no_list_gives_a_page_of_a_million() {
         fleet.get(&format!("{path}?limit=200"), &fleet.admin).await.expect(200);
     }
     assert!(lists >= 13, "{lists}");
+}
+
+/// All of a list, two at a time; the values of a field.
+async fn walked(fleet: &Fleet, key: &str, path: &str, field: &str) -> Vec<String> {
+    let (mut found, mut after) = (Vec::new(), String::new());
+    // One that leads in a circle has an end, too.
+    for _ in 0..20 {
+        let page = fleet.get(&format!("{path}&limit=2{after}"), key).await.expect(200);
+        let items = page["items"].as_array().expect("items");
+        found.extend(items.iter().map(|item| item[field].as_str().expect("text").to_owned()));
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_list_is_in_the_order_that_is_asked_for_also_over_its_pages() {
+    let fleet = Fleet::new().await;
+    let of = fleet.reseller("acme").await;
+    let made = ["mia", "bob", "zoe", "ada", "leo"];
+    for name in made {
+        id(&fleet.account(&of, name, Some(&format!("{name}.example"))).await);
+    }
+    let (mut up, mut newest) = (made.to_vec(), made.to_vec());
+    up.sort_unstable();
+    newest.reverse();
+    let down: Vec<&str> = up.iter().rev().copied().collect();
+    // Who sees all, and who sees only their own, read by other indexes.
+    for key in [&fleet.admin, &of.key] {
+        for (sort, expected) in [
+            ("username", &up),
+            ("-username", &down),
+            ("created_at", &made.to_vec()),
+            ("-created_at", &newest),
+        ] {
+            assert_eq!(
+                walked(&fleet, key, &format!("/v1/accounts?sort={sort}"), "username").await,
+                *expected,
+                "{sort}"
+            );
+        }
+        let domains = walked(&fleet, key, "/v1/domains?sort=-name", "name").await;
+        assert_eq!(domains, down.iter().map(|name| format!("{name}.example")).collect::<Vec<_>>());
+    }
+    for name in ["b", "c", "a"] {
+        let plan = json!({"name": name, "disk_mb": 1, "php_version": "8.2"});
+        fleet.post("/v1/plans", &of.key, &plan).await.expect(201);
+        fleet.post("/v1/tenants", &of.key, &json!({"name": name})).await.expect(201);
+    }
+    assert_eq!(walked(&fleet, &of.key, "/v1/plans?sort=name", "name").await, ["a", "b", "basic", "c"]);
+    assert_eq!(walked(&fleet, &of.key, "/v1/tenants?sort=-name", "name").await, ["c", "b", "acme", "a"]);
+    assert_eq!(walked(&fleet, &fleet.admin, "/v1/nodes?sort=name", "name").await, ["n1"]);
+    assert_eq!(walked(&fleet, &of.key, "/v1/databases?sort=name", "name").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn only_listed_fields_sort_and_a_cursor_is_of_its_order() {
+    let fleet = Fleet::new().await;
+    let of = fleet.reseller("acme").await;
+    for name in ["alice", "bob"] {
+        id(&fleet.account(&of, name, None).await);
+    }
+    for sort in ["uid", "username,uid", "-", "", "USERNAME", "username desc", "name;--"] {
+        let path = format!("/v1/accounts?sort={}", sort.replace(' ', "%20"));
+        fleet.get(&path, &of.key).await.problem(422, "invalid_query");
+    }
+    let page = fleet.get("/v1/accounts?limit=1&sort=username", &of.key).await.expect(200);
+    let cursor = page["next"].as_str().expect("there is more");
+    for other in ["", "&sort=-username", "&sort=created_at"] {
+        let answer = fleet.get(&format!("/v1/accounts?after={cursor}{other}"), &of.key).await;
+        assert_eq!(answer.problem(422, "invalid_query").as_deref(), Some("after"), "{other}");
+    }
 }

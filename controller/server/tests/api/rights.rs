@@ -12,12 +12,13 @@ use crate::support::{Answer, Fleet, JSON, id};
 
 /// Every route with its action, read from the published document.
 fn routes() -> Vec<(Method, String, Action)> {
-    let document: Value = serde_json::from_str(&npanel_server::openapi::document()).expect("JSON");
+    let document: Value = serde_json::from_str(npanel_server::openapi::document()).expect("JSON");
     let mut routes = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("methods") {
             let Ok(method) = Method::from_bytes(method.to_uppercase().as_bytes()) else { continue };
-            let Some(action) = operation["operationId"].as_str() else { continue };
+            let said = operation["x-action"].as_str();
+            let Some(action) = said.or(operation["operationId"].as_str()) else { continue };
             let path = path.replace("{id}", MISSING).replace("{zone_id}", MISSING);
             routes.push((method, path, action.parse().expect("an action")));
         }

@@ -22,7 +22,7 @@ use crate::support::Fleet;
 pub(crate) struct Served {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) address: SocketAddr,
-    ca: Vec<u8>,
+    pub(crate) ca: Vec<u8>,
     pub(crate) stop: oneshot::Sender<()>,
     pub(crate) served: JoinHandle<std::io::Result<()>>,
 }
@@ -34,8 +34,13 @@ impl Served {
 
     /// One that closes idle connections after so long, and whose API is made of something else in part.
     pub(crate) async fn with(idle: Duration, change: impl FnOnce(&mut Services)) -> Self {
+        Self::of(Fleet::with(change).await, idle).await
+    }
+
+    /// One of a fleet that is there already.
+    pub(crate) async fn of(fleet: Fleet, idle: Duration) -> Self {
         tls::install_provider();
-        let fleet = Arc::new(Fleet::with(change).await);
+        let fleet = Arc::new(fleet);
         let authority =
             CertificateAuthority::create(ClusterId::generate(), Timestamp::now()).expect("an authority");
         let credentials = credentials(&authority);

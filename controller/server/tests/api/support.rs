@@ -23,7 +23,7 @@ use npanel_server::{
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::alone::Alone;
+use crate::{alone::Alone, documented};
 
 pub(crate) const JSON: &str = "application/json";
 
@@ -170,6 +170,13 @@ impl Fleet {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().to_string());
+        let answer = self.answer(request).await;
+        documented::check(&method, &path, &answer);
+        answer
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         // That one has no end.

@@ -195,8 +195,13 @@ impl Reader {
     pub async fn replacing_tokens(&self) -> Result<Vec<Token>, QueryError> {
         let replaces = Where::Holds("replaces_controller_id > 0", Some(true));
         let is_good = Where::Holds("uses_left > 0", Some(true));
-        self.list(TOKENS, Scope::Platform, vec![replaces, is_good], &Page { after: None, limit: u32::MAX })
-            .await
+        self.list(
+            TOKENS,
+            Scope::Platform,
+            vec![replaces, is_good],
+            &Page { limit: u32::MAX, ..Page::default() },
+        )
+        .await
     }
 
     /// API keys that `scope` sees.

@@ -217,7 +217,7 @@ impl Reader {
         ]);
         let (scope, page) = (Scope::Accounts(scope.into(), "id"), page.clone());
         let read = move |db: &Connection| {
-            let rows = rows(db, ACCOUNTS, &scope, wheres, &page)?;
+            let rows = rows(db, ACCOUNTS, "username", &scope, wheres, &page)?;
             complete(db, rows)
         };
         self.at_length(|db| together(db, read)).await

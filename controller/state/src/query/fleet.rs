@@ -443,7 +443,8 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn revoked_nodes(&self) -> Result<Vec<Node>, QueryError> {
         let is_revoked = Where::Holds("revoked_index IS NOT NULL", Some(true));
-        self.list(NODES, Scope::Platform, vec![is_revoked], &Page { after: None, limit: u32::MAX }).await
+        self.list(NODES, Scope::Platform, vec![is_revoked], &Page { limit: u32::MAX, ..Page::default() })
+            .await
     }
 
     /// The revoked node of this name, if there is one.
@@ -463,7 +464,7 @@ impl Reader {
     /// # Errors
     /// If the state cannot be queried.
     pub async fn all_nodes(&self) -> Result<Vec<Node>, QueryError> {
-        self.nodes(NodeFilter::default(), &Page { after: None, limit: u32::MAX }).await
+        self.nodes(NodeFilter::default(), &Page { limit: u32::MAX, ..Page::default() }).await
     }
 
     /// The nodes of which something changed after a log index, oldest change first: for placement, which follows.

@@ -1,4 +1,4 @@
-//! Lists: one tenant's view of a table, filtered, in the order of ids, a page at a time.
+//! Lists: one tenant's view of a table, filtered, in the order of ids or of names, a page at a time.
 
 use npanel_model::{AccountId, NodeId, TenantId, Timestamp};
 use rusqlite::Connection;
@@ -15,11 +15,36 @@ use crate::{ObjectKind, Purview};
 /// Which part of a list.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
-    /// The id after which it begins, as its sixteen bytes; from the start if absent.
+    /// After which row it begins: the sixteen bytes of its id, and in the order of names its name after them; from the start
+    /// if absent.
     pub after: Option<Vec<u8>>,
     /// How many rows at most.
     pub limit: u32,
+    /// In which order the list is.
+    pub order: Order,
 }
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Order {
+    /// By what.
+    pub by: By,
+    /// Whether the last come first.
+    pub descending: bool,
+}
+
+/// What a list can be in the order of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum By {
+    /// Ids, which begin with the moment in which they were made.
+    #[default]
+    Made,
+    /// Names; those of accounts are user names.
+    Name,
+}
+
+/// The bytes of an id.
+const ID_BYTES: usize = 16;
 
 /// Filters of the nouns that nodes converge on.
 #[derive(Debug, Clone, Default)]
@@ -164,10 +189,11 @@ impl Sight {
     }
 }
 
-/// A page of a table.
+/// A page of a table, whose rows have their names in this column.
 pub(super) fn rows<T: FromRow>(
     db: &Connection,
     select: &'static str,
+    name: &'static str,
     scope: &Scope,
     wheres: Vec<Where>,
     page: &Page,
@@ -176,7 +202,7 @@ pub(super) fn rows<T: FromRow>(
         Scope::Tenant(purview) | Scope::Accounts(purview, _) => Sight::of(db, purview.tenant_id)?,
         _ => Sight::Some,
     };
-    list_query(select, scope, sight, wheres, page).all(db, |row| T::from_row(row))
+    list_query(select, name, scope, sight, wheres, page).all(db, |row| T::from_row(row))
 }
 
 /// A row of a table. Whether it is to be seen is looked up by its tenant, not among all tenants that there are.
@@ -213,8 +239,20 @@ impl Reader {
         wheres: Vec<Where>,
         page: &Page,
     ) -> Result<Vec<T>, QueryError> {
+        self.list_named(select, "name", scope, wheres, page).await
+    }
+
+    /// [`Self::list`] of a table whose rows have their names in this column.
+    pub(super) async fn list_named<T: FromRow + 'static>(
+        &self,
+        select: &'static str,
+        name: &'static str,
+        scope: Scope,
+        wheres: Vec<Where>,
+        page: &Page,
+    ) -> Result<Vec<T>, QueryError> {
         let page = page.clone();
-        self.at_length(move |db| rows(db, select, &scope, wheres, &page)).await
+        self.at_length(move |db| rows(db, select, name, &scope, wheres, &page)).await
     }
 
     pub(super) async fn one<T: FromRow>(
@@ -227,18 +265,48 @@ impl Reader {
     }
 }
 
-fn list_query(select: &str, scope: &Scope, sight: Sight, wheres: Vec<Where>, page: &Page) -> Asking {
+fn list_query(
+    select: &str,
+    name: &str,
+    scope: &Scope,
+    sight: Sight,
+    wheres: Vec<Where>,
+    page: &Page,
+) -> Asking {
     let mut query = Asking::new(select);
     push_scope(&mut query, scope, sight);
     query.push(scope.confinement());
     for condition in wheres {
         push_where(&mut query, condition);
     }
-    if let Some(after) = &page.after {
-        query.push(" AND id > ").push_bind(after.clone());
-    }
-    query.push(" ORDER BY id LIMIT ").push_bind(i64::from(page.limit));
+    push_order(&mut query, name, page);
+    query.push(" LIMIT ").push_bind(i64::from(page.limit));
     query
+}
+
+/// Where the page begins, and the order. Ids tell rows of one name from each other.
+fn push_order(query: &mut Asking, name: &str, page: &Page) {
+    let (beyond, direction) = if page.order.descending { ("<", " DESC") } else { (">", "") };
+    match (page.order.by, &page.after) {
+        (By::Made, Some(id)) => {
+            query.push(format!(" AND id {beyond} ")).push_bind(id.clone());
+        }
+        (By::Name, Some(after)) => {
+            let (id, after) = after.split_at(after.len().min(ID_BYTES));
+            query.push(format!(" AND ({name}, id) {beyond} ("));
+            query
+                .push_bind(String::from_utf8_lossy(after).into_owned())
+                .push(", ")
+                .push_bind(id.to_vec())
+                .push(")");
+        }
+        (_, None) => {}
+    }
+    let by_name = match page.order.by {
+        By::Name => format!("{name}{direction}, "),
+        By::Made => String::new(),
+    };
+    query.push(format!(" ORDER BY {by_name}id{direction}"));
 }
 
 fn push_scope(query: &mut Asking, scope: &Scope, sight: Sight) {
@@ -361,11 +429,12 @@ mod tests {
     use crate::{open, points::Points};
 
     /// How SQLite would read a page in the middle of a table.
-    fn plan(points: &Points, table: &str, sight: Sight) -> String {
+    fn plan(points: &Points, table: &str, sight: Sight, order: Order) -> String {
         let scope = Scope::Tenant(TenantId::generate().into());
-        let page = Page { after: Some(vec![1; 16]), limit: 100 };
+        let page = Page { after: Some(vec![b'a'; 20]), limit: 100, order };
         let explain = format!("EXPLAIN QUERY PLAN SELECT * FROM {table}");
-        let query = list_query(&explain, &scope, sight, Vec::new(), &page);
+        let name = if table == "accounts" { "username" } else { "name" };
+        let query = list_query(&explain, name, &scope, sight, Vec::new(), &page);
         let lines = points.with(|db| query.all(db, |row| Ok(row.get::<_, String>("detail")?)));
         lines.expect("a plan").join("\n")
     }
@@ -380,13 +449,22 @@ mod tests {
             ["accounts", "domains", "databases", "database_users", "zones", "record_sets", "operations"];
         for table in tables {
             for sight in [Sight::All, Sight::Own] {
-                let plan = plan(&points, table, sight);
+                let plan = plan(&points, table, sight, Order::default());
                 assert!(!plan.contains("TEMP B-TREE"), "{sight:?} of {table} is put in order:\n{plan}");
             }
-            let own = plan(&points, table, Sight::Own);
+            let own = plan(&points, table, Sight::Own, Order::default());
             assert!(own.contains(&format!("INDEX {table}_by_tenant (tenant_id=? AND id>?)")), "{own}");
-            let all = plan(&points, table, Sight::All);
+            let all = plan(&points, table, Sight::All, Order::default());
             assert!(!all.contains("LIST SUBQUERY"), "all tenants are gathered for a page:\n{all}");
+        }
+        for table in ["accounts", "domains", "databases"] {
+            for (by, descending) in [(By::Made, true), (By::Name, false), (By::Name, true)] {
+                for sight in [Sight::All, Sight::Own] {
+                    let plan = plan(&points, table, sight, Order { by, descending });
+                    let is_in_order = !plan.contains("TEMP B-TREE") && !plan.contains("SCAN");
+                    assert!(is_in_order, "{sight:?} of {table} by {by:?} is looked through:\n{plan}");
+                }
+            }
         }
     }
 

@@ -58,7 +58,7 @@ pub use fleet::{
 };
 pub use identity::{Authority, KnownIdentity};
 pub use intent::{IntentSource, Observed, WantedObject, ZoneRecordSet};
-pub use list::{Converging, OwnedFilter, Page};
+pub use list::{By, Converging, Order, OwnedFilter, Page};
 pub use operation::{Operation, OperationFilter, OperationTarget, TargetProgress};
 pub use repetition::Earlier;
 pub use secrets::{ClusterKeyRow, ClusterKeyState, DataKeys, SecretsRotation};

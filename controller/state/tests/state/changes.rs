@@ -104,7 +104,7 @@ async fn a_plan_that_shrinks_takes_nothing_away_and_lets_nothing_be_added() {
         ..UpdatePlan::default()
     };
     world.accept(by(acme.key), Command::UpdatePlan(shrink)).await;
-    let page = Page { after: None, limit: 10 };
+    let page = Page { limit: 10, ..Page::default() };
     let kept =
         world.store.reader().domains(acme.tenant, OwnedFilter::default(), &page).await.expect("a list");
     assert_eq!(kept.len(), 1);
@@ -325,7 +325,7 @@ async fn an_address_that_was_given_by_hand_outlives_its_domain() {
     world.accept(by(acme.key), Command::CreateDomain(domain.clone())).await;
     let zone = domain.zone.expect("a zone").zone_id;
     let zone_id = npanel_model::ZoneId::from_bytes(&zone).expect("an id");
-    let page = Page { after: None, limit: 10 };
+    let page = Page { limit: 10, ..Page::default() };
     let reader = world.store.reader().clone();
     let sets =
         async || reader.record_sets(acme.tenant, zone_id, Default::default(), &page).await.expect("a list");

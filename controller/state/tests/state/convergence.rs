@@ -8,7 +8,7 @@ use npanel_proto::command::{
 use npanel_state::{IntentSource, ObjectKind, ObjectStatus, OwnedFilter, Page, RefusalCode};
 
 fn everything() -> Page {
-    Page { after: None, limit: 100 }
+    Page { limit: 100, ..Page::default() }
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ impl World {
 
     async fn within_plan(&self, within: bool) -> Vec<AccountId> {
         let filter = AccountFilter { within_plan: Some(within), ..AccountFilter::default() };
-        let page = Page { after: None, limit: 1000 };
+        let page = Page { limit: 1000, ..Page::default() };
         let rows = self.store.reader().accounts(self.root, filter, &page).await.expect("a list");
         rows.into_iter().map(|row| row.id).collect()
     }
@@ -160,6 +160,9 @@ async fn an_account_chooses_a_php_that_its_plan_allows() {
     let allow = |all: &[&str]| UpdatePlan { php_versions: versions(all), ..UpdatePlan::default() };
     let without_its_own = change(acme.plan, allow(&["8.3"]));
     assert_eq!(world.refuse(by(acme.key), without_its_own).await, RefusalCode::Invalid);
+    let too_many = ["8.2"].repeat(101);
+    assert_eq!(world.refuse(by(acme.key), change(acme.plan, allow(&too_many))).await, RefusalCode::Invalid);
+    world.accept(by(acme.key), change(acme.plan, allow(&too_many[1..]))).await;
     world.accept(by(acme.key), change(acme.plan, allow(&["8.3", "8.2", "8.3"]))).await;
     let plan = world.store.reader().plan(world.root, acme.plan).await.expect("a query").expect("a plan");
     assert_eq!(plan.php_versions.iter().map(|one| one.as_str()).collect::<Vec<_>>(), ["8.2", "8.3"]);

@@ -14,7 +14,7 @@ use crate::{
 };
 
 fn everything() -> Page {
-    Page { after: None, limit: 100 }
+    Page { limit: 100, ..Page::default() }
 }
 
 fn deletion(node: NodeId, accept_data_loss: bool) -> DeleteNode {

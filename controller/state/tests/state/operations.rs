@@ -15,7 +15,7 @@ impl World {
     }
 
     async fn operations(&self) -> Vec<OperationId> {
-        let page = Page { after: None, limit: 100 };
+        let page = Page { limit: 100, ..Page::default() };
         let rows = self.store.reader().operations(self.root, OperationFilter::default(), &page).await;
         rows.expect("a list").into_iter().map(|row| row.id).collect()
     }

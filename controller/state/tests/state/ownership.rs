@@ -169,8 +169,8 @@ async fn the_same_idempotency_key_does_it_once() {
     assert!(
         matches!(third, Some(outcome::Outcome::Refused(refused)) if refused.code == "idempotency_key_reused")
     );
-    let accounts =
-        world.store.reader().accounts(acme.tenant, Default::default(), &Page { after: None, limit: 9 });
+    let page = Page { limit: 9, ..Page::default() };
+    let accounts = world.store.reader().accounts(acme.tenant, Default::default(), &page);
     assert_eq!(accounts.await.expect("a list").len(), 1);
 }
 
@@ -224,7 +224,7 @@ async fn a_plan_is_seen_by_those_it_is_handed_down_to() {
     let mut world = World::new().await;
     let (acme, rival) = (world.reseller("acme", None).await, world.reseller("rival", None).await);
     let plans = async |scope| {
-        let page = Page { after: None, limit: 9 };
+        let page = Page { limit: 9, ..Page::default() };
         let found = world.store.reader().plans(scope, Default::default(), &page).await.expect("a list");
         found.into_iter().map(|plan| plan.id).collect::<Vec<_>>()
     };

@@ -65,13 +65,13 @@ impl World {
 
     async fn accounts_where(&self, met: bool) -> BTreeSet<AccountId> {
         let filter = AccountFilter { placement_met: Some(met), ..AccountFilter::default() };
-        let page = Page { after: None, limit: 10 };
+        let page = Page { limit: 10, ..Page::default() };
         let rows = self.store.reader().accounts(self.root, filter, &page).await.expect("a list");
         rows.into_iter().map(|row| row.id).collect()
     }
 
     async fn php_of_all(&self, versions: &[&str]) -> Vec<usize> {
-        let page = Page { after: None, limit: 1000 };
+        let page = Page { limit: 1000, ..Page::default() };
         let rows = self.store.reader().accounts(self.root, AccountFilter::default(), &page).await;
         let rows = rows.expect("a list");
         let count = |version| rows.iter().filter(|row| row.php_version.as_str() == version).count();
@@ -356,7 +356,7 @@ async fn two_left_behind(world: &mut World) -> (Reseller, Vec<AccountId>, Vec<u8
     world.php(&["8.2"]).await;
     world.follow(acme.plan, 100).await;
     world.observe_all("converged").await;
-    let page = Page { after: None, limit: 1000 };
+    let page = Page { limit: 1000, ..Page::default() };
     let mut failed = AccountFilter::default();
     failed.converging.status = Some(ObjectStatus::Failed);
     let rows = world.store.reader().accounts(world.root, failed, &page).await.expect("a list");
@@ -425,7 +425,7 @@ async fn a_plan_that_goes_back_leaves_nobody_behind() {
     world.follow(acme.plan, 1000).await;
     assert_eq!(world.php_of_all(&["8.2", "8.3"]).await, [252, 0]);
     world.observe_all("converged").await;
-    let page = Page { after: None, limit: 10 };
+    let page = Page { limit: 10, ..Page::default() };
     let mut failed = AccountFilter::default();
     failed.converging.status = Some(ObjectStatus::Failed);
     let failed = world.store.reader().accounts(world.root, failed, &page).await.expect("a list");

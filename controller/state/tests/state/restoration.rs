@@ -113,7 +113,7 @@ async fn of_the_controllers_only_the_one_that_begins_anew_is_left() {
     assert!(revoked.contains(&certificate(802).serial), "{revoked:?}");
     assert_eq!(reader.cluster().await.expect("a query").expect("one").epoch, EPOCH);
     // A use of it may be lost, and would be had twice.
-    let tokens = reader.tokens(TokenFilter::default(), &Page { after: None, limit: 10 }).await;
+    let tokens = reader.tokens(TokenFilter::default(), &Page { limit: 10, ..Page::default() }).await;
     assert_eq!(tokens.expect("a list").len(), 0);
 }
 

@@ -64,7 +64,7 @@ async fn a_revoked_node_keeps_what_it_carries_and_gets_nothing_new() {
 }
 
 fn page() -> npanel_state::Page {
-    npanel_state::Page { after: None, limit: 100 }
+    npanel_state::Page { limit: 100, ..npanel_state::Page::default() }
 }
 
 #[tokio::test]

@@ -174,7 +174,7 @@ async fn seen(
     tenant: TenantId,
     account: AccountId,
 ) -> [bool; 3] {
-    let page = Page { after: None, limit: 10 };
+    let page = Page { limit: 10, ..Page::default() };
     [
         reader.tenant(root, tenant).await.expect("a query").is_some(),
         reader.account(root, account).await.expect("a query").is_some(),

@@ -47,7 +47,7 @@ impl World {
     /// The user names of the accounts that are suspended, for whichever reason.
     async fn resting(&self) -> Vec<String> {
         let filter = AccountFilter { suspended: Some(true), ..AccountFilter::default() };
-        let page = Page { after: None, limit: 1000 };
+        let page = Page { limit: 1000, ..Page::default() };
         let rows = self.store.reader().accounts(self.root, filter, &page).await.expect("a list");
         let mut names: Vec<String> = rows.into_iter().map(|row| row.username.to_string()).collect();
         names.sort();

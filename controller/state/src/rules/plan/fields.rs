@@ -17,6 +17,9 @@ use crate::{
 /// From this level on a domain beneath another one of its account is a subdomain, and no domain, to limits.
 pub(in crate::rules) const SUBDOMAINS_COUNTED: u32 = 4;
 
+/// More than there are lines of releases; a plan is read for each account that is made.
+const MOST_PHP_VERSIONS: usize = 100;
+
 #[derive(Clone, PartialEq)]
 pub(super) struct Fields {
     pub(super) name: String,
@@ -104,6 +107,10 @@ impl Fields {
 
     fn checked(mut self, ctx: &Context<'_>) -> Rule<Self> {
         self.php()?;
+        if self.php_versions.len() > MOST_PHP_VERSIONS {
+            let message = format!("at most {MOST_PHP_VERSIONS} versions (got {})", self.php_versions.len());
+            return Err(Refusal::new(RefusalCode::Invalid, "/php_versions", message).into());
+        }
         for version in &self.php_versions {
             wire_text::<PhpVersion>(version, "/php_versions")?;
         }
