@@ -282,6 +282,20 @@ impl Client {
         self.write(Method::POST, record_sets(zone), Some(body), wait.into()).await
     }
 
+    /// Adds up to a thousand record sets to a zone by one call, each by itself: what became of each, in the same order.
+    ///
+    /// # Errors
+    /// If the call is refused as a whole, or no controller can be reached.
+    pub async fn create_record_sets(
+        &self,
+        zone: ZoneId,
+        items: Vec<CreateRecordSet>,
+        wait: Wait,
+    ) -> Result<BulkAnswer<RecordSet>, Error> {
+        let call = Call::new(Method::POST, format!("{}:bulk", record_sets(zone))).on(wait.into());
+        self.transport.send(call.with_body(json(&Bulk { items })?)).await?.json()
+    }
+
     /// Reads a record set.
     ///
     /// # Errors

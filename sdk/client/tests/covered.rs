@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use npanel_client::{Creatable, Deletable, Noun, Suspendable, Updatable};
+use npanel_client::{BulkCreatable, Creatable, Deletable, Noun, Suspendable, Updatable};
 use npanel_sdk_types::{
     Account, ApiKey, CronTable, Database, DatabaseUser, Domain, Node, NodeEvent, Operation, Plan, Session,
     Tenant, Token, User, Webhook, Zone,
@@ -30,6 +30,7 @@ const METHODS: &[(&str, &str)] = &[
     ("database.set_password", "set_database_password"),
     ("database.set_privileges", "set_database_privileges"),
     ("dns.add_record", "create_record_set"),
+    ("dns.add_records_bulk", "create_record_sets"),
     ("dns.delete_record", "delete_record_set"),
     ("dns.get_record", "record_set"),
     ("dns.list_records", "record_sets"),
@@ -64,6 +65,10 @@ fn made<T: Creatable>() -> Vec<(&'static str, String)> {
     vec![("post", format!("/v1/{}", T::PATH))]
 }
 
+fn many<T: BulkCreatable>() -> Vec<(&'static str, String)> {
+    vec![("post", format!("/v1/{}:bulk", T::PATH))]
+}
+
 fn changed<T: Updatable>() -> Vec<(&'static str, String)> {
     vec![("patch", format!("/v1/{}/{{id}}", T::PATH))]
 }
@@ -85,9 +90,9 @@ fn by_nouns() -> BTreeSet<(&'static str, String)> {
     let routes = routes! {
         Tenant: listed, one, made, changed, removed, suspended;
         Plan: listed, one, made, changed, removed;
-        Account: listed, one, made, changed, removed, suspended;
-        Domain: listed, one, made, changed, removed, suspended;
-        Database: listed, one, made, removed;
+        Account: listed, one, made, many, changed, removed, suspended;
+        Domain: listed, one, made, many, changed, removed, suspended;
+        Database: listed, one, made, many, removed;
         DatabaseUser: listed, one, made, removed;
         Zone: listed, one, made, removed;
         Token: listed, one, made, removed;
