@@ -8,16 +8,30 @@ use serde_json::Value;
 
 /// The fields that hold a secret, each as the schema and its property. `plant` puts a secret into each of them, or has one come out.
 const SECRET: &[&str] = &[
+    "AccessToken.access_token",
     "ApiKey.key",
+    "ChangePassword.current",
+    "ChangePassword.new",
+    "ConfirmTotp.code",
     "CreateDatabaseUser.password",
+    "CreateSession.code",
+    "CreateSession.password",
+    "CreateUser.password",
     "DatabaseUser.password",
+    "Session.token",
     "SetPassword.password",
+    "SetUserPassword.password",
     "Token.token",
+    "TokenRequest.client_secret",
+    "TotpOffer.key",
+    "TotpOffer.uri",
     "Webhook.secret",
 ];
 
-/// Those that only sound like it: public halves, and fields that say of keys how many there are.
+/// Those that only sound like it: public halves, ids, times, and fields that say of keys how many there are.
 const SOUNDING: &[&str] = &[
+    "AccessToken.token_type",
+    "ApiKey.former_secret_until",
     "AuditKey.key",
     "ClusterStatus.recovery_key",
     "RotateSecrets.cluster_key",
@@ -26,7 +40,9 @@ const SOUNDING: &[&str] = &[
     "SecretsRotation.data_keys",
     "SecretsStatus.cluster_keys",
     "SecretsStatus.data_keys",
+    "Session.api_key_id",
     "UpdateCluster.recovery_key",
+    "User.has_password",
 ];
 
 /// Fails when the API has a secret field that is not planted, or one that sounds like it and does not say which it is.

@@ -28,6 +28,7 @@ pub(super) fn plant(world: &World) -> Result<Planted> {
     let mut marks = passwords(world, &account)?;
     let (shown, api_key_id) = shown_once(world, &account)?;
     marks.extend(shown);
+    marks.extend(people(world)?);
     marks.push(Mark::of_text("the administrator's key", &world.administrator_key()?));
     marks.push(Mark::of_text("the recovery key", world.fleet.recovery_key()?));
     let id = account.id.to_string();
@@ -113,6 +114,45 @@ fn shown_once(world: &World, account: &Account) -> Result<(Vec<Mark>, String)> {
         of_token("Token.token of a controller", unused.expose())?,
     ];
     Ok((marks, key_id))
+}
+
+/// Somebody who signs in, gets other passwords, and shows what no authenticator has.
+fn people(world: &World) -> Result<Vec<Mark>> {
+    let [first, set, own, code, confirmed] = ["first", "set", "own", "code", "confirmed"].map(password);
+    let login = "planted@planted.example";
+    let user = json!({"login": login, "name": "Planted", "role": "administrator", "password": first});
+    let ask = |method: &str, path: &str, by: Option<&str>, body: &Value, status: u16| -> Result<Value> {
+        let answer = world.raw("c2", method, path, by, Some(&body.to_string()))?;
+        ensure!(answer.status == status, "{method} {path} was answered {}: {}", answer.status, answer.body);
+        Ok(answer.body)
+    };
+    let text = |answer: &Value, field: &str| -> Result<String> {
+        Ok(answer[field].as_str().with_context(|| format!("no {field}"))?.to_owned())
+    };
+    let admin = world.administrator_key()?;
+    let id = text(&ask("POST", "/v1/users", Some(&admin), &user, 201)?, "id")?;
+    let password = json!({"password": set});
+    ask("PUT", &format!("/v1/users/{id}/password"), Some(&admin), &password, 200)?;
+    // Without an authenticator no code is looked at.
+    let session = json!({"login": login, "password": set, "code": code});
+    let session = text(&ask("POST", "/v1/sessions", None, &session, 201)?, "token")?;
+    let change = json!({"current": set, "new": own});
+    ask("PUT", "/v1/me/password", Some(&session), &change, 200)?;
+    let offer = ask("POST", "/v1/me/totp", Some(&session), &json!({}), 200)?;
+    ask("POST", "/v1/me/totp/confirm", Some(&session), &json!({"code": confirmed}), 422)?;
+    let (key, secret) = admin.strip_prefix("npk_").and_then(|key| key.split_once('.')).context("a key")?;
+    let token = world.block_on(world.client.access_token(key.parse()?, &Secret::new(secret), None))?;
+    let marks = [
+        ("CreateUser.password", first.as_str()),
+        ("SetUserPassword.password", &set),
+        ("ChangePassword.new", &own),
+        ("CreateSession.code", &code),
+        ("ConfirmTotp.code", &confirmed),
+        ("Session.token", &session),
+        ("TotpOffer.key", &text(&offer, "key")?),
+        ("AccessToken.access_token", token.access_token.expose()),
+    ];
+    Ok(marks.map(|(name, secret)| Mark::of_text(name, secret)).to_vec())
 }
 
 /// A token ends with the CA's pin, which everybody may know.
