@@ -20,7 +20,7 @@ use crate::ground::{Ground, LIMIT};
 
 const CLIENTS: usize = 8;
 
-/// How many actions a key is made with that is to fill the log: 15 KB, so that a segment of 8 MiB is full within a minute.
+/// How many actions a key is made with that is to fill the log: 6 KB, as a key may have, so that a segment of 8 MiB is full within some minutes.
 const WIDE: usize = 200;
 
 /// What one client was told.
