@@ -16,6 +16,7 @@ mod context;
 mod copy;
 mod durable;
 mod foresight;
+mod hex;
 mod intent;
 mod level;
 mod logins;

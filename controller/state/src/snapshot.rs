@@ -18,7 +18,7 @@ use rusqlite::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::{Applied, StoreError, writer::read_applied};
+use crate::{Applied, StoreError, hex::hex, writer::read_applied};
 
 /// So many pages of 4 KiB are copied at a time, and are on disk before the next: 4 MiB, which a slow disk takes in 40 ms.
 const STEP_PAGES: i32 = 1024;
@@ -89,11 +89,6 @@ pub enum Unsound {
         /// The snapshot's.
         have: String,
     },
-}
-
-/// A hash as it is printed.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Snapshot {

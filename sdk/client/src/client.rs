@@ -4,29 +4,21 @@ use std::{fmt::Display, time::Duration};
 
 use futures::{Stream, TryStreamExt};
 use npanel_model::{
-    AccountId, ControllerId, DatabaseUserId, EventPattern, NodeId, NodeLabel, OperationId, PlanId,
-    RecordSetId, Revision, TenantId, ZoneId,
+    AccountId, DatabaseUserId, EventPattern, NodeId, NodeLabel, OperationId, PlanId, RecordSetId, Revision,
+    TenantId, ZoneId,
 };
 use npanel_sdk_types::{
-    AuditCheckpoint, AuditConsistency, AuditEntry, AuditInclusion, AuditKey, BackupMade, BackupTo, Bulk,
-    BulkAnswer, Ca, ClusterStatus, CreateRecordSet, CronTable, DatabaseUser, MakeBackup, Node, NodeHealth,
-    OPERATION_HEADER, Operation, Page, PlacementReport, PlacementWish, RecordSet, ReplaceController,
-    RetireCa, RevokeNode, RotateCa, RotateSecrets, SecretsStatus, SetCronJobs, SetPassword, SetPrivileges,
-    Suspend, Token, UpdateCluster, UpdateRecordSet,
+    Bulk, BulkAnswer, CreateRecordSet, CronTable, DatabaseUser, Node, NodeHealth, OPERATION_HEADER,
+    Operation, Page, PlacementReport, PlacementWish, RecordSet, RevokeNode, SetCronJobs, SetPassword,
+    SetPrivileges, Suspend, UpdateRecordSet,
 };
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    BulkCreatable, Config, Creatable, Deletable, Download, Error, Events, Noun, Suspendable, Updatable,
-    pages,
+    BulkCreatable, Config, Creatable, Deletable, Error, Events, Noun, Suspendable, Updatable, pages,
     transport::{Answer, Call, Transport},
 };
-
-const BACKUP: &str = "/v1/cluster/backup";
-
-/// A state of gigabytes is copied and written elsewhere.
-const BACKUP_PATIENCE: Duration = Duration::from_secs(3600 + 600);
 
 /// Whether a write's answer waits for the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -344,158 +336,6 @@ impl Client {
         self.remove(format!("{}/{id}", record_sets(zone)), terms.into()).await
     }
 
-    /// The controllers and their agreement.
-    ///
-    /// # Errors
-    /// If it is refused or no controller can be reached.
-    pub async fn cluster_status(&self) -> Result<ClusterStatus, Error> {
-        self.read("/v1/cluster".to_owned(), &[]).await
-    }
-
-    /// A backup of the state, as it comes: an archive for `npanel-backup`. It is made of what the controller that is asked has.
-    ///
-    /// # Errors
-    /// If it is refused or no controller can be reached.
-    pub async fn backup(&self) -> Result<Download, Error> {
-        self.transport.download(Call::new(Method::POST, BACKUP.to_owned()).with_body(b"{}".to_vec())).await
-    }
-
-    /// Has a controller write a backup of the state to its bucket.
-    ///
-    /// # Errors
-    /// If it is refused or no controller can be reached.
-    pub async fn backup_to_bucket(&self) -> Result<BackupMade, Error> {
-        let body = serde_json::to_vec(&MakeBackup { to: BackupTo::Bucket }).expect("it is valid JSON");
-        let call = Call::new(Method::POST, BACKUP.to_owned()).with_body(body).patient(BACKUP_PATIENCE);
-        self.transport.send(call).await?.json()
-    }
-
-    /// Takes a controller out of the cluster for good.
-    ///
-    /// # Errors
-    /// If it is refused or no controller can be reached.
-    pub async fn remove_controller(&self, id: ControllerId) -> Result<(), Error> {
-        self.remove(format!("/v1/controllers/{id}"), Wait::No.into()).await.map(drop)
-    }
-
-    /// Makes a token for a controller that takes the place of one that is dead.
-    ///
-    /// # Errors
-    /// If it is refused or no controller can be reached.
-    pub async fn replace_controller(
-        &self,
-        id: ControllerId,
-        body: &ReplaceController,
-    ) -> Result<Token, Error> {
-        let path = format!("/v1/controllers/{id}/replace");
-        Ok(self.write(Method::POST, path, Some(body), Wait::No.into()).await?.object)
-    }
-
-    /// The certificate authorities.
-    ///
-    /// # Errors
-    /// If it is refused or no controller can be reached.
-    pub async fn ca(&self) -> Result<Ca, Error> {
-        self.read("/v1/ca".to_owned(), &[]).await
-    }
-
-    /// Makes a new certificate authority, which issues from now on.
-    ///
-    /// # Errors
-    /// If it is refused or no controller can be reached.
-    pub async fn rotate_ca(&self) -> Result<Ca, Error> {
-        Ok(self
-            .write(Method::POST, "/v1/ca/rotate".to_owned(), Some(&RotateCa {}), Wait::No.into())
-            .await?
-            .object)
-    }
-
-    /// Has the certificate authority before the last rotation trusted no longer.
-    ///
-    /// # Errors
-    /// If it is refused or no controller can be reached.
-    pub async fn retire_ca(&self, body: &RetireCa) -> Result<Ca, Error> {
-        Ok(self.write(Method::POST, "/v1/ca/retire".to_owned(), Some(body), Wait::No.into()).await?.object)
-    }
-
-    /// The keys that secrets are sealed by, and how far their rotation is.
-    ///
-    /// # Errors
-    /// If it is refused or no controller can be reached.
-    pub async fn secrets(&self) -> Result<SecretsStatus, Error> {
-        self.read("/v1/secrets".to_owned(), &[]).await
-    }
-
-    /// Has the keys that secrets are sealed by changed.
-    ///
-    /// # Errors
-    /// If it is refused or no controller can be reached.
-    pub async fn rotate_secrets(&self, body: &RotateSecrets, wait: Wait) -> Result<Operation, Error> {
-        let path = "/v1/secrets/rotate".to_owned();
-        Ok(self.write(Method::POST, path, Some(body), wait.into()).await?.object)
-    }
-
-    /// Accepted writes that pass the filters, newest first.
-    ///
-    /// # Errors
-    /// If it is refused or no controller can be reached.
-    pub async fn audit(&self, query: &[(&str, String)]) -> Result<Page<AuditEntry>, Error> {
-        self.read("/v1/audit".to_owned(), query).await
-    }
-
-    /// The key that the audit's checkpoints are signed by.
-    ///
-    /// # Errors
-    /// If there is none yet or no controller can be reached.
-    pub async fn audit_key(&self) -> Result<AuditKey, Error> {
-        self.read("/v1/audit/key".to_owned(), &[]).await
-    }
-
-    /// The audit's newest checkpoint.
-    ///
-    /// # Errors
-    /// If there is none yet or no controller can be reached.
-    pub async fn audit_checkpoint(&self) -> Result<AuditCheckpoint, Error> {
-        self.read("/v1/audit/checkpoint".to_owned(), &[]).await
-    }
-
-    /// The audit's checkpoints, newest first.
-    ///
-    /// # Errors
-    /// If it is refused or no controller can be reached.
-    pub async fn audit_checkpoints(&self, query: &[(&str, String)]) -> Result<Page<AuditCheckpoint>, Error> {
-        self.read("/v1/audit/checkpoints".to_owned(), query).await
-    }
-
-    /// The proof that an entry is in the audit's tree; in that of the newest checkpoint, if there is one of it.
-    ///
-    /// # Errors
-    /// If there is no such entry (that the key may see) or no controller can be reached.
-    pub async fn audit_inclusion(&self, position: u64) -> Result<AuditInclusion, Error> {
-        self.read("/v1/audit/proof/inclusion".to_owned(), &[("position", position.to_string())]).await
-    }
-
-    /// The proof that the audit's tree with `second` entries goes on from the one with `first`.
-    ///
-    /// # Errors
-    /// If there are not so many or no controller can be reached.
-    pub async fn audit_consistency(&self, first: u64, second: u64) -> Result<AuditConsistency, Error> {
-        let query = [("first_size", first.to_string()), ("second_size", second.to_string())];
-        self.read("/v1/audit/proof/consistency".to_owned(), &query).await
-    }
-
-    /// Changes the cluster's settings.
-    ///
-    /// # Errors
-    /// If it is refused or no controller can be reached.
-    pub async fn update_cluster(
-        &self,
-        change: &UpdateCluster,
-        terms: impl Into<Terms>,
-    ) -> Result<ClusterStatus, Error> {
-        Ok(self.write(Method::PATCH, "/v1/cluster".to_owned(), Some(change), terms.into()).await?.object)
-    }
-
     /// Has a node trusted no longer.
     ///
     /// # Errors
@@ -599,7 +439,7 @@ impl Client {
             .await
     }
 
-    async fn remove(&self, path: String, terms: Terms) -> Result<Option<Operation>, Error> {
+    pub(crate) async fn remove(&self, path: String, terms: Terms) -> Result<Option<Operation>, Error> {
         self.removed(Call::new(Method::DELETE, path).on(terms)).await
     }
 

@@ -22,7 +22,9 @@
 //! A request goes to the first controller that answers. Every write carries an idempotency key, so a request
 //! whose answer was lost is sent again, to the next controller, without doing anything twice.
 
+mod audit;
 mod client;
+mod cluster;
 mod config;
 mod download;
 mod error;

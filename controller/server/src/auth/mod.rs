@@ -5,11 +5,9 @@
 
 mod caller;
 mod gate;
-mod guesses;
 pub(crate) mod passwords;
 pub(crate) mod totp;
 
 pub(crate) use caller::Caller;
 pub(crate) use gate::{Gate, RouteActions, Shown, action_of, authorise, operations};
-pub(crate) use guesses::Guesses;
 pub(crate) use passwords::Passwords;

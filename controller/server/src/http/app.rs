@@ -22,10 +22,10 @@ use super::{
 };
 use crate::{
     agreement::{Agreement, Unproposed},
-    auth::{Guesses, Passwords},
+    auth::Passwords,
     authorities::Authorities,
     backup::BackupStore,
-    rates::Rates,
+    rates::{Guesses, Rates},
     telemetry::Metrics,
 };
 
@@ -147,6 +147,11 @@ impl App {
             None => false,
         };
         self.0.guesses.count(login, from, is_known).map_err(Failure::too_many_guesses)
+    }
+
+    /// Counts a credential that is not good, or that the leader is to be asked about.
+    pub(crate) fn count_failure(&self, from: Option<IpAddr>) -> Result<(), Failure> {
+        from.map_or(Ok(()), |from| self.rates.of_failure(from)).map_err(Failure::failed_too_often)
     }
 
     pub(crate) fn reader(&self) -> &Reader {

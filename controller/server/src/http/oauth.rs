@@ -1,6 +1,8 @@
 //! `/v1/oauth/token`: short-lived access tokens for API keys (OAuth 2.0 client credentials, RFC 6749, 4.4). The client is the API key:
 //! its id and its secret.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -16,7 +18,7 @@ use npanel_model::{ActionPattern, Secret, Timestamp};
 use npanel_pki::{ApiKeyText, SessionText};
 use npanel_proto::command::{self, envelope::Command, principal::Who};
 use npanel_sdk_types::{AccessToken, TokenError};
-use npanel_state::{Credential, RefusalCode};
+use npanel_state::{Access, Credential, RefusalCode};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -101,7 +103,7 @@ async fn token(
         Ok(read) => read,
         Err(refusal) => return Ok(refusal.into_response()),
     };
-    let Some(access) = app.look_twice(|| app.reader().access(Credential::ApiKey(client.id))).await? else {
+    let Some(access) = find(&app, &from, &client).await? else {
         return Ok(unknown_client().into_response());
     };
     let shown = Shown::of_key(&client);
@@ -109,6 +111,7 @@ async fn token(
     if !shown.opens(&access, Timestamp::now())
         || !(access.networks.is_empty() || from.peer.is_some_and(is_there))
     {
+        app.count_failure(from.peer)?;
         return Ok(unknown_client().into_response());
     }
     let scope = request.scope.filter(|scope| !scope.trim().is_empty());
@@ -122,6 +125,16 @@ async fn token(
         .into_response());
     };
     issue(&app, &from, &client, scope, actions).await
+}
+
+/// What the client's key opens. Who shows one that is not known here is counted before the leader is asked about it.
+async fn find(app: &App, from: &SigningIn, client: &ApiKeyText) -> Result<Option<Arc<Access>>, Failure> {
+    let look = || app.reader().access(Credential::ApiKey(client.id));
+    if let Some(known) = look().await? {
+        return Ok(Some(known));
+    }
+    app.count_failure(from.peer)?;
+    app.look_twice(look).await
 }
 
 async fn issue(

@@ -257,9 +257,9 @@ impl Failure {
         Self::new(Kind::Refused(RefusalCode::Forbidden), detail)
     }
 
-    pub(crate) fn too_many_guesses(wait: Duration) -> Self {
+    pub(crate) fn too_many_guesses(exceeded: Exceeded) -> Self {
         let detail = "there were too many tries to sign in; wait before the next one";
-        Self::new(Kind::TooManyGuesses, detail).after(wait)
+        Self::new(Kind::TooManyGuesses, detail).after(Duration::from_secs(exceeded.retry_after_seconds))
     }
 
     pub(crate) fn too_many_sign_ins() -> Self {

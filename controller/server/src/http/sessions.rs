@@ -94,8 +94,11 @@ async fn create(
     Body { value, .. }: Body<CreateSession>,
 ) -> Result<Response, Failure> {
     let expires_millis = end(value.expires_in_seconds, USUAL_SECONDS, SECONDS)?;
-    let found = app.look_twice(|| app.reader().user_login(&value.login)).await?;
-    app.count_guess(&value.login, from.peer, found.as_ref().map(|login| login.id)).await?;
+    let look = || app.reader().user_login(&value.login);
+    let known = look().await?;
+    // Before the leader is asked about names that nobody has.
+    app.count_guess(&value.login, from.peer, known.as_ref().map(|login| login.id)).await?;
+    let found = if known.is_some() { known } else { app.look_twice(look).await? };
     let stored = found.as_ref().filter(|login| login.is_enabled).map(|login| login.password_hash.clone());
     let matches = app.passwords().matches(value.password, stored).await?;
     let Some(login) = found.filter(|_| matches) else {

@@ -184,8 +184,7 @@ fn problems(nature: Nature) -> Vec<Kind> {
 fn own(action: Action) -> Vec<Kind> {
     match action {
         Action::EventList => vec![Kind::EventsGone, Kind::TooManyListeners],
-        Action::SessionCreate | Action::SessionToken | Action::MeSetPassword => vec![Kind::TooManyGuesses],
-        Action::MeConfirmTotp | Action::MeRemoveTotp | Action::MeBeginTotp => vec![Kind::TooManyGuesses],
+        Action::SessionCreate | Action::MeSetPassword | Action::MeConfirmTotp => vec![Kind::TooManyGuesses],
         Action::ClusterBackup => vec![Kind::Bucket, Kind::KeyMissing],
         _ => Vec::new(),
     }

@@ -20,9 +20,9 @@ impl Clock for Since {
 }
 
 /// Whom something can be counted for.
-pub(super) trait Counted: Copy + Eq + Hash + fmt::Debug {}
+pub(super) trait Counted: Clone + Eq + Hash + fmt::Debug {}
 
-impl<K: Copy + Eq + Hash + fmt::Debug> Counted for K {}
+impl<K: Clone + Eq + Hash + fmt::Debug> Counted for K {}
 
 /// How one stands with a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

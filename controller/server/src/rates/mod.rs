@@ -1,9 +1,11 @@
-//! How often somebody may ask: an API key, a tenant, an address; and how often an address may show credentials that are not good.
+//! How often somebody may ask: an API key, a tenant, an address; and how often an address may show credentials that are not good, or somebody try
+//! to sign in.
 //!
 //! Counted on this controller alone, by the generic cell rate algorithm: whoever was quiet may ask for the whole quota at once, and
 //! then as fast as it fills again. What waits is bounded elsewhere (`http/admission.rs`); this bounds how much of the
 //! controller's time one of many gets, and says so before.
 
+mod guesses;
 mod meter;
 mod own;
 mod shown;
@@ -15,6 +17,7 @@ use http::HeaderValue;
 use npanel_model::TenantId;
 use npanel_state::{Credential, RequestLimit};
 
+pub(crate) use self::guesses::Guesses;
 pub use self::meter::{Exceeded, Standing};
 pub(crate) use self::shown::{RATE_LIMIT_HEADER, RATE_LIMIT_POLICY_HEADER, Shown};
 use self::{meter::Meter, own::OwnRates};
@@ -102,8 +105,8 @@ impl Rates {
         tenant: TenantId,
         shown: Option<&Shown>,
     ) -> Result<(), Exceeded> {
-        let of_key = take(self.0.key.as_ref(), key);
-        let of_tenant = if of_key.is_ok() { take(self.0.tenant.as_ref(), tenant) } else { Ok(None) };
+        let of_key = take(self.0.key.as_ref(), &key);
+        let of_tenant = if of_key.is_ok() { take(self.0.tenant.as_ref(), &tenant) } else { Ok(None) };
         if let (Some(shown), Some(policy)) = (shown, &self.0.policy) {
             shown.say(policy.clone(), [&of_key, &of_tenant].into_iter().filter_map(standing));
         }
@@ -112,7 +115,7 @@ impl Rates {
 
     /// Counts a request from an address, whoever it is of.
     pub(crate) fn of_address(&self, address: IpAddr, shown: Option<&Shown>) -> Result<(), Exceeded> {
-        let counted = take(self.0.address.as_ref(), origin(address));
+        let counted = take(self.0.address.as_ref(), &origin(address));
         if let (Some(shown), Err(exceeded), Some(meter)) = (shown, &counted, &self.0.address)
             && let Some(policy) = shown::policy([meter.policy()])
         {
@@ -126,13 +129,13 @@ impl Rates {
     /// # Errors
     /// If there were too many: then nothing is to be judged any more, and the caller is told to wait.
     pub(crate) fn of_failure(&self, address: IpAddr) -> Result<(), Exceeded> {
-        take(self.0.failures.as_ref(), origin(address)).map(drop)
+        take(self.0.failures.as_ref(), &origin(address)).map(drop)
     }
 }
 
 /// Counts with a meter, if there is one.
-fn take<K: meter::Counted>(meter: Option<&Meter<K>>, of: K) -> Result<Option<Standing>, Exceeded> {
-    meter.map(|meter| meter.take(&of)).transpose()
+fn take<K: meter::Counted>(meter: Option<&Meter<K>>, of: &K) -> Result<Option<Standing>, Exceeded> {
+    meter.map(|meter| meter.take(of)).transpose()
 }
 
 fn standing(counted: &Result<Option<Standing>, Exceeded>) -> Option<Standing> {

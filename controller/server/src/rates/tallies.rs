@@ -39,7 +39,7 @@ impl<K> Tallies<K> {
     }
 }
 
-impl<K: Copy + Eq + Hash> Halves<K> {
+impl<K: Clone + Eq + Hash> Halves<K> {
     fn get(&self, key: &K) -> Option<u64> {
         self.young.get(key).or_else(|| self.old.get(key)).copied()
     }
@@ -52,7 +52,7 @@ impl<K: Copy + Eq + Hash> Halves<K> {
     }
 }
 
-impl<K: Copy + Eq + Hash> StateStore for Tallies<K> {
+impl<K: Clone + Eq + Hash> StateStore for Tallies<K> {
     type Key = K;
 
     fn measure_and_replace<T, F, E>(&self, key: &K, judge: F) -> Result<T, E>
@@ -64,13 +64,13 @@ impl<K: Copy + Eq + Hash> StateStore for Tallies<K> {
         let known = halves.get(key);
         match judge(known.map(Nanos::from)) {
             Ok((outcome, next)) => {
-                halves.put(*key, next.into(), self.remembered);
+                halves.put(key.clone(), next.into(), self.remembered);
                 Ok(outcome)
             }
             Err(refused) => {
                 // Who goes on asking is not forgotten.
                 if let Some(known) = known {
-                    halves.put(*key, known, self.remembered);
+                    halves.put(key.clone(), known, self.remembered);
                 }
                 Err(refused)
             }

@@ -193,3 +193,19 @@ async fn the_audit_has_the_address_of_the_client_and_not_a_forged_one() {
         assert_eq!(entry["source_address"], expected, "{entry}");
     }
 }
+
+#[tokio::test]
+async fn keys_that_are_not_good_are_counted_where_access_tokens_are_asked_for_too() {
+    let limits = RateLimits { failures_per_minute: 2, ..RateLimits::OFF };
+    let served =
+        Served::with(npanel_server::http::IDLE, |services| services.rates = Rates::new(limits)).await;
+    let (client, mut statuses) = (served.client(), Vec::new());
+    for _ in 0..3 {
+        let unknown = npanel_pki::ApiKeyText::generate();
+        let refused = client.access_token(unknown.id, &unknown.reveal(), None).await.expect_err("unknown");
+        statuses.push(refused.problem().map_or(0, |problem| problem.status));
+    }
+    assert_eq!(statuses, [401, 401, 429]);
+    let known: npanel_pki::ApiKeyText = served.fleet.admin.parse().expect("a key");
+    client.access_token(known.id, &known.reveal(), None).await.expect("the owner is not locked out");
+}

@@ -259,6 +259,12 @@ async fn who_acts_as_another_only_looks_and_is_on_record() {
     let begun = fleet.get("/v1/audit?action=session.impersonate", &of.key).await.expect(200);
     assert_eq!(begun["items"][0]["actor"], json!(format!("user/{boss}")));
     // The one that acts loses its power with its own.
+    let boss_path = format!("/v1/users/{boss}");
+    let narrowed = json!({"actions": ["account.*", "user.*"]});
+    send(&fleet, Method::PATCH, &boss_path, &of.key, &narrowed).await.expect(200);
+    fleet.get("/v1/me", &writes).await.problem(401, "unauthenticated");
+    send(&fleet, Method::PATCH, &boss_path, &of.key, &json!({"actions": ["*"]})).await.expect(200);
+    fleet.get("/v1/me", &writes).await.expect(200);
     send(&fleet, Method::PATCH, &format!("/v1/users/{boss}"), &of.key, &json!({"enabled": false}))
         .await
         .expect(200);

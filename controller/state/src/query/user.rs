@@ -7,7 +7,7 @@ use super::{
     list::{Scope, Where},
     row::{self, AnyRow, FromRow},
 };
-use crate::{Purview, StoredDataKey};
+use crate::{Purview, StoredDataKey, hex::hex};
 
 /// A user.
 #[derive(Debug, Clone)]
@@ -76,8 +76,7 @@ pub struct UserLogin {
 impl UserLogin {
     /// Whether a recovery code with this hash is left.
     pub fn has_recovery_code(&self, hash: &[u8]) -> bool {
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        crate::context::texts(&self.recovery_hashes).contains(&hex)
+        crate::context::texts(&self.recovery_hashes).contains(&hex(hash))
     }
 }
 

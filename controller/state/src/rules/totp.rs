@@ -11,6 +11,7 @@ use super::{
 use crate::{
     Refusal, RefusalCode,
     context::{Context, Effect, Halt, Rule, json, texts, wire_id},
+    hex::hex,
 };
 
 /// So many recovery codes at most.
@@ -138,15 +139,6 @@ fn spent() -> Halt {
 
 fn step(number: u64) -> Rule<i64> {
     i64::try_from(number).map_err(|_| invalid("a time step is smaller"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a text does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn invalid(message: &str) -> Halt {
