@@ -43,7 +43,7 @@ pub(crate) fn a_machine_enrolled_anew_serves_nothing_of_old_and_gets_nothing_new
     ensure!(!world.lookup(site.address, &site.domain, "A")?.is_empty(), "it answers for no zone");
 
     world.fleet.npanel(&["node", "revoke", NODE, "--reason", "burnt"])?;
-    world.fleet.npanel(&["node", "delete", NODE, "--force", "--accept-data-loss"])?;
+    world.fleet.npanel(&["node", "delete", NODE, "--force", "--accept-data-loss", "--wait"])?;
     enroll(world, &token(world, &["--name", NODE])?)?.ok().context("the machine does not enrol")?;
 
     until("it to say what lies there", LIMIT, || {

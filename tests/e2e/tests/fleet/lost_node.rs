@@ -48,7 +48,7 @@ pub(crate) fn what_a_node_carried_that_is_gone_for_good_is_placed_anew_on_anothe
     world.fleet.npanel(&["node", "revoke", "n2", "--reason", "burnt"])?;
     let unsaid = world.fleet.npanel(&["node", "delete", "n2", "--force"]);
     ensure!(format!("{unsaid:?}").contains("say that this is accepted"), "its data went unsaid: {unsaid:?}");
-    world.fleet.npanel(&["node", "delete", "n2", "--force", "--accept-data-loss"])?;
+    world.fleet.npanel(&["node", "delete", "n2", "--force", "--accept-data-loss", "--wait"])?;
 
     let account = placed_anew(world, &site, other.id)?;
     world.until_ready(&account, LIMIT)?;
