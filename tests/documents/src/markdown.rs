@@ -33,7 +33,7 @@ pub(crate) fn documents() -> Vec<(String, String)> {
 }
 
 /// The repository in which the tests are run: checkouts that share a target directory share what was built in one of them.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let package = env::var_os("CARGO_MANIFEST_DIR").expect("cargo names the package whose tests it runs");
     let root = Path::new(&package).ancestors().find(|folder| folder.join("Cargo.lock").is_file());
     root.expect("the package is in the workspace").to_owned()

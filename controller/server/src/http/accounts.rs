@@ -126,19 +126,6 @@ async fn read(app: &App, caller: &Caller, id: AccountId) -> Result<Account, Fail
     Ok(account)
 }
 
-/// What of where they are is not as their plans want it: for those who say where accounts are.
-async fn show_unmet(app: &App, caller: &Caller, accounts: &mut [Account]) -> Result<(), Failure> {
-    if !caller.is_platform {
-        return Ok(());
-    }
-    let mut unmet = app.reader().unmet_terms(accounts.iter().map(|account| account.id)).await?;
-    for account in accounts {
-        let terms = unmet.remove(&account.id).unwrap_or_default().into_iter();
-        account.placement_unmet = terms.map(unmet_term).collect();
-    }
-    Ok(())
-}
-
 fn unmet_term(term: npanel_state::UnmetTerm) -> UnmetTerm {
     UnmetTerm { node_id: term.node_id, term: term.term, wanted: term.wanted, has: term.has }
 }
@@ -246,10 +233,15 @@ async fn list(
         return Err(Failure::invalid("placement_met", PLACING_IS_THE_PLATFORMS));
     }
     let filter = AccountFilter { plan_id, username, suspended, placement_met, within_plan, converging };
-    let rows = app.reader().accounts(caller.purview(), filter, &paging.rows()).await?;
-    let mut page = paging.page(rows, |row| paging.place(row.id.to_bytes(), row.username.as_str()), shown);
-    show_unmet(&app, &caller, &mut page.items).await?;
-    Ok(page)
+    // Where accounts are not as their plans want it is for those who say where accounts are.
+    let (with_unmet, part) = (caller.is_platform, paging.rows());
+    let found = app.reader().accounts_and_unmet(caller.purview(), filter, &part, with_unmet);
+    let (rows, mut unmet) = found.await?;
+    let show = |row: npanel_state::Account| {
+        let terms = unmet.remove(&row.id).unwrap_or_default();
+        Account { placement_unmet: terms.into_iter().map(unmet_term).collect(), ..shown(row) }
+    };
+    Ok(paging.page(rows, |row| paging.place(row.id.to_bytes(), row.username.as_str()), show))
 }
 
 /// Show an account.

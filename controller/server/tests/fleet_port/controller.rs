@@ -6,13 +6,13 @@ use hyper_util::rt::TokioIo;
 use npanel_consensus::{Cluster, Dial, Leadership, Unprepared};
 use npanel_model::{ControllerId, NodeId, TenantId, Timestamp};
 use npanel_pki::{
-    BootstrapToken, CertificateAuthority, ClusterId, ClusterKey, ClusterSecrets, Credentials, Identity,
-    KeyFingerprint, Lifetimes, LiveCredentials, PrivateKey, Serial, TokenCredential, tls,
+    ApiKeyText, BootstrapToken, CertificateAuthority, ClusterId, ClusterKey, ClusterSecrets, Credentials,
+    Identity, KeyFingerprint, Lifetimes, LiveCredentials, PrivateKey, Serial, TokenCredential, tls,
 };
 use npanel_proto::{
     command::{
-        Certificate, CreateCluster, CreateToken, EnrolController, Envelope, Principal, envelope::Command,
-        outcome::Outcome, principal::Who,
+        Certificate, CreateApiKey, CreateCluster, CreateToken, EnrolController, Envelope, Principal,
+        envelope::Command, outcome::Outcome, principal::Who,
     },
     controller::{RaftMessage, controller_client::ControllerClient},
     enrolment::{EnrolRequest, EnrolResponse, Role, enrolment_client::EnrolmentClient},
@@ -48,6 +48,8 @@ pub(crate) struct Controller {
     pub(crate) address: SocketAddr,
     pub(crate) connections: NodeConnections,
     pub(crate) strangers: Strangers,
+    /// The first API key, as if it were a bootstrap token.
+    pub(crate) api_key: TokenCredential,
     cluster: Cluster,
     authority: CertificateAuthority,
     _tasks: JoinSet<()>,
@@ -102,8 +104,12 @@ impl Controller {
         let address = listener.local_address().expect("an address");
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { match listener.serve().await {} });
+        let (root, api_key) = (TenantId::generate(), ApiKeyText::generate());
+        let shown = api_key.reveal();
+        let shown = shown.expose().trim_start_matches("npk_").parse().expect("a credential");
         let controller = Self {
             address,
+            api_key: shown,
             connections,
             strangers,
             cluster,
@@ -114,10 +120,18 @@ impl Controller {
         controller
             .accept(Command::CreateCluster(CreateCluster {
                 cluster_id: cluster_id.to_string(),
-                root_tenant_id: TenantId::generate().to_bytes(),
+                root_tenant_id: root.to_bytes(),
                 root_tenant_name: "platform".into(),
                 wrapped_data_key: vec![1],
                 first_controller: Some(first),
+                first_key: Some(CreateApiKey {
+                    api_key_id: api_key.id.to_bytes(),
+                    tenant_id: root.to_bytes(),
+                    name: "administrator".into(),
+                    secret_hash: api_key.secret.hash().to_bytes(),
+                    actions: vec!["*".into()],
+                    ..CreateApiKey::default()
+                }),
                 name_server_domain: "nodes.example".into(),
                 retention_seconds: 60,
                 ..CreateCluster::default()

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use controller::{Controller, enrol_up_to, enrol_with, enrolment, joined, node_credentials, raft_message};
 use npanel_consensus::Standing;
 use npanel_model::{NodeId, Timestamp};
-use npanel_pki::{Identity, JoinKey, KeyFingerprint, Serial, TokenSecret, tls};
+use npanel_pki::{BootstrapToken, Identity, JoinKey, KeyFingerprint, Serial, TokenSecret, tls};
 use npanel_proto::{
     controller::JoinRequest,
     enrolment::{EnrolRequest, Role},
@@ -43,13 +43,15 @@ async fn every_useless_token_gets_the_same_answer() {
     let unused = controller.token("node", 1).await;
     let mut wrong_secret = unused.clone();
     wrong_secret.credential.secret = TokenSecret::generate();
-    let unknown = npanel_pki::BootstrapToken::generate(unused.pin);
+    let unknown = BootstrapToken::generate(unused.pin);
     let for_controllers = controller.token("controller", 1).await;
+    let api_key = BootstrapToken { credential: controller.api_key.clone(), pin: unused.pin };
     for (what, token) in [
         ("used", &good),
         ("wrong secret", &wrong_secret),
         ("unknown", &unknown),
         ("another role", &for_controllers),
+        ("an API key", &api_key),
     ] {
         let (_, answer) = enrol_with(&controller, token, Role::Node, "n2").await;
         let status = answer.expect_err(what);

@@ -13,7 +13,7 @@ use super::{
     convergence::{Convergence, Intent, conditions},
     list::{Scope, Where, one_row, rows},
     point::{of_ids, point, together},
-    row::{self, AnyRow, FromRow},
+    row::{self, AnyRow, Found, FromRow},
     suspension,
 };
 use crate::{ObjectKind, Purview};
@@ -201,6 +201,21 @@ impl Reader {
         filter: AccountFilter,
         page: &Page,
     ) -> Result<Vec<Account>, QueryError> {
+        Ok(self.accounts_and_unmet(scope, filter, page, false).await?.0)
+    }
+
+    /// The same with what their nodes do not fulfil of their plans' placement, for who asks for that; nothing of those whose nodes
+    /// do.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn accounts_and_unmet(
+        &self,
+        scope: impl Into<Purview>,
+        filter: AccountFilter,
+        page: &Page,
+        with_unmet: bool,
+    ) -> Result<(Vec<Account>, HashMap<AccountId, Vec<UnmetTerm>>), QueryError> {
         let mut wheres = filter.converging.wheres(ObjectKind::Account);
         wheres.extend([
             Where::bytes("plan_id", filter.plan_id.map(PlanId::to_bytes)),
@@ -217,8 +232,10 @@ impl Reader {
         ]);
         let (scope, page) = (Scope::Accounts(scope.into(), "id"), page.clone());
         let read = move |db: &Connection| {
-            let rows = rows(db, ACCOUNTS, "username", &scope, wheres, &page)?;
-            complete(db, rows)
+            let accounts = complete(db, rows(db, ACCOUNTS, "username", &scope, wheres, &page)?)?;
+            let ids: Vec<_> = accounts.iter().map(|account| account.id.to_bytes()).collect();
+            let unmet = if with_unmet { unmet(db, &ids)? } else { HashMap::new() };
+            Ok((accounts, unmet))
         };
         self.at_length(|db| together(db, read)).await
     }
@@ -230,18 +247,6 @@ impl Reader {
     pub async fn placement_report(&self, id: AccountId) -> Result<Option<String>, QueryError> {
         let select = "SELECT report FROM placement_reports WHERE account_id = ?1";
         self.point(select, [id.to_bytes()], |row| row::get(row, "report"))
-    }
-
-    /// What the nodes of these accounts do not fulfil of their plans' placement; nothing of those whose nodes do.
-    ///
-    /// # Errors
-    /// If the state cannot be queried.
-    pub async fn unmet_terms(
-        &self,
-        accounts: impl IntoIterator<Item = AccountId>,
-    ) -> Result<HashMap<AccountId, Vec<UnmetTerm>>, QueryError> {
-        let ids = accounts.into_iter().map(AccountId::to_bytes).collect();
-        self.of_objects(ids, unmet).await
     }
 }
 
@@ -280,7 +285,14 @@ fn complete(db: &Connection, rows: Vec<AccountRow>) -> Result<Vec<Account>, Quer
 }
 
 fn unmet(db: &Connection, accounts: &[Vec<u8>]) -> Result<HashMap<AccountId, Vec<UnmetTerm>>, QueryError> {
-    let read = |row: &rusqlite::Row<'_>| {
+    // Most plans want nothing of the kind; of those that do, node by node is compared.
+    let placed = "SELECT a.id FROM accounts a JOIN plans p ON p.id = a.plan_id
+         WHERE (p.pool IS NOT NULL OR p.labels <> '[]' OR p.anti_affinity = 'required') AND a.id";
+    let accounts = of_ids(db, placed, accounts, "", |row| row::get::<Vec<u8>>(row, "id"))?;
+    if accounts.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let read = |row: &Found<'_>| {
         let term = UnmetTerm {
             node_id: row::id(row, "node_id", NodeId::from_bytes)?,
             term: row::get(row, "term")?,
@@ -290,14 +302,14 @@ fn unmet(db: &Connection, accounts: &[Vec<u8>]) -> Result<HashMap<AccountId, Vec
         Ok((row::id(row, "account_id", AccountId::from_bytes)?, term))
     };
     let order = "ORDER BY account_id, node_id, term, wanted";
-    Ok(by_account(of_ids(db, "SELECT * FROM unmet WHERE account_id", accounts, order, read)?))
+    Ok(by_account(of_ids(db, "SELECT * FROM unmet WHERE account_id", &accounts, order, read)?))
 }
 
 fn assignments(
     db: &Connection,
     accounts: &[Vec<u8>],
 ) -> Result<HashMap<AccountId, Vec<Assignment>>, QueryError> {
-    let read = |row: &rusqlite::Row<'_>| {
+    let read = |row: &Found<'_>| {
         let assignment = Assignment {
             id: row::id(row, "id", AssignmentId::from_bytes)?,
             part: row::text(row, "part")?,

@@ -1,8 +1,8 @@
 //! A query that is put together of parts.
 
-use rusqlite::{Connection, Row, params_from_iter, types::Value};
+use rusqlite::{Connection, params_from_iter, types::Value};
 
-use super::QueryError;
+use super::{QueryError, row::Found};
 
 /// Its text, with a place for each value, and the values.
 #[derive(Debug)]
@@ -30,13 +30,13 @@ impl Asking {
     pub(super) fn all<T>(
         &self,
         db: &Connection,
-        mut read: impl FnMut(&Row<'_>) -> Result<T, QueryError>,
+        mut read: impl FnMut(&Found<'_>) -> Result<T, QueryError>,
     ) -> Result<Vec<T>, QueryError> {
         let mut select = db.prepare_cached(&self.text)?;
         let mut rows = select.query(params_from_iter(&self.values))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            found.push(read(row)?);
+            found.push(read(&Found::new(row))?);
         }
         Ok(found)
     }

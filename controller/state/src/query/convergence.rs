@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::{
     QueryError, Reader,
     list::parts_shown,
-    point::of_ids,
+    point::{of_ids, point},
     row::{self, AnyRow},
 };
 use crate::ObjectKind;
@@ -137,8 +137,11 @@ pub(super) fn conditions(
     let mut all = of_ids(db, &of_nodes, objects, "ORDER BY object_id, node_id", |row| {
         Ok((row::get::<Vec<u8>>(row, "object_id")?, condition(row)?))
     })?;
-    all.extend(unplaced_of(db, kind, objects)?);
-    if kind == ObjectKind::Account {
+    let (some_unplaced, some_behind) = exceptions(db)?;
+    if some_unplaced {
+        all.extend(unplaced_of(db, kind, objects)?);
+    }
+    if some_behind && kind == ObjectKind::Account {
         all.extend(left_behind(db, "l.account_id", objects)?);
     }
     let mut found: HashMap<Vec<u8>, Vec<Condition>> = HashMap::new();
@@ -146,6 +149,14 @@ pub(super) fn conditions(
         found.entry(object).or_default().push(condition);
     }
     Ok(found)
+}
+
+/// Whether anything is unplaced, and whether anything was left behind: hardly ever, and both are looked through for every object.
+fn exceptions(db: &Connection) -> Result<(bool, bool), QueryError> {
+    let select =
+        "SELECT EXISTS (SELECT 1 FROM unplaced) AS unplaced, EXISTS (SELECT 1 FROM left_behind) AS behind";
+    let found = point(db, select, [], |row| Ok((row::get(row, "unplaced")?, row::get(row, "behind")?)))?;
+    Ok(found.unwrap_or((true, true)))
 }
 
 /// Accounts that could not follow their plan, and why.

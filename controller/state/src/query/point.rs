@@ -1,9 +1,9 @@
 //! Single objects. Their rows are a few pages that are most often in memory: reading them where they are asked for takes
 //! less than handing them over from another thread.
 
-use rusqlite::{Connection, Params, Row, params_from_iter};
+use rusqlite::{Connection, Params, params_from_iter};
 
-use super::{QueryError, Reader};
+use super::{QueryError, Reader, row::Found};
 
 /// Rows of a query that ends before a list of ids, each read.
 pub(super) fn of_ids<T>(
@@ -11,14 +11,14 @@ pub(super) fn of_ids<T>(
     select: &str,
     ids: &[Vec<u8>],
     order: &str,
-    mut read: impl FnMut(&Row<'_>) -> Result<T, QueryError>,
+    mut read: impl FnMut(&Found<'_>) -> Result<T, QueryError>,
 ) -> Result<Vec<T>, QueryError> {
     let places = vec!["?"; ids.len()].join(", ");
     let mut select = db.prepare_cached(&format!("{select} IN ({places}) {order}"))?;
     let mut rows = select.query(params_from_iter(ids))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(read(row)?);
+        found.push(read(&Found::new(row))?);
     }
     Ok(found)
 }
@@ -28,11 +28,11 @@ pub(super) fn point<T>(
     db: &Connection,
     select: &str,
     params: impl Params,
-    read: impl FnOnce(&Row<'_>) -> Result<T, QueryError>,
+    read: impl FnOnce(&Found<'_>) -> Result<T, QueryError>,
 ) -> Result<Option<T>, QueryError> {
     let mut select = db.prepare_cached(select)?;
     let mut rows = select.query(params)?;
-    rows.next()?.map(read).transpose()
+    rows.next()?.map(|row| read(&Found::new(row))).transpose()
 }
 
 /// Reads in one transaction: all of it as it is at one moment, and for less than one transaction each.
@@ -61,7 +61,7 @@ impl Reader {
         &self,
         select: &str,
         params: impl Params,
-        read: impl FnOnce(&Row<'_>) -> Result<T, QueryError>,
+        read: impl FnOnce(&Found<'_>) -> Result<T, QueryError>,
     ) -> Result<Option<T>, QueryError> {
         self.at_once(|db| point(db, select, params, read))
     }

@@ -3,7 +3,7 @@
 use npanel_model::{TenantId, Timestamp};
 use npanel_proto::command::Accepted;
 
-use super::{QueryError, Reader};
+use super::{QueryError, Reader, row};
 use crate::repetition;
 
 /// What a request came to.
@@ -35,11 +35,10 @@ impl Reader {
         let select = "SELECT i.request_digest, i.outcome, i.created_millis, c.clock_millis FROM idempotency i, cluster c
              WHERE i.tenant_id = ?1 AND i.key = ?2";
         let found = self.point(select, (tenant.to_bytes(), idempotency_key), |row| {
-            let (made, now): (i64, i64) = (row.get(2)?, row.get(3)?);
+            let (made, now): (i64, i64) = (row::get(row, "created_millis")?, row::get(row, "clock_millis")?);
             let is_kept = made >= repetition::oldest(Timestamp::from_millis(now));
-            let outcome: Vec<u8> = row.get(1)?;
-            let accepted = repetition::repeated(&outcome);
-            Ok(is_kept.then_some(Earlier { request_digest: row.get(0)?, accepted }))
+            let accepted = repetition::repeated(row::get(row, "outcome")?);
+            Ok(is_kept.then_some(Earlier { request_digest: row::get(row, "request_digest")?, accepted }))
         })?;
         Ok(found.flatten())
     }

@@ -1,20 +1,48 @@
 //! Reading typed values out of rows, whichever driver they come from: lists are queried by sqlx, single objects by rusqlite.
 
+use std::cell::Cell;
+
 use npanel_model::{Generation, IdError, Revision, Timestamp};
 use rusqlite::types::ValueRef;
 use sqlx::{Decode, Row, Sqlite, TypeInfo, ValueRef as _, sqlite::SqliteRow};
 
 use super::QueryError;
 
-/// A row, as either driver gives it.
+/// A row that is read by its columns' names, as either driver gives it.
 pub(super) trait AnyRow {
     /// The value in a column.
     fn value(&self, column: &'static str) -> Result<ValueRef<'_>, QueryError>;
 }
 
-impl AnyRow for rusqlite::Row<'_> {
+/// A row that is read by names. They are asked for in much the order in which they stand, so each is looked for from where the one
+/// before was: comparing it with all names from the first on takes as long as reading the row.
+pub(super) struct Found<'r> {
+    row: &'r rusqlite::Row<'r>,
+    next: Cell<usize>,
+}
+
+impl<'r> Found<'r> {
+    pub(super) fn new(row: &'r rusqlite::Row<'r>) -> Self {
+        Self { row, next: Cell::new(0) }
+    }
+
+    fn place(&self, column: &str) -> Result<usize, rusqlite::Error> {
+        let (statement, next) = (self.row.as_ref(), self.next.get());
+        let columns = statement.column_count();
+        for place in (next..columns).chain(0..next.min(columns)) {
+            if statement.column_name(place)? == column {
+                return Ok(place);
+            }
+        }
+        Err(rusqlite::Error::InvalidColumnName(column.to_owned()))
+    }
+}
+
+impl AnyRow for Found<'_> {
     fn value(&self, column: &'static str) -> Result<ValueRef<'_>, QueryError> {
-        Ok(self.get_ref(column)?)
+        let place = self.place(column)?;
+        self.next.set(place + 1);
+        Ok(self.row.get_ref(place)?)
     }
 }
 

@@ -3,7 +3,7 @@
 use npanel_model::{ControllerId, OperationId, TenantId, Timestamp, WebhookId};
 use rusqlite::{OptionalExtension, Row};
 
-use super::{QueryError, Reader};
+use super::{QueryError, Reader, row};
 use crate::{
     context::{tenant_id, typed},
     sealing::{self, SecretsWork, StoredDataKey},
@@ -98,7 +98,10 @@ impl Reader {
     pub async fn data_key(&self, tenant: TenantId) -> Result<Option<StoredDataKey>, QueryError> {
         let select = "SELECT data_key_name, wrapped_data_key FROM tenants WHERE id = ?1";
         self.point(select, [tenant.to_bytes()], |row| {
-            Ok(StoredDataKey { name: row.get(0)?, wrapped: row.get(1)? })
+            Ok(StoredDataKey {
+                name: row::get(row, "data_key_name")?,
+                wrapped: row::get(row, "wrapped_data_key")?,
+            })
         })
     }
 
@@ -112,10 +115,11 @@ impl Reader {
     ) -> Result<Option<(Vec<u8>, StoredDataKey)>, QueryError> {
         let select = "SELECT w.sealed_secret, w.sealer, iif(w.sealer = t.data_key_name, t.wrapped_data_key, (
                           SELECT f.wrapped_data_key FROM former_data_keys f
-                          WHERE f.tenant_id = w.tenant_id AND f.name = w.sealer))
+                          WHERE f.tenant_id = w.tenant_id AND f.name = w.sealer)) AS wrapped
                       FROM webhooks w JOIN tenants t ON t.id = w.tenant_id WHERE w.id = ?1";
         self.point(select, [webhook.to_bytes()], |row| {
-            Ok((row.get(0)?, StoredDataKey { name: row.get(1)?, wrapped: row.get(2)? }))
+            let key = StoredDataKey { name: row::get(row, "sealer")?, wrapped: row::get(row, "wrapped")? };
+            Ok((row::get(row, "sealed_secret")?, key))
         })
     }
 

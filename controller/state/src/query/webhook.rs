@@ -6,6 +6,7 @@ use npanel_model::{EventPattern, Revision, TenantId, Timestamp, WebhookId, Webho
 
 use super::{
     Page, QueryError, Reader,
+    asking::Asking,
     list::{Scope, Where},
     row::{self, AnyRow, FromRow},
 };
@@ -118,13 +119,8 @@ impl Reader {
     /// If the state cannot be queried.
     pub async fn webhooks_to_call(&self) -> Result<Vec<Webhook>, QueryError> {
         self.at_length(|db| {
-            let mut select = db.prepare_cached("SELECT * FROM webhooks WHERE disabled_millis IS NULL")?;
-            let mut rows = select.query([])?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                found.push(Webhook::from_row(row)?);
-            }
-            Ok(found)
+            let all = Asking::new("SELECT * FROM webhooks WHERE disabled_millis IS NULL");
+            all.all(db, |row| Webhook::from_row(row))
         })
         .await
     }

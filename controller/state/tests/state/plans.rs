@@ -58,8 +58,8 @@ impl World {
     }
 
     async fn unmet(&self, id: AccountId) -> Vec<(String, String, String)> {
-        let mut unmet = self.store.reader().unmet_terms([id]).await.expect("a query");
-        let terms = unmet.remove(&id).unwrap_or_default().into_iter();
+        let whole = self.store.reader().whole_account(self.root, id, true).await.expect("a query");
+        let terms = whole.expect("an account").unmet.into_iter();
         terms.map(|term| (term.term, term.wanted, term.has)).collect()
     }
 
