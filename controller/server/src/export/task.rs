@@ -1,0 +1,126 @@
+//! The thread that reads the state and writes the archive, as fast as it is taken.
+
+use std::{io, ops::ControlFlow};
+
+use npanel_state::{ExportBegun, ExportEnd, ExportOf, ExportSink, Reader};
+use serde_json::Value;
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::{
+    archive::Archive,
+    manifest::Manifest,
+    pipe::{Piece, Pipe},
+};
+
+/// So many pieces ahead of whoever takes them.
+const AHEAD: usize = 4;
+
+/// What is asked for.
+pub(crate) struct Export {
+    pub(crate) of: ExportOf,
+    /// As the audit writes it.
+    pub(crate) made_by: String,
+    /// Held until it is made.
+    pub(crate) place: OwnedSemaphorePermit,
+}
+
+/// An archive that has begun.
+pub(crate) struct Begun {
+    /// The archive's name as a file.
+    pub(crate) file: String,
+    /// It ends with an error if the state cannot be read, or if it is taken too slowly.
+    pub(crate) pieces: ReceiverStream<Piece>,
+}
+
+/// Begins an export. `None`: there is no such tenant or account (any more).
+pub(crate) async fn begin(reader: Reader, export: Export) -> Option<Begun> {
+    let (pieces, taken) = mpsc::channel(AHEAD);
+    let (begun, begins) = oneshot::channel();
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || write(&reader, export, begun, pieces, runtime));
+    let file = begins.await.ok()?;
+    Some(Begun { file, pieces: ReceiverStream::new(taken) })
+}
+
+fn write(
+    reader: &Reader,
+    export: Export,
+    begun: oneshot::Sender<String>,
+    pieces: mpsc::Sender<Piece>,
+    runtime: Handle,
+) {
+    let Export { of, made_by, place } = export;
+    let mut sink = Sink {
+        of,
+        made_by,
+        begun: Some(begun),
+        to: Some(Pipe::new(pieces.clone(), runtime)),
+        archive: None,
+        failed: None,
+    };
+    let ended = reader.export(of, &mut sink);
+    drop(place);
+    let outcome = match (ended, sink.failed, sink.archive) {
+        (Ok(ExportEnd::Whole), None, Some(archive)) => archive.finish(),
+        (Ok(ExportEnd::NotThere), ..) => return,
+        (Ok(_), Some(error), _) => Err(error),
+        (Ok(_), None, _) => Err(io::Error::other("it was given up")),
+        (Err(error), ..) => Err(io::Error::other(error)),
+    };
+    if let Err(error) = outcome {
+        tracing::warn!(%error, of = of.noun(), id = of.id(), "an export was cut off");
+        // Who has gone away does not need it.
+        let _ = pieces.blocking_send(Err(error));
+    }
+}
+
+/// Takes rows into the archive.
+struct Sink {
+    of: ExportOf,
+    made_by: String,
+    begun: Option<oneshot::Sender<String>>,
+    to: Option<Pipe>,
+    archive: Option<Archive<Pipe>>,
+    failed: Option<io::Error>,
+}
+
+impl Sink {
+    fn with(&mut self, write: impl FnOnce(&mut Archive<Pipe>) -> io::Result<()>) -> ControlFlow<()> {
+        match self.archive.as_mut().map_or(Ok(()), write) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
+impl ExportSink for Sink {
+    fn begin(&mut self, begun: ExportBegun) -> ControlFlow<()> {
+        let (Some(to), Some(told)) = (self.to.take(), self.begun.take()) else {
+            return ControlFlow::Break(());
+        };
+        let manifest = Manifest::new(self.of, &begun, std::mem::take(&mut self.made_by));
+        let time = begun.as_of.to_string().replace([':', '-'], "");
+        // A name of ours: letters, digits and hyphens.
+        let name = format!("npanel-{}-{}-{time}", self.of.noun(), begun.name);
+        self.archive = Some(Archive::new(to, name.clone()));
+        if told.send(format!("{name}.tar.gz")).is_err() {
+            return ControlFlow::Break(());
+        }
+        self.with(|archive| archive.manifest(&manifest))
+    }
+
+    fn document(&mut self, name: &'static str, about: &'static str) -> ControlFlow<()> {
+        self.with(|archive| archive.document(name, about))
+    }
+
+    fn row(&mut self, row: &Value) -> ControlFlow<()> {
+        self.with(|archive| archive.row(row))
+    }
+}
