@@ -36,44 +36,49 @@ pub(crate) struct Begun {
     pub(crate) pieces: ReceiverStream<Piece>,
 }
 
+/// It could not be read whether there is anything; the journal says why.
+#[derive(Debug, thiserror::Error)]
+#[error("the export could not begin")]
+pub(crate) struct NotBegun;
+
 /// Begins an export. `None`: there is no such tenant or account (any more).
-pub(crate) async fn begin(reader: Reader, export: Export) -> Option<Begun> {
+pub(crate) async fn begin(reader: Reader, export: Export) -> Result<Option<Begun>, NotBegun> {
     let (pieces, taken) = mpsc::channel(AHEAD);
     let (begun, begins) = oneshot::channel();
     let runtime = Handle::current();
-    tokio::task::spawn_blocking(move || write(&reader, export, begun, pieces, runtime));
-    let file = begins.await.ok()?;
-    Some(Begun { file, pieces: ReceiverStream::new(taken) })
+    tokio::task::spawn_blocking(move || write(&reader, export, begun, &pieces, runtime));
+    let file = begins.await.map_err(|_| NotBegun)?;
+    Ok(file.map(|file| Begun { file, pieces: ReceiverStream::new(taken) }))
 }
 
 fn write(
     reader: &Reader,
     export: Export,
-    begun: oneshot::Sender<String>,
-    pieces: mpsc::Sender<Piece>,
+    begun: oneshot::Sender<Option<String>>,
+    pieces: &mpsc::Sender<Piece>,
     runtime: Handle,
 ) {
     let Export { of, made_by, place } = export;
-    let mut sink = Sink {
-        of,
-        made_by,
-        begun: Some(begun),
-        to: Some(Pipe::new(pieces.clone(), runtime)),
-        archive: None,
-        failed: None,
-    };
+    let to = Some(Pipe::new(pieces.clone(), runtime));
+    let mut sink = Sink { of, made_by, begun: Some(begun), to, archive: None, failed: None };
     let ended = reader.export(of, &mut sink);
     drop(place);
-    let outcome = match (ended, sink.failed, sink.archive) {
+    let Sink { begun, archive, failed, .. } = sink;
+    let outcome = match (ended, failed, archive) {
         (Ok(ExportEnd::Whole), None, Some(archive)) => archive.finish(),
-        (Ok(ExportEnd::NotThere), ..) => return,
+        (Ok(ExportEnd::NotThere), ..) => {
+            // Who has gone away need not know.
+            let _ = begun.map(|begun| begun.send(None));
+            return;
+        }
         (Ok(_), Some(error), _) => Err(error),
         (Ok(_), None, _) => Err(io::Error::other("it was given up")),
         (Err(error), ..) => Err(io::Error::other(error)),
     };
     if let Err(error) = outcome {
-        tracing::warn!(%error, of = of.noun(), id = of.id(), "an export was cut off");
-        // Who has gone away does not need it.
+        let cause = &error as &dyn std::error::Error;
+        tracing::warn!(cause, of = of.noun(), id = of.id(), "an export was cut off");
+        // Nor that it was cut off.
         let _ = pieces.blocking_send(Err(error));
     }
 }
@@ -82,7 +87,7 @@ fn write(
 struct Sink {
     of: ExportOf,
     made_by: String,
-    begun: Option<oneshot::Sender<String>>,
+    begun: Option<oneshot::Sender<Option<String>>>,
     to: Option<Pipe>,
     archive: Option<Archive<Pipe>>,
     failed: Option<io::Error>,
@@ -110,7 +115,7 @@ impl ExportSink for Sink {
         // A name of ours: letters, digits and hyphens.
         let name = format!("npanel-{}-{}-{time}", self.of.noun(), begun.name);
         self.archive = Some(Archive::new(to, name.clone()));
-        if told.send(format!("{name}.tar.gz")).is_err() {
+        if told.send(Some(format!("{name}.tar.gz"))).is_err() {
             return ControlFlow::Break(());
         }
         self.with(|archive| archive.manifest(&manifest))

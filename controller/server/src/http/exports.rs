@@ -74,7 +74,8 @@ async fn export(app: &App, asked: &Asked, of: ExportOf, command: Command) -> Res
     let made_by = asked.caller.who().to_string();
     tracing::info!(caller = made_by, of = of.noun(), id = of.id(), "an export is made");
     let begun = begin(app.reader().clone(), Export { of, made_by, place }).await;
-    let begun = begun.ok_or_else(|| Failure::not_found(of.noun()))?;
+    let begun =
+        begun.map_err(|error| Failure::internal(&error))?.ok_or_else(|| Failure::not_found(of.noun()))?;
     Ok(indexed(&written, answer(begun)))
 }
 
