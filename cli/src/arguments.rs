@@ -234,8 +234,27 @@ pub(crate) struct StandingArguments {
     /// Only those on this node (name or id).
     #[arg(long)]
     node: Option<String>,
+    /// Only those that are being deleted (true), or are not (false).
+    #[arg(long)]
+    deleted: Option<bool>,
     #[command(flatten)]
     age: AgeArguments,
+}
+
+/// In which order a list is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SortArguments {
+    /// In which order: name (of accounts: username) or created_at, with - before it the other way round. The oldest come first if it
+    /// is not said.
+    #[arg(long, value_name = "FIELD", allow_hyphen_values = true,
+        value_parser = ["name", "-name", "username", "-username", "created_at", "-created_at"])]
+    sort: Option<String>,
+}
+
+impl SortArguments {
+    pub(crate) fn filter(self) -> Filter {
+        ("sort", self.sort)
+    }
 }
 
 /// A filter of a list, as the API calls it.
@@ -290,7 +309,8 @@ impl StandingArguments {
             Some(node) => Some(resolve::node(&session.client, node).await?.to_string()),
             None => None,
         };
-        Ok(vec![("status", self.status), ("node_id", node), self.age.filter()])
+        let deleted = self.deleted.map(|is| is.to_string());
+        Ok(vec![("status", self.status), ("node_id", node), ("deleted", deleted), self.age.filter()])
     }
 }
 
@@ -376,8 +396,8 @@ mod tests {
                 Action::IdentityRenew,
                 Action::ClusterRestore,
             ];
-            // An option of that to look.
-            if *action == Action::SessionImpersonateToWrite {
+            // Options of that to look, and of that to remove.
+            if [Action::SessionImpersonateToWrite, Action::AccountErase].contains(action) {
                 continue;
             }
             if by_machines.contains(action) {

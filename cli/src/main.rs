@@ -7,9 +7,12 @@
 
 mod arguments;
 mod backup;
+mod bulk;
 mod command;
 mod document;
+mod download;
 mod explanation;
+mod export;
 mod failure;
 mod health;
 mod kept;

@@ -103,7 +103,7 @@ rows! {
     Account(this) {
         "ID" => this.id.to_string(), "USERNAME" => this.username.to_string(), "UID" => this.uid.to_string(),
         "STATUS" => served(&this.convergence, this.suspension.as_ref()), "TENANT" => this.tenant_id.to_string(),
-        "CREATED" => this.created_at.to_string(),
+        "CREATED" => this.created_at.to_string(), "KEPT UNTIL" => or_dash(this.retained_until),
     }
     Domain(this) {
         "ID" => this.id.to_string(), "NAME" => this.name.to_string(),

@@ -109,7 +109,7 @@ impl Action {
             A::SessionCreate | A::SessionToken => Realm::Public,
             A::MeGet | A::MeSetPassword | A::MeBeginTotp | A::MeConfirmTotp | A::MeRemoveTotp => Realm::Own,
             A::SessionGet | A::SessionList | A::SessionDelete => Realm::Own,
-            A::AccountGet | A::AccountList | A::AccountUpdate => Realm::Account,
+            A::AccountGet | A::AccountList | A::AccountUpdate | A::AccountExport => Realm::Account,
             A::DomainCreate | A::DomainGet | A::DomainList | A::DomainUpdate | A::DomainDelete => {
                 Realm::Account
             }
@@ -127,7 +127,7 @@ impl Action {
             A::TenantCreate | A::TenantGet | A::TenantList | A::TenantUpdate | A::TenantDelete => {
                 Realm::Tenant
             }
-            A::TenantSuspend | A::TenantUnsuspend => Realm::Tenant,
+            A::TenantSuspend | A::TenantUnsuspend | A::TenantExport | A::AccountErase => Realm::Tenant,
             A::PlanCreate | A::PlanGet | A::PlanList | A::PlanUpdate | A::PlanDelete => Realm::Tenant,
             A::ApiKeyCreate | A::ApiKeyGet | A::ApiKeyList | A::ApiKeyUpdate | A::ApiKeyRotate => {
                 Realm::Tenant
@@ -172,10 +172,12 @@ impl Action {
             A::ClusterStatus | A::CaStatus | A::SecretsStatus => Deed::Look,
             // All of the state, sealed.
             A::ClusterBackup => Deed::Reveal,
+            // Everything about people that is spread over lists, at once.
+            A::TenantExport | A::AccountExport => Deed::Reveal,
             A::TenantCreate | A::TenantUpdate | A::TenantDelete => Deed::Change,
             A::TenantSuspend | A::TenantUnsuspend => Deed::Change,
             A::PlanCreate | A::PlanUpdate | A::PlanDelete => Deed::Change,
-            A::AccountCreate | A::AccountUpdate | A::AccountDelete => Deed::Change,
+            A::AccountCreate | A::AccountUpdate | A::AccountDelete | A::AccountErase => Deed::Change,
             A::AccountSuspend | A::AccountUnsuspend | A::DomainSuspend | A::DomainUnsuspend => Deed::Change,
             A::DomainCreate | A::DomainUpdate | A::DomainDelete => Deed::Change,
             A::DatabaseCreate | A::DatabaseDelete | A::DatabaseUserCreate | A::DatabaseUserDelete => {
@@ -228,8 +230,10 @@ mod tests {
         }
         let named = allowance(Some(AccessRole::Support), &["*", "cluster.backup"], true);
         assert!(named.covers(Action::ClusterBackup));
-        let noun = allowance(Some(AccessRole::Support), &["cluster.*"], true);
-        assert!(!noun.covers(Action::ClusterBackup), "a pattern does not name it");
+        let noun = allowance(Some(AccessRole::Support), &["cluster.*", "tenant.*", "account.*"], true);
+        for action in [Action::ClusterBackup, Action::TenantExport, Action::AccountExport] {
+            assert!(!noun.covers(action), "a pattern does not name {action}");
+        }
     }
 
     #[test]

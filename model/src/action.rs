@@ -21,6 +21,8 @@ named_enum! {
         TenantUnsuspend = "tenant.unsuspend",
         /// Remove an empty tenant.
         TenantDelete = "tenant.delete",
+        /// Get everything that is held on a tenant, its accounts and those beneath it, as one archive.
+        TenantExport = "tenant.export",
         /// Make a plan.
         PlanCreate = "plan.create",
         /// Show a plan.
@@ -45,6 +47,10 @@ named_enum! {
         AccountUnsuspend = "account.unsuspend",
         /// Remove an account and all it has.
         AccountDelete = "account.delete",
+        /// Have an account's data gone sooner than the fleet keeps it.
+        AccountErase = "account.erase",
+        /// Get everything that is held on an account as one archive.
+        AccountExport = "account.export",
         /// Put a domain on an account: zone, certificate, site.
         DomainCreate = "domain.create",
         /// Show a domain.

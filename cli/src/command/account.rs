@@ -1,12 +1,18 @@
 //! `npanel account`.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use npanel_model::{DocumentRoot, EmailAddress, Fqdn, PhpVersion, Username};
 use npanel_sdk_types::{Account, CreateAccount, UpdateAccount};
 
 use crate::{
-    arguments::{ChangeArguments, StandingArguments, SuspendArguments, WaitArguments},
+    arguments::{
+        ChangeArguments, SortArguments, StandingArguments, SuspendArguments, WaitArguments, duration,
+    },
+    bulk::{self, BulkArguments},
     command::{placement, tenant},
+    export::{self, ExportArguments},
     failure::Failure,
     resolve,
     session::Session,
@@ -16,6 +22,8 @@ use crate::{
 pub(crate) enum Command {
     /// Make a hosting account, with its first domain if one is named.
     Create(Box<Create>),
+    /// Make many hosting accounts of a file, each by itself, and say what became of each.
+    CreateBulk(BulkArguments),
     /// List accounts.
     List {
         /// Only those of this tenant (name or id).
@@ -35,6 +43,8 @@ pub(crate) enum Command {
         within_plan: Option<bool>,
         #[command(flatten)]
         standing: StandingArguments,
+        #[command(flatten)]
+        sort: SortArguments,
     },
     /// Show an account.
     Get {
@@ -79,10 +89,25 @@ pub(crate) enum Command {
         #[command(flatten)]
         change: ChangeArguments,
     },
-    /// Remove an account and all it has.
+    /// Get everything that is held on an account: an archive of JSON documents, without secrets and the files of its sites. It is on
+    /// record.
+    Export {
+        /// Its user name or id.
+        account: String,
+        #[command(flatten)]
+        to: ExportArguments,
+    },
+    /// Remove an account and all it has. Its data is kept for the fleet's time, or as is said here; of one that is removed already,
+    /// that is changed.
     Delete {
         /// Its user name or id.
         account: String,
+        /// For how long its data is kept, such as 30d; at most 365d. Less than the fleet's time needs account.erase.
+        #[arg(long, value_parser = duration, value_name = "TIME")]
+        retention: Option<Duration>,
+        /// Keep nothing: its data is gone for good as soon as its nodes have done it.
+        #[arg(long, conflicts_with = "retention")]
+        now: bool,
         #[command(flatten)]
         change: ChangeArguments,
     },
@@ -120,7 +145,8 @@ pub(crate) struct Create {
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
         Command::Create(create) => create_account(*create, session).await,
-        Command::List { tenant, plan, suspended, placement_met, within_plan, standing } => {
+        Command::CreateBulk(of) => bulk::create::<Account>(session, of).await,
+        Command::List { tenant, plan, suspended, placement_met, within_plan, standing, sort } => {
             let tenant = tenant::optional(session, tenant.as_deref()).await?;
             let plan = match plan {
                 Some(plan) => Some(resolve::plan(&session.client, &plan).await?),
@@ -133,6 +159,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
                 ("suspended", suspended.map(|is| is.to_string())),
                 ("placement_met", placement_met.map(|is| is.to_string())),
                 ("within_plan", within_plan.map(|is| is.to_string())),
+                sort.filter(),
             ]);
             session.list::<Account>(filters).await
         }
@@ -158,8 +185,17 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let id = resolve::account(&session.client, &account).await?;
             session.unsuspend::<Account>(id, change).await
         }
-        Command::Delete { account, change } => {
-            session.delete::<Account>(resolve::account(&session.client, &account).await?, change).await
+        Command::Export { account, to } => {
+            let id = resolve::account(&session.client, &account).await?;
+            export::to_file(session, &to, session.client.export_account(id)).await
+        }
+        Command::Delete { account, retention, now, change } => {
+            let id = resolve::account(&session.client, &account).await?;
+            let Some(retention) = retention.or(now.then_some(Duration::ZERO)) else {
+                return session.delete::<Account>(id, change).await;
+            };
+            let accepted = session.client.delete_account_keeping(id, retention, change.terms()).await?;
+            session.gone(&id.to_string(), accepted, change).await
         }
     }
 }

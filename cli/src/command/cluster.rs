@@ -27,6 +27,9 @@ pub(crate) enum Command {
         /// How long an operation is kept after its end, such as 30d.
         #[arg(long, value_parser = duration, value_name = "TIME")]
         operation_retention: Option<Duration>,
+        /// How long nodes keep the data of what is deleted from then on, such as 7d; at most 365d.
+        #[arg(long, value_parser = duration, value_name = "TIME")]
+        deleted_data_retention: Option<Duration>,
         /// Up to which feature level the cluster goes: a number, or unlimited.
         #[arg(long, value_parser = limit, value_name = "LEVEL")]
         feature_level_limit: Option<Limit>,
@@ -60,6 +63,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
         Command::Update {
             placement_strategy,
             operation_retention,
+            deleted_data_retention,
             feature_level_limit,
             recovery_key,
             if_match,
@@ -67,6 +71,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let change = UpdateCluster {
                 placement_strategy,
                 operation_retention_seconds: operation_retention.map(|time| time.as_secs()),
+                deleted_data_retention_seconds: deleted_data_retention.map(|time| time.as_secs()),
                 feature_level_limit,
                 recovery_key,
             };
@@ -87,9 +92,10 @@ fn show(status: &ClusterStatus, format: Format) -> Result<(), Failure> {
         output::print(&format!("the first node's certificate ends at {expiry}"))?;
     }
     output::print(&format!(
-        "placement {}, operations kept for {} days, settings at revision {}",
+        "placement {}, operations kept for {} days, deleted data for {}, settings at revision {}",
         status.placement_strategy,
         status.operation_retention_seconds / 86_400,
+        retention(status.deleted_data_retention_seconds),
         status.revision
     ))?;
     let held = match status.feature_level_limit {
@@ -112,6 +118,10 @@ fn footnote(status: &ClusterStatus) -> Option<String> {
     status.controllers.iter().any(is_silent).then(|| {
         format!("?: that controller did not tell {name} within a second, or is of an earlier version that does not say")
     })
+}
+
+fn retention(seconds: u64) -> String {
+    if seconds.is_multiple_of(86_400) { format!("{} days", seconds / 86_400) } else { format!("{seconds} s") }
 }
 
 fn leader(status: &ClusterStatus) -> Option<&Controller> {

@@ -9,7 +9,8 @@ use npanel_sdk_types::{
 };
 
 use crate::{
-    arguments::{ChangeArguments, OwnedArguments, WaitArguments},
+    arguments::{ChangeArguments, OwnedArguments, SortArguments, WaitArguments},
+    bulk::{self, BulkArguments},
     failure::Failure,
     resolve,
     session::Session,
@@ -28,8 +29,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         wait: WaitArguments,
     },
+    /// Make many databases of a file, each by itself, and say what became of each.
+    CreateBulk(BulkArguments),
     /// List databases.
-    List(OwnedArguments),
+    List {
+        #[command(flatten)]
+        owned: OwnedArguments,
+        #[command(flatten)]
+        sort: SortArguments,
+    },
     /// Show a database.
     Get {
         /// Its full name or id.
@@ -111,7 +119,12 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let account_id = resolve::account(client, &account).await?;
             session.create_converging::<Database>(&CreateDatabase { account_id, name }, wait).await
         }
-        Command::List(owned) => session.list::<Database>(owned.filters(session).await?).await,
+        Command::CreateBulk(of) => bulk::create::<Database>(session, of).await,
+        Command::List { owned, sort } => {
+            let mut filters = owned.filters(session).await?;
+            filters.push(sort.filter());
+            session.list::<Database>(filters).await
+        }
         Command::Get { database } => {
             session.get::<Database>(resolve::database(client, &database).await?).await
         }

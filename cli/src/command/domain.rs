@@ -5,7 +5,8 @@ use npanel_model::{DocumentRoot, Fqdn};
 use npanel_sdk_types::{CreateDomain, Domain, UpdateDomain};
 
 use crate::{
-    arguments::{ChangeArguments, OwnedArguments, SuspendArguments, WaitArguments},
+    arguments::{ChangeArguments, OwnedArguments, SortArguments, SuspendArguments, WaitArguments},
+    bulk::{self, BulkArguments},
     failure::Failure,
     resolve,
     session::Session,
@@ -30,6 +31,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         wait: WaitArguments,
     },
+    /// Make many domains of a file, each by itself, and say what became of each.
+    CreateBulk(BulkArguments),
     /// List domains.
     List {
         /// Only those that are suspended (true), or are not (false).
@@ -37,6 +40,8 @@ pub(crate) enum Command {
         suspended: Option<bool>,
         #[command(flatten)]
         owned: OwnedArguments,
+        #[command(flatten)]
+        sort: SortArguments,
     },
     /// Show a domain.
     Get {
@@ -85,9 +90,10 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let domain = CreateDomain { account_id, name, document_root, create_zone: !no_zone };
             session.create_converging::<Domain>(&domain, wait).await
         }
-        Command::List { suspended, owned } => {
+        Command::CreateBulk(of) => bulk::create::<Domain>(session, of).await,
+        Command::List { suspended, owned, sort } => {
             let mut filters = owned.filters(session).await?;
-            filters.push(("suspended", suspended.map(|is| is.to_string())));
+            filters.extend([("suspended", suspended.map(|is| is.to_string())), sort.filter()]);
             session.list::<Domain>(filters).await
         }
         Command::Get { domain } => {

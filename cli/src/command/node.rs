@@ -5,7 +5,7 @@ use npanel_model::{AvailabilityZone, Limit, NodeLabel, NodeRole, Overcommit, Poo
 use npanel_sdk_types::{Node, RevokeNode, UpdateNode};
 
 use crate::{
-    arguments::{AgeArguments, ChangeArguments, Filter, limit},
+    arguments::{AgeArguments, ChangeArguments, Filter, SortArguments, limit},
     failure::Failure,
     health, resolve,
     session::Session,
@@ -143,10 +143,12 @@ pub(crate) struct ListArguments {
     revoked: Option<bool>,
     #[command(flatten)]
     age: AgeArguments,
+    #[command(flatten)]
+    sort: SortArguments,
 }
 
 impl ListArguments {
-    fn filters(self) -> [Filter; 7] {
+    fn filters(self) -> [Filter; 8] {
         [
             ("pool", self.pool.map(String::from)),
             ("role", self.role.map(|role| role.to_string())),
@@ -155,6 +157,7 @@ impl ListArguments {
             ("schedulable", self.schedulable.map(|is| is.to_string())),
             ("revoked", self.revoked.map(|is| is.to_string())),
             self.age.filter(),
+            self.sort.filter(),
         ]
     }
 }

@@ -5,7 +5,7 @@ use npanel_model::{AntiAffinity, Limit, Megabytes, NodeLabel, PhpVersion, PlanNa
 use npanel_sdk_types::{ChangePlanPlacement, CreatePlan, Plan, PlanPlacement, UpdatePlan};
 
 use crate::{
-    arguments::{AgeArguments, ChangeArguments, limit},
+    arguments::{AgeArguments, ChangeArguments, SortArguments, limit},
     command::{
         plan_limits::{LimitArguments, LimitChangeArguments},
         tenant,
@@ -52,6 +52,8 @@ pub(crate) enum Command {
         tenant: Option<String>,
         #[command(flatten)]
         age: AgeArguments,
+        #[command(flatten)]
+        sort: SortArguments,
     },
     /// Show a plan.
     Get {
@@ -180,9 +182,10 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             limits.put(&mut plan);
             session.create::<Plan>(&plan).await
         }
-        Command::List { tenant, age } => {
+        Command::List { tenant, age, sort } => {
             let tenant = tenant::optional(session, tenant.as_deref()).await?;
-            session.list::<Plan>([("tenant_id", tenant.map(|id| id.to_string())), age.filter()]).await
+            let filters = [("tenant_id", tenant.map(|id| id.to_string())), age.filter(), sort.filter()];
+            session.list::<Plan>(filters).await
         }
         Command::Get { plan } => session.get::<Plan>(resolve::plan(&session.client, &plan).await?).await,
         Command::Update {

@@ -5,7 +5,8 @@ use npanel_model::{Limit, TenantName};
 use npanel_sdk_types::{CreateTenant, Tenant, UpdateTenant};
 
 use crate::{
-    arguments::{AgeArguments, ChangeArguments, SuspendArguments, limit},
+    arguments::{AgeArguments, ChangeArguments, SortArguments, SuspendArguments, limit},
+    export::{self, ExportArguments},
     failure::Failure,
     resolve,
     session::Session,
@@ -40,6 +41,8 @@ pub(crate) enum Command {
         suspended: Option<bool>,
         #[command(flatten)]
         age: AgeArguments,
+        #[command(flatten)]
+        sort: SortArguments,
     },
     /// Show a tenant.
     Get {
@@ -79,6 +82,14 @@ pub(crate) enum Command {
         tenant: String,
         #[command(flatten)]
         change: ChangeArguments,
+    },
+    /// Get everything that is held on a tenant, its accounts and those beneath it: an archive of JSON documents, without secrets and
+    /// the files of sites. It is on record.
+    Export {
+        /// Its name or id.
+        tenant: String,
+        #[command(flatten)]
+        to: ExportArguments,
     },
     /// Remove an empty tenant.
     Delete {
@@ -163,12 +174,13 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             };
             session.create::<Tenant>(&tenant).await
         }
-        Command::List { parent, suspended, age } => {
+        Command::List { parent, suspended, age, sort } => {
             let parent = optional(session, parent.as_deref()).await?;
             let filters = [
                 ("parent_id", parent.map(|id| id.to_string())),
                 ("suspended", suspended.map(|is| is.to_string())),
                 age.filter(),
+                sort.filter(),
             ];
             session.list::<Tenant>(filters).await
         }
@@ -197,6 +209,10 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
         Command::Unsuspend { tenant, change } => {
             let id = resolve::tenant(&session.client, &tenant).await?;
             session.unsuspend::<Tenant>(id, change).await
+        }
+        Command::Export { tenant, to } => {
+            let id = resolve::tenant(&session.client, &tenant).await?;
+            export::to_file(session, &to, session.client.export_tenant(id)).await
         }
         Command::Delete { tenant, change } => {
             session.delete::<Tenant>(resolve::tenant(&session.client, &tenant).await?, change).await

@@ -7,6 +7,7 @@ pub mod backup;
 pub mod check;
 pub mod config;
 pub mod daemon;
+mod export;
 pub mod fleet;
 pub mod http;
 pub mod openapi;

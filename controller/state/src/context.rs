@@ -7,7 +7,7 @@ use std::{
 
 use npanel_audit::Frontier;
 use npanel_model::{
-    AccountId, Action, ActionPattern, IdError, NodeId, Realm, TenantId, Timestamp, TokenId, UserId,
+    AccountId, Action, ActionPattern, Deed, IdError, NodeId, Realm, TenantId, Timestamp, TokenId, UserId,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
@@ -196,8 +196,8 @@ impl Context<'_> {
                 if !access.allowance.covers(action) {
                     return Err(forbidden(action).into());
                 }
-                // What is somebody's own (a password, a session) stays theirs.
-                if action.realm() == Realm::Own {
+                // What is somebody's own (a password, a session) stays theirs, and what is held on them can be had.
+                if action.realm() == Realm::Own || action.deed() == Deed::Reveal {
                     return Ok(());
                 }
                 self.require_in_service(access.purview.tenant_id)

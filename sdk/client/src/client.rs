@@ -443,7 +443,7 @@ impl Client {
         self.removed(Call::new(Method::DELETE, path).on(terms)).await
     }
 
-    async fn removed(&self, call: Call) -> Result<Option<Operation>, Error> {
+    pub(crate) async fn removed(&self, call: Call) -> Result<Option<Operation>, Error> {
         let answer = self.transport.send(call).await?;
         if answer.status == StatusCode::NO_CONTENT { Ok(None) } else { answer.json().map(Some) }
     }

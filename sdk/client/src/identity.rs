@@ -3,7 +3,7 @@
 use npanel_model::{ApiKeyId, Secret, UserId};
 use npanel_sdk_types::{
     AccessToken, ApiKey, ChangePassword, ConfirmTotp, CreateSession, Impersonate, Me, RecoveryCodes,
-    RotateApiKey, Session, SetUserPassword, TotpOffer, User,
+    RotateApiKey, Session, SetUserPassword, ShowAgain, TotpOffer, User,
 };
 use reqwest::Method;
 
@@ -53,12 +53,12 @@ impl Client {
         self.put("/v1/me/password".to_owned(), change).await
     }
 
-    /// Begins with a second factor.
+    /// Begins with a second factor. The password is shown again.
     ///
     /// # Errors
     /// If it is refused or no controller can be reached.
-    pub async fn begin_totp(&self) -> Result<TotpOffer, Error> {
-        self.post("/v1/me/totp".to_owned(), None::<&()>).await
+    pub async fn begin_totp(&self, shown: &ShowAgain) -> Result<TotpOffer, Error> {
+        self.post("/v1/me/totp".to_owned(), Some(shown)).await
     }
 
     /// Shows that the authenticator has the key.
@@ -69,12 +69,13 @@ impl Client {
         self.post("/v1/me/totp/confirm".to_owned(), Some(&ConfirmTotp { code })).await
     }
 
-    /// Does without a second factor.
+    /// Does without a second factor. The password or a code is shown again.
     ///
     /// # Errors
     /// If it is refused or no controller can be reached.
-    pub async fn remove_totp(&self) -> Result<(), Error> {
-        self.discard("/v1/me/totp".to_owned()).await
+    pub async fn remove_totp(&self, shown: &ShowAgain) -> Result<(), Error> {
+        let call = Call::new(Method::POST, "/v1/me/totp/remove".to_owned()).with_body(json(shown)?);
+        self.transport.send(call).await.map(drop)
     }
 
     /// Sets another user's password, and ends its sessions.

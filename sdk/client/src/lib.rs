@@ -32,6 +32,7 @@ mod events;
 mod identity;
 mod noun;
 mod pages;
+mod privacy;
 mod progress;
 mod request;
 mod transport;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 /// What the client has a method of its own for.
 const METHODS: &[(&str, &str)] = &[
+    ("account.export", "export_account"),
     ("audit.checkpoint", "audit_checkpoint"),
     ("audit.key", "audit_key"),
     ("audit.list", "audit"),
@@ -30,7 +31,7 @@ const METHODS: &[(&str, &str)] = &[
     ("database.set_password", "set_database_password"),
     ("database.set_privileges", "set_database_privileges"),
     ("dns.add_record", "create_record_set"),
-    ("dns.add_records_bulk", "create_record_sets"),
+    ("dns.add_record_bulk", "create_record_sets"),
     ("dns.delete_record", "delete_record_set"),
     ("dns.get_record", "record_set"),
     ("dns.list_records", "record_sets"),
@@ -49,6 +50,7 @@ const METHODS: &[(&str, &str)] = &[
     ("session.create", "sign_in"),
     ("session.impersonate", "impersonate"),
     ("session.token", "access_token"),
+    ("tenant.export", "export_tenant"),
     ("user.remove_totp", "remove_user_totp"),
     ("user.set_password", "set_user_password"),
 ];

@@ -109,6 +109,15 @@ pub struct Account {
     /// When it was made.
     #[schema(value_type = schema::Timestamp)]
     pub created_at: Timestamp,
+    /// When it was deleted; `null`: it was not.
+    #[serde(default)]
+    #[schema(value_type = Option<schema::Timestamp>)]
+    pub deleted_at: Option<Timestamp>,
+    /// Until when its data is kept, once it is deleted: then all of it goes, also from the fleet's state. A node that cannot be
+    /// reached keeps it until it can be. `null` before.
+    #[serde(default)]
+    #[schema(value_type = Option<schema::Timestamp>)]
+    pub retained_until: Option<Timestamp>,
     /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with. What nodes report
     /// is no change of it.
     #[schema(value_type = schema::Revision)]

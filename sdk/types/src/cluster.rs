@@ -45,6 +45,9 @@ pub struct ClusterStatus {
     /// How long an operation is kept after its end, in seconds.
     #[serde(default)]
     pub operation_retention_seconds: u64,
+    /// How long nodes keep the data of what is deleted, in seconds, unless a deletion says otherwise.
+    #[serde(default)]
+    pub deleted_data_retention_seconds: u64,
     /// The feature level that the cluster is at: what its controllers have agreed to do.
     #[serde(default)]
     pub feature_level: u32,
@@ -81,6 +84,10 @@ pub struct UpdateCluster {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = u64, minimum = 86_400, maximum = 315_360_000, example = 2_592_000)]
     pub operation_retention_seconds: Option<u64>,
+    /// How long nodes keep the data of what is deleted from then on, in seconds: at most a year; 0: it goes at once.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, maximum = 31_536_000, example = 604_800)]
+    pub deleted_data_retention_seconds: Option<u64>,
     /// Up to which feature level the cluster goes, not below the one that it is at; `null`: as far as every controller can.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = schema::Limit)]

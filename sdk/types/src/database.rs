@@ -34,6 +34,10 @@ pub struct Database {
     /// When it was made.
     #[schema(value_type = schema::Timestamp)]
     pub created_at: Timestamp,
+    /// Until when its data is kept, once it is being deleted; `null` before. Its node counts from when it put the data aside.
+    #[serde(default)]
+    #[schema(value_type = Option<schema::Timestamp>)]
+    pub retained_until: Option<Timestamp>,
     /// When it was last changed, as a place in the fleet's log: what `If-Match` is compared with. What nodes report
     /// is no change of it.
     #[schema(value_type = schema::Revision)]

@@ -80,7 +80,8 @@ pub use suspension::{Suspend, Suspension, SuspensionOf};
 pub use tenant::{CreateTenant, Tenant, TenantUsage, UpdateTenant};
 pub use token::{CreateToken, Token};
 pub use user::{
-    ChangePassword, ConfirmTotp, CreateUser, Me, RecoveryCodes, SetUserPassword, TotpOffer, UpdateUser, User,
+    ChangePassword, ConfirmTotp, CreateUser, Me, RecoveryCodes, SetUserPassword, ShowAgain, TotpOffer,
+    UpdateUser, User,
 };
 pub use webhook::{CreateWebhook, UpdateWebhook, Webhook, WebhookDelivery, WebhookDisabled};
 pub use zone::{CreateZone, Zone};

@@ -169,6 +169,21 @@ pub struct TotpOffer {
     pub uri: Secret,
 }
 
+/// That it is really the user who asks, and not somebody who got hold of a session: one of the two. Neither, from who signs in
+/// elsewhere and has no password here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShowAgain {
+    /// The password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Password, max_length = 128, example = "correct-horse-battery")]
+    pub password: Option<Secret>,
+    /// A code of the authenticator that counts, or a recovery code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Password, max_length = 64, example = "123456")]
+    pub code: Option<Secret>,
+}
+
 /// That the authenticator has the key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -2,9 +2,10 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{FromRequestParts, Path, State},
     response::Response,
 };
+use http::request::Parts;
 use npanel_model::{AccountId, IdError, OperationId, PlanId, Username};
 use npanel_proto::command::{self, envelope::Command};
 use npanel_sdk_types::{
@@ -28,6 +29,7 @@ use super::{
     preview::Ended,
     problem::Failure,
     public_suffix,
+    query::{DeleteAccountQuery, Query},
 };
 use crate::auth::Caller;
 
@@ -76,6 +78,8 @@ fn shown(row: npanel_state::Account) -> Account {
         placement: None,
         placement_unmet: Vec::new(),
         created_at: row.created_at,
+        deleted_at: row.deleted_at,
+        retained_until: row.retained_until,
         revision: row.convergence.revision,
         convergence: convergence(row.convergence),
     }
@@ -321,17 +325,42 @@ async fn unsuspend(
     Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)
 }
 
-/// Remove an account and all it has. Its data is kept for the cluster's retention time.
+/// A deletion as it is asked for, in whichever order the query says it.
+struct Deletion {
+    asked: Asked,
+    query: DeleteAccountQuery,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Deletion {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let Query(query) = Query::<DeleteAccountQuery>::from_request_parts(parts, state).await?;
+        Ok(Self { asked: Asked::by(parts, state, query.write()).await?, query })
+    }
+}
+
+/// Remove an account and all it has. Its data is kept for the cluster's retention time, or as long as is said; of one that is
+/// deleted already, that is changed.
 #[utoipa::path(delete, path = "/v1/accounts/{id}", operation_id = "account.delete", tag = "accounts",
-    params(("id" = schema::AccountId, Path, description = "The account")),
+    params(("id" = schema::AccountId, Path, description = "The account"),
+        ("retention_seconds" = Option<u64>, Query, minimum = 0, maximum = 31_536_000, example = 86_400,
+            description = "For how long its data is kept: at most a year; the cluster's time if absent. Less than that needs \
+                           `account.erase`. It counts from the deletion.")),
     responses((status = 200, description = "Removed, as was waited for", body = Operation),
         (status = 202, description = "Being removed", body = Operation)))]
-async fn delete(State(app): State<App>, asked: Asked, Path(text): Path<String>) -> Result<Response, Ended> {
+async fn delete(
+    State(app): State<App>,
+    Deletion { asked, query }: Deletion,
+    Path(text): Path<String>,
+) -> Result<Response, Ended> {
     let command = command::DeleteAccount {
         account_id: id::<AccountId>("account", &text)?.to_bytes(),
         operation_id: OperationId::generate().to_bytes(),
-        retention_seconds: None,
+        retention_seconds: query.retention_seconds(),
     };
-    let accepted = app.propose(&asked, &[], Command::DeleteAccount(command)).await?;
+    // As of a body: asked for with another time, it is another request.
+    let words = query.retention_seconds().map(|seconds| seconds.to_string()).unwrap_or_default();
+    let accepted = app.propose(&asked, words.as_bytes(), Command::DeleteAccount(command)).await?;
     Ok(deleted(&app, &asked, &accepted).await?)
 }

@@ -29,6 +29,9 @@ use crate::{
     telemetry::Metrics,
 };
 
+/// So many exports are made at once: what they take of a processor is missing elsewhere.
+const EXPORTS_AT_ONCE: usize = 2;
+
 /// Whether this controller reaches a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodePresence {
@@ -82,6 +85,7 @@ struct Shared {
     services: Services,
     listeners: Listeners,
     backup_place: Arc<Semaphore>,
+    export_places: Arc<Semaphore>,
     passwords: Passwords,
     guesses: Guesses,
 }
@@ -114,6 +118,7 @@ impl App {
             services,
             listeners: Listeners::default(),
             backup_place: Arc::new(Semaphore::new(1)),
+            export_places: Arc::new(Semaphore::new(EXPORTS_AT_ONCE)),
             passwords: Passwords::default(),
             guesses: Guesses::default(),
         }))
@@ -126,6 +131,11 @@ impl App {
     /// Held by the one backup that is made at a time: its copy takes as much of the disk as the state.
     pub(super) fn backup_place(&self) -> Arc<Semaphore> {
         Arc::clone(&self.0.backup_place)
+    }
+
+    /// Held by each export that is made: beside it, the write-ahead log is not begun anew.
+    pub(super) fn export_places(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.export_places)
     }
 
     /// Where passwords are hashed.

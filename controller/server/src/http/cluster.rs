@@ -42,6 +42,7 @@ async fn update(
     let command = command::UpdateCluster {
         placement_strategy: value.placement_strategy.map(|strategy| strategy.to_string()),
         operation_retention_seconds: value.operation_retention_seconds,
+        deleted_data_retention_seconds: value.deleted_data_retention_seconds,
         feature_level_limit: value.feature_level_limit.map(feature_level_limit).transpose()?,
         recovery_key: value.recovery_key.as_deref().map(recovery_key).transpose()?,
     };
@@ -86,6 +87,7 @@ async fn read(app: &App) -> Result<ClusterStatus, Failure> {
         warnings: Vec::new(),
         placement_strategy: cluster.placement_strategy,
         operation_retention_seconds: cluster.operation_retention_seconds,
+        deleted_data_retention_seconds: cluster.retention_seconds,
         feature_level: cluster.feature_level,
         feature_level_limit: cluster.feature_level_limit.map(u64::from).into(),
         recovery_key: RecoveryPublicKey::from_bytes(&cluster.recovery_key)

@@ -51,6 +51,7 @@ fn shown(row: npanel_state::Database) -> Database {
         account_id: row.account_id,
         name: row.name,
         created_at: row.created_at,
+        retained_until: row.retained_until,
         revision: row.convergence.revision,
         convergence: convergence(row.convergence),
     }
@@ -94,7 +95,7 @@ async fn creation(
 }
 
 /// Create up to 1,000 databases by one call, each by itself.
-#[utoipa::path(post, path = "/v1/databases:bulk", operation_id = "database.create_databases_bulk", tag = "databases",
+#[utoipa::path(post, path = "/v1/databases:bulk", operation_id = "database.create_database_bulk", tag = "databases",
     extensions(("x-action" = json!("database.create_database"))), request_body = Bulk<CreateDatabase>,
     responses((status = 200, description = "What became of each", body = BulkAnswer<Database>)))]
 async fn create_bulk(

@@ -230,6 +230,8 @@ macro_rules! list_query {
                 /// Only what was made then or later.
                 #[param(value_type = Option<npanel_sdk_types::schema::Timestamp>)]
                 created_since: npanel_model::Timestamp,
+                /// Only what is being deleted, or (`false`) only what is not.
+                deleted: bool,
             }
         }
 
@@ -240,6 +242,7 @@ macro_rules! list_query {
                     node_id: self.node_id,
                     status: self.status.map($crate::http::convergence::wanted_status),
                     created_since: self.created_since,
+                    deleted: self.deleted,
                 }
             }
         }

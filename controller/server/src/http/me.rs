@@ -9,7 +9,7 @@ use axum::{
 use npanel_model::{Action, Secret, Timestamp, UserId};
 use npanel_pki::Field;
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{ChangePassword, ConfirmTotp, Me, RecoveryCodes, TotpOffer, User};
+use npanel_sdk_types::{ChangePassword, ConfirmTotp, Me, RecoveryCodes, ShowAgain, TotpOffer, User};
 use npanel_state::{RefusalCode, UserLogin, Who};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -28,7 +28,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(get))
         .routes(routes!(set_password))
-        .routes(routes!(begin_totp, remove_totp))
+        .routes(routes!(begin_totp))
+        .routes(routes!(remove_totp))
         .routes(routes!(confirm_totp))
 }
 
@@ -92,11 +93,66 @@ async fn set_password(
     Ok(updated(&app, &asked, &accepted, || own(&app, login.id)).await?)
 }
 
-/// Begin with a second factor: a key for an authenticator.
-#[utoipa::path(post, path = "/v1/me/totp", operation_id = "me.begin_totp", tag = "me",
+/// What a user shows again who is signed in already.
+enum Again {
+    /// The password, or there is nothing that could be shown.
+    Seen,
+    /// A code. Whether it was used before is for the rules to say.
+    Code { totp_step: Option<u64>, recovery_hash: Vec<u8> },
+}
+
+/// Has the user show the password or a code again: a session that somebody else got hold of is not enough to change what one signs
+/// in by. Who has neither, for they sign in elsewhere, cannot be asked.
+async fn show_again(app: &App, asked: &Asked, login: &UserLogin, shown: ShowAgain) -> Result<Again, Failure> {
+    let user = own(app, login.id).await?;
+    if !user.has_password && !user.has_totp {
+        return Ok(Again::Seen);
+    }
+    app.count_guess(&user.login, asked.peer, Some(login.id)).await?;
+    match shown {
+        ShowAgain { password: Some(password), code: None } => {
+            let stored = Some(login.password_hash.clone()).filter(|_| user.has_password);
+            if app.passwords().matches(password, stored).await? {
+                return Ok(Again::Seen);
+            }
+            Err(Failure::invalid("password", "that is not the password"))
+        }
+        ShowAgain { password: None, code: Some(code) } => {
+            let wrong = || {
+                Failure::invalid(
+                    "code",
+                    "that is neither the authenticator's code of this moment nor a recovery code",
+                )
+            };
+            if !user.has_totp {
+                return Err(wrong());
+            }
+            if !totp::is_code(&code) {
+                let recovery_hash = totp::recovery_hash(&code);
+                let is_one = login.has_recovery_code(&recovery_hash);
+                return is_one.then_some(Again::Code { totp_step: None, recovery_hash }).ok_or_else(wrong);
+            }
+            let key = totp_key(app, login)?.ok_or_else(wrong)?;
+            let step = key.step_of(&code, Timestamp::now())?.ok_or_else(wrong)?;
+            Ok(Again::Code { totp_step: Some(step), recovery_hash: Vec::new() })
+        }
+        ShowAgain { .. } => {
+            let detail = "show that it is you: the password, or a code of the authenticator or a recovery code; one of them";
+            Err(Failure::invalid("password", detail))
+        }
+    }
+}
+
+/// Begin with a second factor: a key for an authenticator. The password is asked for again.
+#[utoipa::path(post, path = "/v1/me/totp", operation_id = "me.begin_totp", tag = "me", request_body = ShowAgain,
     responses((status = 200, description = "The key, which counts once it is confirmed", body = TotpOffer)))]
-async fn begin_totp(State(app): State<App>, asked: Asked) -> Result<Response, Ended> {
+async fn begin_totp(
+    State(app): State<App>,
+    asked: Asked,
+    Body { value, bytes }: Body<ShowAgain>,
+) -> Result<Response, Ended> {
     let login = login_of(&app, &asked.caller).await?;
+    show_again(&app, &asked, &login, value).await?;
     let user = own(&app, login.id).await?;
     let key = TotpKey::generate()?;
     let object = login.id.to_bytes();
@@ -105,7 +161,7 @@ async fn begin_totp(State(app): State<App>, asked: Asked) -> Result<Response, En
         .seal(Field::totp_key(login.tenant_id, &object), key.bytes())
         .map_err(|error| Failure::internal(&error))?;
     let command = command::OfferTotp { user_id: object, sealed_key: sealed_key.clone() };
-    app.propose(&asked, &[], Command::OfferTotp(command)).await?;
+    app.propose(&asked, &bytes, Command::OfferTotp(command)).await?;
     let kept = login_of(&app, &asked.caller).await?.sealed_totp;
     if kept.is_none_or(|(kept, _)| kept != sealed_key) {
         let detail = "the key was shown before: ask for another one with another Idempotency-Key";
@@ -162,11 +218,24 @@ async fn confirm_totp(
     Ok(not_stored((StatusCode::OK, Json(RecoveryCodes { codes })).into_response()))
 }
 
-/// Do without a second factor.
-#[utoipa::path(delete, path = "/v1/me/totp", operation_id = "me.remove_totp", tag = "me",
+/// Do without a second factor. The password or a code is asked for again.
+#[utoipa::path(post, path = "/v1/me/totp/remove", operation_id = "me.remove_totp", tag = "me", request_body = ShowAgain,
     responses((status = 204, description = "Removed")))]
-async fn remove_totp(State(app): State<App>, asked: Asked) -> Result<Response, Ended> {
-    let user_id = user_of(&asked.caller)?.to_bytes();
-    let command = Command::RemoveTotp(command::RemoveTotp { user_id });
-    Ok(deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await?)
+async fn remove_totp(
+    State(app): State<App>,
+    asked: Asked,
+    Body { value, bytes }: Body<ShowAgain>,
+) -> Result<Response, Ended> {
+    let login = login_of(&app, &asked.caller).await?;
+    let user_id = login.id.to_bytes();
+    // A repetition's code has been used, and maybe for this very request.
+    let command = show_again(&app, &asked, &login, value).await.map(|again| {
+        Command::RemoveTotp(match again {
+            Again::Seen => command::RemoveTotp { user_id, ..command::RemoveTotp::default() },
+            Again::Code { totp_step, recovery_hash } => {
+                command::RemoveTotp { user_id, totp_step, recovery_hash }
+            }
+        })
+    });
+    Ok(deleted(&app, &asked, &app.propose_if_made(&asked, &bytes, command).await?).await?)
 }

@@ -32,6 +32,7 @@ mod domains;
 mod entrance;
 mod events;
 mod events_query;
+mod exports;
 mod fresh;
 mod idle;
 mod list;

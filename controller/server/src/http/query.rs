@@ -100,6 +100,27 @@ pub(crate) struct WriteQuery {
     dry_run: Option<bool>,
 }
 
+/// What the query of an account's deletion may say.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeleteAccountQuery {
+    wait: Option<WaitFor>,
+    timeout: Option<WaitSeconds>,
+    dry_run: Option<bool>,
+    /// For how long its data is kept.
+    retention_seconds: Option<u64>,
+}
+
+impl DeleteAccountQuery {
+    pub(crate) fn write(self) -> WriteQuery {
+        WriteQuery { wait: self.wait, timeout: self.timeout, dry_run: self.dry_run }
+    }
+
+    pub(crate) fn retention_seconds(self) -> Option<u64> {
+        self.retention_seconds
+    }
+}
+
 /// What the query of a node's deletion may say.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]

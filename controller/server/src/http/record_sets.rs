@@ -87,7 +87,7 @@ async fn create(
 }
 
 /// Add up to 1,000 record sets to a zone by one call, each by itself.
-#[utoipa::path(post, path = "/v1/zones/{zone_id}/record-sets:bulk", operation_id = "dns.add_records_bulk",
+#[utoipa::path(post, path = "/v1/zones/{zone_id}/record-sets:bulk", operation_id = "dns.add_record_bulk",
     tag = "record-sets", params(("zone_id" = schema::ZoneId, Path, description = "The zone")),
     extensions(("x-action" = json!("dns.add_record"))), request_body = Bulk<CreateRecordSet>,
     responses((status = 200, description = "What became of each", body = BulkAnswer<RecordSet>)))]

@@ -26,7 +26,8 @@ use super::{
     client_address::TrustedProxies,
     cluster, consistency, context, controllers, cron, database_users, databases,
     deprecated::{Deprecations, tell},
-    docs, domains, entrance, events, fresh, me, node_events, nodes, oauth, operations, placements, plans,
+    docs, domains, entrance, events, exports, fresh, me, node_events, nodes, oauth, operations, placements,
+    plans,
     problem::Failure,
     problem_pages, record_sets, secrets, sessions, tenants, tokens, unread, users, webhooks, zones,
 };
@@ -62,6 +63,7 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .merge(node_events::routes())
         .merge(events::routes())
         .merge(audit::routes())
+        .merge(exports::routes())
         .merge(cluster::routes())
         .merge(controllers::routes())
         .merge(backups::routes())

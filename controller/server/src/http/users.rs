@@ -192,7 +192,7 @@ async fn remove_totp(
     Path(text): Path<String>,
 ) -> Result<Response, Ended> {
     let user_id = id::<UserId>("user", &text)?.to_bytes();
-    let command = Command::RemoveTotp(command::RemoveTotp { user_id });
+    let command = Command::RemoveTotp(command::RemoveTotp { user_id, ..command::RemoveTotp::default() });
     Ok(deleted(&app, &asked, &app.propose(&asked, &[], command).await?).await?)
 }
 

@@ -184,7 +184,11 @@ fn problems(nature: Nature) -> Vec<Kind> {
 fn own(action: Action) -> Vec<Kind> {
     match action {
         Action::EventList => vec![Kind::EventsGone, Kind::TooManyListeners],
-        Action::SessionCreate | Action::MeSetPassword | Action::MeConfirmTotp => vec![Kind::TooManyGuesses],
+        Action::SessionCreate
+        | Action::MeSetPassword
+        | Action::MeBeginTotp
+        | Action::MeConfirmTotp
+        | Action::MeRemoveTotp => vec![Kind::TooManyGuesses],
         Action::ClusterBackup => vec![Kind::Bucket, Kind::KeyMissing],
         _ => Vec::new(),
     }
@@ -197,7 +201,7 @@ fn refusals(action: Action) -> &'static [RefusalCode] {
     match action {
         A::TenantCreate => &[R::NotFound, R::NameTaken, R::LimitReached],
         A::TenantUpdate => &[R::NameTaken],
-        A::TenantSuspend | A::TenantUnsuspend => &[],
+        A::TenantSuspend | A::TenantUnsuspend | A::TenantExport | A::AccountExport => &[],
         A::PlanCreate => &[R::NotFound, R::NameTaken, R::NoNode],
         A::PlanUpdate => &[R::NameTaken, R::NoNode, R::NodeFull, R::LimitReached],
         A::TenantDelete | A::PlanDelete | A::ApiKeyDelete => &[R::InUse],
@@ -252,6 +256,11 @@ fn refusals(action: Action) -> &'static [RefusalCode] {
         A::OperationList | A::NodeEventList | A::EventList | A::WebhookList => &[],
         A::AuditList | A::AuditListCheckpoints => &[],
         A::TokenCreate | A::TokenDelete | A::ApiKeyUpdate | A::WebhookUpdate | A::WebhookDelete => &[],
-        A::NodeEnrol | A::NodeReplace | A::ControllerJoin | A::IdentityRenew | A::ClusterRestore => &[],
+        A::AccountErase
+        | A::NodeEnrol
+        | A::NodeReplace
+        | A::ControllerJoin
+        | A::IdentityRenew
+        | A::ClusterRestore => &[],
     }
 }

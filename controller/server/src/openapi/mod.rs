@@ -339,6 +339,7 @@ mod tests {
             Action::ClusterRestore,
             // An option of that to look, which has the route.
             Action::SessionImpersonateToWrite,
+            Action::AccountErase,
         ];
         let expected: BTreeSet<Action> =
             Action::ALL.iter().copied().filter(|action| !without_a_route.contains(action)).collect();

@@ -132,7 +132,7 @@ pub(crate) fn writes() -> Vec<(Method, String, String)> {
             let Ok(method) = Method::from_bytes(method.to_uppercase().as_bytes()) else { continue };
             if let (Some(id), true) = (operation["operationId"].as_str(), method != Method::GET) {
                 // Those have claims of their own: one changes nothing, and gives another answer each time, others make many things.
-                if id == "cluster.backup" || id.ends_with("_bulk") {
+                if id == "cluster.backup" || id.ends_with(".export") || id.ends_with("_bulk") {
                     continue;
                 }
                 // Those need no credential, or are for users alone and not for keys: they have claims of their own.

@@ -115,7 +115,7 @@ async fn a_second_factor_is_asked_for_and_each_code_is_taken_once() {
     let fleet = Fleet::new().await;
     let (user, session) =
         signed_in(&fleet, &fleet.admin, "ann@example.com", "administrator", json!({})).await;
-    let offer = fleet.post("/v1/me/totp", &session, &json!({})).await;
+    let offer = fleet.post("/v1/me/totp", &session, &json!({"password": PASSWORD})).await;
     assert_eq!(offer.header("cache-control"), "no-store");
     let offer = offer.expect(200);
     assert!(offer["uri"].as_str().expect("a URI").starts_with("otpauth://totp/nPanel:ann%40example.com?"));
@@ -142,6 +142,52 @@ async fn a_second_factor_is_asked_for_and_each_code_is_taken_once() {
     assert_eq!((&shown["has_totp"], &shown["recovery_codes"]), (&json!(true), &json!(9)));
     fleet.delete(&format!("/v1/users/{user}/totp"), &fleet.admin).await.expect(204);
     sign_in(&fleet, "ann@example.com", PASSWORD, None).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_session_alone_does_not_change_the_second_factor() {
+    let fleet = Fleet::new().await;
+    let (user, session) =
+        signed_in(&fleet, &fleet.admin, "ann@example.com", "administrator", json!({})).await;
+    let (begin, remove) = ("/v1/me/totp", "/v1/me/totp/remove");
+    let password = json!({"password": PASSWORD});
+    let wrong = [
+        (json!({}), "password"),
+        (json!({"password": "incorrect horse"}), "password"),
+        (json!({"code": "000000"}), "code"),
+        (json!({"password": PASSWORD, "code": "000000"}), "password"),
+    ];
+    for (shown, field) in &wrong {
+        let refused = fleet.post(begin, &session, shown).await.problem(422, "invalid");
+        assert_eq!(refused.as_deref(), Some(*field), "{shown}");
+    }
+    let offer = fleet.post(begin, &session, &password).await.expect(200);
+    let codes =
+        fleet.post("/v1/me/totp/confirm", &session, &json!({"code": code_of(&offer, 0)})).await.expect(200);
+    for (shown, field) in &wrong {
+        let refused = fleet.post(remove, &session, shown).await.problem(422, "invalid");
+        assert_eq!(refused.as_deref(), Some(*field), "{shown}");
+    }
+    // The one that confirmed it is spent.
+    let spent = json!({"code": code_of(&offer, 0)});
+    assert_eq!(fleet.post(remove, &session, &spent).await.problem(422, "invalid").as_deref(), Some("code"));
+    let is_on =
+        async || fleet.get(&format!("/v1/users/{user}"), &fleet.admin).await.expect(200)["has_totp"] == true;
+    assert!(is_on().await);
+    fleet.post(remove, &session, &json!({"code": code_of(&offer, 1)})).await.expect(204);
+    assert!(!is_on().await);
+    // A recovery code serves, too, and so does the password.
+    let _ = codes;
+    for by_password in [false, true] {
+        let offer = fleet.post(begin, &session, &password).await.expect(200);
+        let codes = fleet
+            .post("/v1/me/totp/confirm", &session, &json!({"code": code_of(&offer, 0)}))
+            .await
+            .expect(200);
+        let recovery = json!({"code": codes["codes"][0]});
+        fleet.post(remove, &session, if by_password { &password } else { &recovery }).await.expect(204);
+        assert!(!is_on().await);
+    }
 }
 
 #[tokio::test]

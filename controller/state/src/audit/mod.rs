@@ -7,7 +7,7 @@ mod object;
 mod tree;
 
 use npanel_audit::{Entry, Hash};
-use npanel_model::TenantId;
+use npanel_model::{AccountId, TenantId};
 use npanel_proto::command::{Envelope, envelope::Command};
 
 use crate::context::{Context, Effect, Principal, Rule};
@@ -18,6 +18,9 @@ pub(crate) use tree::{StoredNodes, frontier};
 /// From this level on, entries are in the tree. What was applied below it is not: replicas that did so before they
 /// knew of the tree came to the same.
 const TREE_LEVEL: u32 = 3;
+
+/// From this level on it is kept which account's an entry is: beside the entry, for it is found by that and not vouched for.
+const ACCOUNT_KEPT: u32 = 4;
 
 /// What is known of a command before it is applied.
 pub(crate) struct Asked<'a> {
@@ -76,8 +79,9 @@ fn write(ctx: &Context<'_>, entry: &Entry, position: Option<u64>, hashes: &[u8])
     let bytes = |hash: &Option<Hash>| hash.map(|hash| *hash.as_bytes());
     ctx.run(
         "INSERT INTO audit (log_index, time_millis, tenant_id, principal, source_address, request_id, action,
-             object_id, command_digest, position, actor_tenant_id, object_kind, before_digest, after_digest, hashes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+             object_id, command_digest, position, actor_tenant_id, object_kind, before_digest, after_digest, hashes,
+             account_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         (
             entry.log_index,
             entry.time_millis,
@@ -94,6 +98,7 @@ fn write(ctx: &Context<'_>, entry: &Entry, position: Option<u64>, hashes: &[u8])
             bytes(&entry.before),
             bytes(&entry.after),
             hashes,
+            ctx.account.get().filter(|_| ctx.level >= ACCOUNT_KEPT).map(AccountId::to_bytes),
         ),
     )?;
     Ok(())

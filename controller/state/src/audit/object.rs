@@ -23,6 +23,10 @@ const REPLACEMENT_LEVEL: u32 = 4;
 
 /// From this level on, an API key can be confined to a role, accounts and networks, and its secret be changed.
 const CONFINED_LEVEL: u32 = 4;
+
+/// From this level on, it is kept until when the data of what is deleted is there.
+const RETENTION_LEVEL: u32 = 4;
+
 /// From this level on, plans and tenants have more limits, and suspensions a kind.
 const LIMITS_LEVEL: u32 = 4;
 
@@ -73,7 +77,7 @@ impl Kind {
                 "SELECT id, tenant_id, plan_id, username, name_held, uid, contact, php_version, generation,
                      operation_id, created_millis, deleted_millis, revision, php_chosen, suspended_millis,
                      suspended_reason, suspended_by, suspended_for, suspended_kind, wished_pool, wished_labels,
-                     wished_availability_zone
+                     wished_availability_zone, retained_until_millis
                  FROM accounts WHERE id = ?1"
             }
             Self::Noun(Noun::Account) => {
@@ -93,6 +97,11 @@ impl Kind {
                 "SELECT id, tenant_id, account_id, name, document_root, generation, operation_id, created_millis,
                      deleted_millis, revision, suspended_millis, suspended_reason, suspended_by, suspended_for
                  FROM domains WHERE id = ?1"
+            }
+            Self::Noun(Noun::Database) if level >= RETENTION_LEVEL => {
+                "SELECT id, tenant_id, account_id, name, generation, operation_id, created_millis, deleted_millis,
+                     revision, retained_until_millis
+                 FROM databases WHERE id = ?1"
             }
             Self::Noun(Noun::Database) => {
                 "SELECT id, tenant_id, account_id, name, generation, operation_id, created_millis, deleted_millis,
@@ -201,6 +210,7 @@ pub(crate) fn audited_object<'a>(ctx: &Context<'_>, command: &'a Command) -> Rul
         Command::SuspendTenant(body) => noun(Noun::Tenant, &body.tenant_id),
         Command::UnsuspendTenant(body) => noun(Noun::Tenant, &body.tenant_id),
         Command::DeleteTenant(body) => noun(Noun::Tenant, &body.tenant_id),
+        Command::ExportTenant(body) => noun(Noun::Tenant, &body.tenant_id),
         Command::CreatePlan(body) => noun(Noun::Plan, &body.plan_id),
         Command::UpdatePlan(body) => noun(Noun::Plan, &body.plan_id),
         Command::DeletePlan(body) => noun(Noun::Plan, &body.plan_id),
@@ -210,6 +220,7 @@ pub(crate) fn audited_object<'a>(ctx: &Context<'_>, command: &'a Command) -> Rul
         Command::UnsuspendAccount(body) => noun(Noun::Account, &body.account_id),
         Command::PlaceAccount(body) => noun(Noun::Account, &body.account_id),
         Command::DeleteAccount(body) => noun(Noun::Account, &body.account_id),
+        Command::ExportAccount(body) => noun(Noun::Account, &body.account_id),
         Command::CreateDomain(body) => noun(Noun::Domain, &body.domain_id),
         Command::UpdateDomain(body) => noun(Noun::Domain, &body.domain_id),
         Command::SuspendDomain(body) => noun(Noun::Domain, &body.domain_id),

@@ -45,6 +45,10 @@ pub struct Account {
     pub assignments: Vec<Assignment>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was deleted, if it was.
+    pub deleted_at: Option<Timestamp>,
+    /// Until when its data is kept, if it was deleted and that is known.
+    pub retained_until: Option<Timestamp>,
     /// How far its nodes are.
     pub convergence: Convergence,
 }
@@ -134,6 +138,8 @@ struct PartialAccount {
     suspension: Option<Suspension>,
     tenant_suspension: Option<Suspension>,
     created_at: Timestamp,
+    deleted_at: Option<Timestamp>,
+    retained_until: Option<Timestamp>,
 }
 
 impl FromRow for AccountRow {
@@ -151,6 +157,8 @@ impl FromRow for AccountRow {
             suspension: suspension::of_row(row, &suspension::OWN)?,
             tenant_suspension: suspension::of_row(row, &suspension::OF_TENANT)?,
             created_at: row::time(row, "created_millis")?,
+            deleted_at: row::optional_time(row, "deleted_millis")?,
+            retained_until: row::optional_time(row, "retained_until_millis")?,
         };
         Ok(Self { intent: Intent::from_row(row)?, account })
     }
@@ -276,6 +284,8 @@ fn complete(db: &Connection, rows: Vec<AccountRow>) -> Result<Vec<Account>, Quer
         suspension: account.suspension,
         tenant_suspension: account.tenant_suspension,
         created_at: account.created_at,
+        deleted_at: account.deleted_at,
+        retained_until: account.retained_until,
         convergence: {
             let of_account = conditions.remove(&intent.id).unwrap_or_default();
             intent.with(of_account)

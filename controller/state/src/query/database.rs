@@ -28,6 +28,8 @@ pub struct Database {
     pub name: DatabaseName,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Until when its data is kept, if it is being deleted and that is known.
+    pub retained_until: Option<Timestamp>,
     /// How far its node is.
     pub convergence: Convergence,
 }
@@ -72,11 +74,14 @@ const USERS: &str =
 struct Owned<Id, Name> {
     intent: Intent,
     rest: (Id, TenantId, AccountId, Name, Timestamp),
+    /// Of databases alone: users leave no data.
+    retained_until: Option<Timestamp>,
 }
 
 impl FromRow for Owned<DatabaseId, DatabaseName> {
     fn from_row(row: &impl AnyRow) -> Result<Self, QueryError> {
-        owned(row, row::id(row, "id", DatabaseId::from_bytes)?)
+        let retained_until = row::optional_time(row, "retained_until_millis")?;
+        Ok(Self { retained_until, ..owned(row, row::id(row, "id", DatabaseId::from_bytes)?)? })
     }
 }
 
@@ -94,7 +99,7 @@ where
     let tenant_id = row::id(row, "tenant_id", TenantId::from_bytes)?;
     let account_id = row::id(row, "account_id", AccountId::from_bytes)?;
     let rest = (id, tenant_id, account_id, row::text(row, "name")?, row::time(row, "created_millis")?);
-    Ok(Owned { intent: Intent::from_row(row)?, rest })
+    Ok(Owned { intent: Intent::from_row(row)?, rest, retained_until: None })
 }
 
 impl Reader {
@@ -136,16 +141,17 @@ impl Reader {
         &self,
         rows: Vec<Owned<DatabaseId, DatabaseName>>,
     ) -> Result<Vec<Database>, QueryError> {
-        let rows = rows.into_iter().map(|row| (row.intent, row.rest)).collect();
+        let rows = rows.into_iter().map(|row| (row.intent, (row.rest, row.retained_until))).collect();
         self.converge(
             ObjectKind::Database,
             rows,
-            |(id, tenant_id, account_id, name, created_at), convergence| Database {
+            |((id, tenant_id, account_id, name, created_at), retained_until), convergence| Database {
                 id,
                 tenant_id,
                 account_id,
                 name,
                 created_at,
+                retained_until,
                 convergence,
             },
         )

@@ -57,6 +57,8 @@ pub struct Converging {
     pub status: Option<ObjectStatus>,
     /// Only what was made then or later.
     pub created_since: Option<Timestamp>,
+    /// Only what is being deleted, or only what is not.
+    pub deleted: Option<bool>,
 }
 
 impl Converging {
@@ -66,6 +68,7 @@ impl Converging {
             Where::OnNode(kind, self.node_id),
             Where::Status(kind, self.status),
             Where::Since(self.created_since),
+            Where::Holds("deleted_millis IS NOT NULL", self.deleted),
         ]
     }
 }

@@ -10,6 +10,7 @@ mod database;
 mod dns;
 mod domain;
 mod event;
+mod export;
 mod feed;
 mod fleet;
 mod identity;
@@ -51,6 +52,7 @@ pub use database::{Database, DatabaseUser, Grant};
 pub use dns::{RecordSet, RecordSetFilter, Zone};
 pub use domain::Domain;
 pub use event::{Event, EventDifference, EventFilter, EventPage};
+pub use export::{ExportBegun, ExportEnd, ExportOf, ExportSink, LEFT_OUT_OF_EXPORTS, LeftOut};
 pub use feed::{FeedEvent, FeedGone, FeedPart};
 pub use fleet::{
     Cluster, Controller, FleetAddresses, FollowedNode, Node, NodeFilter, NodeLoad, Revocation, Unsettled,

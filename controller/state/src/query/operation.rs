@@ -9,7 +9,10 @@ use super::{
     list::{Scope, Where},
     row::{self, AnyRow, FromRow},
 };
-use crate::{ObjectKind, Purview};
+use crate::{
+    ObjectKind, Purview,
+    rules::{EVENTS_KEPT_MILLIS, SESSIONS_KEPT_MILLIS},
+};
 
 /// An operation.
 #[derive(Debug, Clone)]
@@ -187,16 +190,22 @@ impl Reader {
         Ok(of_object.into_iter().find(|condition| condition.node_id == node))
     }
 
-    /// Whether any operation ended longer ago than operations are kept.
+    /// Whether any operation ended longer ago than operations are kept, or events or sessions are there that are kept no longer.
     ///
     /// # Errors
     /// If the state cannot be queried.
     pub async fn has_operations_to_purge(&self, now: Timestamp) -> Result<bool, QueryError> {
         let found = sqlx::query(
-            "SELECT 1 FROM operations
-             WHERE finished_millis < ?1 - 1000 * (SELECT operation_retention_seconds FROM cluster) LIMIT 1",
+            "SELECT 1 WHERE EXISTS (
+                 SELECT 1 FROM operations
+                 WHERE finished_millis < ?1 - 1000 * (SELECT operation_retention_seconds FROM cluster))
+             OR (SELECT feature_level FROM cluster) >= 4 AND (
+                 EXISTS (SELECT 1 FROM events WHERE recorded_millis < ?1 - ?2)
+                 OR EXISTS (SELECT 1 FROM sessions WHERE expires_millis < ?1 - ?3))",
         )
         .bind(now.as_millis())
+        .bind(EVENTS_KEPT_MILLIS)
+        .bind(SESSIONS_KEPT_MILLIS)
         .fetch_optional(&self.pool())
         .await?;
         Ok(found.is_some())

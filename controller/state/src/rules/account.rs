@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Exceeded, ObjectKind, Refusal, RefusalCode,
-    context::{Context, Effect, Rule, json, tenant_id, texts, typed, wire_id, wire_text},
+    context::{Context, Effect, Halt, Rule, json, tenant_id, texts, typed, wire_id, wire_text},
     wanted::{Subject, close_if_done, open_operation, touch, want},
 };
 
@@ -398,8 +398,12 @@ pub(super) fn run(ctx: &Context<'_>, account: &AccountRow, running: &Running, op
 pub(super) fn delete(ctx: &Context<'_>, body: &DeleteAccount) -> Rule<Effect> {
     ctx.authorise(Action::AccountDelete)?;
     let id = wire_id(&body.account_id, "/id", AccountId::from_bytes)?;
-    let account = load_live(ctx, id, "/id")?;
+    let (account, is_going) = find(ctx, id)?.ok_or_else(|| Refusal::not_found("account", "/id"))?;
     ctx.require_visible_of(account.tenant, account.id, "account", "/id")?;
+    if is_going && (body.retention_seconds.is_none() || ctx.level < removal::RETENTION_BOUNDED) {
+        return Err(deleting("/id"));
+    }
+    let retention = removal::retention(ctx, body.retention_seconds)?;
     open_operation(
         ctx,
         &body.operation_id,
@@ -409,8 +413,11 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteAccount) -> Rule<Effect> {
         &id.to_bytes(),
         "",
     )?;
-    let retention = removal::retention(ctx, body.retention_seconds)?;
-    removal::remove_account(ctx, &account, retention, &body.operation_id)?;
+    if is_going {
+        removal::keep_for(ctx, &account, retention, &body.operation_id)?;
+    } else {
+        removal::remove_account(ctx, &account, retention, &body.operation_id)?;
+    }
     close_if_done(ctx, &body.operation_id)?;
     Ok(Effect {
         tenant: account.tenant,
@@ -425,9 +432,13 @@ pub(super) fn load_live(ctx: &Context<'_>, id: AccountId, field: &'static str) -
     let (account, deleting) = find(ctx, id)?.ok_or_else(|| Refusal::not_found("account", field))?;
     ctx.require_visible_of(account.tenant, account.id, "account", field)?;
     if deleting {
-        return Err(Refusal::new(RefusalCode::Deleting, field, "the account is being deleted").into());
+        return Err(self::deleting(field));
     }
     Ok(account)
+}
+
+fn deleting(field: &'static str) -> Halt {
+    Refusal::new(RefusalCode::Deleting, field, "the account is being deleted").into()
 }
 
 /// An account that the state itself names, whoever may see it.

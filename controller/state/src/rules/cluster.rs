@@ -6,7 +6,7 @@ use npanel_proto::command::{CreateCluster, UpdateCluster};
 use super::{
     api_key, authority, controller, level,
     operation::{LONGEST_RETENTION_SECONDS, SHORTEST_RETENTION_SECONDS},
-    secrets, tenant,
+    removal, secrets, tenant,
 };
 use crate::{
     Refusal, RefusalCode,
@@ -74,6 +74,11 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateCluster) -> Rule<Effect> {
             "UPDATE cluster SET operation_retention_seconds = ?1 WHERE operation_retention_seconds != ?1",
             [seconds],
         )?;
+    }
+    if let Some(seconds) = body.deleted_data_retention_seconds {
+        removal::require_bounded(seconds, "/deleted_data_retention_seconds")?;
+        changed +=
+            ctx.run("UPDATE cluster SET retention_seconds = ?1 WHERE retention_seconds != ?1", [seconds])?;
     }
     if let Some(limit) = &body.feature_level_limit {
         changed += level::hold(ctx, limit)?;

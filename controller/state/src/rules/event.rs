@@ -13,7 +13,7 @@ use crate::{
 /// So many events are kept, however new: about 50 MB.
 const KEPT: u64 = 100_000;
 /// Older ones are not, however few: 30 days.
-const KEPT_MILLIS: i64 = 30 * 24 * 3600 * 1000;
+pub(crate) const KEPT_MILLIS: i64 = 30 * 24 * 3600 * 1000;
 
 /// More things than these are not wrong with one node at once.
 const CONDITIONS: usize = 64;
@@ -27,6 +27,16 @@ pub(super) fn record(ctx: &Context<'_>, body: &RecordEvents) -> Rule<()> {
     let newest = ctx.count("SELECT coalesce(max(position), 0) FROM events", [])?;
     ctx.run("DELETE FROM events WHERE position <= ?1", [newest.saturating_sub(KEPT)])?;
     ctx.run("DELETE FROM events WHERE recorded_millis < ?1", [ctx.now.as_millis() - KEPT_MILLIS])?;
+    Ok(())
+}
+
+/// Takes out those that are too old, so many at most.
+pub(super) fn purge(ctx: &Context<'_>, most: u32) -> Rule<()> {
+    ctx.run(
+        "DELETE FROM events WHERE position IN (
+             SELECT position FROM events WHERE recorded_millis < ?1 ORDER BY recorded_millis LIMIT ?2)",
+        (ctx.now.as_millis() - KEPT_MILLIS, most),
+    )?;
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod database;
 mod database_user;
 mod domain;
 mod event;
+mod export;
 mod feed;
 mod fitness;
 mod following;
@@ -46,8 +47,10 @@ use std::borrow::Cow;
 
 use npanel_proto::command::envelope::Command;
 
+pub(crate) use event::KEPT_MILLIS as EVENTS_KEPT_MILLIS;
 pub(crate) use feed::{KEPT as FEED_KEPT, KEPT_MILLIS as FEED_KEPT_MILLIS};
 pub(crate) use identity::MAY_BE_LOST;
+pub(crate) use session::KEPT_MILLIS as SESSIONS_KEPT_MILLIS;
 
 use crate::{
     Refusal, RefusalCode,
@@ -117,6 +120,8 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::UnsuspendDomain(body) => suspension::unsuspend_domain(ctx, body),
         Command::SuspendTenant(body) => tenant_suspension::suspend(ctx, body),
         Command::UnsuspendTenant(body) => tenant_suspension::unsuspend(ctx, body),
+        Command::ExportTenant(body) => export::tenant(ctx, body),
+        Command::ExportAccount(body) => export::account(ctx, body),
         Command::ReplaceController(body) => replacement::begin(ctx, body),
         Command::RecordEvents(body) => return event::record(ctx, body).map(|()| None),
         Command::RecordNodeConditions(body) => {
@@ -151,6 +156,8 @@ pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Optio
         Command::UpdateTenant(body) => (Noun::Tenant, &body.tenant_id),
         Command::SuspendTenant(body) => (Noun::Tenant, &body.tenant_id),
         Command::UnsuspendTenant(body) => (Noun::Tenant, &body.tenant_id),
+        Command::ExportTenant(body) => (Noun::Tenant, &body.tenant_id),
+        Command::ExportAccount(body) => (Noun::Account, &body.account_id),
         Command::UpdatePlan(body) => (Noun::Plan, &body.plan_id),
         Command::UpdateAccount(body) => (Noun::Account, &body.account_id),
         Command::SuspendAccount(body) => (Noun::Account, &body.account_id),

@@ -1,7 +1,7 @@
 //! How objects go: first from intent (a tombstone for every node that has them), and when every node has
 //! confirmed, from the state.
 
-use npanel_model::{DatabaseId, DatabaseUserId, DomainId, Generation, TenantId, ZoneId};
+use npanel_model::{Action, DatabaseId, DatabaseUserId, DomainId, Generation, TenantId, ZoneId};
 
 use super::{
     account::AccountRow,
@@ -14,17 +14,37 @@ use super::{
     zone::{self, ZoneRow},
 };
 use crate::{
-    ObjectKind,
+    ObjectKind, Refusal, RefusalCode,
     context::{Context, Rule, tenant_id, typed},
     wanted::{Subject, touch, unwant},
 };
 
-/// How long nodes keep the data of what is removed: the caller's wish, or the cluster's rule.
+/// From this level on a wish has bounds, and it is kept until when data is there.
+pub(super) const RETENTION_BOUNDED: u32 = 4;
+
+/// A year: who needs data for longer needs a backup.
+const LONGEST_SECONDS: u64 = 365 * 24 * 3600;
+
+/// How long nodes keep the data of what is removed: the caller's wish, or the cluster's rule. Less than that is for who may erase:
+/// what is gone is gone.
 pub(super) fn retention(ctx: &Context<'_>, wish: Option<u64>) -> Rule<u64> {
-    match wish {
-        Some(seconds) => Ok(seconds),
-        None => Ok(ctx.find("SELECT retention_seconds FROM cluster", [], |row| row.get(0))?.unwrap_or(0)),
+    let usual = ctx.find("SELECT retention_seconds FROM cluster", [], |row| row.get(0))?.unwrap_or(0);
+    let Some(seconds) = wish else { return Ok(usual) };
+    if ctx.level >= RETENTION_BOUNDED {
+        require_bounded(seconds, "/retention_seconds")?;
+        if seconds < usual {
+            ctx.authorise(Action::AccountErase)?;
+        }
     }
+    Ok(seconds)
+}
+
+pub(super) fn require_bounded(seconds: u64, field: &'static str) -> Rule<()> {
+    if seconds <= LONGEST_SECONDS {
+        return Ok(());
+    }
+    let message = format!("deleted data is kept for at most {LONGEST_SECONDS} seconds (got {seconds})");
+    Err(Refusal::new(RefusalCode::Invalid, field, message).into())
 }
 
 /// Marks the object as going, tombstones it everywhere, and forgets it at once if no node has it.
@@ -43,10 +63,71 @@ fn retire(
         &format!("UPDATE {table} SET deleted_millis = ?2, generation = ?3, operation_id = ?4 WHERE id = ?1"),
         (id, ctx.now.as_millis(), generation.0, operation),
     )?;
+    note_retention(ctx, kind, id, retention_seconds)?;
     ctx.note_object(tenant, kind, id, "changed");
     lost::forget(ctx, id, kind)?;
     let nodes = unwant(ctx, Subject { kind, id, tenant, generation }, retention_seconds, operation)?;
     if nodes == 0 { forget(ctx, kind, id, tenant) } else { Ok(()) }
+}
+
+/// Writes down until when the data is there of what is going. What else goes leaves none.
+fn note_retention(ctx: &Context<'_>, kind: ObjectKind, id: &[u8], retention_seconds: u64) -> Rule<()> {
+    let statement = match kind {
+        _ if ctx.level < RETENTION_BOUNDED => return Ok(()),
+        ObjectKind::Account => {
+            "UPDATE accounts SET retained_until_millis = deleted_millis + 1000 * ?2 WHERE id = ?1"
+        }
+        ObjectKind::Database => {
+            "UPDATE databases SET retained_until_millis = deleted_millis + 1000 * ?2 WHERE id = ?1"
+        }
+        ObjectKind::Site | ObjectKind::DatabaseUser | ObjectKind::Zone | ObjectKind::CronTable => {
+            return Ok(());
+        }
+    };
+    ctx.run(statement, (id, retention_seconds))?;
+    Ok(())
+}
+
+/// Has the data of an account that is going, and of its databases that are, kept for so long instead. Nodes count from when they
+/// put it aside.
+pub(super) fn keep_for(
+    ctx: &Context<'_>,
+    account: &AccountRow,
+    retention: u64,
+    operation: &[u8],
+) -> Rule<()> {
+    let of = account.id.to_bytes();
+    keep_databases_for(ctx, &of, retention, operation)?;
+    let going = Live { id: of, tenant: account.tenant, generation: account.generation };
+    keep_one_for(ctx, ObjectKind::Account, &going, retention, operation)
+}
+
+fn keep_databases_for(ctx: &Context<'_>, account: &[u8], retention: u64, operation: &[u8]) -> Rule<()> {
+    let going = ctx.all(
+        "SELECT id, tenant_id, generation FROM databases WHERE account_id = ?1 AND deleted_millis IS NOT NULL ORDER BY id",
+        [account],
+        |row| Ok(Live { id: row.get(0)?, tenant: tenant_id(row, 1)?, generation: Generation(row.get(2)?) }),
+    )?;
+    going.iter().try_for_each(|one| keep_one_for(ctx, ObjectKind::Database, one, retention, operation))
+}
+
+/// A newer tombstone, with the new time.
+fn keep_one_for(
+    ctx: &Context<'_>,
+    kind: ObjectKind,
+    going: &Live,
+    retention: u64,
+    operation: &[u8],
+) -> Rule<()> {
+    let (table, generation) = (kind.table(), going.generation.next());
+    ctx.run(
+        &format!("UPDATE {table} SET generation = ?2, operation_id = ?3 WHERE id = ?1"),
+        (&going.id, generation.0, operation),
+    )?;
+    note_retention(ctx, kind, &going.id, retention)?;
+    ctx.note_object(going.tenant, kind, &going.id, "changed");
+    let subject = Subject { kind, id: &going.id, tenant: going.tenant, generation };
+    unwant(ctx, subject, retention, operation).map(drop)
 }
 
 /// Removes the account with all it has.
@@ -77,6 +158,10 @@ pub(super) fn remove_account(
             operation,
         )?;
     }
+    if ctx.level >= RETENTION_BOUNDED && is_sooner(ctx, retention)? {
+        // Those that were deleted before go as soon as the account's others.
+        keep_databases_for(ctx, &of, retention, operation)?;
+    }
     for database in live(ctx, ObjectKind::Database, &of)? {
         let id = DatabaseId::from_bytes(&database.id).map_err(corrupt)?;
         let row = DatabaseRow { id, tenant: database.tenant, generation: database.generation };
@@ -86,6 +171,12 @@ pub(super) fn remove_account(
     let share = plan::load(ctx, account.plan, "/plan_id")?.share;
     usage::remove_account(ctx, account.tenant, account.plan, &share)?;
     retire(ctx, ObjectKind::Account, &of, account.tenant, account.generation, retention, operation)
+}
+
+/// Whether data is to go sooner than it usually does.
+fn is_sooner(ctx: &Context<'_>, retention: u64) -> Rule<bool> {
+    let usual = ctx.find("SELECT retention_seconds FROM cluster", [], |row| row.get::<_, u64>(0))?;
+    Ok(usual.is_some_and(|usual| retention < usual))
 }
 
 fn corrupt(error: npanel_model::IdError) -> rusqlite::Error {

@@ -20,7 +20,7 @@ const LONGEST_MILLIS: i64 = 24 * 3600 * 1000;
 const LONGEST_OF_OTHERS_MILLIS: i64 = 3600 * 1000;
 
 /// Those that have ended are kept so long, for a look at where somebody was signed in.
-const KEPT_MILLIS: i64 = 30 * 24 * 3600 * 1000;
+pub(crate) const KEPT_MILLIS: i64 = 30 * 24 * 3600 * 1000;
 
 /// So many of one user or key are kept; the oldest goes for a new one.
 const MOST: u64 = 200;
@@ -161,12 +161,18 @@ fn as_another(ctx: &Context<'_>, body: &CreateSession) -> Rule<Begun> {
     })
 }
 
-fn make_room(ctx: &Context<'_>, begun: &Begun) -> Rule<()> {
+/// Takes out those that are over for long, so many at most.
+pub(super) fn purge(ctx: &Context<'_>, most: u64) -> Rule<()> {
     ctx.run(
         "DELETE FROM sessions WHERE id IN (
              SELECT id FROM sessions WHERE expires_millis < ?1 ORDER BY expires_millis, id LIMIT ?2)",
-        (ctx.now.as_millis() - KEPT_MILLIS, SWEPT),
+        (ctx.now.as_millis() - KEPT_MILLIS, most),
     )?;
+    Ok(())
+}
+
+fn make_room(ctx: &Context<'_>, begun: &Begun) -> Rule<()> {
+    purge(ctx, SWEPT)?;
     let (column, owner) = match (begun.user, begun.api_key) {
         (Some(id), _) => ("user_id", id.to_bytes()),
         (None, Some(id)) => ("api_key_id", id.to_bytes()),

@@ -75,6 +75,7 @@ pub(super) fn remove(ctx: &Context<'_>, body: &RemoveTotp) -> Rule<Effect> {
     let id = wire_id(&body.user_id, "/id", UserId::from_bytes)?;
     let is_own = require_self(ctx, id, Action::MeRemoveTotp).is_ok();
     let (user, action) = if is_own {
+        take_shown(ctx, id, body)?;
         (find(ctx, id)?, Action::MeRemoveTotp)
     } else {
         ctx.authorise(Action::UserRemoveTotp)?;
@@ -89,6 +90,21 @@ pub(super) fn remove(ctx: &Context<'_>, body: &RemoveTotp) -> Rule<Effect> {
         ctx.note(user.tenant, "user", id.to_bytes(), "changed");
     }
     Ok(effect(user.tenant, action, id))
+}
+
+/// Takes the code by which somebody shows who they are, if it is none of a password.
+fn take_shown(ctx: &Context<'_>, id: UserId, body: &RemoveTotp) -> Rule<()> {
+    let shown = match (body.totp_step, body.recovery_hash.as_slice()) {
+        (Some(step), _) => Shown::Step(step),
+        // The controller has seen the password.
+        (None, []) => return Ok(()),
+        (None, hash) => Shown::Recovery(hash),
+    };
+    take(ctx, id, &shown).map_err(|halt| match halt {
+        // Who is signed in already is not told to sign in.
+        Halt::Refused(refused) => Refusal::new(RefusalCode::Invalid, "/code", refused.message).into(),
+        other => other,
+    })
 }
 
 /// What was shown beside the password.

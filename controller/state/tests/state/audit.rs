@@ -246,7 +246,7 @@ async fn what_was_agreed_on_before_the_tree_stays_outside_of_it() {
     assert_eq!(
         entries
             .iter()
-            .filter(|row| row.ends_with("Null, Null, Text([112, 108, 97, 110]), Null, Null, Blob([])"))
+            .filter(|row| row.ends_with("Null, Null, Text([112, 108, 97, 110]), Null, Null, Blob([]), Null"))
             .count(),
         1
     );

@@ -21,6 +21,8 @@ const SECRET: &[&str] = &[
     "Session.token",
     "SetPassword.password",
     "SetUserPassword.password",
+    "ShowAgain.code",
+    "ShowAgain.password",
     "Token.token",
     "TokenRequest.client_secret",
     "TotpOffer.key",

@@ -118,7 +118,8 @@ fn shown_once(world: &World, account: &Account) -> Result<(Vec<Mark>, String)> {
 
 /// Somebody who signs in, gets other passwords, and shows what no authenticator has.
 fn people(world: &World) -> Result<Vec<Mark>> {
-    let [first, set, own, code, confirmed] = ["first", "set", "own", "code", "confirmed"].map(password);
+    let [first, set, own, code, confirmed, shown] =
+        ["first", "set", "own", "code", "confirmed", "shown"].map(password);
     let login = "planted@planted.example";
     let user = json!({"login": login, "name": "Planted", "role": "administrator", "password": first});
     let ask = |method: &str, path: &str, by: Option<&str>, body: &Value, status: u16| -> Result<Value> {
@@ -138,7 +139,8 @@ fn people(world: &World) -> Result<Vec<Mark>> {
     let session = text(&ask("POST", "/v1/sessions", None, &session, 201)?, "token")?;
     let change = json!({"current": set, "new": own});
     ask("PUT", "/v1/me/password", Some(&session), &change, 200)?;
-    let offer = ask("POST", "/v1/me/totp", Some(&session), &json!({}), 200)?;
+    ask("POST", "/v1/me/totp", Some(&session), &json!({"code": shown}), 422)?;
+    let offer = ask("POST", "/v1/me/totp", Some(&session), &json!({"password": own}), 200)?;
     ask("POST", "/v1/me/totp/confirm", Some(&session), &json!({"code": confirmed}), 422)?;
     let (key, secret) = admin.strip_prefix("npk_").and_then(|key| key.split_once('.')).context("a key")?;
     let token = world.block_on(world.client.access_token(key.parse()?, &Secret::new(secret), None))?;
@@ -148,6 +150,7 @@ fn people(world: &World) -> Result<Vec<Mark>> {
         ("ChangePassword.new", &own),
         ("CreateSession.code", &code),
         ("ConfirmTotp.code", &confirmed),
+        ("ShowAgain.code", &shown),
         ("Session.token", &session),
         ("TotpOffer.key", &text(&offer, "key")?),
         ("AccessToken.access_token", token.access_token.expose()),
