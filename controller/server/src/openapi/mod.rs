@@ -339,6 +339,9 @@ mod tests {
             Action::ClusterRestore,
             // An option of that to look, which has the route.
             Action::SessionImpersonateToWrite,
+            // In a browser.
+            Action::SessionConfirmDevice,
+            Action::SessionIdentify,
         ];
         let expected: BTreeSet<Action> =
             Action::ALL.iter().copied().filter(|action| !without_a_route.contains(action)).collect();
