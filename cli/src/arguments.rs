@@ -13,7 +13,8 @@ use serde::{
 
 use crate::command::{
     account, api, api_key, audit, ca, cluster, controller, cron, database, dns, domain, events, explain,
-    login, me, node, node_event, operation, plan, profile, secrets, session, tenant, token, user, webhook,
+    identity_provider, login, me, node, node_event, operation, plan, profile, secrets, session, tenant,
+    token, user, webhook,
 };
 use crate::{failure::Failure, resolve, session::Session};
 
@@ -131,13 +132,16 @@ pub(crate) enum Command {
     /// Users: people who sign in.
     #[command(subcommand)]
     User(user::Command),
+    /// Identity providers: others who say who signs in.
+    #[command(subcommand)]
+    IdentityProvider(identity_provider::Command),
     /// Yourself: who you are, your password, your second factor.
     #[command(subcommand)]
     Me(me::Command),
     /// What people are signed in by, and the access tokens of API keys.
     #[command(subcommand)]
     Session(session::Command),
-    /// Sign in with a password, and use that from now on.
+    /// Sign in, in a browser or with a password, and use that from now on.
     Login(login::Login),
     /// End the session that login began.
     Logout,
@@ -395,12 +399,19 @@ mod tests {
                 Action::ControllerJoin,
                 Action::IdentityRenew,
                 Action::ClusterRestore,
+                // And by people in a browser.
+                Action::SessionConfirmDevice,
+                Action::SessionIdentify,
             ];
             // Options of that to look, and of that to remove.
             if [Action::SessionImpersonateToWrite, Action::AccountErase].contains(action) {
                 continue;
             }
             if by_machines.contains(action) {
+                continue;
+            }
+            if *action == Action::SessionDevice {
+                assert!(command.find_subcommand("login").is_some(), "npanel login");
                 continue;
             }
             if *action == Action::EventList {

@@ -116,13 +116,18 @@ fn config(profile: Profile, key: Secret) -> Result<Config, Failure> {
 
 /// The same for who has no credential yet: where the controllers are is enough.
 pub(crate) fn config_without_key(connection: &Connection) -> Result<Config, Failure> {
+    config_with(connection, Secret::new(""))
+}
+
+/// The same with a credential that no file holds yet.
+pub(crate) fn config_with(connection: &Connection, key: Secret) -> Result<Config, Failure> {
     let profile = in_use(connection)?;
     if profile.api_urls.is_empty() {
         return Err(Failure::usage(
             "no fleet to sign in to: give --api-url https://<host>:8443 and --ca-file",
         ));
     }
-    config(profile, Secret::new(""))
+    config(profile, key)
 }
 
 fn in_use(connection: &Connection) -> Result<Profile, Failure> {

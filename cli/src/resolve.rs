@@ -2,10 +2,12 @@
 
 use npanel_client::Client;
 use npanel_model::{
-    AccountId, ApiKeyId, DatabaseId, DatabaseUserId, DomainId, NodeId, PlanId, RecordSetId, TenantId, UserId,
-    ZoneId,
+    AccountId, ApiKeyId, DatabaseId, DatabaseUserId, DomainId, IdentityProviderId, NodeId, PlanId,
+    RecordSetId, TenantId, UserId, ZoneId,
 };
-use npanel_sdk_types::{Account, ApiKey, Database, DatabaseUser, Domain, Node, Plan, Tenant, User, Zone};
+use npanel_sdk_types::{
+    Account, ApiKey, Database, DatabaseUser, Domain, IdentityProvider, Node, Plan, Tenant, User, Zone,
+};
 
 use crate::failure::Failure;
 
@@ -34,6 +36,7 @@ resolvers! {
     node: Node(NodeId), "node" by "name";
     api_key: ApiKey(ApiKeyId), "API key" by "name";
     user: User(UserId), "user" by "login";
+    identity_provider: IdentityProvider(IdentityProviderId), "identity provider" by "name";
 }
 
 /// The ids of accounts.

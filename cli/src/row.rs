@@ -3,8 +3,8 @@
 use npanel_model::AntiAffinity;
 use npanel_sdk_types::{
     Account, ApiKey, AuditCheckpoint, AuditEntry, Authority, ClusterKey, Controller, Convergence, CronTable,
-    Database, DatabaseUser, Domain, Node, NodeEvent, Operation, Plan, PlanPlacement, RecordSet, Session,
-    Suspension, Tenant, Token, User, Webhook, Zone,
+    Database, DatabaseUser, Domain, IdentityProvider, Node, NodeEvent, Operation, Plan, PlanPlacement,
+    RecordSet, Session, Suspension, Tenant, Token, User, Webhook, Zone,
 };
 
 /// A line of a list.
@@ -154,6 +154,11 @@ rows! {
         "WHOSE" => this.user_id.map_or_else(|| format!("api_key/{}", or_dash(this.api_key_id)), |id| format!("user/{id}")),
         "BY" => or_dash(this.impersonator_id), "FROM" => this.source_address.clone(), "CREATED" => this.created_at.to_string(),
         "EXPIRES" => this.expires_at.to_string(),
+    }
+    IdentityProvider(this) {
+        "ID" => this.id.to_string(), "NAME" => this.name.to_string(), "ISSUER" => this.issuer.to_string(),
+        "TENANT" => this.tenant_id.to_string(), "MAKES USERS" => if this.creates_users { "yes" } else { "no" }.to_owned(),
+        "STATUS" => if this.enabled { "-" } else { "disabled" }.to_owned(),
     }
     Operation(this) {
         "ID" => this.id.to_string(), "ACTION" => this.action.to_string(),

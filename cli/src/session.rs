@@ -3,8 +3,8 @@
 use npanel_client::{Client, Creatable, Deletable, Noun, Suspendable, Updatable, Written};
 use npanel_model::OperationId;
 use npanel_sdk_types::{
-    Account, ApiKey, CronTable, Database, DatabaseUser, Domain, Node, Operation, Plan, Tenant, Token, User,
-    Webhook, Zone,
+    Account, ApiKey, CronTable, Database, DatabaseUser, Domain, IdentityProvider, Node, Operation, Plan,
+    Tenant, Token, User, Webhook, Zone,
 };
 use serde::Serialize;
 
@@ -41,6 +41,7 @@ impl Made for ApiKey {}
 impl Made for Webhook {}
 impl Made for Node {}
 impl Made for User {}
+impl Made for IdentityProvider {}
 
 impl Made for Account {
     fn renewed(self, newer: Self) -> Self {

@@ -107,6 +107,7 @@ impl Action {
         use Action as A;
         match self {
             A::SessionCreate | A::SessionToken => Realm::Public,
+            A::SessionDevice | A::SessionConfirmDevice | A::SessionIdentify => Realm::Public,
             A::MeGet | A::MeSetPassword | A::MeBeginTotp | A::MeConfirmTotp | A::MeRemoveTotp => Realm::Own,
             A::SessionGet | A::SessionList | A::SessionDelete => Realm::Own,
             A::AccountGet | A::AccountList | A::AccountUpdate | A::AccountExport => Realm::Account,
@@ -136,6 +137,10 @@ impl Action {
             A::UserCreate | A::UserGet | A::UserList | A::UserUpdate | A::UserDelete => Realm::Tenant,
             A::UserSetPassword | A::UserRemoveTotp => Realm::Tenant,
             A::SessionImpersonate | A::SessionImpersonateToWrite => Realm::Tenant,
+            A::IdentityProviderCreate | A::IdentityProviderUpdate | A::IdentityProviderDelete => {
+                Realm::Tenant
+            }
+            A::IdentityProviderGet | A::IdentityProviderList => Realm::Tenant,
             A::NodeEventList | A::EventList | A::PlacementExplain => Realm::Tenant,
             A::WebhookCreate | A::WebhookGet | A::WebhookList | A::WebhookUpdate | A::WebhookDelete => {
                 Realm::Tenant
@@ -165,6 +170,7 @@ impl Action {
             A::NodeGet | A::NodeList | A::NodeStatus | A::TokenGet | A::TokenList => Deed::Look,
             A::ApiKeyGet | A::ApiKeyList | A::UserGet | A::UserList => Deed::Look,
             A::MeGet | A::SessionGet | A::SessionList => Deed::Look,
+            A::IdentityProviderGet | A::IdentityProviderList => Deed::Look,
             A::OperationGet | A::OperationList | A::NodeEventList | A::EventList => Deed::Look,
             A::WebhookGet | A::WebhookList | A::PlacementExplain => Deed::Look,
             A::AuditList | A::AuditKey | A::AuditCheckpoint | A::AuditListCheckpoints => Deed::Look,
@@ -193,6 +199,8 @@ impl Action {
             A::UserSetPassword | A::UserRemoveTotp => Deed::Change,
             A::MeSetPassword | A::MeBeginTotp | A::MeConfirmTotp | A::MeRemoveTotp => Deed::Change,
             A::SessionCreate | A::SessionToken | A::SessionDelete => Deed::Change,
+            A::SessionDevice | A::SessionConfirmDevice | A::SessionIdentify => Deed::Change,
+            A::IdentityProviderCreate | A::IdentityProviderUpdate | A::IdentityProviderDelete => Deed::Change,
             A::SessionImpersonate | A::SessionImpersonateToWrite => Deed::Change,
             A::WebhookCreate | A::WebhookUpdate | A::WebhookDelete => Deed::Change,
             A::CaRotate | A::CaRetire | A::SecretsRotate | A::IdentityRenew => Deed::Change,

@@ -180,6 +180,22 @@ named_enum! {
         SessionImpersonate = "session.impersonate",
         /// Act as another user for a while, writing, too.
         SessionImpersonateToWrite = "session.impersonate_to_write",
+        /// Have a program wait for a sign-in that somebody confirms in a browser (device authorization). Needs no credential.
+        SessionDevice = "session.device",
+        /// Confirm or refuse such a sign-in. Done in a browser, not through the API.
+        SessionConfirmDevice = "session.confirm_device",
+        /// Be taken for a user by what an identity provider says. Done in a browser, not through the API.
+        SessionIdentify = "session.identify",
+        /// Make an identity provider: somebody else who says who signs in.
+        IdentityProviderCreate = "identity_provider.create",
+        /// Show an identity provider (never its client's secret).
+        IdentityProviderGet = "identity_provider.get",
+        /// List identity providers.
+        IdentityProviderList = "identity_provider.list",
+        /// Change an identity provider, or what its groups may do.
+        IdentityProviderUpdate = "identity_provider.update",
+        /// Remove an identity provider, and all sessions that were begun by it.
+        IdentityProviderDelete = "identity_provider.delete",
         /// Show an operation.
         OperationGet = "operation.get",
         /// List operations.

@@ -41,6 +41,8 @@ named_enum! {
         User = "user",
         /// A session.
         Session = "session",
+        /// An identity provider.
+        IdentityProvider = "identity_provider",
         /// A controller.
         Controller = "controller",
         /// A certificate authority.

@@ -93,6 +93,10 @@ ids! {
     UserId,
     /// A user's session, or an access token of an API key.
     SessionId,
+    /// An identity provider: somebody else who says who somebody is.
+    IdentityProviderId,
+    /// A sign-in that a program waits for and a person confirms elsewhere.
+    DeviceLoginId,
     /// An operation: one accepted write and its way to convergence.
     OperationId,
     /// Something that happened on a node by itself.

@@ -16,6 +16,7 @@ mod email;
 mod event;
 mod fqdn;
 mod id;
+mod identity_provider;
 mod login_name;
 mod names;
 mod network;
@@ -49,12 +50,18 @@ pub use email::{EmailAddress, EmailAddressError};
 pub use event::{EventChange, EventKind, EventPattern, EventPatternError};
 pub use fqdn::{Fqdn, FqdnError};
 pub use id::{
-    AccountId, ApiKeyId, AssignmentId, ControllerId, DatabaseId, DatabaseUserId, DomainId, EventId, IdError,
-    NodeId, OperationId, PlanId, RecordSetId, RequestId, SessionId, TenantId, TokenId, UserId, WebhookId,
-    ZoneId,
+    AccountId, ApiKeyId, AssignmentId, ControllerId, DatabaseId, DatabaseUserId, DeviceLoginId, DomainId,
+    EventId, IdError, IdentityProviderId, NodeId, OperationId, PlanId, RecordSetId, RequestId, SessionId,
+    TenantId, TokenId, UserId, WebhookId, ZoneId,
+};
+pub use identity_provider::{
+    ClaimName, ClaimNameError, ClientId, ClientIdError, GroupName, GroupNameError, IssuerUrl, IssuerUrlError,
+    Scope, ScopeError, Subject, SubjectError,
 };
 pub use login_name::{LoginName, PersonName, PersonNameError};
-pub use names::{AvailabilityZone, Label, LabelError, NodeName, PlanName, PoolName, TenantName};
+pub use names::{
+    AvailabilityZone, IdentityProviderName, Label, LabelError, NodeName, PlanName, PoolName, TenantName,
+};
 pub use network::{Network, NetworkError};
 pub use path::{DocumentRoot, DocumentRootError};
 pub use php::{PhpVersion, PhpVersionError};

@@ -47,6 +47,8 @@ names! {
     PlanName, "plan's name";
     /// A node's name, unique in the fleet.
     NodeName, "node's name";
+    /// An identity provider's name, unique within its tenant: what people see who sign in by it.
+    IdentityProviderName, "identity provider's name";
     /// A pool of nodes.
     PoolName, "pool's name";
     /// A part of the fleet that fails by itself, such as a data centre's own power and network.

@@ -43,9 +43,12 @@ pub use seal::{
     ClusterKey, ClusterKeys, ClusterSecrets, DataKey, Field, JoinKey, KeyName, LiveClusterKeys, MachineKey,
     RecoveryKey, RecoveryKeyError, RecoveryPublicKey, RequestDigests, SealError, SecretsFileError,
 };
-pub use secret::{ApiKeySecret, SecretFormError, SecretHash, SessionSecret, TokenSecret};
+pub use secret::{
+    ApiKeySecret, DeviceSecret, SecretFormError, SecretHash, SessionSecret, TokenSecret, random_text,
+};
 pub use token::{
-    ApiKeyText, ApiKeyTextError, BootstrapToken, SessionText, SessionTextError, TokenCredential, TokenError,
+    ApiKeyText, ApiKeyTextError, BootstrapToken, DeviceText, DeviceTextError, SessionText, SessionTextError,
+    TokenCredential, TokenError,
 };
 pub use vouching::{VouchingError, backup_vouched_by};
 pub use webhook::WebhookSecret;

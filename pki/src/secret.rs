@@ -53,6 +53,11 @@ pub(crate) fn random_bytes() -> Zeroizing<[u8; 32]> {
     bytes
 }
 
+/// 256 random bits as text, for what is good once: 43 characters of base64url.
+pub fn random_text() -> Secret {
+    Secret::new(URL_SAFE_NO_PAD.encode(random_bytes().as_slice()))
+}
+
 macro_rules! secrets {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
@@ -62,7 +67,7 @@ macro_rules! secrets {
         impl $name {
             /// A new secret.
             pub fn generate() -> Self {
-                Self(Secret::new(URL_SAFE_NO_PAD.encode(random_bytes().as_slice())))
+                Self(random_text())
             }
 
             /// Its hash.
@@ -92,6 +97,8 @@ secrets! {
     ApiKeySecret;
     /// The secret half of a session.
     SessionSecret;
+    /// The secret half of what a program asks by whose sign-in somebody confirms elsewhere.
+    DeviceSecret;
 }
 
 #[cfg(test)]

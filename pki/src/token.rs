@@ -2,9 +2,9 @@
 
 use std::str::FromStr;
 
-use npanel_model::{ApiKeyId, Secret, SessionId, TokenId};
+use npanel_model::{ApiKeyId, DeviceLoginId, Secret, SessionId, TokenId};
 
-use crate::{ApiKeySecret, KeyFingerprint, SessionSecret, TokenSecret};
+use crate::{ApiKeySecret, DeviceSecret, KeyFingerprint, SessionSecret, TokenSecret};
 
 /// Text that is not a bootstrap token. It is not repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -158,6 +158,46 @@ impl FromStr for SessionText {
     }
 }
 
+const DEVICE_PREFIX: &str = "npd_";
+
+/// Text that is not what a program asks by. It is not repeated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a device code is npd_<id>.<secret>")]
+pub struct DeviceTextError;
+
+/// What a program asks by whose sign-in somebody confirms elsewhere: `npd_<id>.<secret>`. It opens nothing itself.
+#[derive(Debug, Clone)]
+pub struct DeviceText {
+    /// Which sign-in.
+    pub id: DeviceLoginId,
+    /// Its secret.
+    pub secret: DeviceSecret,
+}
+
+impl DeviceText {
+    /// A new sign-in's.
+    pub fn generate() -> Self {
+        Self { id: DeviceLoginId::generate(), secret: DeviceSecret::generate() }
+    }
+
+    /// The text `npd_<id>.<secret>`.
+    pub fn reveal(&self) -> Secret {
+        Secret::new(format!("{DEVICE_PREFIX}{}.{}", self.id, self.secret.expose()))
+    }
+}
+
+impl FromStr for DeviceText {
+    type Err = DeviceTextError;
+    fn from_str(text: &str) -> Result<Self, DeviceTextError> {
+        let (id, secret) =
+            text.strip_prefix(DEVICE_PREFIX).and_then(|rest| rest.split_once('.')).ok_or(DeviceTextError)?;
+        Ok(Self {
+            id: id.parse().map_err(|_| DeviceTextError)?,
+            secret: secret.parse().map_err(|_| DeviceTextError)?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +224,14 @@ mod tests {
                 && session.expose().parse::<BootstrapToken>().is_err()
         );
         assert!(token.expose().parse::<ApiKeyText>().is_err());
+        let device = DeviceText::generate().reveal();
+        assert!(device.expose().parse::<DeviceText>().is_ok());
+        assert!(
+            device.expose().parse::<ApiKeyText>().is_err() && device.expose().parse::<SessionText>().is_err()
+        );
+        assert!(
+            session.expose().parse::<DeviceText>().is_err() && key.expose().parse::<DeviceText>().is_err()
+        );
         assert!(token.expose().parse::<TokenCredential>().is_err());
         assert!(key.expose().parse::<BootstrapToken>().is_err());
         assert!(key.expose().parse::<TokenCredential>().is_err());

@@ -14,6 +14,7 @@ pub(crate) mod dns;
 pub(crate) mod domain;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod identity_provider;
 pub(crate) mod login;
 pub(crate) mod man;
 pub(crate) mod me;
@@ -58,6 +59,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Token(command) => token::run(command, &session()?).await,
         Command::ApiKey(command) => api_key::run(command, &session()?).await,
         Command::User(command) => user::run(command, &session()?).await,
+        Command::IdentityProvider(command) => identity_provider::run(command, &session()?).await,
         Command::Me(command) => me::run(command, &session()?).await,
         Command::Session(command) => session::run(command, &connection, &session()?).await,
         Command::Login(asked) => login::login(asked, &connection, output).await,

@@ -1,8 +1,8 @@
 //! `npanel user`.
 
 use clap::Subcommand;
-use npanel_model::{AccessRole, ActionPattern, LoginName, PersonName};
-use npanel_sdk_types::{CreateUser, UpdateUser, User};
+use npanel_model::{AccessRole, ActionPattern, LoginName, PersonName, Subject};
+use npanel_sdk_types::{CreateUser, UpdateUser, User, UserIdentity};
 
 use crate::{
     arguments::{AgeArguments, ChangeArguments},
@@ -11,6 +11,25 @@ use crate::{
     output, resolve, secret_input,
     session::Session,
 };
+
+/// How an identity provider knows a user.
+#[derive(Debug, clap::Args)]
+pub(crate) struct IdentityArguments {
+    /// The identity provider that knows it (name or id).
+    #[arg(long, requires = "subject", value_name = "PROVIDER")]
+    identity_provider: Option<String>,
+    /// By this subject: what the provider calls "sub".
+    #[arg(long, requires = "identity_provider")]
+    subject: Option<Subject>,
+}
+
+impl IdentityArguments {
+    async fn into_wire(self, session: &Session) -> Result<Option<UserIdentity>, Failure> {
+        let Some((provider, subject)) = self.identity_provider.zip(self.subject) else { return Ok(None) };
+        let identity_provider_id = resolve::identity_provider(&session.client, &provider).await?;
+        Ok(Some(UserIdentity { identity_provider_id, subject }))
+    }
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -37,6 +56,8 @@ pub(crate) enum Command {
         /// Give it a password: it is asked for, or read from standard input if that is no terminal.
         #[arg(long)]
         with_password: bool,
+        #[command(flatten)]
+        identity: IdentityArguments,
     },
     /// List users.
     List {
@@ -74,6 +95,11 @@ pub(crate) enum Command {
         #[arg(long)]
         enabled: Option<bool>,
         #[command(flatten)]
+        identity: IdentityArguments,
+        /// No identity provider knows it any more.
+        #[arg(long, conflicts_with = "identity_provider")]
+        no_identity: bool,
+        #[command(flatten)]
         change: ChangeArguments,
     },
     /// Set another user's password, and end its sessions. It is asked for, or read from standard input.
@@ -98,7 +124,7 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     let client = &session.client;
     match command {
-        Command::Create { login, name, role, tenant, actions, accounts, with_password } => {
+        Command::Create { login, name, role, tenant, actions, accounts, with_password, identity } => {
             let body = CreateUser {
                 tenant_id: tenant::optional(session, tenant.as_deref()).await?,
                 login,
@@ -107,6 +133,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
                 actions: if actions.is_empty() { vec![ActionPattern::everything()] } else { actions },
                 accounts: resolve::accounts(client, &accounts).await?,
                 password: with_password.then(|| secret_input::new_password("Password: ")).transpose()?,
+                identity: identity.into_wire(session).await?,
             };
             session.create::<User>(&body).await
         }
@@ -116,7 +143,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             session.list::<User>([tenant, ("role", role.map(|role| role.to_string())), age.filter()]).await
         }
         Command::Get { user } => session.get::<User>(resolve::user(client, &user).await?).await,
-        Command::Update { user, name, role, actions, accounts, enabled, change } => {
+        Command::Update { user, name, role, actions, accounts, enabled, identity, no_identity, change } => {
             let id = resolve::user(client, &user).await?;
             let accounts = resolve::accounts(client, &accounts).await?;
             let body = UpdateUser {
@@ -125,6 +152,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
                 actions: (!actions.is_empty()).then_some(actions),
                 accounts: (!accounts.is_empty()).then_some(accounts),
                 enabled,
+                identity: if no_identity { Some(None) } else { identity.into_wire(session).await?.map(Some) },
             };
             session.update::<User>(id, &body, change).await
         }

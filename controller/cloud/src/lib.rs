@@ -7,10 +7,12 @@ mod bucket;
 mod courier;
 mod keys;
 mod kms;
+mod oidc;
 mod outgoing;
 
 pub use bucket::{Bucket, BucketError, BucketNameError};
 pub use courier::{Courier, CourierError};
 pub use keys::KeysError;
 pub use kms::{Kms, KmsAddressError, KmsError};
+pub use oidc::{Begun, Oidc, OidcError, Relation, Said, TokenFault};
 pub use outgoing::{Answer, Call, FixedAddresses, Outgoing, OutgoingError, Outside, OwnAddresses};

@@ -174,7 +174,8 @@ pub(crate) fn credential(who: &Who) -> Option<Credential> {
     match who {
         Who::ApiKeyId(id) => ApiKeyId::from_bytes(id).ok().map(Credential::ApiKey),
         Who::SessionId(id) => SessionId::from_bytes(id).ok().map(Credential::Session),
-        Who::UserId(_) | Who::NodeId(_) | Who::ControllerId(_) | Who::TokenId(_) => None,
+        Who::UserId(_) | Who::IdentityProviderId(_) => None,
+        Who::NodeId(_) | Who::ControllerId(_) | Who::TokenId(_) => None,
     }
 }
 

@@ -342,6 +342,7 @@ fn make_repeatable(envelope: &mut Envelope) {
                 principal::Who::ApiKeyId(_)
                     | principal::Who::SessionId(_)
                     | principal::Who::UserId(_)
+                    | principal::Who::IdentityProviderId(_)
                     | principal::Who::TokenId(_)
             )
         });

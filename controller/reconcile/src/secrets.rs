@@ -123,6 +123,7 @@ fn anew(keys: &ClusterKeys, secret: &ToReseal) -> Result<Vec<u8>, ResealError> {
         SealedKind::DatabaseUser => Field::database_password(secret.tenant, &secret.object),
         SealedKind::Webhook => Field::webhook_secret(secret.tenant, &secret.object),
         SealedKind::UserTotp => Field::totp_key(secret.tenant, &secret.object),
+        SealedKind::IdentityProvider => Field::client_secret(secret.tenant, &secret.object),
     };
     let plain = data_key(&secret.key)?.open(field, &secret.sealed)?;
     let by = secret.by.as_ref().ok_or(SealError::Seal)?;

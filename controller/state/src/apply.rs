@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 
 use npanel_audit::Frontier;
-use npanel_model::{ApiKeyId, NodeId, SessionId, TokenId, UserId};
+use npanel_model::{ApiKeyId, IdentityProviderId, NodeId, SessionId, TokenId, UserId};
 use npanel_proto::command::{Accepted, Envelope, Outcome, envelope::Command, outcome, principal};
 use rusqlite::{Connection, Transaction};
 
@@ -259,6 +259,7 @@ fn principal(envelope: &Envelope) -> Rule<Principal> {
             SessionId::from_bytes(id).map(|id| Principal::Shown(Credential::Session(id)))
         }
         principal::Who::UserId(id) => UserId::from_bytes(id).map(Principal::User),
+        principal::Who::IdentityProviderId(id) => IdentityProviderId::from_bytes(id).map(Principal::Known),
         principal::Who::NodeId(id) => NodeId::from_bytes(id).map(Principal::Node),
         principal::Who::ControllerId(id) => Ok(Principal::Controller(*id)),
         principal::Who::TokenId(id) => TokenId::from_bytes(id).map(Principal::Token),
@@ -286,9 +287,9 @@ fn write_changes(ctx: &Context<'_>) -> Rule<()> {
         revision::renew(ctx, &change)?;
         let opens = matches!(
             Noun::from_text(change.kind),
-            Some(Noun::ApiKey | Noun::Tenant | Noun::User | Noun::Session)
+            Some(Noun::ApiKey | Noun::Tenant | Noun::User | Noun::Session | Noun::IdentityProvider)
         );
-        // What is new is not known yet. With a tenant go its keys and users.
+        // What is new is not known yet. With a tenant go its keys and users, and with a provider its sessions.
         if opens && change.change != "created" {
             ctx.logins.will_change();
             ctx.memory.borrow_mut().forget();

@@ -7,7 +7,8 @@ use std::{
 
 use npanel_audit::Frontier;
 use npanel_model::{
-    AccountId, Action, ActionPattern, Deed, IdError, NodeId, Realm, TenantId, Timestamp, TokenId, UserId,
+    AccountId, Action, ActionPattern, Deed, IdError, IdentityProviderId, NodeId, Realm, TenantId, Timestamp,
+    TokenId, UserId,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
@@ -58,6 +59,8 @@ pub(crate) enum Principal {
     Shown(Credential),
     /// A user who has shown to a controller who they are.
     User(UserId),
+    /// Somebody of whom an identity provider has said to a controller who they are.
+    Known(IdentityProviderId),
     Node(NodeId),
     Controller(u64),
     Token(TokenId),
@@ -205,7 +208,9 @@ impl Context<'_> {
             Principal::Token(_) if matches!(action, Action::NodeEnrol | Action::ControllerJoin) => Ok(()),
             Principal::Node(_) if action == Action::IdentityRenew => Ok(()),
             Principal::Controller(_) => Ok(()),
-            Principal::Node(_) | Principal::Token(_) | Principal::User(_) => Err(forbidden(action).into()),
+            Principal::Node(_) | Principal::Token(_) | Principal::User(_) | Principal::Known(_) => {
+                Err(forbidden(action).into())
+            }
         }
     }
 
@@ -233,9 +238,11 @@ impl Context<'_> {
     pub(crate) fn asking(&self) -> Rule<Option<&Access>> {
         match self.principal {
             Principal::Shown(credential) => self.access_by(credential).map(Some),
-            Principal::User(_) | Principal::Node(_) | Principal::Controller(_) | Principal::Token(_) => {
-                Ok(None)
-            }
+            Principal::User(_)
+            | Principal::Known(_)
+            | Principal::Node(_)
+            | Principal::Controller(_)
+            | Principal::Token(_) => Ok(None),
         }
     }
 
@@ -247,6 +254,7 @@ impl Context<'_> {
                 None => credential.to_string(),
             },
             Principal::User(id) => format!("user/{id}"),
+            Principal::Known(id) => format!("identity_provider/{id}"),
             Principal::Node(id) => format!("node/{id}"),
             Principal::Controller(id) => format!("controller/{id}"),
             Principal::Token(id) => format!("token/{id}"),
@@ -282,6 +290,11 @@ impl Context<'_> {
             Principal::User(id) => {
                 let user = access::user(self.db, id)?;
                 Ok(user.ok_or_else(|| Refusal::not_found("user", ""))?.0.tenant_id)
+            }
+            Principal::Known(id) => {
+                let select = "SELECT tenant_id FROM identity_providers WHERE id = ?1";
+                let found = self.find(select, [id.to_bytes()], |row| tenant_id(row, 0))?;
+                found.ok_or_else(|| Refusal::not_found("identity provider", "").into())
             }
             Principal::Node(_) | Principal::Controller(_) | Principal::Token(_) => self.root_tenant(),
         }
@@ -341,7 +354,11 @@ impl Context<'_> {
     pub(crate) fn require_controller(&self) -> Rule<()> {
         match self.principal {
             Principal::Controller(_) => Ok(()),
-            Principal::Shown(_) | Principal::User(_) | Principal::Node(_) | Principal::Token(_) => {
+            Principal::Shown(_)
+            | Principal::User(_)
+            | Principal::Known(_)
+            | Principal::Node(_)
+            | Principal::Token(_) => {
                 Err(Refusal::new(RefusalCode::Forbidden, "", "only the leader does this, by itself").into())
             }
         }

@@ -49,14 +49,15 @@ pub use open::StoreError;
 pub use query::{
     Account, AccountFilter, ApiKey, ApiKeyFilter, Assignment, AuditCheckpoint, AuditFilter, AuditKeyRow,
     AuditPage, Authority, By, Cluster, ClusterKeyRow, ClusterKeyState, Condition, Controller, Convergence,
-    Converging, CronTable, DataKeys, Database, DatabaseUser, Domain, Earlier, Event, EventDifference,
-    EventFilter, EventPage, ExportBegun, ExportEnd, ExportOf, ExportSink, FeedEvent, FeedGone, FeedPart,
-    FleetAddresses, FollowedNode, Grant, IntentSource, KnownIdentity, LEFT_OUT_OF_EXPORTS, LeftOut, Node,
-    NodeFilter, NodeLoad, ObjectStatus, Observed, Operation, OperationFilter, OperationTarget, Order,
-    OwnedFilter, Page, Plan, PlanFilter, PlanPlacement, QueryError, Reader, RecordSet, RecordSetFilter,
-    Revocation, SecretsRotation, Session, SessionFilter, Suspension, TargetProgress, Tenant, TenantFilter,
-    TenantUsage, Token, TokenFilter, UnmetTerm, UnplacedAccount, Unsettled, UnsettledObject, User,
-    UserFilter, UserLogin, WantedObject, Webhook, WebhookFilter, WholeAccount, Zone, ZoneRecordSet,
+    Converging, CronTable, DataKeys, Database, DatabaseUser, Decision, DeviceLogin, Domain, Earlier, Event,
+    EventDifference, EventFilter, EventPage, ExportBegun, ExportEnd, ExportOf, ExportSink, FeedEvent,
+    FeedGone, FeedPart, FleetAddresses, FollowedNode, Grant, GroupMapping, IdentityProvider,
+    IdentityProviderFilter, IntentSource, KnownIdentity, LEFT_OUT_OF_EXPORTS, LeftOut, Node, NodeFilter,
+    NodeLoad, ObjectStatus, Observed, Operation, OperationFilter, OperationTarget, Order, OwnedFilter, Page,
+    Plan, PlanFilter, PlanPlacement, QueryError, Reader, RecordSet, RecordSetFilter, Revocation,
+    SecretsRotation, Session, SessionFilter, Suspension, TargetProgress, Tenant, TenantFilter, TenantUsage,
+    Token, TokenFilter, UnmetTerm, UnplacedAccount, Unsettled, UnsettledObject, User, UserFilter, UserLogin,
+    WantedObject, Webhook, WebhookFilter, WholeAccount, Zone, ZoneRecordSet,
 };
 pub use record::{LogPosition, LogRecord, RecordPayload};
 pub use refusal::{Refusal, RefusalCode};

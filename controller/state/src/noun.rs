@@ -18,12 +18,13 @@ pub(crate) enum Noun {
     Webhook,
     User,
     Session,
+    IdentityProvider,
     /// The cluster's settings: one row.
     Cluster,
 }
 
 impl Noun {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Tenant,
         Self::Plan,
         Self::Account,
@@ -39,6 +40,7 @@ impl Noun {
         Self::Webhook,
         Self::User,
         Self::Session,
+        Self::IdentityProvider,
         Self::Cluster,
     ];
 
@@ -60,6 +62,7 @@ impl Noun {
             Self::Webhook => "webhook",
             Self::User => "user",
             Self::Session => "session",
+            Self::IdentityProvider => "identity_provider",
             Self::Cluster => "cluster",
         }
     }
@@ -71,6 +74,7 @@ impl Noun {
             Self::RecordSet => "record set",
             Self::CronTable => "table of scheduled jobs",
             Self::ApiKey => "API key",
+            Self::IdentityProvider => "identity provider",
             Self::Cluster => "cluster's configuration",
             other => other.as_str(),
         }
@@ -97,6 +101,7 @@ impl Noun {
             Self::Webhook => "webhooks",
             Self::User => "users",
             Self::Session => "sessions",
+            Self::IdentityProvider => "identity_providers",
             Self::Cluster => "cluster",
         }
     }
@@ -128,6 +133,7 @@ impl Noun {
             | Self::Webhook
             | Self::User
             | Self::Session
+            | Self::IdentityProvider
             | Self::Cluster => None,
         }
     }

@@ -40,10 +40,12 @@ pub enum SealedKind {
     Webhook,
     /// The key of a user's authenticator, by the tenant's data key.
     UserTotp,
+    /// The client's secret at an identity provider, by the tenant's data key.
+    IdentityProvider,
 }
 
 impl SealedKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::DataKey,
         Self::FormerDataKey,
         Self::Authority,
@@ -51,6 +53,7 @@ impl SealedKind {
         Self::DatabaseUser,
         Self::Webhook,
         Self::UserTotp,
+        Self::IdentityProvider,
     ];
 
     /// The kind as commands write it.
@@ -63,6 +66,7 @@ impl SealedKind {
             Self::DatabaseUser => "database_user",
             Self::Webhook => "webhook",
             Self::UserTotp => "user_totp",
+            Self::IdentityProvider => "identity_provider",
         }
     }
 
@@ -83,6 +87,7 @@ impl SealedKind {
             Self::DatabaseUser => ("database_users", "sealed_password_hash", "id = ?1 AND ?2 = x''"),
             Self::Webhook => ("webhooks", "sealed_secret", "id = ?1 AND ?2 = x''"),
             Self::UserTotp => ("users", "sealed_totp", "id = ?1 AND ?2 = x'' AND sealed_totp IS NOT NULL"),
+            Self::IdentityProvider => ("identity_providers", "sealed_secret", "id = ?1 AND ?2 = x''"),
         }
     }
 }
@@ -186,7 +191,8 @@ pub(crate) const UNNEEDED_DATA_KEYS: &str = "SELECT f.tenant_id, f.name FROM for
     WHERE f.since_millis < ?1
         AND NOT EXISTS (SELECT 1 FROM database_users u WHERE u.tenant_id = f.tenant_id AND u.sealer = f.name)
         AND NOT EXISTS (SELECT 1 FROM webhooks w WHERE w.tenant_id = f.tenant_id AND w.sealer = f.name)
-        AND NOT EXISTS (SELECT 1 FROM users p WHERE p.tenant_id = f.tenant_id AND p.sealed_totp IS NOT NULL AND p.sealer = f.name)";
+        AND NOT EXISTS (SELECT 1 FROM users p WHERE p.tenant_id = f.tenant_id AND p.sealed_totp IS NOT NULL AND p.sealer = f.name)
+        AND NOT EXISTS (SELECT 1 FROM identity_providers i WHERE i.tenant_id = f.tenant_id AND i.sealer = f.name)";
 
 /// The former cluster keys that nothing is sealed by and that every controller can do without. `?1` only those that were
 /// replaced before.
@@ -299,7 +305,8 @@ fn by_former_cluster_keys(db: &Connection, most: u32, into: &mut Vec<ToReseal>) 
 
 /// What former data keys seal.
 fn by_former_data_keys(db: &Connection, most: u32, into: &mut Vec<ToReseal>) -> Read<()> {
-    for kind in [SealedKind::DatabaseUser, SealedKind::Webhook, SealedKind::UserTotp] {
+    use SealedKind as K;
+    for kind in [K::DatabaseUser, K::Webhook, K::UserTotp, K::IdentityProvider] {
         let (table, column, _) = kind.place();
         let mut select = db.prepare_cached(&format!(
             "SELECT f.tenant_id, o.id, o.{column}, f.name, f.wrapped_data_key, t.data_key_name, t.wrapped_data_key

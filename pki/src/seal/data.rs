@@ -44,6 +44,11 @@ impl<'a> Field<'a> {
     pub fn totp_key(tenant: TenantId, object: &'a [u8]) -> Self {
         Self { tenant, object, name: "user.totp" }
     }
+
+    /// What nPanel shows to an identity provider as its client; `object` is the provider's id.
+    pub fn client_secret(tenant: TenantId, object: &'a [u8]) -> Self {
+        Self { tenant, object, name: "identity_provider.client_secret" }
+    }
 }
 
 impl ClusterKey {

@@ -86,7 +86,7 @@ impl ClusterKeys {
         self.beside.former_digests.retain(|former| !former.is_over(now));
     }
 
-    fn of_sealed(&self, sealed: &[u8]) -> Result<&ClusterKey, SealError> {
+    pub(super) fn of_sealed(&self, sealed: &[u8]) -> Result<&ClusterKey, SealError> {
         let name = aead::sealer(sealed)?;
         self.all().find(|key| key.name() == name).ok_or_else(|| no_key(name))
     }

@@ -11,6 +11,7 @@
 //! While the cluster key is changed there are two, in [`ClusterKeys`]: what is sealed has the name of its key.
 
 mod aead;
+mod brief;
 mod data;
 mod digests;
 mod join;

@@ -2,8 +2,8 @@
 
 use npanel_model::{ApiKeyId, Secret, UserId};
 use npanel_sdk_types::{
-    AccessToken, ApiKey, ChangePassword, ConfirmTotp, CreateSession, Impersonate, Me, RecoveryCodes,
-    RotateApiKey, Session, SetUserPassword, ShowAgain, TotpOffer, User,
+    AccessToken, ApiKey, ChangePassword, ConfirmTotp, CreateSession, DeviceAuthorization, Impersonate, Me,
+    RecoveryCodes, RotateApiKey, Session, SetUserPassword, ShowAgain, TotpOffer, User,
 };
 use reqwest::Method;
 
@@ -41,6 +41,29 @@ impl Client {
         let mut form =
             vec![("grant_type", "client_credentials"), ("client_id", id.as_str()), ("client_secret", secret)];
         form.extend(scope.map(|scope| ("scope", scope)));
+        let call = Call::new(Method::POST, "/v1/oauth/token".to_owned()).with_form(&form).anonymous();
+        self.transport.send(call).await?.json()
+    }
+
+    /// Begins a sign-in that somebody confirms in a browser. `program` is what they are shown of who asks.
+    ///
+    /// # Errors
+    /// If too many were begun, or no controller can be reached.
+    pub async fn begin_device_login(&self, program: &str) -> Result<DeviceAuthorization, Error> {
+        let form = [("client_id", program)];
+        let call = Call::new(Method::POST, "/v1/oauth/device".to_owned()).with_form(&form).anonymous();
+        self.transport.send(call).await?.json()
+    }
+
+    /// Asks once whether it was confirmed: then this is the session's token, and the sign-in is over.
+    ///
+    /// # Errors
+    /// `authorization_pending` if nobody has decided yet; other codes if it was refused or has taken too long.
+    pub async fn collect_device_login(&self, asked: &DeviceAuthorization) -> Result<AccessToken, Error> {
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+            ("device_code", asked.device_code.expose()),
+        ];
         let call = Call::new(Method::POST, "/v1/oauth/token".to_owned()).with_form(&form).anonymous();
         self.transport.send(call).await?.json()
     }

@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use npanel_model::{
-    AccountId, ApiKeyId, DatabaseId, DatabaseUserId, DomainId, EventId, NodeId, OperationId, PlanId,
-    SessionId, TenantId, TokenId, UserId, WebhookId, ZoneId,
+    AccountId, ApiKeyId, DatabaseId, DatabaseUserId, DomainId, EventId, IdentityProviderId, NodeId,
+    OperationId, PlanId, SessionId, TenantId, TokenId, UserId, WebhookId, ZoneId,
 };
 use npanel_sdk_types as types;
 use serde::{Serialize, de::DeserializeOwned};
@@ -68,6 +68,7 @@ nouns! {
     Webhook, WebhookId, "webhooks", CreateWebhook;
     User, UserId, "users", CreateUser;
     Session, SessionId, "sessions";
+    IdentityProvider, IdentityProviderId, "identity-providers", CreateIdentityProvider;
     CronTable, AccountId, "cron-tables";
     Node, NodeId, "nodes";
     Operation, OperationId, "operations";
@@ -91,6 +92,7 @@ deletable!(
     Webhook,
     User,
     Session,
+    IdentityProvider,
     Node
 );
 
@@ -108,7 +110,8 @@ macro_rules! updatable {
 
 updatable!(
     Tenant by UpdateTenant, Plan by UpdatePlan, Account by UpdateAccount, Domain by UpdateDomain,
-    ApiKey by UpdateApiKey, User by UpdateUser, Webhook by UpdateWebhook, Node by UpdateNode
+    ApiKey by UpdateApiKey, User by UpdateUser, Webhook by UpdateWebhook, Node by UpdateNode,
+    IdentityProvider by UpdateIdentityProvider
 );
 
 impl Suspendable for types::Tenant {}

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, fs};
 
 use npanel_client::{BulkCreatable, Creatable, Deletable, Noun, Suspendable, Updatable};
 use npanel_sdk_types::{
-    Account, ApiKey, CronTable, Database, DatabaseUser, Domain, Node, NodeEvent, Operation, Plan, Session,
-    Tenant, Token, User, Webhook, Zone,
+    Account, ApiKey, CronTable, Database, DatabaseUser, Domain, IdentityProvider, Node, NodeEvent, Operation,
+    Plan, Session, Tenant, Token, User, Webhook, Zone,
 };
 use serde_json::Value;
 
@@ -48,6 +48,7 @@ const METHODS: &[(&str, &str)] = &[
     ("secrets.rotate", "rotate_secrets"),
     ("secrets.status", "secrets"),
     ("session.create", "sign_in"),
+    ("session.device", "begin_device_login"),
     ("session.impersonate", "impersonate"),
     ("session.token", "access_token"),
     ("tenant.export", "export_tenant"),
@@ -102,6 +103,7 @@ fn by_nouns() -> BTreeSet<(&'static str, String)> {
         Webhook: listed, one, made, changed, removed;
         User: listed, one, made, changed, removed;
         Session: listed, one, removed;
+        IdentityProvider: listed, one, made, changed, removed;
         CronTable: listed, one;
         Node: listed, one, changed, removed;
         Operation: listed, one;

@@ -20,6 +20,7 @@ mod database;
 mod database_user;
 mod domain;
 mod event;
+mod identity_provider;
 mod node;
 mod node_event;
 mod operation;
@@ -55,6 +56,7 @@ pub use database::{CreateDatabase, Database};
 pub use database_user::{CreateDatabaseUser, DatabaseUser, Grant, SetPassword, SetPrivileges};
 pub use domain::{CreateDomain, Domain, UpdateDomain};
 pub use event::Event;
+pub use identity_provider::{CreateIdentityProvider, GroupMapping, IdentityProvider, UpdateIdentityProvider};
 pub use node::{
     MissingCapability, Node, NodeCapacity, NodeCondition, NodeHealth, NodeLimits, NodeLoad, NodeReserved,
     NodeRevocation, NodeStatus, RevokeNode, UnsettledObject, UpdateNode,
@@ -75,13 +77,13 @@ pub use problem::Problem;
 pub use record_set::{CreateRecordSet, RecordSet, UpdateRecordSet};
 pub use revised::Revised;
 pub use secrets::{ClusterKey, ClusterKeyState, DataKeys, RotateSecrets, SecretsRotation, SecretsStatus};
-pub use session::{AccessToken, CreateSession, Impersonate, Session, TokenError};
+pub use session::{AccessToken, CreateSession, DeviceAuthorization, Impersonate, Session, TokenError};
 pub use suspension::{Suspend, Suspension, SuspensionOf};
 pub use tenant::{CreateTenant, Tenant, TenantUsage, UpdateTenant};
 pub use token::{CreateToken, Token};
 pub use user::{
     ChangePassword, ConfirmTotp, CreateUser, Me, RecoveryCodes, SetUserPassword, ShowAgain, TotpOffer,
-    UpdateUser, User,
+    UpdateUser, User, UserIdentity,
 };
 pub use webhook::{CreateWebhook, UpdateWebhook, Webhook, WebhookDelivery, WebhookDisabled};
 pub use zone::{CreateZone, Zone};

@@ -3,8 +3,8 @@
 use npanel_model::Revision;
 
 use crate::{
-    Account, ApiKey, ClusterStatus, CronTable, Database, DatabaseUser, Domain, Node, Plan, RecordSet,
-    Session, Tenant, Token, User, Webhook, Zone,
+    Account, ApiKey, ClusterStatus, CronTable, Database, DatabaseUser, Domain, IdentityProvider, Node, Plan,
+    RecordSet, Session, Tenant, Token, User, Webhook, Zone,
 };
 
 /// An object with a revision: what its entity tag is made of.
@@ -28,5 +28,5 @@ macro_rules! revised {
     )*};
 }
 
-revised!(true: ApiKey, Plan, Session, Tenant, Token, User);
+revised!(true: ApiKey, IdentityProvider, Plan, Session, Tenant, Token, User);
 revised!(false: Account, ClusterStatus, CronTable, Database, DatabaseUser, Domain, Node, RecordSet, Webhook, Zone);

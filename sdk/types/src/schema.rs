@@ -125,6 +125,8 @@ schemas! {
     UserId = id("16");
     /// A session's id.
     SessionId = id("17");
+    /// An identity provider's id.
+    IdentityProviderId = id("18");
     /// A request's id.
     RequestId = id("15");
     /// The id of an object of any kind.
@@ -138,6 +140,8 @@ schemas! {
     PlanName = text(1, 63, LABEL, "starter");
     /// A node's name: 1 to 63 of a-z, 0-9 and inner hyphens, beginning with a letter.
     NodeName = text(1, 63, LABEL, "n1");
+    /// An identity provider's name: 1 to 63 of a-z, 0-9 and inner hyphens, beginning with a letter.
+    IdentityProviderName = text(1, 63, LABEL, "acme-staff");
     /// The name of a pool of nodes: 1 to 63 of a-z, 0-9 and inner hyphens, beginning with a letter.
     PoolName = text(1, 63, LABEL, "default");
     /// A part of the fleet that fails by itself: 1 to 63 of a-z, 0-9 and inner hyphens, beginning with a letter.
@@ -190,6 +194,19 @@ schemas! {
     EventPattern = text(1, 100, PATTERN, "account.*");
     /// A webhook's address: `https`, with a host, and without a user, a password or a fragment; at most 2,000 characters.
     WebhookUrl = formatted("uri", 2000, "https://billing.example.com/npanel");
+    /// Who an identity provider is: `https`, with a host, and without a user, a password, a query or a fragment; at most 500
+    /// characters. As it says so itself, also in whether a `/` ends it.
+    IssuerUrl = formatted("uri", 500, "https://id.example.com");
+    /// How an identity provider knows nPanel: 1 to 200 printable ASCII characters.
+    ClientId = text(1, 200, "^[ -~]{1,200}$", "npanel");
+    /// What is asked of an identity provider: 1 to 100 printable ASCII characters without spaces, quotes and backslashes.
+    Scope = text(1, 100, r"^[!#-\[\]-~]{1,100}$", "email");
+    /// The name of something that an identity provider says of somebody: 1 to 200 printable ASCII characters without spaces.
+    ClaimName = text(1, 200, "^[!-~]{1,200}$", "groups");
+    /// A group of an identity provider's: 1 to 200 characters without control characters.
+    GroupName = text(1, 200, "", "hosting-admins");
+    /// Whom an identity provider means (`sub`): 1 to 255 printable ASCII characters.
+    Subject = text(1, 255, "^[ -~]{1,255}$", "248289761001");
     /// When a job runs: the five fields of crontab(5), or `@hourly`, `@daily`, `@midnight`, `@weekly`, `@monthly`, `@yearly`,
     /// `@annually`; at most 200 characters.
     CronSchedule = text(1, 200, "", "*/5 * * * *");
@@ -314,6 +331,16 @@ mod tests {
             NodeId
         );
         agree!(TokenId, WebhookId, ApiKeyId, OperationId, EventId, RequestId, UserId, SessionId);
+        agree!(
+            IdentityProviderId,
+            IdentityProviderName,
+            IssuerUrl,
+            ClientId,
+            Scope,
+            ClaimName,
+            GroupName,
+            Subject
+        );
         agree!(LoginName, PersonName, AccessRole);
         agree!(
             TenantName,

@@ -1,7 +1,8 @@
 //! Sessions, and the access tokens of API keys.
 
 use npanel_model::{
-    ActionPattern, ApiKeyId, LoginName, Revision, Secret, SessionId, TenantId, Timestamp, UserId,
+    ActionPattern, ApiKeyId, IdentityProviderId, LoginName, Revision, Secret, SessionId, TenantId, Timestamp,
+    UserId,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -62,6 +63,10 @@ pub struct Session {
     /// Who acts as its user; `null`: nobody else.
     #[schema(value_type = Option<schema::UserId>)]
     pub impersonator_id: Option<UserId>,
+    /// The identity provider that has said who its user is; `null`: the user has shown a password, or it is no user's.
+    #[serde(default)]
+    #[schema(value_type = Option<schema::IdentityProviderId>)]
+    pub identity_provider_id: Option<IdentityProviderId>,
     /// Whether it only looks.
     pub read_only: bool,
     /// Why somebody acts as its user; empty if nobody does.
@@ -101,7 +106,7 @@ pub struct AccessToken {
     #[schema(example = "Bearer")]
     pub token_type: String,
     /// How long it lasts, in seconds.
-    #[schema(minimum = 1, maximum = 3600)]
+    #[schema(minimum = 1, maximum = 86400)]
     pub expires_in: u32,
     /// The actions that were asked for, separated by spaces; absent if it has all that its API key has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,10 +114,34 @@ pub struct AccessToken {
     pub scope: Option<String>,
 }
 
+/// What a program is to show its user, and to ask by until they have confirmed it (RFC 8628, 3.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeviceAuthorization {
+    /// What the program asks by, at `/v1/oauth/token`.
+    #[schema(value_type = String, format = Password, example = "npd_0190a5d2-7c00-7000-8000-000000000019.shown-once")]
+    pub device_code: Secret,
+    /// What the user types.
+    #[schema(example = "WDJB-MJHT")]
+    pub user_code: String,
+    /// Where.
+    #[schema(example = "https://c1.example.net:8443/device")]
+    pub verification_uri: String,
+    /// The same, with the code in it.
+    #[schema(example = "https://c1.example.net:8443/device?user_code=WDJB-MJHT")]
+    pub verification_uri_complete: String,
+    /// How long it waits, in seconds.
+    #[schema(minimum = 1, maximum = 900)]
+    pub expires_in: u32,
+    /// How many seconds the program waits before it asks again.
+    #[schema(minimum = 1, maximum = 60)]
+    pub interval: u32,
+}
+
 /// Why there is no access token (RFC 6749, 5.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TokenError {
-    /// `invalid_request`, `invalid_client`, `unsupported_grant_type` or `invalid_scope`.
+    /// `invalid_request`, `invalid_client`, `unsupported_grant_type` or `invalid_scope`; of a sign-in that somebody confirms elsewhere:
+    /// `authorization_pending`, `slow_down`, `access_denied`, `expired_token` or `invalid_grant` (RFC 8628, 3.5).
     #[schema(example = "invalid_client")]
     pub error: String,
     /// For people.

@@ -1,8 +1,8 @@
 //! Users: people who sign in.
 
 use npanel_model::{
-    AccessRole, AccountId, ActionPattern, LoginName, PersonName, Revision, Secret, TenantId, Timestamp,
-    UserId,
+    AccessRole, AccountId, ActionPattern, IdentityProviderId, LoginName, PersonName, Revision, Secret,
+    Subject, TenantId, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -40,6 +40,21 @@ pub struct CreateUser {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Password, min_length = 12, max_length = 128, example = "correct-horse-battery")]
     pub password: Option<Secret>,
+    /// The identity provider that knows it, and how, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<UserIdentity>,
+}
+
+/// How an identity provider knows a user: by a subject that it never gives to anybody else, whatever their e-mail addresses are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserIdentity {
+    /// The identity provider: of the user's tenant, or of one above it. Of one that was removed, it is what it was.
+    #[schema(value_type = schema::IdentityProviderId)]
+    pub identity_provider_id: IdentityProviderId,
+    /// The subject (`sub`).
+    #[schema(value_type = schema::Subject)]
+    pub subject: Subject,
 }
 
 /// Every action of the role.
@@ -71,6 +86,10 @@ pub struct UpdateUser {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool)]
     pub enabled: Option<bool>,
+    /// The identity provider that knows it; `null`: none does.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<UserIdentity>)]
+    pub identity: Option<Option<UserIdentity>>,
 }
 
 /// A user. Its password is stored hashed by argon2id.
@@ -99,6 +118,9 @@ pub struct User {
     pub accounts: Option<Vec<AccountId>>,
     /// Whether it may sign in.
     pub enabled: bool,
+    /// The identity provider that knows it; `null`: none does. What it may do then follows its groups there, at every sign-in.
+    #[serde(default)]
+    pub identity: Option<UserIdentity>,
     /// Whether it has a password.
     pub has_password: bool,
     /// Whether it has a second factor: an authenticator.

@@ -61,11 +61,16 @@ fn way(names: Arc<dyn Lookup>, allowed: &[&str], own: &[&str]) -> Outgoing {
     Outgoing::asking(names, Outside { allowed, refused: Vec::new() }, Arc::new(own)).expect("a way out")
 }
 
+/// A way out for which a name leads to these addresses, one after the other.
+pub(crate) fn way_by(name: &str, answers: &[&[&str]], allowed: &[&str], own: &[&str]) -> Outgoing {
+    way(Told::of(name, answers), allowed, own)
+}
+
 async fn refused(way: &Outgoing, text: &str) -> OutgoingError {
     way.send(Call::get(url(text), SOON, 1000)).await.expect_err(text)
 }
 
-async fn serve(address: &str, router: Router) -> SocketAddr {
+pub(crate) async fn serve(address: &str, router: Router) -> SocketAddr {
     let listener = TcpListener::bind(address).await.expect("a port");
     let at = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -130,7 +135,7 @@ async fn a_name_that_leads_inside_is_refused() {
 }
 
 /// Who has connected to a listener that never answers.
-async fn counted(address: &str) -> (SocketAddr, Arc<AtomicUsize>) {
+pub(crate) async fn counted(address: &str) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind(address).await.expect("a port");
     let (at, count) = (listener.local_addr().expect("an address"), Arc::new(AtomicUsize::new(0)));
     let counter = Arc::clone(&count);

@@ -36,6 +36,15 @@ impl Fields {
         }
     }
 
+    /// A value that need not be there, as text.
+    pub(super) fn text_if_there<T>(
+        &mut self,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if self.table.contains_key(key) { self.text(key, parse) } else { None }
+    }
+
     /// At least one value, each as text.
     pub(super) fn texts<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
         match self.table.remove(key) {

@@ -28,7 +28,11 @@ use rustls::pki_types::ServerName;
 
 use self::fields::Fields;
 pub use self::keys::KeyPlace;
-use crate::{backup::BackupStore, http::TrustedProxies, rates::RateLimits};
+use crate::{
+    backup::BackupStore,
+    http::{PublicAddress, TrustedProxies},
+    rates::RateLimits,
+};
 
 /// A controller's configuration.
 #[derive(Debug, Clone)]
@@ -41,6 +45,8 @@ pub struct Config {
     pub api_listen: SocketAddr,
     /// The names and addresses that clients reach the API under.
     pub api_names: Vec<ServerName<'static>>,
+    /// Where browsers reach the API: `https://HOST[:PORT]`; if it is not said, as they ask, by one of those names.
+    pub public_url: Option<String>,
     /// Where controllers and nodes are listened for.
     pub fleet_listen: SocketAddr,
     /// Where the other controllers and the nodes reach this one: `HOST:PORT`.
@@ -121,6 +127,12 @@ impl Config {
         Self::parse(&text).map_err(problem)
     }
 
+    /// Where browsers reach this controller.
+    pub fn public_address(&self) -> PublicAddress {
+        let names = self.api_names.iter().map(|name| name.to_str().into_owned()).collect();
+        PublicAddress::new(self.public_url.clone(), names)
+    }
+
     fn parse(text: &str) -> Result<Self, Vec<String>> {
         // What is not TOML has no fields to look at.
         let table =
@@ -136,6 +148,7 @@ impl Config {
         let mut api = fields.section("api");
         let api_listen = api.text("listen", address);
         let api_names = api.texts("names", server_name);
+        let public_url = api.text_if_there("public_url", origin);
         let trusted_proxies = proxies::read(&mut api);
         fields.end_section(api);
         let mut fleet = fields.section("fleet");
@@ -183,6 +196,7 @@ impl Config {
                 name,
                 api_listen,
                 api_names,
+                public_url,
                 fleet_listen,
                 fleet_advertise,
                 telemetry_listen,
@@ -214,6 +228,18 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 fn server_name(text: &str) -> Result<ServerName<'static>, String> {
     ServerName::try_from(text.to_owned())
         .map_err(|_| format!("a host name or IP address is expected (got {text:?})"))
+}
+
+/// Where something is on the web: nothing but a host and a port.
+fn origin(text: &str) -> Result<String, String> {
+    let wrong = || format!("https://HOST[:PORT] is expected (got {text:?})");
+    let authority = text.strip_prefix("https://").map(|rest| rest.trim_end_matches('/')).ok_or_else(wrong)?;
+    let parsed: http::uri::Authority = authority.parse().map_err(|_| wrong())?;
+    if parsed.host().is_empty() || authority.contains('@') {
+        Err(wrong())
+    } else {
+        Ok(format!("https://{authority}"))
+    }
 }
 
 fn host_and_port(text: &str) -> Result<String, String> {

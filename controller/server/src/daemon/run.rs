@@ -109,7 +109,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let reconciler = Reconciler::new(cluster.clone(), connections.clone(), liveness, authorities.keys())
         .announcing(issuing)
         .anchoring(config.anchor.clone())
-        .telling(Courier::new(outgoing));
+        .telling(Courier::new(outgoing.clone()));
     parts.spawn(async move {
         reconciler.run().await;
         Ok(())
@@ -158,6 +158,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         requests,
         rates: Rates::new(config.rate_limits),
         proxies: config.trusted_proxies.clone(),
+        outgoing,
+        public_address: config.public_address(),
     };
     let listener = listen(config.api_listen).await?;
     serving.spawn({

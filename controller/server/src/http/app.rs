@@ -2,7 +2,8 @@
 
 use std::{future::Future, net::IpAddr, ops::Deref, sync::Arc, time::Duration};
 
-use npanel_model::{LoginName, NodeId, OperationId, TenantId, Timestamp, UserId};
+use npanel_cloud::Outgoing;
+use npanel_model::{DeviceLoginId, LoginName, NodeId, OperationId, TenantId, Timestamp, UserId};
 use npanel_pki::{DataKey, SealError};
 use npanel_proto::{
     command::{Accepted, Envelope, Outcome, Refused, envelope::Command, outcome},
@@ -19,6 +20,7 @@ use super::{
     placements,
     preview::{self, Ended},
     problem::{Failure, Kind},
+    public_address::PublicAddress,
 };
 use crate::{
     agreement::{Agreement, Unproposed},
@@ -75,6 +77,10 @@ pub struct Services {
     pub rates: Rates,
     /// Who is believed that says for whom it asks.
     pub proxies: TrustedProxies,
+    /// The way out, to identity providers.
+    pub outgoing: Outgoing,
+    /// Where browsers reach this controller.
+    pub public_address: PublicAddress,
 }
 
 /// [`Services`], shared.
@@ -157,6 +163,21 @@ impl App {
             None => false,
         };
         self.0.guesses.count(login, from, is_known).map_err(Failure::too_many_guesses)
+    }
+
+    /// Counts a look for what waits under a code that somebody has typed.
+    pub(crate) fn count_code(&self, from: Option<IpAddr>) -> Result<(), Failure> {
+        from.map_or(Ok(()), |from| self.0.guesses.count_code(from)).map_err(Failure::too_many_guesses)
+    }
+
+    /// Counts a program that begins to wait for somebody to confirm its sign-in.
+    pub(crate) fn count_begun(&self, from: Option<IpAddr>) -> Result<(), Failure> {
+        from.map_or(Ok(()), |from| self.0.guesses.count_begun(from)).map_err(Failure::too_many_guesses)
+    }
+
+    /// Whether a program that waits asks no more often than it was told to.
+    pub(crate) fn may_poll(&self, login: DeviceLoginId) -> bool {
+        self.0.guesses.may_poll(login)
     }
 
     /// Counts a credential that is not good, or that the leader is to be asked about.

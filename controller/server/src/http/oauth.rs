@@ -27,6 +27,7 @@ use super::{
     app::App,
     context::ByAnotherStandard,
     me::not_stored,
+    oauth_device,
     problem::{Failure, Kind},
     signing_in::SigningIn,
 };
@@ -38,12 +39,15 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(token))
 }
 
-/// What is asked for, as a form (RFC 6749, 4.4.2). The client is shown here or by HTTP Basic, not by both.
+/// What is asked for, as a form (RFC 6749, 4.4.2; RFC 8628, 3.4). The client is shown here or by HTTP Basic, not by both.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct TokenRequest {
-    /// `client_credentials`.
+    /// `client_credentials`, or `urn:ietf:params:oauth:grant-type:device_code`.
     #[schema(max_length = 100, example = "client_credentials")]
     grant_type: String,
+    /// What a program asks by whose sign-in somebody confirms in a browser; with that grant, and nothing else then.
+    #[schema(value_type = Option<String>, format = Password, max_length = 200, example = "npd_0190a5d2-7c00-7000-8000-000000000019.shown-once")]
+    device_code: Option<Secret>,
     /// The API key's id.
     #[schema(max_length = 100, example = "0190a5d2-7c00-7000-8000-000000000012")]
     client_id: Option<String>,
@@ -55,8 +59,11 @@ pub(crate) struct TokenRequest {
     scope: Option<String>,
 }
 
+/// The grant by which a program gets what somebody has confirmed in a browser.
+const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
 /// A refusal in the form of the RFC.
-struct Refusal {
+pub(super) struct Refusal {
     status: StatusCode,
     error: &'static str,
     description: &'static str,
@@ -75,7 +82,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-fn bad(error: &'static str, description: &'static str) -> Refusal {
+pub(super) fn bad(error: &'static str, description: &'static str) -> Refusal {
     Refusal { status: StatusCode::BAD_REQUEST, error, description }
 }
 
@@ -87,7 +94,7 @@ fn unknown_client() -> Refusal {
     }
 }
 
-/// Get a short-lived access token for an API key (OAuth 2.0 client credentials).
+/// Get a short-lived access token for an API key (OAuth 2.0 client credentials), or a session that somebody has confirmed in a browser.
 #[utoipa::path(post, path = "/v1/oauth/token", operation_id = "session.token", tag = "sessions", security(()),
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "The token, which is shown this once", body = AccessToken),
@@ -99,8 +106,15 @@ async fn token(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let (request, client) = match read(&headers, &body) {
-        Ok(read) => read,
+    let request = match asked(&headers, &body) {
+        Ok(request) => request,
+        Err(refusal) => return Ok(refusal.into_response()),
+    };
+    if request.grant_type == DEVICE_GRANT {
+        return oauth_device::collect(&app, &from, request.device_code.as_ref()).await;
+    }
+    let client = match client(&headers, &request) {
+        Ok(client) => client,
         Err(refusal) => return Ok(refusal.into_response()),
     };
     let Some(access) = find(&app, &from, &client).await? else {
@@ -174,18 +188,27 @@ async fn issue(
     Ok(response)
 }
 
-fn read(headers: &HeaderMap, body: &Bytes) -> Result<(TokenRequest, ApiKeyText), Refusal> {
+/// Whether the body is declared to be a form.
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let form = "application/x-www-form-urlencoded";
-    if !media_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(form) {
+    media_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(form)
+}
+
+fn asked(headers: &HeaderMap, body: &Bytes) -> Result<TokenRequest, Refusal> {
+    if !is_form(headers) {
         return Err(bad("invalid_request", "the request is a form: application/x-www-form-urlencoded"));
     }
     let request: TokenRequest = serde_urlencoded::from_bytes(body).map_err(|_| {
         bad("invalid_request", "the form has grant_type, client_id, client_secret and scope, each once")
     })?;
-    if request.grant_type != "client_credentials" {
-        return Err(bad("unsupported_grant_type", "the grant_type is client_credentials"));
+    if !["client_credentials", DEVICE_GRANT].contains(&request.grant_type.as_str()) {
+        return Err(bad("unsupported_grant_type", "the grant_type is client_credentials or device_code's"));
     }
+    Ok(request)
+}
+
+fn client(headers: &HeaderMap, request: &TokenRequest) -> Result<ApiKeyText, Refusal> {
     let shown = (request.client_id.clone(), request.client_secret.clone());
     let (id, secret) = match (basic(headers), shown) {
         (None, (Some(id), Some(secret))) => (id, secret),
@@ -195,8 +218,7 @@ fn read(headers: &HeaderMap, body: &Bytes) -> Result<(TokenRequest, ApiKeyText),
         }
         (None, _) => return Err(unknown_client()),
     };
-    let client = key(&id, &secret).ok_or_else(unknown_client)?;
-    Ok((request, client))
+    key(&id, &secret).ok_or_else(unknown_client)
 }
 
 /// What HTTP Basic shows, if that is used: `None` within, if it cannot be read.

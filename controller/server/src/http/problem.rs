@@ -334,9 +334,13 @@ impl Failure {
         self.field.as_deref()
     }
 
-    #[cfg(test)]
     pub(crate) fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// When it is worth to ask again, in seconds, if it passes.
+    pub(crate) fn retry_after(&self) -> u64 {
+        self.retry_after
     }
 
     pub(crate) fn kind(&self) -> Kind {

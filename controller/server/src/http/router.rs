@@ -26,8 +26,8 @@ use super::{
     client_address::TrustedProxies,
     cluster, consistency, context, controllers, cron, database_users, databases,
     deprecated::{Deprecations, tell},
-    docs, domains, entrance, events, exports, fresh, me, node_events, nodes, oauth, operations, placements,
-    plans,
+    device, docs, domains, entrance, events, exports, fresh, identity_providers, me, node_events, nodes,
+    oauth, oauth_device, operations, placements, plans,
     problem::Failure,
     problem_pages, record_sets, secrets, sessions, tenants, tokens, unread, users, webhooks, zones,
 };
@@ -58,6 +58,8 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .merge(me::routes())
         .merge(sessions::routes())
         .merge(oauth::routes())
+        .merge(oauth_device::routes())
+        .merge(identity_providers::routes())
         .merge(operations::routes())
         .merge(webhooks::routes())
         .merge(node_events::routes())
@@ -98,6 +100,7 @@ pub fn router(services: Services) -> Router {
         .route_layer(middleware::from_fn_with_state(gate, authorise))
         .route("/v1/openapi.json", axum::routing::get(published))
         .merge(docs::routes())
+        .merge(device::routes())
         .route("/problems/{code}", axum::routing::get(problem_pages::page))
         .method_not_allowed_fallback(|| async { Failure::method_not_allowed() })
         .fallback(|| async { Failure::of_status(http::StatusCode::NOT_FOUND) })

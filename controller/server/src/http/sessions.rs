@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header::LOCATION};
-use npanel_model::{Action, ApiKeyId, Secret, SessionId, Timestamp, UserId};
+use npanel_model::{Action, ApiKeyId, LoginName, Secret, SessionId, Timestamp, UserId};
 use npanel_pki::SessionText;
 use npanel_proto::command::{self, envelope::Command, principal::Who as Principal};
 use npanel_sdk_types::{CreateSession, INDEX_HEADER, Impersonate, Page, Session, schema};
@@ -27,7 +27,7 @@ use super::{
 use crate::auth::{Caller, totp};
 
 /// A working day.
-const USUAL_SECONDS: u32 = 12 * 3600;
+pub(super) const USUAL_SECONDS: u32 = 12 * 3600;
 const SECONDS: std::ops::RangeInclusive<u32> = 60..=24 * 3600;
 /// As long as a look takes.
 const USUAL_AS_ANOTHER_SECONDS: u32 = 15 * 60;
@@ -62,6 +62,7 @@ fn shown(row: npanel_state::Session) -> Session {
         user_id: row.user_id,
         api_key_id: row.api_key_id,
         impersonator_id: row.impersonator_id,
+        identity_provider_id: row.identity_provider_id,
         read_only: row.only_looks,
         reason: row.reason,
         actions: row.actions,
@@ -94,18 +95,8 @@ async fn create(
     Body { value, .. }: Body<CreateSession>,
 ) -> Result<Response, Failure> {
     let expires_millis = end(value.expires_in_seconds, USUAL_SECONDS, SECONDS)?;
-    let look = || app.reader().user_login(&value.login);
-    let known = look().await?;
-    // Before the leader is asked about names that nobody has.
-    app.count_guess(&value.login, from.peer, known.as_ref().map(|login| login.id)).await?;
-    let found = if known.is_some() { known } else { app.look_twice(look).await? };
-    let stored = found.as_ref().filter(|login| login.is_enabled).map(|login| login.password_hash.clone());
-    let matches = app.passwords().matches(value.password, stored).await?;
-    let Some(login) = found.filter(|_| matches) else {
-        tracing::info!(peer = ?from.peer, "somebody did not sign in");
-        return Err(Failure::not_signed_in());
-    };
-    let (totp_step, recovery_hash) = second_factor(&app, &login, value.code.as_ref())?;
+    let (login, totp_step, recovery_hash) =
+        shown_password(&app, &from, &value.login, value.password, value.code.as_ref()).await?;
     let text = SessionText::generate();
     let command = command::CreateSession {
         session_id: text.id.to_bytes(),
@@ -126,6 +117,29 @@ async fn create(
         (INDEX_HEADER, accepted.index.to_string()),
     ];
     Ok(not_stored((StatusCode::CREATED, headers, Json(session)).into_response()))
+}
+
+/// Whose login and password these are, and the second factor as it was shown.
+pub(super) async fn shown_password(
+    app: &App,
+    from: &SigningIn,
+    name: &LoginName,
+    password: Secret,
+    code: Option<&Secret>,
+) -> Result<(UserLogin, Option<u64>, Vec<u8>), Failure> {
+    let look = || app.reader().user_login(name);
+    let known = look().await?;
+    // Before the leader is asked about names that nobody has.
+    app.count_guess(name, from.peer, known.as_ref().map(|login| login.id)).await?;
+    let found = if known.is_some() { known } else { app.look_twice(look).await? };
+    let stored = found.as_ref().filter(|login| login.is_enabled).map(|login| login.password_hash.clone());
+    let matches = app.passwords().matches(password, stored).await?;
+    let Some(login) = found.filter(|_| matches) else {
+        tracing::info!(peer = ?from.peer, "somebody did not sign in");
+        return Err(Failure::not_signed_in());
+    };
+    let (totp_step, recovery_hash) = second_factor(app, &login, code)?;
+    Ok((login, totp_step, recovery_hash))
 }
 
 /// The code's time step, or the recovery code's hash. Whether it was used before is for the rules to say.

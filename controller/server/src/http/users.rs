@@ -7,7 +7,7 @@ use axum::{
 };
 use npanel_model::{AccountId, LoginName, Secret, Timestamp, UserId};
 use npanel_proto::command::{self, envelope::Command};
-use npanel_sdk_types::{CreateUser, Page, SetUserPassword, UpdateUser, User, schema};
+use npanel_sdk_types::{CreateUser, Page, SetUserPassword, UpdateUser, User, UserIdentity, schema};
 use npanel_state::UserFilter;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -61,6 +61,9 @@ pub(super) fn shown(row: npanel_state::User) -> User {
         actions: row.actions,
         accounts: row.accounts,
         enabled: row.is_enabled,
+        identity: row
+            .identity
+            .map(|(provider, subject)| UserIdentity { identity_provider_id: provider, subject }),
         has_password: row.has_password,
         has_totp: row.has_totp,
         recovery_codes: row.recovery_codes,
@@ -71,6 +74,13 @@ pub(super) fn shown(row: npanel_state::User) -> User {
 
 async fn read(app: &App, caller: &Caller, id: UserId) -> Result<User, Failure> {
     app.find("user", || app.reader().user(caller.purview(), id)).await.map(shown)
+}
+
+fn known(identity: UserIdentity) -> command::Identity {
+    command::Identity {
+        identity_provider_id: identity.identity_provider_id.to_bytes(),
+        subject: identity.subject.into(),
+    }
 }
 
 /// The hash of a password that is good enough.
@@ -100,6 +110,7 @@ async fn create(
         actions: value.actions.into_iter().map(String::from).collect(),
         accounts: value.accounts.into_iter().map(AccountId::to_bytes).collect(),
         password_hash,
+        identity: value.identity.map(known),
     };
     let accepted = app.propose(&asked, &bytes, Command::CreateUser(command)).await?;
     let id = made(&accepted, UserId::from_bytes)?;
@@ -160,6 +171,8 @@ async fn update(
             ids: accounts.into_iter().map(AccountId::to_bytes).collect(),
         }),
         enabled: value.enabled,
+        // Of nobody, the provider's id is empty.
+        identity: value.identity.map(|identity| identity.map(known).unwrap_or_default()),
     };
     let accepted = app.propose(&asked, &bytes, Command::UpdateUser(command)).await?;
     Ok(updated(&app, &asked, &accepted, || read(&app, &asked.caller, id)).await?)

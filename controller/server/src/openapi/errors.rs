@@ -185,6 +185,7 @@ fn own(action: Action) -> Vec<Kind> {
     match action {
         Action::EventList => vec![Kind::EventsGone, Kind::TooManyListeners],
         Action::SessionCreate
+        | Action::SessionDevice
         | Action::MeSetPassword
         | Action::MeBeginTotp
         | Action::MeConfirmTotp
@@ -238,6 +239,12 @@ fn refusals(action: Action) -> &'static [RefusalCode] {
             &[R::NotFound, R::InUse]
         }
         A::SessionCreate | A::SessionToken => &[R::SecondFactorRequired, R::Invalid],
+        A::SessionDevice | A::SessionConfirmDevice | A::SessionIdentify => {
+            &[R::Unavailable, R::FeatureLevelTooLow]
+        }
+        A::IdentityProviderCreate => &[R::NotFound, R::NameTaken, R::LimitReached],
+        A::IdentityProviderUpdate => &[R::NameTaken],
+        A::IdentityProviderGet | A::IdentityProviderList | A::IdentityProviderDelete => &[],
         A::SessionImpersonate | A::SessionImpersonateToWrite => &[R::NotFound, R::LimitReached],
         A::UserGet | A::UserList | A::SessionGet | A::SessionList | A::SessionDelete => &[],
         A::WebhookCreate => &[R::NotFound, R::LimitReached],

@@ -340,6 +340,9 @@ mod tests {
             // An option of that to look, which has the route.
             Action::SessionImpersonateToWrite,
             Action::AccountErase,
+            // In a browser.
+            Action::SessionConfirmDevice,
+            Action::SessionIdentify,
         ];
         let expected: BTreeSet<Action> =
             Action::ALL.iter().copied().filter(|action| !without_a_route.contains(action)).collect();

@@ -3,7 +3,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use npanel_model::LoginName;
+use npanel_model::{DeviceLoginId, LoginName};
 
 use super::meter::{Exceeded, Meter};
 use crate::origin::origin;
@@ -15,6 +15,14 @@ const FAR: (u32, Duration) = (30, Duration::from_secs(1800));
 /// From one network as anybody: sixty at once, and then one in two seconds.
 const ANYBODY: (u32, Duration) = (60, Duration::from_secs(120));
 
+/// Codes that are typed, from one network: twenty at once, and then one in half a minute. There are 25,600,000,000 of them.
+const CODES: (u32, Duration) = (20, Duration::from_secs(600));
+/// Programs that begin to wait, from one network, and from all: each is a row of the state for ten minutes.
+const BEGUN: (u32, Duration) = (20, Duration::from_secs(600));
+const ALL_BEGUN: (u32, Duration) = (300, Duration::from_secs(60));
+/// How often a program that waits asks: one may come early.
+const POLLS: (u32, Duration) = (3, Duration::from_secs(6));
+
 /// Who may try. Every clone is the same.
 #[derive(Debug, Clone)]
 pub(crate) struct Guesses(Arc<Meters>);
@@ -24,6 +32,10 @@ struct Meters {
     near: Meter<(LoginName, IpAddr)>,
     far: Meter<LoginName>,
     anybody: Meter<IpAddr>,
+    codes: Meter<IpAddr>,
+    begun: Meter<IpAddr>,
+    all_begun: Meter<()>,
+    polls: Meter<DeviceLoginId>,
 }
 
 impl Default for Guesses {
@@ -32,6 +44,10 @@ impl Default for Guesses {
             near: meter("login_and_address", NEAR),
             far: meter("login", FAR),
             anybody: meter("address", ANYBODY),
+            codes: meter("codes", CODES),
+            begun: meter("device_logins", BEGUN),
+            all_begun: meter("all_device_logins", ALL_BEGUN),
+            polls: meter("polls", POLLS),
         }))
     }
 }
@@ -50,6 +66,28 @@ impl Guesses {
         meters.anybody.take(&network)?;
         meters.near.take(&(login.clone(), network))?;
         if is_known { Ok(()) } else { meters.far.take(login).map(drop) }
+    }
+
+    /// Counts a code that somebody at this address has typed.
+    ///
+    /// # Errors
+    /// If there were too many.
+    pub(crate) fn count_code(&self, from: IpAddr) -> Result<(), Exceeded> {
+        self.0.codes.take(&origin(from)).map(drop)
+    }
+
+    /// Counts a program at this address that begins to wait.
+    ///
+    /// # Errors
+    /// If there were too many, of this network or altogether.
+    pub(crate) fn count_begun(&self, from: IpAddr) -> Result<(), Exceeded> {
+        self.0.begun.take(&origin(from))?;
+        self.0.all_begun.take(&()).map(drop)
+    }
+
+    /// Whether a program that waits may ask now.
+    pub(crate) fn may_poll(&self, login: DeviceLoginId) -> bool {
+        self.0.polls.take(&login).is_ok()
     }
 }
 
@@ -70,6 +108,14 @@ mod tests {
         assert!(guesses.count(&ann, address("192.0.2.7"), true).is_ok(), "she is locked out");
         let refused = guesses.count(&ann, address("203.0.113.9"), false).expect_err("a stranger");
         assert!(refused.retry_after_seconds <= 60, "{refused:?}");
+    }
+
+    #[test]
+    fn who_types_codes_at_random_is_slowed_whatever_its_addresses() {
+        let guesses = Guesses::default();
+        let hosts = (0..100).map(|host| address(&format!("2001:db8::{host:x}")));
+        assert_eq!(hosts.filter(|from| guesses.count_code(*from).is_ok()).count(), CODES.0 as usize);
+        assert!(guesses.count_code(address("192.0.2.7")).is_ok());
     }
 
     #[test]

@@ -31,6 +31,9 @@ impl Filled {
         let key = make("/v1/api-keys", json!({"name": "other", "actions": ["plan.get"]})).await;
         let webhook = json!({"url": "https://example.com/", "events": ["*"]});
         let webhook = make("/v1/webhooks", webhook).await;
+        let provider = json!({"name": "staff", "issuer": "https://id.example.com", "client_id": "npanel",
+            "client_secret": "given", "mappings": [{"group": "*", "role": "support"}]});
+        let provider = make("/v1/identity-providers", provider).await;
         let (person, _) = signed_in(&fleet, &fleet.admin, "p@example.com", "support", json!({})).await;
         let session = fleet.first("/v1/sessions", &fleet.admin).await;
         let empty = make("/v1/tenants", json!({"name": "empty"})).await;
@@ -52,6 +55,7 @@ impl Filled {
             ("tokens", token),
             ("api-keys", key),
             ("webhooks", webhook),
+            ("identity-providers", provider),
             ("users", person),
             ("sessions", session),
             ("nodes", fleet.node.to_string()),
@@ -95,6 +99,9 @@ impl Filled {
             "dns.update_record" => json!({"ttl_seconds": 60}),
             "webhook.create" => json!({"url": "https://example.com/hook", "events": ["account.*"]}),
             "webhook.update" => json!({"enabled": false}),
+            "identity_provider.create" => json!({"name": "other-staff", "issuer": "https://id.example.net",
+                "client_id": "npanel", "client_secret": "given", "mappings": [{"group": "*", "role": "support"}]}),
+            "identity_provider.update" => json!({"creates_users": true}),
             "token.create" => json!({"role": "node", "uses": 1, "ttl_seconds": 900}),
             "controller.replace" => json!({"ttl_seconds": 900}),
             "api_key.create" => json!({"name": "new", "actions": ["plan.get"]}),
@@ -136,7 +143,7 @@ pub(crate) fn writes() -> Vec<(Method, String, String)> {
                     continue;
                 }
                 // Those need no credential, or are for users alone and not for keys: they have claims of their own.
-                if ["session.create", "session.token", "session.impersonate"].contains(&id)
+                if ["session.create", "session.token", "session.device", "session.impersonate"].contains(&id)
                     || id.starts_with("me.")
                 {
                     continue;

@@ -79,6 +79,9 @@ async fn objects(fleet: &Fleet, of: &Reseller) -> BTreeMap<&'static str, String>
     let (database, user) = fleet.shop(&account, &of.key).await;
     let webhook = json!({"url": "https://hooks.example/x", "events": ["*"]});
     let webhook = id(&fleet.post("/v1/webhooks", &of.key, &webhook).await);
+    let provider = json!({"name": "staff", "issuer": "https://id.example.com", "client_id": "npanel",
+        "client_secret": "given", "mappings": [{"group": "*", "role": "support"}]});
+    let provider = id(&fleet.post("/v1/identity-providers", &of.key, &provider).await);
     let jobs = json!({"jobs": [{"schedule": "@daily", "command": "true"}]});
     let tables = format!("/v1/cron-tables/{account}");
     call(fleet, &Method::PUT, &tables, &of.key, &jobs).await.expect(200);
@@ -95,6 +98,7 @@ async fn objects(fleet: &Fleet, of: &Reseller) -> BTreeMap<&'static str, String>
         ("databases", database),
         ("database-users", user),
         ("webhooks", webhook),
+        ("identity-providers", provider),
         ("users", person),
         ("tenants", of.tenant.clone()),
         ("plans", of.plan.clone()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{Router, body::Body};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
+use npanel_cloud::{FixedAddresses, Outgoing, Outside};
 use npanel_model::{ControllerId, NodeId, TenantId, Timestamp, TokenId};
 use npanel_pki::{
     ApiKeyText, CertificateAuthority, ClusterId, ClusterKey, ClusterSecrets, DataKey, Identity, Lifetimes,
@@ -16,7 +17,7 @@ use npanel_proto::command::{
 };
 use npanel_server::{
     authorities::Authorities,
-    http::{NodePresence, Presence, Services, TrustedProxies, router},
+    http::{NodePresence, Presence, PublicAddress, Services, TrustedProxies, router},
     rates::{RateLimits, Rates},
     telemetry::{Metrics, OwnCertificates},
 };
@@ -88,6 +89,14 @@ impl Presence for Connected {
     }
 }
 
+/// The way out, to the Internet at large and to these.
+pub(crate) fn way_out(allowed: &[&str]) -> Outgoing {
+    npanel_pki::tls::install_provider();
+    let allowed = allowed.iter().map(|text| text.parse().expect("a network")).collect();
+    let outside = Outside { allowed, refused: Vec::new() };
+    Outgoing::new(outside, Arc::new(FixedAddresses::default())).expect("a way out")
+}
+
 fn certificate(serial: u8) -> Option<Certificate> {
     let not_after_millis = Timestamp::now().as_millis() + 86_400_000;
     Some(Certificate {
@@ -127,6 +136,8 @@ impl Fleet {
             requests: npanel_server::http::requests(),
             rates: Rates::new(RateLimits::OFF),
             proxies: TrustedProxies::default(),
+            outgoing: way_out(&[]),
+            public_address: PublicAddress::new(Some("https://c1.example.net:8443".to_owned()), Vec::new()),
         };
         change(&mut services);
         let router = router(services.clone());

@@ -7,7 +7,7 @@ use totp_rs::{Algorithm, Secret, TOTP};
 
 use crate::support::{Answer, Fleet, JSON, Reseller, id};
 
-const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 async fn sign_in(fleet: &Fleet, login: &str, password: &str, code: Option<&str>) -> Answer {
     let mut body = json!({"login": login, "password": password});
@@ -103,7 +103,7 @@ async fn a_session_ends_by_itself_and_when_it_is_told_to() {
     fleet.get("/v1/me", &second).await.problem(401, "unauthenticated");
 }
 
-fn code_of(offer: &Value, steps_ahead: u64) -> String {
+pub(crate) fn code_of(offer: &Value, steps_ahead: u64) -> String {
     let key = Secret::Encoded(offer["key"].as_str().expect("a key").to_owned()).to_bytes().expect("base32");
     let totp = TOTP::new(Algorithm::SHA1, 6, 1, 30, key, None, String::new()).expect("an authenticator");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs();

@@ -63,7 +63,7 @@ pub(crate) fn enter(
     if ctx.level < TREE_LEVEL {
         return write(ctx, &entry, None, &[]);
     }
-    if let Principal::Shown(_) | Principal::User(_) = ctx.principal {
+    if let Principal::Shown(_) | Principal::User(_) | Principal::Known(_) = ctx.principal {
         entry.actor_tenant = Some(ctx.principal_tenant()?);
     }
     entry.after = digest(ctx, &asked.object)?;

@@ -13,6 +13,7 @@ use rusqlite::{OptionalExtension, Row, types::ValueRef};
 use crate::{
     context::{Context, Principal, Rule},
     noun::Noun,
+    rules,
 };
 
 /// From this level on, the cluster can be held at a level.
@@ -161,13 +162,18 @@ impl Kind {
             }
             Self::Noun(Noun::User) => {
                 "SELECT id, tenant_id, login, name, role, actions, accounts, password_millis, totp_millis,
-                     disabled_millis, created_millis, revision
+                     disabled_millis, created_millis, revision, identity_provider_id, subject
                  FROM users WHERE id = ?1"
             }
             Self::Noun(Noun::Session) => {
                 "SELECT id, tenant_id, secret_hash, user_id, api_key_id, actions, impersonator_id, only_looks, reason,
-                     source_address, user_agent, created_millis, expires_millis, revision
+                     source_address, user_agent, created_millis, expires_millis, revision, identity_provider_id
                  FROM sessions WHERE id = ?1"
+            }
+            Self::Noun(Noun::IdentityProvider) => {
+                "SELECT id, tenant_id, name, issuer, client_id, secret_millis, scopes, login_claim, name_claim, groups_claim,
+                     mappings, creates_users, disabled_millis, created_millis, revision
+                 FROM identity_providers WHERE id = ?1"
             }
             Self::Noun(Noun::Cluster) if level >= LIMIT_LEVEL => {
                 "SELECT root_tenant_id, cluster_id, name_server_domain, retention_seconds, placement_strategy,
@@ -257,6 +263,13 @@ pub(crate) fn audited_object<'a>(ctx: &Context<'_>, command: &'a Command) -> Rul
         Command::CreateWebhook(body) => noun(Noun::Webhook, &body.webhook_id),
         Command::UpdateWebhook(body) => noun(Noun::Webhook, &body.webhook_id),
         Command::DeleteWebhook(body) => noun(Noun::Webhook, &body.webhook_id),
+        Command::CreateIdentityProvider(body) => noun(Noun::IdentityProvider, &body.identity_provider_id),
+        Command::UpdateIdentityProvider(body) => noun(Noun::IdentityProvider, &body.identity_provider_id),
+        Command::DeleteIdentityProvider(body) => noun(Noun::IdentityProvider, &body.identity_provider_id),
+        Command::SignInByProvider(body) => {
+            (Kind::Noun(Noun::User), Cow::Owned(rules::known_by_provider(ctx, body)?))
+        }
+        Command::DecideDeviceLogin(body) => noun(Noun::User, &body.user_id),
         Command::EnrolNode(body) => noun(Noun::Node, &body.node_id),
         Command::UpdateNode(body) => noun(Noun::Node, &body.node_id),
         Command::RevokeNode(body) => noun(Noun::Node, &body.node_id),
@@ -279,9 +292,12 @@ pub(crate) fn audited_object<'a>(ctx: &Context<'_>, command: &'a Command) -> Rul
             Principal::Controller(id) => controller(id),
             Principal::Node(id) => (Kind::Noun(Noun::Node), Cow::Owned(id.to_bytes())),
             // Refused by the rules.
-            Principal::Shown(_) | Principal::User(_) | Principal::Token(_) => return Ok(None),
+            Principal::Shown(_) | Principal::User(_) | Principal::Known(_) | Principal::Token(_) => {
+                return Ok(None);
+            }
         },
         Command::UpdateNodeFacts(_)
+        | Command::BeginDeviceLogin(_)
         | Command::RecordEvents(_)
         | Command::RecordNodeConditions(_)
         | Command::RecordObservations(_)
@@ -372,6 +388,7 @@ mod tests {
         // What a user is known by, and which codes are spent.
         ("users", &["password_hash", "sealed_totp", "totp_step", "recovery_hashes", "sealer"]),
         ("api_keys", &["former_secret_hash"]),
+        ("identity_providers", &["sealed_secret", "sealer"]),
         // The leader's work on what follows a plan.
         ("plans", &["following_operation_id", "followed_by"]),
         // What the machine says of itself, what is made of that, and the leader's work on one that is lost.

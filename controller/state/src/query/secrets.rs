@@ -1,6 +1,6 @@
 //! The keys of secrets, and how far their rotation is.
 
-use npanel_model::{ControllerId, OperationId, TenantId, Timestamp, WebhookId};
+use npanel_model::{ControllerId, IdentityProviderId, OperationId, TenantId, Timestamp, WebhookId};
 use rusqlite::{OptionalExtension, Row};
 
 use super::{QueryError, Reader, row};
@@ -123,6 +123,24 @@ impl Reader {
         })
     }
 
+    /// What nPanel shows to an identity provider as its client, sealed, and the data key that it is sealed by.
+    ///
+    /// # Errors
+    /// If the state cannot be queried.
+    pub async fn identity_provider_secret(
+        &self,
+        provider: IdentityProviderId,
+    ) -> Result<Option<(Vec<u8>, StoredDataKey)>, QueryError> {
+        let select = "SELECT p.sealed_secret, p.sealer, iif(p.sealer = t.data_key_name, t.wrapped_data_key, (
+                          SELECT f.wrapped_data_key FROM former_data_keys f
+                          WHERE f.tenant_id = p.tenant_id AND f.name = p.sealer)) AS wrapped
+                      FROM identity_providers p JOIN tenants t ON t.id = p.tenant_id WHERE p.id = ?1";
+        self.point(select, [provider.to_bytes()], |row| {
+            let key = StoredDataKey { name: row::get(row, "sealer")?, wrapped: row::get(row, "wrapped")? };
+            Ok((row::get(row, "sealed_secret")?, key))
+        })
+    }
+
     /// The cluster keys, the newest first; those that were dropped before anybody used them are not among them.
     ///
     /// # Errors
@@ -215,6 +233,8 @@ impl Reader {
                           ON w.tenant_id = f.tenant_id AND w.sealer = f.name)
                          + (SELECT count(*) FROM former_data_keys f CROSS JOIN users p
                           ON p.tenant_id = f.tenant_id AND p.sealed_totp IS NOT NULL AND p.sealer = f.name)
+                         + (SELECT count(*) FROM former_data_keys f CROSS JOIN identity_providers i
+                          ON i.tenant_id = f.tenant_id AND i.sealer = f.name)
                  FROM tenants",
             )?;
             Ok(select.query_row([], |row| {

@@ -1,6 +1,8 @@
 //! Sessions. Never with a secret.
 
-use npanel_model::{ActionPattern, ApiKeyId, Revision, SessionId, TenantId, Timestamp, UserId};
+use npanel_model::{
+    ActionPattern, ApiKeyId, IdentityProviderId, Revision, SessionId, TenantId, Timestamp, UserId,
+};
 
 use super::{
     Page, QueryError, Reader,
@@ -24,6 +26,8 @@ pub struct Session {
     pub actions: Option<Vec<ActionPattern>>,
     /// Who acts as the user.
     pub impersonator_id: Option<UserId>,
+    /// The identity provider that has said who its user is; `None`: the user has shown a password.
+    pub identity_provider_id: Option<IdentityProviderId>,
     /// Whether it only looks.
     pub only_looks: bool,
     /// Why somebody acts as the user.
@@ -55,7 +59,7 @@ pub struct SessionFilter {
 
 const SESSIONS: &str =
     "SELECT id, tenant_id, user_id, api_key_id, actions, impersonator_id, only_looks, reason, source_address,
-         user_agent, created_millis, expires_millis, revision
+         user_agent, created_millis, expires_millis, revision, identity_provider_id
      FROM sessions";
 
 impl FromRow for Session {
@@ -67,6 +71,11 @@ impl FromRow for Session {
             api_key_id: row::optional_id(row, "api_key_id", ApiKeyId::from_bytes)?,
             actions: row::optional_list(row, "actions")?,
             impersonator_id: row::optional_id(row, "impersonator_id", UserId::from_bytes)?,
+            identity_provider_id: row::optional_id(
+                row,
+                "identity_provider_id",
+                IdentityProviderId::from_bytes,
+            )?,
             only_looks: row::get(row, "only_looks")?,
             reason: row::get(row, "reason")?,
             source_address: row::get(row, "source_address")?,

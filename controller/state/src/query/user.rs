@@ -1,6 +1,9 @@
 //! Users. Never with a password; its hash only for signing in.
 
-use npanel_model::{AccessRole, AccountId, ActionPattern, LoginName, Revision, TenantId, Timestamp, UserId};
+use npanel_model::{
+    AccessRole, AccountId, ActionPattern, IdentityProviderId, LoginName, Revision, Subject, TenantId,
+    Timestamp, UserId,
+};
 
 use super::{
     Page, QueryError, Reader,
@@ -28,6 +31,8 @@ pub struct User {
     pub accounts: Option<Vec<AccountId>>,
     /// Whether it may sign in.
     pub is_enabled: bool,
+    /// The identity provider that knows it, and the subject by which it does.
+    pub identity: Option<(IdentityProviderId, Subject)>,
     /// Whether it has a password.
     pub has_password: bool,
     /// Whether it has a second factor.
@@ -88,7 +93,7 @@ impl std::fmt::Debug for UserLogin {
 
 const USERS: &str =
     "SELECT id, tenant_id, login, name, role, actions, accounts, disabled_millis IS NULL AS is_enabled,
-         password_hash <> '' AS has_password, totp_millis IS NOT NULL AS has_totp,
+         password_hash <> '' AS has_password, identity_provider_id, subject, totp_millis IS NOT NULL AS has_totp,
          json_array_length(recovery_hashes) AS recovery_codes, created_millis, revision
      FROM users";
 
@@ -103,6 +108,8 @@ impl FromRow for User {
             actions: row::list(row, "actions")?,
             accounts: row::optional_list(row, "accounts")?,
             is_enabled: row::get(row, "is_enabled")?,
+            identity: row::optional_id(row, "identity_provider_id", IdentityProviderId::from_bytes)?
+                .zip(row::optional_text(row, "subject")?),
             has_password: row::get(row, "has_password")?,
             has_totp: row::get(row, "has_totp")?,
             recovery_codes: row::number(row, "recovery_codes")?,

@@ -38,7 +38,7 @@ pub(super) fn renew(ctx: &Context<'_>, body: &RenewIdentity) -> Rule<Effect> {
     let (subject, object) = match ctx.principal {
         Principal::Node(node) => (node_with(ctx, node, body)?, node.to_bytes()),
         Principal::Controller(id) => (controller(ctx, id)?, id.to_be_bytes().to_vec()),
-        Principal::Shown(_) | Principal::User(_) | Principal::Token(_) => {
+        Principal::Shown(_) | Principal::User(_) | Principal::Known(_) | Principal::Token(_) => {
             return Err(refused("only a machine renews").into());
         }
     };

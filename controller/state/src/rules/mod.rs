@@ -11,13 +11,16 @@ mod controller;
 mod cron;
 mod database;
 mod database_user;
+mod device_login;
 mod domain;
 mod event;
 mod export;
 mod feed;
 mod fitness;
 mod following;
+mod group_mapping;
 mod identity;
+mod identity_provider;
 mod level;
 mod lost;
 mod names;
@@ -33,6 +36,7 @@ mod revocation;
 mod rights;
 mod secrets;
 mod session;
+mod sign_in;
 mod suspension;
 mod tenant;
 mod tenant_suspension;
@@ -49,8 +53,10 @@ use npanel_proto::command::envelope::Command;
 
 pub(crate) use event::KEPT_MILLIS as EVENTS_KEPT_MILLIS;
 pub(crate) use feed::{KEPT as FEED_KEPT, KEPT_MILLIS as FEED_KEPT_MILLIS};
+pub(crate) use group_mapping::{Mapping as GroupMapping, stored as group_mappings};
 pub(crate) use identity::MAY_BE_LOST;
 pub(crate) use session::KEPT_MILLIS as SESSIONS_KEPT_MILLIS;
+pub(crate) use sign_in::known_by_provider;
 
 use crate::{
     Refusal, RefusalCode,
@@ -92,6 +98,12 @@ pub(crate) fn apply(ctx: &Context<'_>, command: &Command) -> Rule<Option<Effect>
         Command::RemoveTotp(body) => totp::remove(ctx, body),
         Command::CreateSession(body) => session::create(ctx, body),
         Command::DeleteSession(body) => session::delete(ctx, body),
+        Command::CreateIdentityProvider(body) => identity_provider::create(ctx, body),
+        Command::UpdateIdentityProvider(body) => identity_provider::update(ctx, body),
+        Command::DeleteIdentityProvider(body) => identity_provider::delete(ctx, body),
+        Command::SignInByProvider(body) => sign_in::by_provider(ctx, body),
+        Command::BeginDeviceLogin(body) => return device_login::begin(ctx, body).map(|()| None),
+        Command::DecideDeviceLogin(body) => device_login::decide(ctx, body),
         Command::EnrolNode(body) => node::enrol(ctx, body),
         Command::RevokeNode(body) => revocation::revoke(ctx, body),
         Command::DeleteNode(body) => node::delete(ctx, body),
@@ -190,6 +202,8 @@ pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Optio
         Command::DeleteSession(body) => (Noun::Session, &body.session_id),
         Command::UpdateWebhook(body) => (Noun::Webhook, &body.webhook_id),
         Command::DeleteWebhook(body) => (Noun::Webhook, &body.webhook_id),
+        Command::UpdateIdentityProvider(body) => (Noun::IdentityProvider, &body.identity_provider_id),
+        Command::DeleteIdentityProvider(body) => (Noun::IdentityProvider, &body.identity_provider_id),
         Command::DeleteNode(body) => (Noun::Node, &body.node_id),
         Command::UpdateNode(body) => (Noun::Node, &body.node_id),
         Command::UpdateCluster(_) => {
@@ -210,6 +224,10 @@ pub(crate) fn subject<'a>(ctx: &Context<'_>, command: &'a Command) -> Rule<Optio
         | Command::CreateApiKey(_)
         | Command::CreateUser(_)
         | Command::CreateSession(_)
+        | Command::CreateIdentityProvider(_)
+        | Command::SignInByProvider(_)
+        | Command::BeginDeviceLogin(_)
+        | Command::DecideDeviceLogin(_)
         | Command::EnrolNode(_)
         | Command::EnrolController(_)
         | Command::RemoveController(_)

@@ -4,7 +4,7 @@ use npanel_model::{Action, ActionPattern, ApiKeyId, SessionId, TenantId, UserId}
 use npanel_proto::command::{CreateSession, DeleteSession};
 
 use super::{
-    require_new,
+    device_login, require_new,
     totp::{self, Shown},
     user,
 };
@@ -37,6 +37,8 @@ struct Begun {
     impersonator: Option<UserId>,
     only_looks: bool,
     longest: i64,
+    /// The identity provider that has said who the user is.
+    provider: Option<Vec<u8>>,
 }
 
 pub(super) fn create(ctx: &Context<'_>, body: &CreateSession) -> Rule<Effect> {
@@ -65,8 +67,8 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateSession) -> Rule<Effect> {
     make_room(ctx, &begun)?;
     ctx.run(
         "INSERT INTO sessions (id, tenant_id, secret_hash, user_id, api_key_id, actions, impersonator_id, only_looks,
-             reason, source_address, user_agent, created_millis, expires_millis)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             reason, source_address, user_agent, created_millis, expires_millis, identity_provider_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         (
             id.to_bytes(),
             begun.tenant.to_bytes(),
@@ -81,6 +83,7 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateSession) -> Rule<Effect> {
             &body.user_agent,
             ctx.now.as_millis(),
             body.expires_millis,
+            &begun.provider,
         ),
     )?;
     ctx.note(begun.tenant, "session", id.to_bytes(), "created");
@@ -97,12 +100,13 @@ fn of_user(ctx: &Context<'_>, body: &CreateSession) -> Rule<Begun> {
     if !user.is_enabled {
         return Err(Refusal::new(RefusalCode::Unauthenticated, "", "the user may not sign in").into());
     }
-    let shown = match (body.totp_step, body.recovery_hash.as_slice()) {
-        (Some(step), _) => Shown::Step(step),
-        (None, []) => Shown::Nothing,
-        (None, hash) => Shown::Recovery(hash),
+    let provider = if body.device_login_id.is_empty() {
+        totp::take(ctx, id, &Shown::of(body.totp_step, &body.recovery_hash))?;
+        None
+    } else {
+        // It was taken when the user confirmed it.
+        device_login::collect(ctx, id, &body.device_login_id)?
     };
-    totp::take(ctx, id, &shown)?;
     Ok(Begun {
         tenant: user.tenant,
         action: Action::SessionCreate,
@@ -111,6 +115,7 @@ fn of_user(ctx: &Context<'_>, body: &CreateSession) -> Rule<Begun> {
         impersonator: None,
         only_looks: false,
         longest: LONGEST_MILLIS,
+        provider,
     })
 }
 
@@ -130,6 +135,7 @@ fn of_key(ctx: &Context<'_>, body: &CreateSession) -> Rule<Begun> {
         impersonator: None,
         only_looks: false,
         longest: LONGEST_OF_OTHERS_MILLIS,
+        provider: None,
     })
 }
 
@@ -158,6 +164,7 @@ fn as_another(ctx: &Context<'_>, body: &CreateSession) -> Rule<Begun> {
         impersonator: Some(by),
         only_looks: !body.may_write,
         longest: LONGEST_OF_OTHERS_MILLIS,
+        provider: None,
     })
 }
 

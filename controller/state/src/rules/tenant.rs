@@ -3,7 +3,7 @@
 use npanel_model::{Action, TenantId, TenantName};
 use npanel_proto::command::{CreateTenant, DeleteTenant, TenantLimits, TenantLimitsChange, UpdateTenant};
 
-use super::{require_new, secrets, usage, user};
+use super::{identity_provider, require_new, secrets, usage, user};
 use crate::{
     Refusal, RefusalCode,
     context::{Context, Effect, Rule, tenant_id, wire_id, wire_text},
@@ -242,6 +242,7 @@ pub(super) fn delete(ctx: &Context<'_>, body: &DeleteTenant) -> Rule<Effect> {
     ctx.run("DELETE FROM api_keys WHERE tenant_id = ?1", [id.to_bytes()])?;
     user::remove_of(ctx, id)?;
     ctx.run("DELETE FROM webhooks WHERE tenant_id = ?1", [id.to_bytes()])?;
+    identity_provider::remove_of(ctx, id)?;
     if ctx.level >= ANCESTRY_KEPT {
         ctx.run(
             "INSERT INTO former_tenant_tree (ancestor_id, tenant_id)

@@ -116,6 +116,17 @@ pub(super) enum Shown<'a> {
     Recovery(&'a [u8]),
 }
 
+impl<'a> Shown<'a> {
+    /// As commands have it.
+    pub(super) fn of(step: Option<u64>, recovery_hash: &'a [u8]) -> Self {
+        match (step, recovery_hash) {
+            (Some(step), _) => Self::Step(step),
+            (None, []) => Self::Nothing,
+            (None, hash) => Self::Recovery(hash),
+        }
+    }
+}
+
 /// Takes the second factor, once: refuses none where there is one, and one that was taken before.
 pub(super) fn take(ctx: &Context<'_>, id: UserId, shown: &Shown<'_>) -> Rule<()> {
     let found = ctx.find(

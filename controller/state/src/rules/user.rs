@@ -4,6 +4,7 @@ use npanel_model::{AccessRole, Action, LoginName, PersonName, TenantId, UserId};
 use npanel_proto::command::{CreateUser, DeleteUser, SetUserPassword, UpdateUser};
 
 use super::{
+    identity_provider::{Identity, identity, know_as, require_unknown},
     require_new,
     rights::{Rights, column, require_self},
 };
@@ -25,18 +26,19 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateUser) -> Rule<Effect> {
     require_role(&body.role)?;
     let rights = Rights::read(ctx, tenant, &body.role, &body.actions, &body.accounts)?;
     rights.require_covered(ctx, "/role")?;
+    let identity = identity(ctx, tenant, body.identity.as_ref())?.flatten();
+    if let Some(identity) = &identity {
+        require_unknown(ctx, identity)?;
+    }
     if !body.password_hash.is_empty() {
         require_hash(&body.password_hash)?;
     }
     require_new(ctx, "users", &body.user_id)?;
-    if ctx.count("SELECT EXISTS (SELECT 1 FROM users WHERE login = ?1)", [login.as_str()])? == 1 {
-        let message = format!("somebody signs in as {login} already");
-        return Err(Refusal::new(RefusalCode::NameTaken, "/login", message).into());
-    }
+    require_free(ctx, &login)?;
     ctx.run(
         "INSERT INTO users (id, tenant_id, login, name, role, actions, accounts, password_hash, password_millis,
-             created_millis)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+             created_millis, identity_provider_id, subject)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11)",
         (
             id.to_bytes(),
             tenant.to_bytes(),
@@ -47,17 +49,27 @@ pub(super) fn create(ctx: &Context<'_>, body: &CreateUser) -> Rule<Effect> {
             column(rights.accounts.as_deref()),
             &body.password_hash,
             ctx.now.as_millis(),
+            identity.as_ref().map(|identity| identity.provider.to_bytes()),
+            identity.as_ref().map(|identity| identity.subject.as_str()),
         ),
     )?;
     ctx.note(tenant, "user", id.to_bytes(), "created");
     Ok(effect(tenant, Action::UserCreate, id))
 }
 
+pub(super) fn require_free(ctx: &Context<'_>, login: &LoginName) -> Rule<()> {
+    if ctx.count("SELECT EXISTS (SELECT 1 FROM users WHERE login = ?1)", [login.as_str()])? == 0 {
+        return Ok(());
+    }
+    let message = format!("somebody signs in as {login} already");
+    Err(Refusal::new(RefusalCode::NameTaken, "/login", message).into())
+}
+
 pub(super) fn effect(tenant: TenantId, action: Action, id: UserId) -> Effect {
     Effect { tenant, action, object: id.to_bytes(), operation: Vec::new() }
 }
 
-fn require_name(name: &str) -> Rule<()> {
+pub(super) fn require_name(name: &str) -> Rule<()> {
     wire_text::<PersonName>(name, "/name").map(drop)
 }
 
@@ -80,21 +92,25 @@ fn invalid(field: &'static str, message: &str) -> Halt {
 pub(super) struct Known {
     pub(super) tenant: TenantId,
     pub(super) rights: Rights,
-    role: String,
-    name: String,
+    pub(super) role: String,
+    pub(super) name: String,
     pub(super) is_enabled: bool,
+    /// How an identity provider knows it.
+    pub(super) identity: Option<Identity>,
 }
 
 /// The user, whoever asks.
 pub(super) fn find(ctx: &Context<'_>, id: UserId) -> Rule<Known> {
     let found = ctx.find(
-        "SELECT tenant_id, role, actions, accounts, name, disabled_millis IS NULL FROM users WHERE id = ?1",
+        "SELECT tenant_id, role, actions, accounts, name, disabled_millis IS NULL, identity_provider_id, subject
+         FROM users WHERE id = ?1",
         [id.to_bytes()],
         |row| {
             let tenant = tenant_id(row, 0)?;
             let (role, actions): (String, String) = (row.get(1)?, row.get(2)?);
             let rights = Rights::stored(tenant, &role, &actions, row.get::<_, Option<String>>(3)?.as_deref());
-            Ok(Known { tenant, rights, role, name: row.get(4)?, is_enabled: row.get(5)? })
+            let identity = Identity::stored(row.get(6)?, row.get(7)?);
+            Ok(Known { tenant, rights, role, name: row.get(4)?, is_enabled: row.get(5)?, identity })
         },
     )?;
     found.ok_or_else(|| Refusal::not_found("user", "/id").into())
@@ -120,8 +136,11 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateUser) -> Rule<Effect> {
     ctx.authorise(Action::UserUpdate)?;
     let id = wire_id(&body.user_id, "/id", UserId::from_bytes)?;
     let old = managed(ctx, id)?;
-    let is_about_rights =
-        body.role.is_some() || body.actions.is_some() || body.accounts.is_some() || body.enabled.is_some();
+    let is_about_rights = body.role.is_some()
+        || body.actions.is_some()
+        || body.accounts.is_some()
+        || body.enabled.is_some()
+        || body.identity.is_some();
     if is_about_rights && is_self(ctx, id)? {
         let message = "nobody changes what they may do themselves; somebody else has to";
         return Err(Refusal::new(RefusalCode::Forbidden, "/id", message).into());
@@ -133,6 +152,11 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateUser) -> Rule<Effect> {
     let is_enabled = body.enabled.unwrap_or(old.is_enabled);
     let is_same = (name, role, is_enabled) == (&old.name, &old.role, old.is_enabled)
         && (&rights.actions, &rights.accounts) == (&old.rights.actions, &old.rights.accounts);
+    let identity = identity(ctx, old.tenant, body.identity.as_ref())?;
+    let is_known_otherwise = identity.as_ref().is_some_and(|identity| *identity != old.identity);
+    if let Some(identity) = identity.filter(|_| is_known_otherwise) {
+        know_as(ctx, id, identity.as_ref())?;
+    }
     if !is_same {
         let actions: Vec<&str> = rights.actions.iter().map(AsRef::as_ref).collect();
         ctx.run(
@@ -152,6 +176,8 @@ pub(super) fn update(ctx: &Context<'_>, body: &UpdateUser) -> Rule<Effect> {
         if !is_enabled {
             end_sessions(ctx, id)?;
         }
+    }
+    if !is_same || is_known_otherwise {
         ctx.note(old.tenant, "user", id.to_bytes(), "changed");
     }
     Ok(effect(old.tenant, Action::UserUpdate, id))

@@ -67,6 +67,7 @@ async fn user(world: &mut World, of: &Reseller, login: &str, accounts: Vec<Vec<u
         actions: vec!["*".into()],
         accounts,
         password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2VjcmV0$MARKEDHASH".into(),
+        identity: None,
     };
     world.accept(by(of.key), Command::CreateUser(command)).await;
     id

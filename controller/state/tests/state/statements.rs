@@ -12,7 +12,7 @@ use npanel_state::Store;
 use rusqlite::{Connection, config::DbConfig};
 
 /// Tables that do not grow with accounts: looking through one is as good as a search.
-const SMALL: [&str; 11] = [
+const SMALL: [&str; 12] = [
     "raft",
     "cluster",
     "change_feed",
@@ -23,6 +23,7 @@ const SMALL: [&str; 11] = [
     "authorities",
     "json_each",
     "webhooks",
+    "identity_providers",
     // Some thousands, of which a statement that looks through them finds the one in passing.
     "nodes",
 ];

@@ -34,6 +34,7 @@ pub const LEFT_OUT_OF_EXPORTS: &[LeftOut] = &[
     columns("webhooks", &["sealed_secret", "sealer"], SECRET),
     columns("webhooks", &["next_index", "next_position", "next_attempt_millis"], WORK),
     columns("webhooks", &["delivered_millis"], "said as delivered_at"),
+    columns("identity_providers", &["sealed_secret", "sealer"], SECRET),
     columns("database_users", &["sealed_password_hash", "sealer"], SECRET),
     columns(
         "tenants",
@@ -93,6 +94,11 @@ pub const LEFT_OUT_OF_EXPORTS: &[LeftOut] = &[
     table("placement_reports", "which of the platform's machines could have taken an account, and why not"),
     table("idempotency", "digests of requests of the last day, and the ids of what they made"),
     table("former_data_keys", SECRET),
+    table(
+        "device_logins",
+        "sign-ins that programs wait for: nobody's until one confirms them, and gone within the hour",
+    ),
+    table("spent_sign_ins", "digests of sign-ins of the last minutes"),
     table("tokens", "the platform's: what machines enrol by"),
     table("nodes", "the platform's machines"),
     table("node_conditions", "the platform's machines"),

@@ -84,6 +84,7 @@ fn amount(ctx: &Context<'_>, body: &RotateSecrets, tenant: Option<TenantId>) -> 
             ("tenants", "id"),
             ("database_users", "tenant_id"),
             ("webhooks", "tenant_id"),
+            ("identity_providers", "tenant_id"),
             ("users", "sealed_totp IS NOT NULL AND tenant_id"),
         ] {
             let sql = match of {

@@ -83,7 +83,10 @@ fn seals_now(ctx: &Context<'_>, kind: SealedKind, resealed: &Resealed) -> Rule<b
                 "SELECT EXISTS (SELECT 1 FROM cluster_keys WHERE name = ?1 AND state = 'current')",
                 [by],
             )?,
-        SealedKind::DatabaseUser | SealedKind::Webhook | SealedKind::UserTotp => {
+        SealedKind::DatabaseUser
+        | SealedKind::Webhook
+        | SealedKind::UserTotp
+        | SealedKind::IdentityProvider => {
             let (table, _, _) = kind.place();
             ctx.count(
                 &format!(

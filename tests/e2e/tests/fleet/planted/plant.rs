@@ -29,6 +29,7 @@ pub(super) fn plant(world: &World) -> Result<Planted> {
     let (shown, api_key_id) = shown_once(world, &account)?;
     marks.extend(shown);
     marks.extend(people(world)?);
+    marks.extend(by_others(world)?);
     marks.push(Mark::of_text("the administrator's key", &world.administrator_key()?));
     marks.push(Mark::of_text("the recovery key", world.fleet.recovery_key()?));
     let id = account.id.to_string();
@@ -156,6 +157,30 @@ fn people(world: &World) -> Result<Vec<Mark>> {
         ("AccessToken.access_token", token.access_token.expose()),
     ];
     Ok(marks.map(|(name, secret)| Mark::of_text(name, secret)).to_vec())
+}
+
+/// An identity provider that knows us by a secret, and then by another; and a program that waits for somebody to confirm it.
+fn by_others(world: &World) -> Result<Vec<Mark>> {
+    let [given, other] = ["client", "another"].map(password);
+    let admin = world.administrator_key()?;
+    let provider = json!({"name": "planted", "issuer": "https://10.88.0.1:8443", "client_id": "planted",
+        "client_secret": given, "mappings": [{"group": "*", "role": "support"}]});
+    let made = world.raw("c2", "POST", "/v1/identity-providers", Some(&admin), Some(&provider.to_string()))?;
+    ensure!(made.status == 201, "{}", made.body);
+    let path = format!("/v1/identity-providers/{}", made.body["id"].as_str().context("an id")?);
+    let change = json!({"client_secret": other}).to_string();
+    let changed = world.raw("c1", "PATCH", &path, Some(&admin), Some(&change))?;
+    ensure!(changed.status == 200, "{}", changed.body);
+    let waiting = world.block_on(world.client.begin_device_login("planted"))?;
+    ensure!(world.block_on(world.client.collect_device_login(&waiting)).is_err(), "nobody has confirmed it");
+    // Whoever is there is no issuer; the secret is opened before that is seen.
+    let page = format!("/device/provider/{}?user_code={}", made.body["id"].as_str().context("an id")?, waiting.user_code);
+    world.raw("c3", "GET", &page, None, None)?;
+    Ok(vec![
+        Mark::of_text("CreateIdentityProvider.client_secret", &given),
+        Mark::of_text("UpdateIdentityProvider.client_secret", &other),
+        Mark::of_text("DeviceAuthorization.device_code", waiting.device_code.expose()),
+    ])
 }
 
 /// A token ends with the CA's pin, which everybody may know.
