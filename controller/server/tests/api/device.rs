@@ -178,7 +178,8 @@ async fn a_second_factor_is_asked_for_and_taken_once_here_too() {
     let sign_in = json!({"login": "ann@example.com", "password": PASSWORD});
     let session = fleet.post("/v1/sessions", "", &sign_in).await.expect(201);
     let session = session["token"].as_str().expect("a token").to_owned();
-    let offer = fleet.post("/v1/me/totp", &session, &json!({})).await.expect(200);
+    let again = json!({"password": PASSWORD});
+    let offer = fleet.post("/v1/me/totp", &session, &again).await.expect(200);
     let right = json!({"code": code_of(&offer, 0)});
     fleet.post("/v1/me/totp/confirm", &session, &right).await.expect(200);
     let (_, user_code) = begin(&fleet).await;
