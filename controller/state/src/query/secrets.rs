@@ -3,7 +3,10 @@
 use npanel_model::{ControllerId, IdentityProviderId, OperationId, TenantId, Timestamp, WebhookId};
 use rusqlite::{OptionalExtension, Row};
 
-use super::{QueryError, Reader, row};
+use super::{
+    QueryError, Reader,
+    row::{self, Found},
+};
 use crate::{
     context::{tenant_id, typed},
     sealing::{self, SecretsWork, StoredDataKey},
@@ -90,6 +93,12 @@ fn cluster_key(row: &Row<'_>) -> rusqlite::Result<ClusterKeyRow> {
     })
 }
 
+/// A sealed secret, and the data key that it is sealed by.
+fn sealed_secret(row: &Found<'_>) -> Result<(Vec<u8>, StoredDataKey), QueryError> {
+    let key = StoredDataKey { name: row::get(row, "sealer")?, wrapped: row::get(row, "wrapped")? };
+    Ok((row::get(row, "sealed_secret")?, key))
+}
+
 impl Reader {
     /// The data key that seals the tenant's secrets.
     ///
@@ -117,10 +126,7 @@ impl Reader {
                           SELECT f.wrapped_data_key FROM former_data_keys f
                           WHERE f.tenant_id = w.tenant_id AND f.name = w.sealer)) AS wrapped
                       FROM webhooks w JOIN tenants t ON t.id = w.tenant_id WHERE w.id = ?1";
-        self.point(select, [webhook.to_bytes()], |row| {
-            let key = StoredDataKey { name: row::get(row, "sealer")?, wrapped: row::get(row, "wrapped")? };
-            Ok((row::get(row, "sealed_secret")?, key))
-        })
+        self.point(select, [webhook.to_bytes()], sealed_secret)
     }
 
     /// What nPanel shows to an identity provider as its client, sealed, and the data key that it is sealed by.
@@ -135,10 +141,7 @@ impl Reader {
                           SELECT f.wrapped_data_key FROM former_data_keys f
                           WHERE f.tenant_id = p.tenant_id AND f.name = p.sealer)) AS wrapped
                       FROM identity_providers p JOIN tenants t ON t.id = p.tenant_id WHERE p.id = ?1";
-        self.point(select, [provider.to_bytes()], |row| {
-            let key = StoredDataKey { name: row::get(row, "sealer")?, wrapped: row::get(row, "wrapped")? };
-            Ok((row::get(row, "sealed_secret")?, key))
-        })
+        self.point(select, [provider.to_bytes()], sealed_secret)
     }
 
     /// The cluster keys, the newest first; those that were dropped before anybody used them are not among them.
